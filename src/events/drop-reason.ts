@@ -1,0 +1,54 @@
+/**
+ * Why a packet was discarded: every discarded packet counts under exactly one of these
+ * (RFC 4303 §3.4 calls the events auditable).
+ *
+ * The number is an index into the shared counters; the name is what people see.
+ */
+export const DropReason = {
+  NONE: 0,
+  // From the outside
+  'truncated-datagram': 1,
+  'short-esp-packet': 2,
+  'reserved-spi': 3,
+  'unknown-spi': 4,
+  'replayed-sequence-number': 5,
+  'sequence-left-of-window': 6,
+  'bad-icv': 7,
+  'bad-padding': 8,
+  'dummy-packet': 9,
+  'bad-next-header': 10,
+  'malformed-inner-packet': 11,
+  'inbound-policy-mismatch': 12,
+  'ecn-inner-not-ect': 13,
+  'nat-keepalive': 14,
+  'malformed-ike-datagram': 15,
+  'ike-queue-full': 16,
+  'wrong-encapsulation': 17,
+  // From the inside
+  'malformed-packet': 32,
+  'no-policy': 33,
+  'discard-policy': 34,
+  'no-sa': 35,
+  'sequence-exhausted': 36,
+  'packet-too-big': 37,
+  'hop-limit-expired': 38,
+  // Of the machine
+  'send-would-block': 48,
+  'send-unreachable': 49,
+  'send-too-big': 50,
+  'send-failed': 51,
+  'device-full': 52,
+  'device-failed': 53,
+  'seal-failed': 54,
+  'bypass-policy': 55,
+} as const;
+export type DropReason = (typeof DropReason)[keyof typeof DropReason];
+
+/** Counters that DropReason needs. */
+export const DROP_REASONS = 64;
+
+const names = new Map<number, string>(Object.entries(DropReason).map(([name, id]) => [id, name]));
+
+export function dropReasonName(reason: number): string {
+  return names.get(reason) ?? `reason-${reason}`;
+}

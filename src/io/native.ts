@@ -1,0 +1,122 @@
+/**
+ * The native layer, typed by hand: the only file that loads the addon.
+ *
+ * Functions take file descriptors, handles and row numbers, and throw `Error` with `code` (errno
+ * name) and `syscall` when a call on the whole fails; a single packet's failure is a row's STATUS.
+ * Handles (batch, context, path, watch) belong to the thread that made them.
+ */
+import { createRequire } from 'node:module';
+
+/** Bulk ciphers by OpenSSL's name; `null` copies nothing and only authenticates. */
+export type NativeCipher =
+  | 'aes-128-gcm'
+  | 'aes-192-gcm'
+  | 'aes-256-gcm'
+  | 'chacha20-poly1305'
+  | 'aes-128-cbc'
+  | 'aes-192-cbc'
+  | 'aes-256-cbc';
+
+export interface NativeContextOptions {
+  readonly cipher: NativeCipher;
+  readonly key: Uint8Array;
+  /** AEAD: 4 octets in front of the 8 octet IV; empty for CBC. */
+  readonly salt: Uint8Array;
+  /** CBC only: HMAC digest by OpenSSL's name. */
+  readonly digest?: 'sha1' | 'sha256' | 'sha384' | 'sha512';
+  readonly integrityKey?: Uint8Array;
+  readonly icvLength: number;
+  /** High sequence half takes part in the ICV. */
+  readonly esn: boolean;
+  readonly seal: boolean;
+}
+
+export interface NativeUdpSocketOptions {
+  readonly family: 4 | 6;
+  readonly port: number;
+  /** Bind to this address; all addresses without it. */
+  readonly address?: Uint8Array;
+  /** Leave the UDP checksum of what we send zero (IPv4 only, RFC 3948 §2.2). */
+  readonly noChecksum?: boolean;
+  /** Octets, set with SO_*BUFFORCE where allowed. */
+  readonly bufferOctets?: number;
+}
+
+export interface NativePathOptions {
+  readonly fd: number;
+  readonly family: 4 | 6;
+  /** Source address; undefined lets the kernel choose. */
+  readonly local?: Uint8Array;
+  readonly remote: Uint8Array;
+  /** 0 on raw sockets. */
+  readonly port: number;
+}
+
+export interface Native {
+  /** Registers a batch's memory with this thread; rows are addressed by number from then on. */
+  batch(arena: Uint8Array, words: Int32Array, origins: Uint8Array): number;
+  freeBatch(batch: number): void;
+
+  /** A keyed cipher context; the row's packet is header(8) | IV | body | ICV. */
+  context(options: NativeContextOptions): number;
+  freeContext(context: number): void;
+  /**
+   * Seals or opens rows `first` .. `first+count-1`, skipping CONTEXT -1. OFFSET/LENGTH cover the
+   * whole ESP packet from SPI to ICV. AEAD reads the IV from the packet; CBC fills it with random
+   * octets when sealing. Answers how many rows have STATUS 0.
+   */
+  seal(batch: number, first: number, count: number): number;
+  open(batch: number, first: number, count: number): number;
+
+  udpSocket(options: NativeUdpSocketOptions): number;
+  /** A non-blocking raw socket for an IP protocol; IPv4 datagrams arrive with their IP header. */
+  rawSocket(family: 4 | 6, protocol: number): number;
+  /** A TUN device without packet information; exclusive, gone when the descriptor closes. */
+  openTun(
+    name: string,
+    options: { readonly vnetHeader: boolean; readonly multiQueue: boolean },
+  ): { readonly fd: number; readonly name: string };
+  close(fd: number): void;
+
+  path(options: NativePathOptions): number;
+  freePath(path: number): void;
+
+  /** recvmmsg until the rows are full or the socket is empty; answers the rows filled. EMSGSIZE in STATUS marks a cut datagram. */
+  receive(fd: number, batch: number, first: number, count: number): number;
+  /** sendmmsg of all rows with a PATH; never blocks. STATUS per row: 0, -EAGAIN, -EMSGSIZE, ... Answers rows sent. */
+  send(batch: number, first: number, count: number): number;
+  /** One packet per read until the rows are full or the device is empty. */
+  readTun(fd: number, batch: number, first: number, count: number): number;
+  /** One packet per write for rows with DROP 0; answers rows written, STATUS per row. */
+  writeTun(fd: number, batch: number, first: number, count: number): number;
+
+  /** Calls `readable` on this thread's loop while the descriptor has something to read. */
+  watch(fd: number, readable: () => void): number;
+  unwatch(watch: number): void;
+
+  /** A NETLINK_ROUTE socket. */
+  netlink(): number;
+  /** Sends one request and collects the answers until ACK, DONE or error (blocking at most a second). */
+  netlinkRequest(fd: number, request: Uint8Array): Uint8Array;
+
+  /** RFC 1071 sum of octets folded with `initial`, not complemented. */
+  checksum(octets: Uint8Array, offset: number, length: number, initial: number): number;
+}
+
+let loaded: Native | undefined;
+
+/** The addon; throws with what to do when it was not built. */
+export function native(): Native {
+  if (loaded !== undefined) return loaded;
+  const require = createRequire(import.meta.url);
+  try {
+    loaded = require('../../../native/build/Release/tsgw.node');
+  } catch (error) {
+    throw new Error(
+      'the native addon is not built: run `npm rebuild` on a machine with a C compiler',
+      { cause: error },
+    );
+  }
+  if (loaded === undefined) throw new Error('the native addon is empty');
+  return loaded;
+}

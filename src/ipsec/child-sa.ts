@@ -1,0 +1,46 @@
+/**
+ * A Child SA pair: one inbound and one outbound ESP SA with what traffic they protect
+ * (RFC 4301 §4.4.2, RFC 7296 §2.17). Plain data; the keys are the only secret in it.
+ */
+import type { SecretBytes } from '../crypto/secret-bytes.ts';
+import type { Endpoint } from '../wire/address.ts';
+import type { Transform } from './proposal.ts';
+import type { Spi } from './spi.ts';
+import type { TrafficSelector } from './traffic-selector.ts';
+
+/** Keys of one direction. `encryption` ends with the salt where the algorithm has one. */
+export interface EspKeys {
+  readonly encryption: SecretBytes;
+  /** Empty with an AEAD algorithm. */
+  readonly integrity: SecretBytes;
+}
+
+export interface ChildSa {
+  /** Unique in this process, never reused. */
+  readonly id: number;
+  readonly ikeSaId: number;
+  readonly connection: string;
+  /** Name of the ChildPolicy. */
+  readonly name: string;
+  readonly reqid: number;
+  readonly mode: 'tunnel';
+  readonly spiIn: Spi;
+  readonly spiOut: Spi;
+  readonly encr: Transform;
+  readonly integ?: Transform;
+  readonly ke?: Transform;
+  readonly esn: boolean;
+  readonly keysIn: EspKeys;
+  readonly keysOut: EspKeys;
+  /** Outer addresses; the ports count only with `udpEncapsulation`. */
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly udpEncapsulation: boolean;
+  readonly localTs: readonly TrafficSelector[];
+  readonly remoteTs: readonly TrafficSelector[];
+  readonly replayWindow: number;
+  readonly copyDf: boolean;
+  readonly copyEcn: boolean;
+  readonly copyDscp: 'no' | 'in' | 'out' | 'yes';
+  readonly priority: number;
+}

@@ -1,0 +1,88 @@
+/**
+ * A connection: one entry of the Peer Authorization Database (RFC 4301 §4.4.3) with the policies
+ * of its Child SAs. Frozen; `config/` makes it, `ike/` reads it.
+ */
+import type { AddressRange, IpAddress, Prefix } from '../wire/address.ts';
+import type { Identity } from './identity.ts';
+import type { Proposal } from './proposal.ts';
+import type { TrafficSelector } from './traffic-selector.ts';
+
+/** Where a peer or we ourselves may be: any address, one, a subnet, a range, or a name. */
+export type AddressMatch =
+  | { readonly kind: 'any'; readonly family?: 4 | 6 }
+  | { readonly kind: 'address'; readonly address: IpAddress }
+  | { readonly kind: 'prefix'; readonly prefix: Prefix }
+  | { readonly kind: 'range'; readonly range: AddressRange }
+  | { readonly kind: 'name'; readonly name: string };
+
+/** What one side must show: `psk` is the only method so far. */
+export interface Authentication {
+  readonly method: 'psk';
+  /** Undefined: local = our address, remote = any identity. */
+  readonly id?: IdentityPattern;
+}
+
+/** An identity, possibly with wildcards (`*@example.org`, `%any`). */
+export interface IdentityPattern {
+  /** As configured, for listings and messages. */
+  readonly text: string;
+  /** The exact identity; undefined for a pattern. */
+  readonly identity?: Identity;
+}
+
+/** A selector that stands for our own address, or the peer's, is `dynamic` until an SA exists. */
+export type SelectorTemplate =
+  | {
+      readonly kind: 'dynamic';
+      readonly protocol: number;
+      readonly startPort: number;
+      readonly endPort: number;
+    }
+  | { readonly kind: 'fixed'; readonly selector: TrafficSelector };
+
+export type StartAction = 'none' | 'start';
+export type DpdAction = 'clear' | 'restart';
+
+/** Policy of one Child SA: `connections.NAME.children.CHILD`. */
+export interface ChildPolicy {
+  readonly name: string;
+  readonly mode: 'tunnel';
+  readonly proposals: readonly Proposal[];
+  readonly localTs: readonly SelectorTemplate[];
+  readonly remoteTs: readonly SelectorTemplate[];
+  readonly startAction: StartAction;
+  readonly closeAction: StartAction;
+  readonly dpdAction: DpdAction;
+  /** Packets; a multiple of 32 up to 65536. */
+  readonly replayWindow: number;
+  readonly copyDf: boolean;
+  readonly copyEcn: boolean;
+  readonly copyDscp: 'no' | 'in' | 'out' | 'yes';
+  /** Lower is stronger, 0 = by selector width. */
+  readonly priority: number;
+  /** 0 = assigned. */
+  readonly reqid: number;
+  readonly rekeyTimeSeconds: number;
+  readonly lifeTimeSeconds: number;
+}
+
+/** `connections.NAME`. */
+export interface Connection {
+  readonly name: string;
+  readonly localAddresses: readonly AddressMatch[];
+  readonly remoteAddresses: readonly AddressMatch[];
+  readonly localPort: number;
+  readonly remotePort: number;
+  readonly proposals: readonly Proposal[];
+  readonly local: Authentication;
+  readonly remote: Authentication;
+  /** Force UDP encapsulation by faking NAT detection. */
+  readonly encap: boolean;
+  /** 0 = no liveness checks. */
+  readonly dpdDelaySeconds: number;
+  /** Attempts to establish; 0 = forever. */
+  readonly keyingTries: number;
+  readonly unique: 'no' | 'never' | 'keep' | 'replace';
+  readonly rekeyTimeSeconds: number;
+  readonly children: readonly ChildPolicy[];
+}

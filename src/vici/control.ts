@@ -1,0 +1,190 @@
+/**
+ * What the vici server asks of the gateway, and the views it lists.
+ *
+ * Views are plain: names as strongSwan spells them, numbers in seconds or octets. The gateway
+ * fills them; the commands only order and encode them.
+ */
+
+import type { Section } from '../config/section.ts';
+import type { Event } from '../events/event.ts';
+
+export interface ChildSaView {
+  readonly name: string;
+  readonly uniqueId: number;
+  readonly reqid: number;
+  readonly state: string;
+  readonly mode: 'TUNNEL';
+  readonly udpEncapsulation: boolean;
+  readonly spiIn: string;
+  readonly spiOut: string;
+  readonly encrAlg: string;
+  readonly encrKeySize?: number;
+  readonly integAlg?: string;
+  readonly dhGroup?: string;
+  readonly esn: boolean;
+  readonly octetsIn: number;
+  readonly packetsIn: number;
+  /** Seconds since the last packet; unset = none yet. */
+  readonly useInSeconds?: number;
+  readonly octetsOut: number;
+  readonly packetsOut: number;
+  readonly useOutSeconds?: number;
+  readonly rekeySeconds?: number;
+  readonly lifeSeconds?: number;
+  readonly installedSeconds: number;
+  readonly localTs: readonly string[];
+  readonly remoteTs: readonly string[];
+}
+
+export interface IkeSaView {
+  readonly connection: string;
+  readonly uniqueId: number;
+  readonly state: string;
+  readonly localHost: string;
+  readonly localPort: number;
+  readonly localId: string;
+  readonly remoteHost: string;
+  readonly remotePort: number;
+  readonly remoteId: string;
+  readonly initiator: boolean;
+  /** Sixteen hex digits. */
+  readonly initiatorSpi: string;
+  readonly responderSpi: string;
+  readonly natLocal: boolean;
+  readonly natRemote: boolean;
+  readonly natFake: boolean;
+  readonly encrAlg?: string;
+  readonly encrKeySize?: number;
+  readonly integAlg?: string;
+  readonly prfAlg?: string;
+  readonly dhGroup?: string;
+  readonly establishedSeconds?: number;
+  readonly rekeySeconds?: number;
+  readonly tasksQueued: readonly string[];
+  readonly tasksActive: readonly string[];
+  readonly tasksPassive: readonly string[];
+  readonly children: readonly ChildSaView[];
+}
+
+/** One installed policy or shunt for `list-policies`. */
+export interface PolicyView {
+  readonly child: string;
+  readonly ike: string;
+  readonly mode: string;
+  readonly localTs: readonly string[];
+  readonly remoteTs: readonly string[];
+}
+
+export interface AuthView {
+  readonly class: string;
+  readonly id?: string;
+}
+
+export interface ChildPolicyView {
+  readonly name: string;
+  readonly mode: string;
+  readonly rekeySeconds: number;
+  readonly dpdAction: string;
+  readonly closeAction: string;
+  readonly localTs: readonly string[];
+  readonly remoteTs: readonly string[];
+}
+
+export interface ConnectionView {
+  readonly name: string;
+  readonly localAddrs: readonly string[];
+  readonly remoteAddrs: readonly string[];
+  readonly version: string;
+  readonly rekeySeconds: number;
+  readonly unique: string;
+  readonly dpdDelaySeconds: number;
+  readonly local: AuthView;
+  readonly remote: AuthView;
+  readonly children: readonly ChildPolicyView[];
+}
+
+/** One row of `tsgw sad`: an SA of one direction with its window and drops. */
+export interface SadView {
+  readonly direction: 'in' | 'out';
+  readonly spi: string;
+  readonly local: string;
+  readonly remote: string;
+  readonly child: string;
+  readonly ike: string;
+  readonly encapsulation: 'udp' | 'none';
+  readonly encr: string;
+  readonly integ?: string;
+  readonly esn: boolean;
+  readonly sequence: number;
+  readonly replayWindow: number;
+  readonly packets: number;
+  readonly octets: number;
+  readonly drops: number;
+  readonly replays: number;
+  readonly badIcvs: number;
+  readonly mtu: number;
+}
+
+/** One row of `tsgw spd`, in the order of look-up. */
+export interface SpdView {
+  readonly direction: 'in' | 'out';
+  readonly action: 'protect' | 'bypass' | 'discard';
+  readonly local: string;
+  readonly remote: string;
+  readonly child: string;
+  readonly ike: string;
+  readonly spi: string;
+}
+
+export interface StatsView {
+  readonly version: string;
+  readonly sysname: string;
+  readonly release: string;
+  readonly machine: string;
+  readonly uptimeSeconds: number;
+  readonly since: string;
+  readonly ikeSas: number;
+  readonly halfOpen: number;
+  readonly drops: Readonly<Record<string, number>>;
+}
+
+export type ControlOutcome =
+  | { readonly kind: 'done'; readonly matches: number; readonly terminated: number }
+  | {
+      readonly kind: 'refused' | 'authentication-failed' | 'timeout' | 'failed';
+      readonly what: string;
+    };
+
+export interface TerminateSelector {
+  readonly ike?: string;
+  readonly ikeId?: number;
+  readonly child?: string;
+  readonly childId?: number;
+  readonly force: boolean;
+}
+
+/** Implemented by the gateway. Methods that refuse an operator's input throw `ConfigError`. */
+export interface Control {
+  loadConnection(name: string, settings: Section): void;
+  unloadConnection(name: string): boolean;
+  connections(ike?: string): readonly ConnectionView[];
+  /** `owners` are identities as written in swanctl.conf; empty = any peer. */
+  loadShared(id: string, type: string, secret: Uint8Array, owners: readonly string[]): void;
+  unloadShared(id: string): boolean;
+  sharedIds(): readonly string[];
+  clearCredentials(): void;
+  /** Resolves when the SA is up or failed; `signal` aborts the wait, not the exchange. */
+  initiate(child: string | undefined, ike: string | undefined): Promise<ControlOutcome>;
+  terminate(selector: TerminateSelector): Promise<ControlOutcome>;
+  ikeSas(): readonly IkeSaView[];
+  policies(): readonly PolicyView[];
+  sad(): readonly SadView[];
+  spd(): readonly SpdView[];
+  stats(): StatsView;
+  /** Totals by strongSwan's counter names, for one connection or all. */
+  counters(connection?: string): Readonly<Record<string, Readonly<Record<string, number>>>>;
+  resetCounters(connection?: string): void;
+  algorithms(): Readonly<Record<string, readonly string[]>>;
+  /** Every event from now on; answers how to stop. */
+  subscribe(listener: (event: Event) => void): () => void;
+}

@@ -1,0 +1,199 @@
+/**
+ * Reading and writing octets in network order, with exact bounds.
+ *
+ * `OctetReader` throws `MalformedError` and nothing else; it is the only error a decoder may let
+ * escape. The packet path does not use these classes: it indexes one arena (see `esp/`).
+ */
+
+/** The octets are not what the format demands. `at` is the offset, `what` names the thing. */
+export class MalformedError extends Error {
+  override readonly name = 'MalformedError';
+  readonly at: number;
+  readonly what: string;
+
+  constructor(at: number, what: string) {
+    super(`${what} (at octet ${at})`);
+    this.at = at;
+    this.what = what;
+  }
+}
+
+/** Reads forward through octets; `base` shifts the offsets that errors name. */
+export class OctetReader {
+  readonly #octets: Uint8Array;
+  readonly #view: DataView;
+  readonly #base: number;
+  #at = 0;
+
+  constructor(octets: Uint8Array, base = 0) {
+    this.#octets = octets;
+    this.#view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
+    this.#base = base;
+  }
+
+  /** Offset of the next octet, counted from the start of the outermost message. */
+  get at(): number {
+    return this.#base + this.#at;
+  }
+
+  get remaining(): number {
+    return this.#octets.length - this.#at;
+  }
+
+  u8(what: string): number {
+    this.#need(1, what);
+    return this.#view.getUint8(this.#at++);
+  }
+
+  u16(what: string): number {
+    this.#need(2, what);
+    this.#at += 2;
+    return this.#view.getUint16(this.#at - 2);
+  }
+
+  u32(what: string): number {
+    this.#need(4, what);
+    this.#at += 4;
+    return this.#view.getUint32(this.#at - 4);
+  }
+
+  /** The next `length` octets, copied: what is decoded never aliases the datagram. */
+  take(length: number, what: string): Uint8Array {
+    this.#need(length, what);
+    this.#at += length;
+    return this.#octets.slice(this.#at - length, this.#at);
+  }
+
+  rest(): Uint8Array {
+    return this.take(this.remaining, 'rest');
+  }
+
+  /** A reader over the next `length` octets; this one moves past them. */
+  within(length: number, what: string): OctetReader {
+    this.#need(length, what);
+    const inner = new OctetReader(this.#octets.subarray(this.#at, this.#at + length), this.at);
+    this.#at += length;
+    return inner;
+  }
+
+  skip(length: number, what: string): void {
+    this.#need(length, what);
+    this.#at += length;
+  }
+
+  /** Refuses octets that are left over. */
+  end(what: string): void {
+    if (this.remaining !== 0) this.fail(`${what}: ${this.remaining} octets left over`);
+  }
+
+  fail(what: string): never {
+    throw new MalformedError(this.at, what);
+  }
+
+  #need(length: number, what: string): void {
+    if (length > this.remaining) {
+      this.fail(`${what}: ${length} octets needed, ${this.remaining} present`);
+    }
+  }
+}
+
+/** Appends octets; grows as needed. */
+export class OctetWriter {
+  #octets = new Uint8Array(256);
+  #view = new DataView(this.#octets.buffer);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  u8(value: number): this {
+    this.#view.setUint8(this.#grow(1), value);
+    return this;
+  }
+
+  u16(value: number): this {
+    this.#view.setUint16(this.#grow(2), value);
+    return this;
+  }
+
+  u32(value: number): this {
+    this.#view.setUint32(this.#grow(4), value);
+    return this;
+  }
+
+  octets(value: Uint8Array): this {
+    const at = this.#grow(value.length);
+    this.#octets.set(value, at);
+    return this;
+  }
+
+  /** Overwrites two octets already written, for lengths known only afterwards. */
+  u16At(at: number, value: number): this {
+    if (at + 2 > this.#length) throw new RangeError(`u16At ${at} beyond ${this.#length}`);
+    this.#view.setUint16(at, value);
+    return this;
+  }
+
+  /** Overwrites four octets already written. */
+  u32At(at: number, value: number): this {
+    if (at + 4 > this.#length) throw new RangeError(`u32At ${at} beyond ${this.#length}`);
+    this.#view.setUint32(at, value);
+    return this;
+  }
+
+  /** Overwrites one octet already written. */
+  u8At(at: number, value: number): this {
+    if (at + 1 > this.#length) throw new RangeError(`u8At ${at} beyond ${this.#length}`);
+    this.#view.setUint8(at, value);
+    return this;
+  }
+
+  finish(): Uint8Array {
+    return this.#octets.slice(0, this.#length);
+  }
+
+  #grow(by: number): number {
+    const at = this.#length;
+    this.#length += by;
+    if (this.#length > this.#octets.length) {
+      const larger = new Uint8Array(Math.max(this.#length, this.#octets.length * 2));
+      larger.set(this.#octets.subarray(0, at));
+      this.#octets = larger;
+      this.#view = new DataView(larger.buffer);
+    }
+    return at;
+  }
+}
+
+export function concatOctets(...parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** Equality of public octets. Not for MACs or secrets: those use `crypto/constant-time.ts`. */
+export function equalOctets(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((octet, index) => octet === b[index]);
+}
+
+export function toHex(octets: Uint8Array): string {
+  let hex = '';
+  for (const octet of octets) hex += octet.toString(16).padStart(2, '0');
+  return hex;
+}
+
+/** Octets from hex digits; white space and colons are passed over. Throws `MalformedError`. */
+export function fromHex(text: string): Uint8Array {
+  const digits = text.replace(/[\s:]/g, '');
+  if (digits.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(digits)) {
+    throw new MalformedError(0, `hex: ${digits.length} characters are not pairs of hex digits`);
+  }
+  return Uint8Array.from({ length: digits.length / 2 }, (_, i) =>
+    Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16),
+  );
+}
