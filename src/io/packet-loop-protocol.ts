@@ -1,0 +1,73 @@
+/**
+ * What the control thread and the packet loop's worker say to each other.
+ *
+ * Structured-clone data only. Counters do not travel: both see `SharedCounters`.
+ */
+import type { SharedCounters } from '../events/shared-counters.ts';
+import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
+import type { Endpoint } from '../wire/address.ts';
+
+/** A Child SA as the packet loop needs it: `ipsec/child-sa.ts` with bare keys and counter rows. */
+export interface InstalledChildSa {
+  readonly id: number;
+  readonly spiIn: number;
+  readonly spiOut: number;
+  readonly encr: { readonly id: number; readonly keyLength?: number };
+  readonly integ?: { readonly id: number };
+  readonly esn: boolean;
+  readonly encryptionKeyIn: Uint8Array;
+  readonly integrityKeyIn: Uint8Array;
+  readonly encryptionKeyOut: Uint8Array;
+  readonly integrityKeyOut: Uint8Array;
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly udpEncapsulation: boolean;
+  readonly localTs: readonly TrafficSelector[];
+  readonly remoteTs: readonly TrafficSelector[];
+  readonly replayWindow: number;
+  readonly copyDf: boolean;
+  readonly copyEcn: boolean;
+  readonly copyDscp: 'no' | 'in' | 'out' | 'yes';
+  readonly priority: number;
+  /** Rows of `SharedCounters.sas`. */
+  readonly rowIn: number;
+  readonly rowOut: number;
+}
+
+/** Everything the worker starts with (`workerData`). Descriptors are open already. */
+export interface PacketLoopSetup {
+  readonly counters: SharedCounters;
+  readonly tun: number;
+  /** UDP 4500 sockets; ESP and IKE arrive here. */
+  readonly natt4: number | undefined;
+  readonly natt6: number | undefined;
+  /** Protocol-50 sockets. */
+  readonly esp4: number | undefined;
+  readonly esp6: number | undefined;
+  /** The UDP port of `natt4` and `natt6`. */
+  readonly nattPort: number;
+  readonly tunMtu: number;
+  /** Outer MTU assumed until a path says otherwise. */
+  readonly outerMtu: number;
+  /** Clamp the MSS of TCP SYNs to what fits (`gateway.mss_clamp`). */
+  readonly mssClamp: boolean;
+}
+
+export type PacketLoopCommand =
+  | { readonly kind: 'install'; readonly sa: InstalledChildSa }
+  | { readonly kind: 'remove'; readonly id: number }
+  /** An ICMP error quoting a live SPI: the path to the SA's peer carries this many octets. */
+  | { readonly kind: 'path-mtu'; readonly spiOut: number; readonly remote: Endpoint; readonly mtu: number }
+  /** The control thread took this many IKE datagrams off its queue. */
+  | { readonly kind: 'ike-taken'; readonly count: number }
+  | { readonly kind: 'stop' };
+
+export type PacketLoopReport =
+  | { readonly kind: 'ready' }
+  /** Installed; from now on its packets are accepted. */
+  | { readonly kind: 'installed'; readonly id: number }
+  | { readonly kind: 'removed'; readonly id: number }
+  /** IKE messages that arrived on 4500, non-ESP marker removed. */
+  | { readonly kind: 'ike'; readonly local: Endpoint; readonly remote: Endpoint; readonly octets: Uint8Array }
+  | { readonly kind: 'path-mtu-changed'; readonly id: number; readonly outerMtu: number; readonly innerMtu: number }
+  | { readonly kind: 'stopped' };
