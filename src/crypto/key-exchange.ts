@@ -1,0 +1,182 @@
+/**
+ * Key exchange methods: MODP, ECP and Curve25519 (RFC 7296 §3.4, RFC 3526, RFC 5903, RFC 8031).
+ *
+ * A pair is made from given randomness and answers the shared secret once the peer's value is known.
+ * A peer's value that RFC 6989 refuses gives undefined; nothing here throws over what a peer sent.
+ */
+import { strict as assert } from 'node:assert';
+import {
+  createDiffieHellman,
+  createECDH,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  getDiffieHellman,
+} from 'node:crypto';
+import { concatOctets, fromHex } from '../wire/octets.ts';
+import { type KeyExchangeAlgorithm, keyExchangeAlgorithm } from './algorithms.ts';
+import type { RandomBytes } from './random.ts';
+import { SecretBytes } from './secret-bytes.ts';
+import { KeyExchangeId } from './transform.ts';
+
+/** One side's half of a key exchange. Used once: a new exchange draws a new pair (RFC 7296 §2.12). */
+export interface KeyExchangePair {
+  /** Key Exchange Data as it stands in the KE payload. */
+  readonly publicData: Uint8Array;
+  /** g^ir as it enters the key derivation, or undefined where the peer's value is refused. */
+  readonly shared: (peer: Uint8Array) => SecretBytes | undefined;
+}
+
+export interface KeyExchangeMethod extends KeyExchangeAlgorithm {
+  readonly generate: (random: RandomBytes) => KeyExchangePair;
+}
+
+/** The method by its transform id, where we implement it. */
+export function keyExchangeMethod(id: number): KeyExchangeMethod | undefined {
+  const algorithm = keyExchangeAlgorithm(id);
+  if (algorithm === undefined) return undefined;
+  const modp = MODP_GROUPS.find((group) => group.id === id);
+  if (modp !== undefined) {
+    return { ...algorithm, generate: (random) => modpPair(algorithm, modp, random) };
+  }
+  const ecp = ECP_CURVES.find((curve) => curve.id === id);
+  if (ecp !== undefined) {
+    return { ...algorithm, generate: (random) => ecpPair(algorithm, ecp, random) };
+  }
+  return { ...algorithm, generate: (random) => x25519Pair(algorithm, random) };
+}
+
+/** Left-pads a big-endian number to `length` octets. */
+export function padLeft(number: Uint8Array, length: number): Uint8Array {
+  assert(number.length <= length, `${number.length} octets do not fit into ${length}`);
+  return concatOctets(new Uint8Array(length - number.length), number);
+}
+
+/** Draws private values until one is from 1 to below `order`, both big-endian and of one length. */
+export function drawBelow(order: Uint8Array, random: RandomBytes): Uint8Array {
+  const topBits = 0xff >> (Math.clz32(order[0] ?? 0) % 8);
+  for (let tries = 0; tries < 100; tries++) {
+    const drawn = Uint8Array.from(random(order.length));
+    drawn[0] = (drawn[0] ?? 0) & topBits;
+    if (drawn.some((octet) => octet !== 0) && Buffer.compare(drawn, order) < 0) return drawn;
+  }
+  throw new Error('the random source gave no private value in 100 draws');
+}
+
+interface ModpGroup {
+  readonly id: number;
+  /** Name of the group in node:crypto. */
+  readonly node: string;
+  /** Octets of the private exponent. */
+  readonly privateLength: number;
+}
+
+interface EcpCurve {
+  readonly id: number;
+  /** OpenSSL's name of the curve. */
+  readonly node: string;
+  readonly order: Uint8Array;
+}
+
+function modpPair(
+  algorithm: KeyExchangeAlgorithm,
+  group: ModpGroup,
+  random: RandomBytes,
+): KeyExchangePair {
+  const prime = getDiffieHellman(group.node).getPrime();
+  const exchange = createDiffieHellman(prime, 2);
+  exchange.setPrivateKey(random(group.privateLength));
+  // RFC 7296 §3.4: the value is as long as the modulus, with zeros in front where it is smaller.
+  const publicData = padLeft(exchange.generateKeys(), algorithm.publicLength);
+  return {
+    publicData,
+    shared: (peer) => {
+      if (peer.length !== algorithm.publicLength || !isModpPublic(peer, prime)) return undefined;
+      return new SecretBytes(padLeft(exchange.computeSecret(peer), algorithm.sharedLength));
+    },
+  };
+}
+
+/** RFC 6989 §2.1: a peer's value r is used only if 1 < r < p-1. */
+function isModpPublic(value: Uint8Array, prime: Uint8Array): boolean {
+  const one = padLeft(Uint8Array.of(1), prime.length);
+  const primeLessOne = Uint8Array.from(prime);
+  primeLessOne[prime.length - 1] = (prime[prime.length - 1] ?? 0) - 1;
+  return Buffer.compare(value, one) > 0 && Buffer.compare(value, primeLessOne) < 0;
+}
+
+function ecpPair(
+  algorithm: KeyExchangeAlgorithm,
+  curve: EcpCurve,
+  random: RandomBytes,
+): KeyExchangePair {
+  const exchange = createECDH(curve.node);
+  exchange.setPrivateKey(drawBelow(curve.order, random));
+  return {
+    // RFC 5903 §7: x and y, without the octet 0x04 that X9.62 puts in front.
+    publicData: new Uint8Array(exchange.getPublicKey().subarray(1)),
+    shared: (peer) => {
+      if (peer.length !== algorithm.publicLength) return undefined;
+      try {
+        // RFC 6989 §2.3: OpenSSL refuses a point that is not on the curve.
+        const x = exchange.computeSecret(concatOctets(Uint8Array.of(4), peer));
+        return new SecretBytes(padLeft(x, algorithm.sharedLength));
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}
+
+function x25519Pair(algorithm: KeyExchangeAlgorithm, random: RandomBytes): KeyExchangePair {
+  const pkcs8 = concatOctets(X25519_PKCS8_PREFIX, random(algorithm.publicLength));
+  const privateKey = createPrivateKey({ key: Buffer.from(pkcs8), format: 'der', type: 'pkcs8' });
+  const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
+  return {
+    publicData: new Uint8Array(spki.subarray(X25519_SPKI_PREFIX.length)),
+    shared: (peer) => {
+      if (peer.length !== algorithm.publicLength) return undefined;
+      const key = Buffer.from(concatOctets(X25519_SPKI_PREFIX, peer));
+      const publicKey = createPublicKey({ key, format: 'der', type: 'spki' });
+      try {
+        // RFC 8031 §5 by way of RFC 7748 §6.1: OpenSSL refuses a result of all zeros.
+        return new SecretBytes(new Uint8Array(diffieHellman({ privateKey, publicKey })));
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}
+
+// RFC 3526 §8 gives each group two estimates of strength, and exponents of twice that many bits. We
+// take the larger estimate (160, 210 and 240 bits), rounded up to octets that are a multiple of 8.
+const MODP_GROUPS: readonly ModpGroup[] = [
+  { id: KeyExchangeId.MODP_2048, node: 'modp14', privateLength: 40 },
+  { id: KeyExchangeId.MODP_3072, node: 'modp15', privateLength: 56 },
+  { id: KeyExchangeId.MODP_4096, node: 'modp16', privateLength: 64 },
+];
+
+// Orders of the groups' base points (RFC 5903 §3).
+const ECP_CURVES: readonly EcpCurve[] = [
+  {
+    id: KeyExchangeId.ECP_256,
+    node: 'prime256v1',
+    order: fromHex('ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551'),
+  },
+  {
+    id: KeyExchangeId.ECP_384,
+    node: 'secp384r1',
+    order: fromHex(`${'ff'.repeat(24)}c7634d81f4372ddf581a0db248b0a77aecec196accc52973`),
+  },
+  {
+    id: KeyExchangeId.ECP_521,
+    node: 'secp521r1',
+    order: fromHex(
+      `01${'ff'.repeat(32)}fa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409`,
+    ),
+  },
+];
+
+/** DER of a PKCS #8 private key and of a SubjectPublicKeyInfo up to their 32 octets (RFC 8410). */
+const X25519_PKCS8_PREFIX = fromHex('302e020100300506032b656e04220420');
+const X25519_SPKI_PREFIX = fromHex('302a300506032b656e032100');
