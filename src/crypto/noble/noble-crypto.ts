@@ -1,0 +1,16 @@
+/** The reference implementation of every primitive, independent of OpenSSL. */
+import type { CryptoProvider } from '../crypto-provider.ts';
+import { nobleOpen, nobleSeal } from './noble-cipher.ts';
+import { nobleKeyExchangeMethod } from './noble-key-exchange.ts';
+import { nobleComputeIcv, nobleDigest, noblePrf, noblePrfPlus } from './noble-mac.ts';
+
+export const nobleCrypto: CryptoProvider = {
+  name: '@noble',
+  digest: nobleDigest,
+  prf: noblePrf,
+  prfPlus: noblePrfPlus,
+  computeIcv: nobleComputeIcv,
+  seal: nobleSeal,
+  open: nobleOpen,
+  keyExchangeMethod: nobleKeyExchangeMethod,
+};
