@@ -6,13 +6,33 @@
 import type { Identity } from '../../ipsec/identity.ts';
 import type { Proposal } from '../../ipsec/proposal.ts';
 import type { TrafficSelector } from '../../ipsec/traffic-selector.ts';
+import { MalformedError, toHex } from '../../wire/octets.ts';
 
 /** Sixteen lower-case hex digits: a key for maps and the way people read it. */
 export type IkeSpi = string & { readonly brand: 'IkeSpi' };
 
-export const NO_IKE_SPI = '0000000000000000' as IkeSpi;
+export const NO_IKE_SPI = toIkeSpi('0000000000000000');
+
+/** The SPI that eight octets spell. Its octets again: `fromHex(spi)`. */
+export function ikeSpi(octets: Uint8Array): IkeSpi {
+  if (octets.length !== 8) throw new MalformedError(0, `IKE SPI of ${octets.length} octets`);
+  return toHex(octets) as IkeSpi;
+}
 
 export type MessageId = number & { readonly brand: 'MessageId' };
+
+export function messageId(value: number): MessageId {
+  return (value >>> 0) as MessageId;
+}
+
+export function toMessageId(value: number): MessageId {
+  return value as MessageId;
+}
+
+/** An IKE SPI from sixteen hex digits. */
+export function toIkeSpi(hex: string): IkeSpi {
+  return hex as IkeSpi;
+}
 
 /** IKEv2 Exchange Types (RFC 7296 §3.1). */
 export const ExchangeType = {
@@ -74,6 +94,8 @@ export interface IdPayload {
   readonly kind: 'IDi' | 'IDr';
   readonly critical?: boolean;
   readonly identity: Identity;
+  /** The three RESERVED octets where a peer did not send them as zero: AUTH covers them. */
+  readonly reserved?: number;
 }
 export interface CertPayload {
   readonly kind: 'CERT';
@@ -121,7 +143,14 @@ export interface VendorPayload {
 /** A traffic selector of a type we do not know stays as octets. */
 export type TsEntry =
   | { readonly kind: 'range'; readonly selector: TrafficSelector }
-  | { readonly kind: 'unknown'; readonly type: number; readonly body: Uint8Array };
+  | {
+      readonly kind: 'unknown';
+      readonly type: number;
+      /** The octet behind the type: an IP protocol, or RESERVED in some types. */
+      readonly protocol: number;
+      /** What follows the selector length. */
+      readonly body: Uint8Array;
+    };
 export interface TsPayload {
   readonly kind: 'TSi' | 'TSr';
   readonly critical?: boolean;
@@ -154,6 +183,8 @@ export interface UnknownPayload {
   readonly critical?: boolean;
   readonly type: number;
   readonly body: Uint8Array;
+  /** Only of SKF: its Next Payload names a payload within it. */
+  readonly firstPayload?: number;
 }
 
 export type Payload =
