@@ -1,0 +1,94 @@
+/**
+ * Writes swanctl.conf for the two gateways of the topology: one connection seen from both ends.
+ *
+ * The text is the same for charon and for tsgw; that is the point.
+ */
+import {
+  type Family,
+  type GatewayNode,
+  natAddress,
+  outerAddress,
+  protectedNet,
+  type Topology,
+} from './topology.ts';
+
+/** What one end says; what is left out is the same at both ends or has a plain default. */
+export interface EndSettings {
+  readonly proposals?: string;
+  readonly espProposals?: string;
+  readonly localTs?: string;
+  readonly remoteTs?: string;
+  readonly remoteAddress?: string;
+  readonly secret?: string;
+  /** Further `key = value` of the connection. */
+  readonly connection?: Readonly<Record<string, string>>;
+  /** Further `key = value` of the child. */
+  readonly child?: Readonly<Record<string, string>>;
+}
+
+/** One connection between g1 and g2. */
+export interface PairSettings extends EndSettings {
+  readonly name?: string;
+  readonly childName?: string;
+  readonly outer?: Family;
+  readonly inner?: Family;
+  readonly g1?: EndSettings;
+  readonly g2?: EndSettings;
+}
+
+export const connectionName = 'peer';
+export const childName = 'net';
+
+/** swanctl.conf of one gateway, for one or more connections. */
+export function swanctlConf(
+  topology: Topology,
+  node: GatewayNode,
+  pairs: readonly PairSettings[],
+): string {
+  const connections = pairs.map((pair) => connection(topology, node, pair));
+  const secret = pairs[0]?.[node]?.secret ?? pairs[0]?.secret ?? 'a secret only the lab knows';
+  return [
+    `connections {\n${connections.join('\n')}\n}`,
+    `secrets {\n  ike-lab {\n    id-1 = g1.lab\n    id-2 = g2.lab\n    secret = "${secret}"\n  }\n}`,
+    '',
+  ].join('\n');
+}
+
+function connection(topology: Topology, node: GatewayNode, pair: PairSettings): string {
+  const other: GatewayNode = node === 'g1' ? 'g2' : 'g1';
+  const outer = pair.outer ?? 'ipv4';
+  const inner = pair.inner ?? 'ipv4';
+  const settings: EndSettings = { ...pair, ...pair[node] };
+  const proposals = settings.proposals ?? 'aes256-sha256-x25519';
+  const remote =
+    settings.remoteAddress ??
+    (topology.nat && other === 'g1' ? natAddress : outerAddress(topology, other, outer));
+  return `  ${pair.name ?? connectionName} {
+    version = 2
+    mobike = no
+    local_addrs = ${outerAddress(topology, node, outer)}
+    remote_addrs = ${remote}
+    proposals = ${proposals}
+${entries({ ...pair.connection, ...settings.connection }, 4)}    local {
+      auth = psk
+      id = ${node}.lab
+    }
+    remote {
+      auth = psk
+      id = ${other}.lab
+    }
+    children {
+      ${pair.childName ?? childName} {
+        local_ts = ${settings.localTs ?? protectedNet(node, inner)}
+        remote_ts = ${settings.remoteTs ?? protectedNet(other, inner)}
+        esp_proposals = ${settings.espProposals ?? 'aes128gcm16'}
+${entries({ ...pair.child, ...settings.child }, 8)}      }
+    }
+  }`;
+}
+
+function entries(pairs: Readonly<Record<string, string>>, indent: number): string {
+  return Object.entries(pairs)
+    .map(([key, value]) => `${' '.repeat(indent)}${key} = ${value}\n`)
+    .join('');
+}
