@@ -7,7 +7,6 @@
  */
 import { ExchangeType, type Payload } from './message.ts';
 import { isErrorNotify, NotifyType, notifyName } from './notify-types.ts';
-import { payloadName } from './payload-name.ts';
 
 export type RuleCheck =
   | { readonly kind: 'ok' }
@@ -42,6 +41,29 @@ export function checkPayloads(
   if (misfits.includes(undefined)) return { kind: 'ok' };
   const where = `${rules.name} ${isResponse ? 'response' : 'request'}`;
   return { kind: 'fault', what: `${where}: ${misfits[0] ?? 'SK is not expected'}` };
+}
+
+/** The notation of RFC 7296 §1.2: `SA`, `No`, `N(COOKIE)`; `P(200)` for a type we do not know. */
+export function payloadName(payload: Payload): string {
+  switch (payload.kind) {
+    case 'NONCE':
+      return 'No';
+    case 'NOTIFY':
+      return `N(${notifyName(payload.type)})`;
+    case 'DELETE':
+      return 'D';
+    case 'VENDOR':
+      return 'V';
+    case 'unknown':
+      return `P(${payload.type})`;
+    default:
+      return payload.kind;
+  }
+}
+
+/** The name of an exchange type, or its number. */
+export function exchangeName(exchangeType: number): string {
+  return EXCHANGES.find(({ type }) => type === exchangeType)?.name ?? String(exchangeType);
 }
 
 type Kind = Exclude<Payload['kind'], 'unknown'>;
