@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { after, earliest, instant } from '../../src/wire/instant.ts';
+import { MalformedError, OctetReader, OctetWriter } from '../../src/wire/octets.ts';
+
+describe('Octet reader and writer', () => {
+  it('read what was written', () => {
+    fc.assert(
+      fc.property(
+        fc.nat(255),
+        fc.nat(0xffff),
+        fc.nat(0xffff_ffff),
+        fc.uint8Array({ maxLength: 600 }),
+        (one, two, four, many) => {
+          const writer = new OctetWriter().u8(one).u16(two).u32(four).octets(many);
+          assert.equal(writer.length, 7 + many.length);
+          const reader = new OctetReader(writer.finish());
+          assert.deepEqual([reader.u8('a'), reader.u16('b'), reader.u32('c')], [one, two, four]);
+          assert.deepEqual(reader.rest(), many);
+          reader.end('d');
+        },
+      ),
+    );
+  });
+
+  it('overwrite only what is there', () => {
+    const writer = new OctetWriter().u32(0).u32(0);
+    writer.u8At(0, 1).u16At(2, 0x0203).u32At(4, 0x04050607);
+    assert.deepEqual([...writer.finish()], [1, 0, 2, 3, 4, 5, 6, 7]);
+    assert.throws(() => writer.u8At(8, 0), RangeError);
+    assert.throws(() => writer.u16At(7, 0), RangeError);
+    assert.throws(() => writer.u32At(5, 0), RangeError);
+  });
+
+  it('refuse short and left-over octets with the offset of the outermost message', () => {
+    const reader = new OctetReader(Uint8Array.of(1, 2, 3, 4, 5, 6), 100);
+    reader.skip(1, 'header');
+    const inner = reader.within(3, 'body');
+    assert.equal(inner.u16('word'), 0x0203);
+    assert.throws(() => inner.u16('word'), { name: 'MalformedError', at: 103 });
+    assert.throws(() => inner.end('body'), { what: 'body: 1 octets left over' });
+    assert.throws(() => reader.take(3, 'tail'), { what: 'tail: 3 octets needed, 2 present' });
+    assert.throws(() => reader.u32('tail'), MalformedError);
+    assert.equal(reader.remaining, 2);
+  });
+
+  it('copy what they take', () => {
+    const octets = Uint8Array.of(1, 2, 3);
+    const taken = new OctetReader(octets).take(2, 'x');
+    octets.fill(9);
+    assert.deepEqual([...taken], [1, 2]);
+  });
+});
+
+describe('Instants', () => {
+  it('order and add', () => {
+    assert.equal(after(instant(5), 10), 15);
+    assert.equal(earliest(undefined, instant(7), instant(3)), 3);
+    assert.equal(earliest(undefined), undefined);
+  });
+});
