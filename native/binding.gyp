@@ -2,8 +2,31 @@
   "targets": [
     {
       "target_name": "tsgw",
-      "sources": [ "addon.c" ],
-      "cflags": [ "-O3", "-std=gnu11", "-Wall", "-Wextra", "-Werror=format-security", "-fstack-protector-strong" ],
+      "sources": [
+        "addon.c",
+        "arguments.c",
+        "batch.c",
+        "checksum.c",
+        "context.c",
+        "handles.c",
+        "netlink.c",
+        "path.c",
+        "receive.c",
+        "seal.c",
+        "send.c",
+        "socket.c",
+        "tun.c",
+        "watch.c"
+      ],
+      "cflags": [
+        "-O3",
+        "-std=gnu11",
+        "-Wall",
+        "-Wextra",
+        "-Werror=format-security",
+        "-fvisibility=hidden",
+        "-fstack-protector-strong"
+      ],
       "defines": [ "NAPI_VERSION=8", "_GNU_SOURCE" ]
     }
   ]

@@ -25,7 +25,7 @@ export const Word = {
   FLAGS: 7,
   /** Index of the SA in the packet loop's tables; the native layer ignores it. */
   SA: 8,
-  /** Drop reason, 0 = none; the native layer ignores it. */
+  /** Drop reason, 0 = none; the native layer looks at it only to pass such rows over in `writeTun`. */
   DROP: 9,
 } as const;
 

@@ -7,7 +7,7 @@
  */
 import { createRequire } from 'node:module';
 
-/** Bulk ciphers by OpenSSL's name; `null` copies nothing and only authenticates. */
+/** Bulk ciphers by OpenSSL's name. */
 export type NativeCipher =
   | 'aes-128-gcm'
   | 'aes-192-gcm'
@@ -40,7 +40,11 @@ export interface NativeUdpSocketOptions {
   readonly noChecksum?: boolean;
   /** Octets, set with SO_*BUFFORCE where allowed. */
   readonly bufferOctets?: number;
+  /** SO_MARK of what leaves by this socket, for policy routing. */
+  readonly mark?: number;
 }
+
+export type NativeRawSocketOptions = Pick<NativeUdpSocketOptions, 'bufferOctets' | 'mark'>;
 
 export interface NativePathOptions {
   readonly fd: number;
@@ -53,7 +57,13 @@ export interface NativePathOptions {
 }
 
 export interface Native {
-  /** Registers a batch's memory with this thread; rows are addressed by number from then on. */
+  /** Words and offsets as the addon was compiled with them: the same as in `esp/batch.ts`. */
+  readonly layout: Readonly<Record<string, number>>;
+
+  /**
+   * Registers a batch's memory with this thread; rows are addressed by number from then on. The
+   * memory must be shared memory, which can neither be detached nor shrink.
+   */
   batch(arena: Uint8Array, words: Int32Array, origins: Uint8Array): number;
   freeBatch(batch: number): void;
 
@@ -63,29 +73,37 @@ export interface Native {
   /**
    * Seals or opens rows `first` .. `first+count-1`, skipping CONTEXT -1. OFFSET/LENGTH cover the
    * whole ESP packet from SPI to ICV. AEAD reads the IV from the packet; CBC fills it with random
-   * octets when sealing. Answers how many rows have STATUS 0.
+   * octets when sealing. A row that is not a packet for its context has STATUS -EINVAL. Answers how
+   * many of the rows have STATUS 0 now.
    */
   seal(batch: number, first: number, count: number): number;
   open(batch: number, first: number, count: number): number;
 
   udpSocket(options: NativeUdpSocketOptions): number;
   /** A non-blocking raw socket for an IP protocol; IPv4 datagrams arrive with their IP header. */
-  rawSocket(family: 4 | 6, protocol: number): number;
-  /** A TUN device without packet information; exclusive, gone when the descriptor closes. */
+  rawSocket(family: 4 | 6, protocol: number, options?: NativeRawSocketOptions): number;
+  /**
+   * A TUN device without packet information; gone when the descriptor closes. Exclusive, unless
+   * `multiQueue` asks for a further queue of it.
+   */
   openTun(
     name: string,
     options: { readonly vnetHeader: boolean; readonly multiQueue: boolean },
   ): { readonly fd: number; readonly name: string };
+  /** Ends this thread's watches of the descriptor, too. */
   close(fd: number): void;
 
   path(options: NativePathOptions): number;
   freePath(path: number): void;
 
-  /** recvmmsg until the rows are full or the socket is empty; answers the rows filled. EMSGSIZE in STATUS marks a cut datagram. */
+  /**
+   * recvmmsg until the rows are full or the socket is empty; answers the rows filled. STATUS 0, or
+   * -EMSGSIZE for a datagram that was cut to the row's room, or -EINVAL for a row outside the arena.
+   */
   receive(fd: number, batch: number, first: number, count: number): number;
   /** sendmmsg of all rows with a PATH; never blocks. STATUS per row: 0, -EAGAIN, -EMSGSIZE, ... Answers rows sent. */
   send(batch: number, first: number, count: number): number;
-  /** One packet per read until the rows are full or the device is empty. */
+  /** One packet per read until the rows are full or the device is empty; LENGTH and STATUS as with `receive`. */
   readTun(fd: number, batch: number, first: number, count: number): number;
   /** One packet per write for rows with DROP 0; answers rows written, STATUS per row. */
   writeTun(fd: number, batch: number, first: number, count: number): number;

@@ -1,0 +1,224 @@
+/*
+ * The native layer of tsgw: system calls and ciphers in batches.
+ *
+ * It parses no packet. TypeScript names octets by descriptor rows; every offset and length is
+ * checked against the registered memory before it is used, and a bad row gets STATUS -EINVAL.
+ * All state hangs off one `struct state` per JavaScript environment (main thread or worker):
+ * there is no global mutable state and no lock.
+ */
+#ifndef TSGW_H
+#define TSGW_H
+
+#include <node_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* --- Descriptor rows: the mirror of src/esp/batch.ts, compared by a test through `layout`. --- */
+
+enum word {
+  WORD_OFFSET = 0,
+  WORD_LENGTH = 1,
+  WORD_CONTEXT = 2,
+  WORD_STATUS = 3,
+  WORD_SEQUENCE_HIGH = 4,
+  WORD_PATH = 5,
+  WORD_TOS = 6,
+  WORD_FLAGS = 7,
+  WORD_SA = 8,
+  WORD_DROP = 9,
+  WORDS = 12
+};
+
+enum { STATUS_OK = 0, STATUS_BAD_ICV = 1 };
+enum { FLAG_DF = 1 };
+enum { NONE = -1 };
+
+enum origin {
+  ORIGIN_FAMILY = 0,
+  ORIGIN_PORT = 2,
+  ORIGIN_INTERFACE = 4,
+  ORIGIN_SOURCE = 8,
+  ORIGIN_DESTINATION = 24,
+  ORIGIN_OCTETS = 48
+};
+
+/** Messages of one recvmmsg or sendmmsg. */
+enum { BURST = 64 };
+/** Room for packet information and TOS of one message. */
+enum { CONTROL_OCTETS = 128 };
+
+/* --- Handles: numbers that name what this environment made. --- */
+
+/** A growing table of pointers. A number carries a generation, so a stale one names nothing. */
+struct handles {
+  struct handle_slot *slots;
+  uint32_t size;
+  uint32_t free_head;
+};
+
+int32_t handles_add(struct handles *table, void *item);
+void *handles_at(const struct handles *table, int32_t handle);
+void *handles_remove(struct handles *table, int32_t handle);
+/** Calls `each` for every item and frees the table. */
+void handles_clear(struct handles *table, void (*each)(void *item, void *with), void *with);
+/** The next item at or after slot `*at`, moving `*at` past it; NULL at the end. */
+void *handles_next(const struct handles *table, uint32_t *at);
+
+/* --- One environment. --- */
+
+struct message_scratch;
+struct uv_loop_s;
+
+struct state {
+  napi_env env;
+  struct uv_loop_s *loop;
+  napi_async_cleanup_hook_handle cleanup;
+  struct handles batches;
+  struct handles contexts;
+  struct handles paths;
+  struct handles watches;
+  /** Watches whose uv handle is not closed yet. */
+  uint32_t open_watches;
+  bool tearing_down;
+  struct message_scratch *scratch;
+  /** Random octets for CBC IVs, drawn many packets at a time. */
+  uint8_t iv_pool[2048];
+  size_t iv_left;
+};
+
+/* --- Batches. --- */
+
+struct batch {
+  uint8_t *arena;
+  size_t arena_length;
+  int32_t *words;
+  uint8_t *origins;
+  uint32_t rows;
+  napi_env env;
+  /** Keeps arena, words and origins alive. */
+  napi_ref references[3];
+};
+
+/** A row's words as they were at one moment: another thread may write them at any time. */
+struct row {
+  int32_t *words;
+  uint8_t *packet;
+  size_t length;
+};
+
+static inline int32_t row_word(const struct row *row, enum word word) {
+  return __atomic_load_n(&row->words[word], __ATOMIC_RELAXED);
+}
+
+static inline void row_set(const struct row *row, enum word word, int32_t value) {
+  __atomic_store_n(&row->words[word], value, __ATOMIC_RELAXED);
+}
+
+/** The row, with its packet inside the arena; answers false when the words point outside. */
+static inline bool batch_row(const struct batch *batch, uint32_t index, struct row *row) {
+  row->words = batch->words + (size_t)index * WORDS;
+  int32_t offset = row_word(row, WORD_OFFSET);
+  int32_t length = row_word(row, WORD_LENGTH);
+  if (offset < 0 || length < 0) return false;
+  if ((size_t)offset > batch->arena_length) return false;
+  if ((size_t)length > batch->arena_length - (size_t)offset) return false;
+  row->packet = batch->arena + offset;
+  row->length = (size_t)length;
+  return true;
+}
+
+/** Rows `first` to `end` (not included) of a batch, as the three arguments from `at` name them. */
+struct rows {
+  struct batch *batch;
+  uint32_t first;
+  uint32_t end;
+};
+
+/* --- Arguments: each answers false with an exception pending. --- */
+
+/** Reads exactly `count` arguments; answers the environment's state or NULL. */
+struct state *arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values);
+bool argument_integer(napi_env env, napi_value value, const char *name, int64_t least, int64_t most,
+                      int64_t *out);
+bool argument_fd(napi_env env, napi_value value, int *fd);
+bool argument_octets(napi_env env, napi_value value, const char *name, const uint8_t **octets,
+                     size_t *length);
+bool argument_rows(struct state *state, const napi_value *values, struct rows *rows);
+
+bool option_integer(napi_env env, napi_value options, const char *name, int64_t least, int64_t most,
+                    int64_t *out);
+bool option_boolean(napi_env env, napi_value options, const char *name, bool *out);
+bool option_string(napi_env env, napi_value options, const char *name, char *out, size_t size);
+bool option_octets(napi_env env, napi_value options, const char *name, const uint8_t **octets,
+                   size_t *length);
+/** Whether the option is there; reading it is the caller's next step. */
+bool option_present(napi_env env, napi_value options, const char *name, bool *present);
+
+napi_value result_integer(napi_env env, int64_t value);
+napi_value result_undefined(napi_env env);
+
+/** Throw, and answer NULL. */
+napi_value throw_errno(napi_env env, const char *syscall, int error);
+napi_value throw_range(napi_env env, const char *what);
+napi_value throw_type(napi_env env, const char *what);
+
+/* --- Scratch of recvmmsg and sendmmsg. --- */
+
+struct message_scratch {
+  struct mmsghdr messages[BURST];
+  struct iovec vectors[BURST];
+  struct sockaddr_storage names[BURST];
+  uint32_t rows[BURST];
+  _Alignas(16) uint8_t controls[BURST][CONTROL_OCTETS];
+};
+
+/* --- Paths. --- */
+
+/** Outer addresses of an SA, ready for sendmsg. */
+struct path {
+  int fd;
+  uint8_t family;
+  socklen_t name_length;
+  struct sockaddr_storage name;
+  /** Packet information (perhaps none), then TOS; the last is left out when TOS is zero. */
+  _Alignas(16) uint8_t control[CONTROL_OCTETS];
+  size_t control_without_tos;
+  size_t control_with_tos;
+  size_t tos_at;
+};
+
+/* --- The functions of the addon, one file each group. --- */
+
+void batch_free(struct batch *batch);
+void context_wipe(void *context);
+/** Closes every watch on the descriptor. */
+void watches_close_fd(struct state *state, int fd);
+void watches_close_all(struct state *state);
+/** Called when the last watch of an environment that ends is closed. */
+void state_release(struct state *state);
+
+napi_value tsgw_batch(napi_env env, napi_callback_info info);
+napi_value tsgw_free_batch(napi_env env, napi_callback_info info);
+napi_value tsgw_context(napi_env env, napi_callback_info info);
+napi_value tsgw_free_context(napi_env env, napi_callback_info info);
+napi_value tsgw_seal(napi_env env, napi_callback_info info);
+napi_value tsgw_open(napi_env env, napi_callback_info info);
+napi_value tsgw_udp_socket(napi_env env, napi_callback_info info);
+napi_value tsgw_raw_socket(napi_env env, napi_callback_info info);
+napi_value tsgw_open_tun(napi_env env, napi_callback_info info);
+napi_value tsgw_close(napi_env env, napi_callback_info info);
+napi_value tsgw_path(napi_env env, napi_callback_info info);
+napi_value tsgw_free_path(napi_env env, napi_callback_info info);
+napi_value tsgw_receive(napi_env env, napi_callback_info info);
+napi_value tsgw_send(napi_env env, napi_callback_info info);
+napi_value tsgw_read_tun(napi_env env, napi_callback_info info);
+napi_value tsgw_write_tun(napi_env env, napi_callback_info info);
+napi_value tsgw_watch(napi_env env, napi_callback_info info);
+napi_value tsgw_unwatch(napi_env env, napi_callback_info info);
+napi_value tsgw_netlink(napi_env env, napi_callback_info info);
+napi_value tsgw_netlink_request(napi_env env, napi_callback_info info);
+napi_value tsgw_checksum(napi_env env, napi_callback_info info);
+
+#endif
