@@ -57,8 +57,10 @@ export type Action =
       readonly remote: Endpoint;
       readonly octets: Uint8Array;
     }
+  /** One octet 0xFF from the NAT traversal port (RFC 3948 §2.3). */
+  | { readonly kind: 'send-nat-keepalive'; readonly local: Endpoint; readonly remote: Endpoint }
   | { readonly kind: 'install-child-sa'; readonly childSa: ChildSa }
-  | { readonly kind: 'remove-child-sa'; readonly childSa: ChildSa }
+  | { readonly kind: 'remove-child-sa'; readonly childSa: ChildSa; readonly reason: string }
   /** A connection wants to come up again (close_action, dpd_action): the gateway resolves and initiates. */
   | { readonly kind: 'reinitiate'; readonly connection: string; readonly child: string }
   | { readonly kind: 'complete'; readonly request: number; readonly outcome: Outcome }

@@ -137,7 +137,7 @@ function unpad(plaintext: Uint8Array, at: number): Uint8Array {
   const padding = plaintext.at(-1);
   // RFC 7296 §3.14: any padding the sender liked, its content unspecified.
   if (padding === undefined || padding >= plaintext.length) {
-    throw new MalformedError(at, `SK: ${padding} octets of padding in ${plaintext.length}`);
+    throw new MalformedError(at, `SK: ${padding ?? 0} octets of padding in ${plaintext.length}`);
   }
   return plaintext.subarray(0, plaintext.length - 1 - padding);
 }

@@ -1,0 +1,206 @@
+/**
+ * Agreeing on a Child SA: proposals and traffic selectors (RFC 7296 §1.2, §2.9, §2.17).
+ *
+ * Used by the exchange that creates the Child SA, for either role; makes no message itself.
+ */
+import type { ChildPolicy, SelectorTemplate } from '../ipsec/connection.ts';
+import {
+  type ChosenProposal,
+  explainRefusal,
+  type Proposal,
+  ProtocolId,
+  selectProposal,
+  withoutKeyExchange,
+} from '../ipsec/proposal.ts';
+import { isReservedSpi, type Spi, spi } from '../ipsec/spi.ts';
+import {
+  formatSelector,
+  narrow,
+  selectorContains,
+  type TrafficSelector,
+} from '../ipsec/traffic-selector.ts';
+import type { IpAddress } from '../wire/address.ts';
+import type { Payload, SaPayload, TsPayload } from './message/message.ts';
+import { type PeerFault, peerFault } from './peer-fault.ts';
+
+/** The outer addresses: what `dynamic` selectors stand for. */
+export interface OuterAddresses {
+  readonly local: IpAddress;
+  readonly remote: IpAddress;
+}
+
+export interface AgreedChild {
+  readonly kind: 'agreed';
+  readonly policy: ChildPolicy;
+  readonly proposal: ChosenProposal;
+  readonly spiOut: Spi;
+  readonly localTs: readonly TrafficSelector[];
+  readonly remoteTs: readonly TrafficSelector[];
+}
+
+/** SA, TSi and TSr that ask for a Child SA of a policy. */
+export function childOffer(
+  policy: ChildPolicy,
+  spiIn: Spi,
+  addresses: OuterAddresses,
+): readonly Payload[] {
+  const proposals = withoutKeyExchange(policy.proposals).map((proposal, index) => ({
+    ...proposal,
+    number: index + 1,
+    protocol: ProtocolId.ESP,
+    spi: spiOctets(spiIn),
+  }));
+  return [
+    { kind: 'SA', proposals },
+    tsPayload('TSi', resolveSelectors(policy.localTs, addresses.local)),
+    tsPayload('TSr', resolveSelectors(policy.remoteTs, addresses.remote)),
+  ];
+}
+
+/** SA, TSi and TSr that grant what was agreed. */
+export function childGrant(agreed: AgreedChild, spiIn: Spi): readonly Payload[] {
+  return [
+    { kind: 'SA', proposals: [{ ...chosenAsProposal(agreed.proposal), spi: spiOctets(spiIn) }] },
+    tsPayload('TSi', agreed.remoteTs),
+    tsPayload('TSr', agreed.localTs),
+  ];
+}
+
+/** As responder: the first policy that fits both proposals and selectors of the offer. */
+export function answerChildOffer(
+  policies: readonly ChildPolicy[],
+  offer: { readonly sa: SaPayload; readonly tsI: TsPayload; readonly tsR: TsPayload },
+  addresses: OuterAddresses,
+): AgreedChild | PeerFault {
+  const espOffers = offer.sa.proposals.filter((one) => one.protocol === ProtocolId.ESP);
+  let fault: PeerFault | undefined;
+  for (const policy of policies) {
+    const localTs = narrow(resolveSelectors(policy.localTs, addresses.local), known(offer.tsR));
+    const remoteTs = narrow(resolveSelectors(policy.remoteTs, addresses.remote), known(offer.tsI));
+    if (localTs.length === 0 || remoteTs.length === 0) {
+      fault ??= peerFault('ts-unacceptable', describeSelectors(policy, offer, addresses));
+      continue;
+    }
+    const accepted = withoutKeyExchange(policy.proposals);
+    const proposal = selectProposal(accepted, withoutKeyExchange(espOffers));
+    const spiOut = proposal && peerSpi(proposal.spi);
+    if (!proposal || spiOut === undefined) {
+      // Selectors fitted, so this is the fault that tells the peer most.
+      fault = {
+        ...peerFault('no-proposal-chosen', `child ${policy.name}: no common ESP proposal`),
+        transforms: explainRefusal(accepted, withoutKeyExchange(espOffers)),
+      };
+      continue;
+    }
+    return { kind: 'agreed', policy, proposal, spiOut, localTs, remoteTs };
+  }
+  return fault ?? peerFault('ts-unacceptable', 'the connection has no child');
+}
+
+/** As initiator: checks that the grant is one of our proposals and within our selectors. */
+export function acceptChildGrant(
+  policy: ChildPolicy,
+  grant: { readonly sa: SaPayload; readonly tsI: TsPayload; readonly tsR: TsPayload },
+  addresses: OuterAddresses,
+): AgreedChild | PeerFault {
+  const [granted, ...others] = grant.sa.proposals;
+  const proposal = granted && selectProposal(withoutKeyExchange(policy.proposals), [granted]);
+  if (!granted || others.length > 0 || !proposal || !isSingle(granted)) {
+    return peerFault(
+      'no-proposal-chosen',
+      `child ${policy.name}: the peer chose what we never offered`,
+    );
+  }
+  const spiOut = peerSpi(granted.spi);
+  if (spiOut === undefined) {
+    return peerFault(
+      'invalid-syntax',
+      `child ${policy.name}: the peer's ESP SPI is reserved or not 4 octets`,
+    );
+  }
+  const ourLocal = resolveSelectors(policy.localTs, addresses.local);
+  const ourRemote = resolveSelectors(policy.remoteTs, addresses.remote);
+  const localTs = known(grant.tsI);
+  const remoteTs = known(grant.tsR);
+  if (!within(localTs, ourLocal) || !within(remoteTs, ourRemote)) {
+    return peerFault(
+      'ts-unacceptable',
+      `child ${policy.name}: the peer widened the selectors to ${localTs.map(formatSelector)} === ${remoteTs.map(formatSelector)}`,
+    );
+  }
+  return { kind: 'agreed', policy, proposal, spiOut, localTs, remoteTs };
+}
+
+/** Selectors with `dynamic` replaced by an address. */
+export function resolveSelectors(
+  templates: readonly SelectorTemplate[],
+  address: IpAddress,
+): readonly TrafficSelector[] {
+  return templates.map((template) =>
+    template.kind === 'fixed'
+      ? template.selector
+      : {
+          range: { first: address, last: address },
+          protocol: template.protocol,
+          startPort: template.startPort,
+          endPort: template.endPort,
+        },
+  );
+}
+
+/** A chosen proposal as it goes on the wire: one transform of each type. */
+export function chosenAsProposal(chosen: ChosenProposal): Proposal {
+  const { encr, prf, integ, ke, esn } = chosen;
+  return {
+    number: chosen.number,
+    protocol: chosen.protocol,
+    spi: chosen.spi,
+    transforms: [encr, prf, integ, ke, esn].filter((transform) => transform !== undefined),
+  };
+}
+
+function isSingle(proposal: Proposal): boolean {
+  const types = proposal.transforms.map((transform) => transform.type);
+  return new Set(types).size === types.length;
+}
+
+function within(inner: readonly TrafficSelector[], outer: readonly TrafficSelector[]): boolean {
+  return (
+    inner.length > 0 && inner.every((one) => outer.some((ours) => selectorContains(ours, one)))
+  );
+}
+
+/** Selectors of types we know; the others cannot be narrowed to and fall away (§2.9). */
+function known(payload: TsPayload): readonly TrafficSelector[] {
+  return payload.entries.flatMap((entry) => (entry.kind === 'range' ? [entry.selector] : []));
+}
+
+function tsPayload(kind: 'TSi' | 'TSr', selectors: readonly TrafficSelector[]): TsPayload {
+  return { kind, entries: selectors.map((selector) => ({ kind: 'range', selector })) };
+}
+
+// RFC 4303 §2.1: SPIs 0-255 are reserved; a peer that picks one gets no SA.
+function peerSpi(octets: Uint8Array): Spi | undefined {
+  if (octets.length !== 4) return undefined;
+  const value = octets.reduce((sum, octet) => sum * 256 + octet, 0);
+  return isReservedSpi(value) ? undefined : spi(value);
+}
+
+function spiOctets(value: Spi): Uint8Array {
+  return Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
+}
+
+function describeSelectors(
+  policy: ChildPolicy,
+  offer: { readonly tsI: TsPayload; readonly tsR: TsPayload },
+  addresses: OuterAddresses,
+): string {
+  const ours = [
+    resolveSelectors(policy.localTs, addresses.local),
+    resolveSelectors(policy.remoteTs, addresses.remote),
+  ];
+  const theirs = [known(offer.tsR), known(offer.tsI)];
+  const print = (pair: readonly (readonly TrafficSelector[])[]) =>
+    pair.map((list) => list.map(formatSelector).join(' ')).join(' === ');
+  return `child ${policy.name}: offered ${print(theirs)}, accepted ${print(ours)}`;
+}

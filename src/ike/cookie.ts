@@ -1,0 +1,67 @@
+/**
+ * Stateless cookies for IKE_SA_INIT under load (RFC 7296 §2.6).
+ *
+ * A cookie is a MAC over nonce, address and SPI of the initiator under a secret that changes every
+ * minute; the one before stays good, so a cookie lives one to two minutes.
+ */
+import { equalSecrets } from '../crypto/constant-time.ts';
+import { digest } from '../crypto/digest.ts';
+import type { RandomBytes } from '../crypto/random.ts';
+import type { IpAddress } from '../wire/address.ts';
+import { after, type Instant } from '../wire/instant.ts';
+import { concatOctets, fromHex } from '../wire/octets.ts';
+import type { IkeSpi } from './message/message.ts';
+
+const SECRET_LIFETIME_MS = 60_000;
+const SECRET_OCTETS = 32;
+const COOKIE_OCTETS = 20;
+
+export interface CookieSubject {
+  readonly nonceI: Uint8Array;
+  readonly address: IpAddress;
+  readonly spiI: IkeSpi;
+}
+
+export class CookieJar {
+  readonly #random: RandomBytes;
+  #current: Uint8Array;
+  #previous: Uint8Array | undefined;
+  #renewAt: Instant | undefined;
+
+  constructor(random: RandomBytes) {
+    this.#random = random;
+    this.#current = random(SECRET_OCTETS);
+  }
+
+  issue(subject: CookieSubject, now: Instant): Uint8Array {
+    this.#renew(now);
+    return cookie(subject, this.#current);
+  }
+
+  verify(offered: Uint8Array, subject: CookieSubject, now: Instant): boolean {
+    this.#renew(now);
+    if (equalSecrets(offered, cookie(subject, this.#current))) return true;
+    return this.#previous !== undefined && equalSecrets(offered, cookie(subject, this.#previous));
+  }
+
+  #renew(now: Instant): void {
+    if (this.#renewAt === undefined) {
+      this.#renewAt = after(now, SECRET_LIFETIME_MS);
+      return;
+    }
+    if (now < this.#renewAt) return;
+    // Idle longer than two lifetimes: what the current secret signed is too old as well.
+    const stale = now >= after(this.#renewAt, SECRET_LIFETIME_MS);
+    this.#previous = stale ? undefined : this.#current;
+    this.#current = this.#random(SECRET_OCTETS);
+    this.#renewAt = after(now, SECRET_LIFETIME_MS);
+  }
+}
+
+/** The secret comes first and last, so that no suffix of the subject can be swapped. */
+function cookie(subject: CookieSubject, secret: Uint8Array): Uint8Array {
+  return digest(
+    'sha256',
+    concatOctets(secret, subject.nonceI, subject.address.octets, fromHex(subject.spiI), secret),
+  ).slice(0, COOKIE_OCTETS);
+}

@@ -1,0 +1,432 @@
+/**
+ * The IKE engine's two doors: `handle(input, now)` and `nextDeadline()`.
+ *
+ * Finds the IKE SA of a datagram, opens and checks the message, and hands it to its exchange.
+ * The one place where `MalformedError` is caught: nothing a peer sends escapes as an exception.
+ */
+import type { Connection } from '../ipsec/connection.ts';
+import { type Endpoint, formatEndpoint } from '../wire/address.ts';
+import { earliest, type Instant } from '../wire/instant.ts';
+import { equalOctets, MalformedError } from '../wire/octets.ts';
+import type { Action, Input } from './action.ts';
+import { CookieJar } from './cookie.ts';
+import { handleIkeAuthResponse } from './exchange/ike-auth-initiator.ts';
+import { handleIkeAuthRequest } from './exchange/ike-auth-responder.ts';
+import {
+  firstAttempt,
+  handleIkeSaInitResponse,
+  sendIkeSaInit,
+} from './exchange/ike-sa-init-initiator.ts';
+import { handleIkeSaInitRequest } from './exchange/ike-sa-init-responder.ts';
+import { handleInformationalRequest } from './exchange/informational.ts';
+import { IkeSa, type Incoming, type Path } from './ike-sa.ts';
+import { keepAlive, livenessDeadline } from './liveness.ts';
+import { decodeMessage } from './message/codec.ts';
+import { decodeHeader } from './message/header.ts';
+import { ExchangeType, type IkeHeader, NO_IKE_SPI, type Payload } from './message/message.ts';
+import { NotifyType } from './message/notify-types.ts';
+import { checkPayloads } from './message/payload-rules.ts';
+import { statusNotify } from './payload-access.ts';
+import { faultNotify, type PeerFault, peerFault } from './peer-fault.ts';
+import { openMessage } from './protection.ts';
+import { SaRegistry } from './sa-registry.ts';
+import { Terminations } from './termination.ts';
+import { type IkeEnvironment, Turn } from './turn.ts';
+import { replyUnprotected } from './unprotected.ts';
+
+type Datagram = Extract<Input, { readonly kind: 'datagram' }>;
+type Initiate = Extract<Input, { readonly kind: 'initiate' }>;
+
+export class IkeEndpoint {
+  readonly #environment: IkeEnvironment;
+  readonly #registry: SaRegistry;
+  readonly #cookies: CookieJar;
+  readonly #terminations = new Terminations();
+
+  constructor(environment: IkeEnvironment) {
+    this.#environment = environment;
+    this.#registry = new SaRegistry(environment.random);
+    this.#cookies = new CookieJar(environment.random);
+  }
+
+  /** Every IKE SA that is not closed, oldest first. */
+  ikeSas(): readonly IkeSa[] {
+    return [...this.#registry.all()].filter(({ state }) => state.name !== 'Closed');
+  }
+
+  /** IKE SAs of responders that have not authenticated. */
+  get halfOpen(): number {
+    return this.#registry.halfOpen;
+  }
+
+  handle(input: Input, now: Instant): readonly Action[] {
+    const turn = new Turn(this.#environment, this.#registry, now);
+    switch (input.kind) {
+      case 'datagram':
+        this.#receive(turn, input);
+        break;
+      case 'initiate':
+        this.#initiate(turn, input);
+        break;
+      case 'terminate':
+        this.#terminations.start(turn, input.request, input.selector, input.force);
+        break;
+      case 'shutdown':
+        this.#terminations.start(turn, input.request, {}, false);
+        break;
+      case 'deadline':
+        this.#expire(turn);
+        break;
+      default:
+        return input satisfies never;
+    }
+    this.#terminations.complete(turn);
+    return turn.actions;
+  }
+
+  nextDeadline(): Instant | undefined {
+    let next: Instant | undefined;
+    for (const sa of this.#registry.all()) {
+      next = earliest(next, sa.nextDeadline(), livenessDeadline(sa, this.#environment));
+    }
+    return next;
+  }
+
+  #receive(turn: Turn, datagram: Datagram): void {
+    try {
+      const header = decodeHeader(datagram.octets);
+      if (header.majorVersion !== 2) {
+        refuseVersion(turn, datagram, header);
+        return;
+      }
+      const sa = this.#registry.bySpi(
+        header.fromInitiator ? header.responderSpi : header.initiatorSpi,
+      );
+      if (sa && sa.initiator !== header.fromInitiator) this.#receiveFor(turn, sa, datagram, header);
+      else if (isFirstRequest(header)) this.#receiveFirst(turn, datagram);
+      else drop(turn, datagram, 'unknown-ike-spi');
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      drop(turn, datagram, 'malformed-ike-message');
+    }
+  }
+
+  /** IKE_SA_INIT of a peer we hold nothing about, or that repeats itself. */
+  #receiveFirst(turn: Turn, datagram: Datagram): void {
+    const message = decodeMessage(datagram.octets);
+    const known = this.#registry.byInitiation(message.header.initiatorSpi, datagram.remote);
+    if (known) {
+      const same =
+        known.state.name === 'AwaitingIkeAuthRequest' &&
+        equalOctets(known.state.secured.requestOctets, datagram.octets);
+      if (same) known.repeatResponse(turn, datagram);
+      else drop(turn, datagram, 'ike-sa-init-repeated');
+      return;
+    }
+    const fault = payloadFault(message.header, message.payloads, false);
+    if (fault) {
+      drop(turn, datagram, fault.fault);
+      replyUnprotected(turn, { ...datagram, header: message.header }, [faultNotify(fault)]);
+      return;
+    }
+    handleIkeSaInitRequest(turn, this.#cookies, { ...datagram, ...message });
+  }
+
+  #receiveFor(turn: Turn, sa: IkeSa, datagram: Datagram, header: IkeHeader): void {
+    if (header.exchangeType === ExchangeType.IKE_SA_INIT) {
+      this.#receiveInitResponse(turn, sa, datagram, header);
+      return;
+    }
+    const { secured } = sa;
+    if (!secured) {
+      drop(turn, datagram, 'ike-sa-without-keys');
+      return;
+    }
+    const { local, remote, octets } = datagram;
+    // Throws for what anyone could have sent; past it, only the holder of the keys is malformed.
+    decodeMessage(octets);
+    const read = readAuthentic(header, () => openMessage(octets, secured.opening));
+    if (read.kind === 'forged') {
+      drop(turn, datagram, 'bad-ike-icv');
+      return;
+    }
+    if (read.kind === 'fault') {
+      this.#answerFault(turn, sa, { local, remote, octets, header, payloads: [] }, read);
+      return;
+    }
+    const message: Incoming = { local, remote, octets, header, payloads: read.payloads };
+    if (header.isResponse) this.#receiveResponse(turn, sa, message);
+    else this.#receiveRequest(turn, sa, message);
+  }
+
+  // RFC 7296 §2.21.1: what arrives here is not authenticated, so a bad response is only counted.
+  #receiveInitResponse(turn: Turn, sa: IkeSa, datagram: Datagram, header: IkeHeader): void {
+    const awaited =
+      header.isResponse &&
+      sa.state.name === 'AwaitingIkeSaInitResponse' &&
+      sa.awaits(header.messageId);
+    if (!awaited) {
+      drop(turn, datagram, 'ike-sa-init-not-awaited');
+      return;
+    }
+    const { payloads } = decodeMessage(datagram.octets);
+    const fault = payloadFault(header, payloads, false);
+    if (fault) {
+      drop(turn, datagram, fault.fault);
+      return;
+    }
+    const { local, remote, octets } = datagram;
+    const response = { local, remote, octets, header, payloads };
+    sa.received(turn, response);
+    handleIkeSaInitResponse(turn, sa, response);
+  }
+
+  #receiveResponse(turn: Turn, sa: IkeSa, response: Incoming): void {
+    const purpose = sa.takeResponse(response.header.messageId);
+    if (!purpose) {
+      drop(turn, response, 'ike-response-not-awaited');
+      return;
+    }
+    sa.lastHeard = turn.now;
+    sa.received(turn, response);
+    switch (purpose.kind) {
+      case 'ike-auth':
+        handleIkeAuthResponse(turn, sa, response);
+        break;
+      case 'delete-ike-sa':
+        sa.close(turn, closingReason(sa), { kind: 'failed', what: 'the IKE SA was deleted' });
+        break;
+      case 'delete-child-sa':
+        sa.removeChild(turn, purpose.childSa, 'deleted');
+        break;
+      case 'liveness':
+      case 'ike-sa-init':
+        break;
+      default:
+        purpose satisfies never;
+    }
+    sa.proceed(turn);
+  }
+
+  #receiveRequest(turn: Turn, sa: IkeSa, request: Incoming): void {
+    switch (sa.placeRequest(request.header.messageId)) {
+      case 'repeated':
+        sa.repeatResponse(turn, request);
+        return;
+      case 'outside':
+        drop(turn, request, 'message-id-out-of-window');
+        return;
+      case 'new':
+        break;
+    }
+    if (sa.state.name === 'Closed') {
+      drop(turn, request, 'ike-sa-closed');
+      return;
+    }
+    sa.lastHeard = turn.now;
+    sa.received(turn, request);
+    const { exchangeType } = request.header;
+    const authenticated = sa.state.name !== 'AwaitingIkeAuthRequest';
+    if (!authenticated && exchangeType === ExchangeType.IKE_AUTH) {
+      handleIkeAuthRequest(turn, sa, request);
+    } else if (authenticated && exchangeType === ExchangeType.INFORMATIONAL) {
+      handleInformationalRequest(turn, sa, request);
+    } else if (authenticated && exchangeType === ExchangeType.CREATE_CHILD_SA) {
+      // RFC 7296 §1.3: a responder may accept no further SAs.
+      const fault = peerFault('no-additional-sas', 'CREATE_CHILD_SA is not granted');
+      this.#answerFault(turn, sa, request, fault);
+    } else {
+      this.#answerFault(
+        turn,
+        sa,
+        request,
+        peerFault('invalid-syntax', `exchange ${exchangeType} is not for this state`),
+      );
+    }
+  }
+
+  /** An authenticated peer's fault is logged and, in a request, answered (RFC 7296 §2.21.3). */
+  #answerFault(turn: Turn, sa: IkeSa, message: Incoming, fault: PeerFault): void {
+    turn.emit({ kind: 'peer-fault', what: fault.what, ...sa.subject });
+    const { isResponse, messageId } = message.header;
+    if (isResponse) {
+      if (!sa.takeResponse(messageId)) return;
+      sa.close(turn, fault.what, { kind: 'failed', what: fault.what });
+      return;
+    }
+    const place = sa.placeRequest(messageId);
+    if (place === 'repeated') sa.repeatResponse(turn, message);
+    if (place !== 'new' || sa.state.name === 'Closed') return;
+    sa.respond(turn, message, [faultNotify(fault)]);
+    // RFC 7296 §2.21.3: INVALID_SYNTAX is fatal, the other faults cost one exchange.
+    if (fault.fault === 'invalid-syntax') {
+      sa.close(turn, fault.what, { kind: 'failed', what: fault.what });
+    }
+  }
+
+  #initiate(turn: Turn, input: Initiate): void {
+    const connection = this.#environment.pad.connection(input.connection);
+    const child = connection?.children.find(({ name }) => name === input.child);
+    if (!connection || !child) {
+      const what = connection
+        ? `connection ${input.connection} has no child ${input.child ?? '(none named)'}`
+        : `no connection ${input.connection}`;
+      turn.push({
+        kind: 'complete',
+        request: input.request,
+        outcome: { kind: 'failed', what },
+      });
+      return;
+    }
+    const standing = this.#standing(connection, child.name);
+    if (standing?.children.size) {
+      turn.push({
+        kind: 'complete',
+        request: input.request,
+        outcome: { kind: 'done', matches: 1, terminated: 0 },
+      });
+    } else if (standing) {
+      standing.initiateRequests.add(input.request);
+    } else {
+      this.#start(turn, connection, child.name, input);
+    }
+  }
+
+  /** The IKE SA that has the child up, or is about to. */
+  #standing(connection: Connection, child: string): IkeSa | undefined {
+    return this.ikeSas().find(
+      (sa) =>
+        sa.connection.name === connection.name &&
+        ([...sa.children.values()].some(({ name }) => name === child) ||
+          (sa.wantedChild === child && sa.state.name.endsWith('Response') && !sa.isClosing)),
+    );
+  }
+
+  #start(
+    turn: Turn,
+    connection: Connection,
+    child: string,
+    path: Path & { readonly request?: number },
+  ): void {
+    const attempt = firstAttempt(turn, connection.proposals);
+    const sa = new IkeSa({
+      id: this.#registry.newIkeSaId(),
+      initiator: true,
+      connection,
+      local: path.local,
+      remote: path.remote,
+      spiI: this.#registry.newIkeSpi(),
+      spiR: NO_IKE_SPI,
+      state: { name: 'AwaitingIkeSaInitResponse', attempt },
+      now: turn.now,
+      wantedChild: child,
+    });
+    this.#registry.add(sa);
+    if (path.request !== undefined) sa.initiateRequests.add(path.request);
+    sendIkeSaInit(turn, sa, attempt);
+  }
+
+  #expire(turn: Turn): void {
+    for (const sa of [...this.#registry.all()]) {
+      if (sa.state.name === 'Closed') {
+        if (turn.now >= sa.state.until) this.#registry.remove(sa);
+        continue;
+      }
+      if (sa.state.name === 'AwaitingIkeAuthRequest' && turn.now >= sa.state.until) {
+        turn.emit({
+          kind: 'ike-drop',
+          reason: 'half-open-timeout',
+          peer: formatEndpoint(sa.remote),
+        });
+        this.#registry.remove(sa);
+        continue;
+      }
+      if (sa.expireRequest(turn) === 'give-up') this.#giveUp(turn, sa);
+      else keepAlive(turn, sa);
+    }
+  }
+
+  /** Nobody answers (RFC 7296 §2.4): another try, or the end and what `dpd_action` wants. */
+  #giveUp(turn: Turn, sa: IkeSa): void {
+    const attempts = this.#environment.settings.retransmitTries + 1;
+    turn.emit({ kind: 'peer-unreachable', attempts, ...sa.subject });
+    const { keyingTries } = sa.connection;
+    const establishing = sa.initiator && !('peer' in sa.state);
+    if (establishing && (keyingTries === 0 || sa.tries < keyingTries)) {
+      sa.tries++;
+      const attempt = firstAttempt(turn, sa.connection.proposals);
+      sa.restart();
+      sa.move({ name: 'AwaitingIkeSaInitResponse', attempt });
+      sendIkeSaInit(turn, sa, attempt);
+      return;
+    }
+    const lost = sa.isClosing ? [] : [...sa.children.values()];
+    const what = `no answer after ${attempts} transmissions`;
+    sa.close(turn, what, { kind: 'timeout', what });
+    for (const { name } of lost) {
+      const policy = sa.connection.children.find((one) => one.name === name);
+      if (policy?.dpdAction !== 'restart') continue;
+      turn.push({ kind: 'reinitiate', connection: sa.connection.name, child: name });
+    }
+  }
+}
+
+function isFirstRequest(header: IkeHeader): boolean {
+  return (
+    header.exchangeType === ExchangeType.IKE_SA_INIT &&
+    !header.isResponse &&
+    header.fromInitiator &&
+    header.messageId === 0 &&
+    header.initiatorSpi !== NO_IKE_SPI &&
+    header.responderSpi === NO_IKE_SPI
+  );
+}
+
+// RFC 7296 §2.5: another major version is answered with the version we speak.
+function refuseVersion(turn: Turn, datagram: Datagram, header: IkeHeader): void {
+  drop(turn, datagram, 'ike-major-version');
+  if (header.isResponse || header.majorVersion < 2) return;
+  replyUnprotected(turn, { ...datagram, header }, [statusNotify(NotifyType.INVALID_MAJOR_VERSION)]);
+}
+
+type Authentic =
+  | { readonly kind: 'payloads'; readonly payloads: readonly Payload[] }
+  | { readonly kind: 'forged' }
+  | PeerFault;
+
+/** The payloads of a message whose ICV is right, or what is wrong with them. */
+function readAuthentic(header: IkeHeader, open: () => readonly Payload[] | undefined): Authentic {
+  try {
+    const payloads = open();
+    if (!payloads) return { kind: 'forged' };
+    return payloadFault(header, payloads, true) ?? { kind: 'payloads', payloads };
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    return peerFault('invalid-syntax', error.message);
+  }
+}
+
+function payloadFault(
+  header: IkeHeader,
+  payloads: readonly Payload[],
+  encrypted: boolean,
+): PeerFault | undefined {
+  const verdict = checkPayloads(header.exchangeType, header.isResponse, encrypted, payloads);
+  if (verdict.kind === 'ok') return undefined;
+  // RFC 7296 §2.5: the notify names the payload type in one octet.
+  return verdict.unsupportedCritical === undefined
+    ? peerFault('invalid-syntax', verdict.what)
+    : peerFault(
+        'unsupported-critical-payload',
+        verdict.what,
+        Uint8Array.of(verdict.unsupportedCritical),
+      );
+}
+
+function closingReason(sa: IkeSa): string {
+  return sa.state.name === 'AwaitingDeleteResponse' ? sa.state.reason : 'deleted';
+}
+
+function drop(turn: Turn, { remote }: { readonly remote: Endpoint }, reason: string): void {
+  turn.emit({ kind: 'ike-drop', reason, peer: formatEndpoint(remote) });
+}

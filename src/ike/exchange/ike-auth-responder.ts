@@ -1,0 +1,172 @@
+/**
+ * IKE_AUTH as responder: who the peer is, whether it proves it, and its first Child SA
+ * (RFC 7296 §1.2, §2.15, §2.21.2; the choice of the connection is RFC 4301 §4.4.3).
+ */
+
+import type { SecretBytes } from '../../crypto/secret-bytes.ts';
+import type { Connection } from '../../ipsec/connection.ts';
+import { addressIdentity, formatIdentity, type Identity } from '../../ipsec/identity.ts';
+import { selectProposal } from '../../ipsec/proposal.ts';
+import { SHARED_KEY_MIC, sharedKeyAuth, verifySharedKeyAuth } from '../auth/shared-key.ts';
+import { createChildSa } from '../child-creation.ts';
+import { answerChildOffer, childGrant, chosenAsProposal } from '../child-negotiation.ts';
+import type { IkeSa, Incoming } from '../ike-sa.ts';
+import type { Secured } from '../ike-sa-state.ts';
+import type { Payload } from '../message/message.ts';
+import { NotifyType } from '../message/notify-types.ts';
+import { notifiesOf, payloadOf } from '../payload-access.ts';
+import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
+import type { Turn } from '../turn.ts';
+import { announce } from './ike-auth-initiator.ts';
+
+interface ProvenPeer {
+  readonly kind: 'proven';
+  readonly connection: Connection;
+  readonly localId: Identity;
+  readonly remoteId: Identity;
+  readonly secret: SecretBytes;
+}
+
+export function handleIkeAuthRequest(turn: Turn, sa: IkeSa, request: Incoming): void {
+  if (sa.state.name !== 'AwaitingIkeAuthRequest') return;
+  const { secured } = sa.state;
+  // RFC 7296 §2.23: the initiator may have floated to port 4500 since IKE_SA_INIT.
+  sa.local = request.local;
+  sa.remote = request.remote;
+  const peer = authenticate(turn, sa, secured, request.payloads);
+  const verdict = peer.kind === 'proven' ? admitPeer(turn, sa, peer, request.payloads) : peer;
+  turn.registry.settle(sa);
+  if (peer.kind === 'fault' || verdict) {
+    const fault = peer.kind === 'fault' ? peer : verdict;
+    if (fault) reject(turn, sa, request, fault);
+    return;
+  }
+  sa.connection = peer.connection;
+  const { localId, remoteId } = peer;
+  sa.move({ name: 'Established', secured, peer: { localId, remoteId, since: turn.now } });
+  const auth = sharedKeyAuth(secured.suite.prf, peer.secret, {
+    message: secured.responseOctets,
+    peerNonce: secured.nonceI,
+    identity: localId,
+    skP: secured.keys.skPr,
+  });
+  announce(turn, sa);
+  const child = answerChild(turn, sa, secured, request.payloads);
+  sa.respond(turn, request, [
+    { kind: 'IDr', identity: localId },
+    { kind: 'AUTH', method: SHARED_KEY_MIC, data: auth },
+    ...child,
+  ]);
+}
+
+/** The connection whose identities, secret and AUTH fit. */
+function authenticate(
+  turn: Turn,
+  sa: IkeSa,
+  secured: Secured,
+  payloads: readonly Payload[],
+): ProvenPeer | PeerFault {
+  const remoteId = payloadOf(payloads, 'IDi')?.identity;
+  const wanted = payloadOf(payloads, 'IDr')?.identity;
+  const auth = payloadOf(payloads, 'AUTH');
+  if (!remoteId) return failed('IKE_AUTH without IDi');
+  if (!auth) return failed(`${formatIdentity(remoteId)} wants EAP`);
+  if (auth.method !== SHARED_KEY_MIC) return failed(`AUTH method ${auth.method}, 2 expected`);
+  const { pad } = turn.environment;
+  const suite = [chosenAsProposal(secured.suite.proposal)];
+  const connection = pad
+    .choose(sa.local.address, sa.remote.address, remoteId, wanted)
+    .find(({ proposals }) => selectProposal(proposals, suite) !== undefined);
+  if (!connection) {
+    const asked = wanted ? formatIdentity(wanted) : 'any identity of ours';
+    return failed(`no connection for ${formatIdentity(remoteId)} with ${asked}`);
+  }
+  const localId =
+    connection.local.id?.identity ?? wanted ?? addressIdentity(sa.local.address.octets);
+  const secret = pad.sharedSecret(localId, remoteId);
+  if (!secret) {
+    return failed(
+      `no shared secret for ${formatIdentity(localId)} and ${formatIdentity(remoteId)}`,
+    );
+  }
+  const genuine = verifySharedKeyAuth(
+    secured.suite.prf,
+    secret,
+    {
+      message: secured.requestOctets,
+      peerNonce: secured.nonceR,
+      identity: remoteId,
+      skP: secured.keys.skPi,
+    },
+    auth.data,
+  );
+  if (!genuine) return failed(`AUTH of ${formatIdentity(remoteId)} does not fit the shared secret`);
+  return { kind: 'proven', connection, localId, remoteId, secret };
+}
+
+/** INITIAL_CONTACT and `unique` (RFC 7296 §2.4): what happens to older IKE SAs of this peer. */
+function admitPeer(
+  turn: Turn,
+  sa: IkeSa,
+  peer: ProvenPeer,
+  payloads: readonly Payload[],
+): PeerFault | undefined {
+  const { unique } = peer.connection;
+  if (unique === 'never') return undefined;
+  const older = turn.registry.between(peer.localId, peer.remoteId).filter((one) => one !== sa);
+  const initialContact = notifiesOf(payloads, NotifyType.INITIAL_CONTACT).length > 0;
+  const gone = { kind: 'failed', what: 'replaced by a newer IKE SA of the peer' } as const;
+  if (initialContact) {
+    for (const one of older) one.close(turn, 'the peer starts afresh (INITIAL_CONTACT)', gone);
+    return undefined;
+  }
+  if (unique === 'keep' && older.length > 0) {
+    return failed(`${formatIdentity(peer.remoteId)} has an IKE SA already (unique = keep)`);
+  }
+  if (unique === 'replace') {
+    for (const one of older) one.deleteIkeSa(turn, gone.what, gone);
+  }
+  return undefined;
+}
+
+// RFC 7296 §1.2: a Child SA that cannot be created costs a notify, not the IKE SA.
+function answerChild(
+  turn: Turn,
+  sa: IkeSa,
+  secured: Secured,
+  payloads: readonly Payload[],
+): readonly Payload[] {
+  const saPayload = payloadOf(payloads, 'SA');
+  const tsI = payloadOf(payloads, 'TSi');
+  const tsR = payloadOf(payloads, 'TSr');
+  if (!saPayload || !tsI || !tsR) {
+    return [faultNotify(peerFault('invalid-syntax', 'IKE_AUTH without SA, TSi or TSr'))];
+  }
+  const addresses = { local: sa.local.address, remote: sa.remote.address };
+  const offer = { sa: saPayload, tsI, tsR };
+  const agreed = answerChildOffer(sa.connection.children, offer, addresses);
+  if (agreed.kind === 'fault') {
+    turn.emit({
+      kind: 'refused',
+      by: 'us',
+      notify: agreed.fault,
+      what: agreed.what,
+      transforms: agreed.transforms ?? [],
+      ...sa.subject,
+    });
+    return [faultNotify(agreed)];
+  }
+  const spiIn = turn.registry.newSpi();
+  createChildSa(turn, sa, secured, agreed, spiIn);
+  return childGrant(agreed, spiIn);
+}
+
+function reject(turn: Turn, sa: IkeSa, request: Incoming, fault: PeerFault): void {
+  turn.emit({ kind: 'authentication-failed', by: 'us', what: fault.what, ...sa.subject });
+  sa.respond(turn, request, [faultNotify(fault)]);
+  sa.close(turn, fault.what, { kind: 'authentication-failed', what: fault.what });
+}
+
+function failed(what: string): PeerFault {
+  return peerFault('authentication-failed', what);
+}

@@ -1,0 +1,211 @@
+/**
+ * IKE_SA_INIT as initiator: proposals, key exchange, nonces, NAT detection, cookies
+ * (RFC 7296 §1.2, §2.6, §2.7, §2.14, §2.23).
+ *
+ * Nothing here is authenticated: a response that does not fit is counted and the request goes on
+ * being repeated, so that a forged answer cannot end the attempt. Only an error notify that names
+ * our SPI ends it.
+ */
+import { keyExchangeName } from '../../crypto/algorithms.ts';
+import { keyExchangeMethod } from '../../crypto/key-exchange.ts';
+import { TransformType } from '../../crypto/transform.ts';
+import {
+  explainRefusal,
+  formatProposal,
+  type Proposal,
+  ProtocolId,
+  selectProposal,
+} from '../../ipsec/proposal.ts';
+import type { IkeSa, Incoming } from '../ike-sa.ts';
+import type { InitAttempt } from '../ike-sa-state.ts';
+import { type IkeSuite, ikeSuite } from '../keys.ts';
+import { ExchangeType, type KePayload, NO_IKE_SPI, type Payload } from '../message/message.ts';
+import { NotifyType, notifyName } from '../message/notify-types.ts';
+import { detectNat, natDetectionNotifies } from '../nat-detection.ts';
+import { errorNotify, notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
+import { secure } from '../secure.ts';
+import type { Turn } from '../turn.ts';
+import { startIkeAuth } from './ike-auth-initiator.ts';
+
+export const NONCE_OCTETS = 32;
+/** RFC 7296 §2.10: nonces have 16 to 256 octets. */
+const NONCE_RANGE = { least: 16, most: 256 };
+/** Cookies and other methods the peer may ask for, in all, before we stop believing it. */
+const MAX_RESTARTS = 6;
+/** RFC 7296 §2.6: a cookie has 1 to 64 octets. */
+const MAX_COOKIE_OCTETS = 64;
+
+/** A first attempt with the first key exchange method of the connection's first proposal. */
+export function firstAttempt(turn: Turn, proposals: readonly Proposal[]): InitAttempt {
+  const [method] = keyExchangeMethods(proposals);
+  if (method === undefined) throw new Error('a connection without a key exchange method');
+  return newAttempt(turn, method);
+}
+
+export function newAttempt(turn: Turn, method: number): InitAttempt {
+  const keyExchange = keyExchangeMethod(method)?.generate(turn.environment.random);
+  if (!keyExchange) throw new Error(`key exchange method ${method} is not implemented`);
+  return {
+    nonce: turn.environment.random(NONCE_OCTETS),
+    keyExchange,
+    method,
+    cookie: undefined,
+    restarts: 0,
+  };
+}
+
+/** Sends IKE_SA_INIT for the attempt the SA's state holds. */
+export function sendIkeSaInit(turn: Turn, sa: IkeSa, attempt: InitAttempt): void {
+  // RFC 7296 §2.6: the cookie comes first, the rest of the message stays as it was.
+  const cookie = attempt.cookie ? [statusNotify(NotifyType.COOKIE, attempt.cookie)] : [];
+  const nat = natDetectionNotifies(sa.spiI, NO_IKE_SPI, sa, sa.connection.encap);
+  sa.request(turn, { kind: 'ike-sa-init' }, ExchangeType.IKE_SA_INIT, [
+    ...cookie,
+    { kind: 'SA', proposals: ikeOffer(sa.connection.proposals) },
+    { kind: 'KE', method: attempt.method, data: attempt.keyExchange.publicData },
+    { kind: 'NONCE', nonce: attempt.nonce },
+    ...nat,
+  ]);
+}
+
+export function handleIkeSaInitResponse(turn: Turn, sa: IkeSa, response: Incoming): void {
+  if (sa.state.name !== 'AwaitingIkeSaInitResponse') return;
+  const { attempt } = sa.state;
+  const { payloads } = response;
+  const cookie = notifiesOf(payloads, NotifyType.COOKIE)[0];
+  const refusal = errorNotify(payloads);
+  if (cookie && cookie.data.length >= 1 && cookie.data.length <= MAX_COOKIE_OCTETS) {
+    restart(turn, sa, { ...attempt, cookie: cookie.data, restarts: attempt.restarts + 1 });
+  } else if (refusal?.type === NotifyType.INVALID_KE_PAYLOAD) {
+    changeMethod(turn, sa, attempt, refusal.data);
+  } else if (refusal) {
+    refused(turn, sa, notifyName(refusal.type));
+  } else {
+    agree(turn, sa, attempt, response);
+  }
+}
+
+/** IKE proposals as they go on the wire: numbered, without an SPI (RFC 7296 §3.3.1). */
+export function ikeOffer(proposals: readonly Proposal[]): readonly Proposal[] {
+  return proposals.map((proposal, index) => ({
+    ...proposal,
+    number: index + 1,
+    protocol: ProtocolId.IKE,
+    spi: new Uint8Array(),
+  }));
+}
+
+/** Why the key exchange and nonce of a peer cannot be used; undefined if they can. */
+export function unusableKeyExchange(ke: KePayload, nonce: Uint8Array): string | undefined {
+  if (nonce.length < NONCE_RANGE.least || nonce.length > NONCE_RANGE.most) {
+    return `nonce: ${nonce.length} octets, 16 to 256 allowed`;
+  }
+  const expected = keyExchangeMethod(ke.method)?.publicLength;
+  return ke.data.length === expected
+    ? undefined
+    : `KE: ${ke.data.length} octets for ${keyExchangeName(ke.method)}, ${expected} expected`;
+}
+
+function agree(turn: Turn, sa: IkeSa, attempt: InitAttempt, response: Incoming): void {
+  const { payloads, header } = response;
+  const ke = payloadOf(payloads, 'KE');
+  const nonce = payloadOf(payloads, 'NONCE')?.nonce;
+  const suite = chosenSuite(sa, payloads);
+  if (!ke || !nonce || !suite || header.responderSpi === NO_IKE_SPI) {
+    drop(turn, sa, 'IKE_SA_INIT response: no SPI, or a suite we did not offer');
+    return;
+  }
+  const unusable = unusableKeyExchange(ke, nonce);
+  const sharedSecret =
+    ke.method === attempt.method && suite.ke.id === ke.method && !unusable
+      ? attempt.keyExchange.shared(ke.data)
+      : undefined;
+  if (!sharedSecret) {
+    drop(turn, sa, unusable ?? `KE: the peer's ${keyExchangeName(ke.method)} value is refused`);
+    return;
+  }
+  const requestOctets = sa.inFlightOctets;
+  sa.takeResponse(header.messageId);
+  sa.spiR = header.responderSpi;
+  const nat = detectNat(payloads, sa.spiI, sa.spiR, response);
+  const secured = secure(turn, sa, {
+    suite,
+    sharedSecret,
+    nonceI: attempt.nonce,
+    nonceR: nonce,
+    requestOctets,
+    responseOctets: response.octets,
+    nat,
+  });
+  float(turn, sa, nat.localBehindNat || nat.remoteBehindNat || sa.connection.encap);
+  if (nat.localBehindNat || nat.remoteBehindNat) {
+    const { localBehindNat, remoteBehindNat } = nat;
+    turn.emit({ kind: 'nat-detected', localBehindNat, remoteBehindNat, ...sa.subject });
+  }
+  startIkeAuth(turn, sa, secured);
+}
+
+// RFC 7296 §2.23: with a NAT between, the initiator goes on from port 4500 to port 4500.
+function float(turn: Turn, sa: IkeSa, needed: boolean): void {
+  const { portNatT } = turn.environment.settings;
+  if (!needed || sa.local.port === portNatT) return;
+  sa.local = { address: sa.local.address, port: portNatT };
+  sa.remote = { address: sa.remote.address, port: portNatT };
+}
+
+function chosenSuite(sa: IkeSa, payloads: readonly Payload[]): IkeSuite | undefined {
+  const [granted, ...others] = payloadOf(payloads, 'SA')?.proposals ?? [];
+  if (!granted || others.length > 0) return undefined;
+  const types = granted.transforms.map((transform) => transform.type);
+  if (new Set(types).size !== types.length) return undefined;
+  const chosen = selectProposal(ikeOffer(sa.connection.proposals), [granted]);
+  return chosen && ikeSuite(chosen);
+}
+
+// RFC 7296 §1.2: the peer names the method it wants; it must be one that we offered.
+function changeMethod(turn: Turn, sa: IkeSa, attempt: InitAttempt, data: Uint8Array): void {
+  const [high, low] = data;
+  const method = data.length === 2 ? (high ?? 0) * 256 + (low ?? 0) : 0;
+  if (!keyExchangeMethods(sa.connection.proposals).includes(method) || method === attempt.method) {
+    refused(turn, sa, `INVALID_KE_PAYLOAD naming ${keyExchangeName(method)}`);
+    return;
+  }
+  const { cookie, restarts } = attempt;
+  restart(turn, sa, { ...newAttempt(turn, method), cookie, restarts: restarts + 1 });
+}
+
+function restart(turn: Turn, sa: IkeSa, attempt: InitAttempt): void {
+  if (attempt.restarts > MAX_RESTARTS) {
+    sa.close(turn, 'restarted too often', {
+      kind: 'failed',
+      what: `the peer asked for ${attempt.restarts} restarts of IKE_SA_INIT`,
+    });
+    return;
+  }
+  sa.restart();
+  sa.move({ name: 'AwaitingIkeSaInitResponse', attempt });
+  sendIkeSaInit(turn, sa, attempt);
+}
+
+function refused(turn: Turn, sa: IkeSa, notify: string): void {
+  const offered = sa.connection.proposals;
+  turn.emit({
+    kind: 'refused',
+    by: 'peer',
+    notify,
+    what: `offered ${offered.map(formatProposal).join(', ')}`,
+    transforms: explainRefusal([], offered),
+    ...sa.subject,
+  });
+  sa.close(turn, notify, { kind: 'refused', what: `the peer answered ${notify}` });
+}
+
+function drop(turn: Turn, sa: IkeSa, what: string): void {
+  turn.emit({ kind: 'peer-fault', what, ...sa.subject });
+}
+
+function keyExchangeMethods(proposals: readonly Proposal[]): readonly number[] {
+  return proposals.flatMap((proposal) =>
+    proposal.transforms.filter(({ type }) => type === TransformType.KE).map(({ id }) => id),
+  );
+}

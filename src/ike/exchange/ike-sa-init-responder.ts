@@ -1,0 +1,208 @@
+/**
+ * IKE_SA_INIT as responder (RFC 7296 §1.2, §2.6, §2.7).
+ *
+ * Cheap refusals first: nothing is stored and no key exchange is computed before proposals, key
+ * exchange method and, under load, the cookie are right.
+ */
+import { keyExchangeName } from '../../crypto/algorithms.ts';
+import { keyExchangeMethod } from '../../crypto/key-exchange.ts';
+import type { Connection } from '../../ipsec/connection.ts';
+import {
+  type ChosenProposal,
+  explainRefusal,
+  type Proposal,
+  ProtocolId,
+  selectProposal,
+} from '../../ipsec/proposal.ts';
+import { formatEndpoint } from '../../wire/address.ts';
+import { after } from '../../wire/instant.ts';
+import { chosenAsProposal } from '../child-negotiation.ts';
+import type { CookieJar } from '../cookie.ts';
+import { IkeSa, type Incoming } from '../ike-sa.ts';
+import { type IkeSuite, ikeSuite } from '../keys.ts';
+import { encodeMessage } from '../message/codec.ts';
+import type { KePayload, Payload } from '../message/message.ts';
+import { NotifyType } from '../message/notify-types.ts';
+import { detectNat, type NatDetection, natDetectionNotifies } from '../nat-detection.ts';
+import { notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
+import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
+import { secure } from '../secure.ts';
+import type { Turn } from '../turn.ts';
+import { replyUnprotected } from '../unprotected.ts';
+import { NONCE_OCTETS, unusableKeyExchange } from './ike-sa-init-initiator.ts';
+
+/** Answers a request that belongs to no IKE SA; adds one to the registry if all is well. */
+export function handleIkeSaInitRequest(turn: Turn, cookies: CookieJar, request: Incoming): void {
+  const ke = payloadOf(request.payloads, 'KE');
+  const nonce = payloadOf(request.payloads, 'NONCE')?.nonce;
+  const offered = payloadOf(request.payloads, 'SA')?.proposals;
+  if (!ke || !nonce || !offered) {
+    refuse(turn, request, peerFault('invalid-syntax', 'IKE_SA_INIT: SA, KE or nonce missing'));
+    return;
+  }
+  if (!admit(turn, cookies, request, nonce)) return;
+  const agreed = chooseSuite(turn, request, offered);
+  if (agreed.kind === 'fault') {
+    refuse(turn, request, agreed);
+    return;
+  }
+  const fault = keyExchangeFault(agreed.suite, ke, nonce);
+  if (fault) {
+    refuse(turn, request, fault);
+    return;
+  }
+  establish(turn, request, agreed, ke, nonce);
+}
+
+/** Room for one more half-open IKE SA, and a cookie where too many are open already. */
+function admit(turn: Turn, cookies: CookieJar, request: Incoming, nonce: Uint8Array): boolean {
+  const { settings } = turn.environment;
+  const { registry } = turn;
+  const peer = formatEndpoint(request.remote);
+  if (registry.halfOpen >= settings.maxHalfOpen || registry.size >= settings.maxIkeSas) {
+    turn.emit({ kind: 'ike-drop', reason: 'too-many-ike-sas', peer });
+    return false;
+  }
+  const crowded =
+    registry.halfOpen >= settings.cookieThreshold ||
+    registry.halfOpenFrom(request.remote) >= settings.cookieThresholdPerAddress;
+  if (!crowded) return true;
+  const subject = {
+    nonceI: nonce,
+    address: request.remote.address,
+    spiI: request.header.initiatorSpi,
+  };
+  const [offered] = notifiesOf(request.payloads, NotifyType.COOKIE);
+  if (offered && cookies.verify(offered.data, subject, turn.now)) return true;
+  const cookie = cookies.issue(subject, turn.now);
+  replyUnprotected(turn, request, [statusNotify(NotifyType.COOKIE, cookie)]);
+  return false;
+}
+
+interface AgreedSuite {
+  readonly kind: 'agreed';
+  readonly connection: Connection;
+  readonly suite: IkeSuite;
+}
+
+/** The first connection for these addresses that accepts a proposal; IKE_AUTH may change it. */
+function chooseSuite(
+  turn: Turn,
+  request: Incoming,
+  offered: readonly Proposal[],
+): AgreedSuite | PeerFault {
+  const { pad } = turn.environment;
+  const candidates = pad.candidates(request.local.address, request.remote.address);
+  const ikeOffers = offered.filter((proposal) => proposal.protocol === ProtocolId.IKE);
+  for (const connection of candidates) {
+    const chosen: ChosenProposal | undefined = selectProposal(connection.proposals, ikeOffers);
+    const suite = chosen && ikeSuite(chosen);
+    if (suite) return { kind: 'agreed', connection, suite };
+  }
+  const [first] = candidates;
+  if (!first) {
+    const ends = `${formatEndpoint(request.local)} and ${formatEndpoint(request.remote)}`;
+    return peerFault('no-proposal-chosen', `no connection between ${ends}`);
+  }
+  return {
+    ...peerFault('no-proposal-chosen', `connection ${first.name}: no common IKE proposal`),
+    transforms: explainRefusal(first.proposals, ikeOffers),
+  };
+}
+
+function keyExchangeFault(
+  suite: IkeSuite,
+  ke: KePayload,
+  nonce: Uint8Array,
+): PeerFault | undefined {
+  if (ke.method !== suite.ke.id) {
+    // RFC 7296 §1.2, §3.10.1: INVALID_KE_PAYLOAD carries the accepted method in two octets.
+    const wanted = Uint8Array.of(suite.ke.id >> 8, suite.ke.id & 0xff);
+    const what = `KE is ${keyExchangeName(ke.method)}, chosen was ${keyExchangeName(suite.ke.id)}`;
+    return peerFault('invalid-ke-payload', what, wanted);
+  }
+  const unusable = unusableKeyExchange(ke, nonce);
+  return unusable === undefined ? undefined : peerFault('invalid-syntax', unusable);
+}
+
+function establish(
+  turn: Turn,
+  request: Incoming,
+  { connection, suite }: AgreedSuite,
+  ke: KePayload,
+  nonceI: Uint8Array,
+): void {
+  const { random, settings } = turn.environment;
+  const pair = keyExchangeMethod(ke.method)?.generate(random);
+  const sharedSecret = pair?.shared(ke.data);
+  if (!pair || !sharedSecret) {
+    const what = `KE: the peer's ${keyExchangeName(ke.method)} value is refused`;
+    refuse(turn, request, peerFault('invalid-syntax', what));
+    return;
+  }
+  const { local, remote } = request;
+  const spiI = request.header.initiatorSpi;
+  const spiR = turn.registry.newIkeSpi();
+  const nonceR = random(NONCE_OCTETS);
+  const nat = detectNat(request.payloads, spiI, request.header.responderSpi, request);
+  const payloads: readonly Payload[] = [
+    { kind: 'SA', proposals: [chosenAsProposal(suite.proposal)] },
+    { kind: 'KE', method: ke.method, data: pair.publicData },
+    { kind: 'NONCE', nonce: nonceR },
+    ...(nat.supported ? natDetectionNotifies(spiI, spiR, request, connection.encap) : []),
+  ];
+  const responseOctets = encodeMessage({
+    header: { ...request.header, responderSpi: spiR, fromInitiator: false, isResponse: true },
+    payloads,
+  });
+  const secured = secure(
+    turn,
+    { initiator: false, spiI, spiR },
+    {
+      suite,
+      sharedSecret,
+      nonceI,
+      nonceR,
+      requestOctets: request.octets,
+      responseOctets,
+      nat,
+    },
+  );
+  const until = after(turn.now, settings.halfOpenTimeoutSeconds * 1000);
+  const sa = new IkeSa({
+    id: turn.registry.newIkeSaId(),
+    initiator: false,
+    connection,
+    local,
+    remote,
+    spiI,
+    spiR,
+    state: { name: 'AwaitingIkeAuthRequest', secured, until },
+    now: turn.now,
+  });
+  turn.registry.add(sa);
+  sa.received(turn, request);
+  sa.respond(turn, request, payloads);
+  reportNat(turn, sa, nat);
+}
+
+function reportNat(turn: Turn, sa: IkeSa, nat: NatDetection): void {
+  const { localBehindNat, remoteBehindNat } = nat;
+  if (!localBehindNat && !remoteBehindNat) return;
+  turn.emit({ kind: 'nat-detected', localBehindNat, remoteBehindNat, ...sa.subject });
+}
+
+/** Counted and answered without state (RFC 7296 §2.21.1). */
+function refuse(turn: Turn, request: Incoming, fault: PeerFault): void {
+  turn.emit({
+    kind: 'refused',
+    by: 'us',
+    notify: fault.fault,
+    what: fault.what,
+    transforms: fault.transforms ?? [],
+    ikeSa: 0,
+    connection: '',
+    peer: formatEndpoint(request.remote),
+  });
+  replyUnprotected(turn, request, [faultNotify(fault)]);
+}

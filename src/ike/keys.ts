@@ -1,0 +1,102 @@
+/**
+ * Keying material of an IKE SA (RFC 7296 §2.14) and of its Child SAs (§2.17).
+ */
+
+import type { PrfAlgorithm } from '../crypto/algorithms.ts';
+import { encryptionAlgorithm, integrityAlgorithm, prfAlgorithm } from '../crypto/algorithms.ts';
+import { prf, prfPlus } from '../crypto/prf.ts';
+import { SecretBytes } from '../crypto/secret-bytes.ts';
+import type { ChosenProposal, Transform } from '../ipsec/proposal.ts';
+import { concatOctets, fromHex } from '../wire/octets.ts';
+import type { IkeSpi } from './message/message.ts';
+
+/** The algorithms of an IKE SA: a chosen proposal with nothing missing. */
+export interface IkeSuite {
+  readonly proposal: ChosenProposal;
+  readonly encr: Transform;
+  readonly prf: PrfAlgorithm;
+  /** Absent with AEAD encryption. */
+  readonly integ?: Transform;
+  readonly ke: Transform;
+}
+
+export interface IkeKeys {
+  readonly skD: SecretBytes;
+  readonly skAi: SecretBytes;
+  readonly skAr: SecretBytes;
+  readonly skEi: SecretBytes;
+  readonly skEr: SecretBytes;
+  readonly skPi: SecretBytes;
+  readonly skPr: SecretBytes;
+}
+
+/** The suite of a chosen IKE proposal, or undefined where a transform type is missing. */
+export function ikeSuite(proposal: ChosenProposal): IkeSuite | undefined {
+  const prfTransform = proposal.prf && prfAlgorithm(proposal.prf.id);
+  const cipher = proposal.encr && encryptionAlgorithm(proposal.encr.id);
+  if (!prfTransform || !cipher || !proposal.encr || !proposal.ke) return undefined;
+  if (cipher.aead) return { proposal, encr: proposal.encr, prf: prfTransform, ke: proposal.ke };
+  if (!proposal.integ || !integrityAlgorithm(proposal.integ.id)) return undefined;
+  return {
+    proposal,
+    encr: proposal.encr,
+    prf: prfTransform,
+    integ: proposal.integ,
+    ke: proposal.ke,
+  };
+}
+
+export interface KeyExchangeResult {
+  readonly sharedSecret: SecretBytes;
+  readonly nonceI: Uint8Array;
+  readonly nonceR: Uint8Array;
+  readonly spiI: IkeSpi;
+  readonly spiR: IkeSpi;
+}
+
+/** SKEYSEED and the seven keys cut from it, in the order of §2.14. */
+export function deriveIkeKeys(suite: IkeSuite, exchange: KeyExchangeResult): IkeKeys {
+  const nonces = concatOctets(exchange.nonceI, exchange.nonceR);
+  const skeyseed = prf(suite.prf, nonces, exchange.sharedSecret.reveal());
+  const integrityLength = suite.integ ? (integrityAlgorithm(suite.integ.id)?.keyLength ?? 0) : 0;
+  const encryptionLength = encryptionKeyLength(suite.encr);
+  const prfLength = suite.prf.keyLength;
+  const seed = concatOctets(nonces, fromHex(exchange.spiI), fromHex(exchange.spiR));
+  const total = 3 * prfLength + 2 * integrityLength + 2 * encryptionLength;
+  const cut = cutter(prfPlus(suite.prf, skeyseed, seed, total));
+  return {
+    skD: cut(prfLength),
+    skAi: cut(integrityLength),
+    skAr: cut(integrityLength),
+    skEi: cut(encryptionLength),
+    skEr: cut(encryptionLength),
+    skPi: cut(prfLength),
+    skPr: cut(prfLength),
+  };
+}
+
+/** KEYMAT of a Child SA without a key exchange of its own (§2.17). */
+export function childKeymat(
+  suite: IkeSuite,
+  keys: IkeKeys,
+  nonceI: Uint8Array,
+  nonceR: Uint8Array,
+  length: number,
+): Uint8Array {
+  return prfPlus(suite.prf, keys.skD.reveal(), concatOctets(nonceI, nonceR), length);
+}
+
+function encryptionKeyLength(encr: Transform): number {
+  const algorithm = encryptionAlgorithm(encr.id);
+  if (!algorithm) throw new Error(`no encryption algorithm ${encr.id}`);
+  const bits = encr.keyLength ?? algorithm.keyLengths[0] ?? 0;
+  return bits / 8 + algorithm.saltLength;
+}
+
+function cutter(material: Uint8Array): (length: number) => SecretBytes {
+  let at = 0;
+  return (length) => {
+    at += length;
+    return new SecretBytes(material.slice(at - length, at));
+  };
+}

@@ -1,0 +1,131 @@
+/**
+ * Every IKE SA of this engine and the numbers they draw: ids, SPIs, half-open counts.
+ */
+import type { RandomBytes } from '../crypto/random.ts';
+import type { Identity } from '../ipsec/identity.ts';
+import { equalIdentities } from '../ipsec/identity.ts';
+import { isReservedSpi, type Spi, spi } from '../ipsec/spi.ts';
+import { type Endpoint, formatAddress, formatEndpoint } from '../wire/address.ts';
+import { toHex } from '../wire/octets.ts';
+import type { IkeSa } from './ike-sa.ts';
+import { type IkeSpi, NO_IKE_SPI, toIkeSpi } from './message/message.ts';
+
+export class SaRegistry {
+  readonly #random: RandomBytes;
+  readonly #byOwnSpi = new Map<IkeSpi, IkeSa>();
+  /** Responder's IKE SAs by the initiator's SPI and address: repeated IKE_SA_INIT requests. */
+  readonly #byInitiation = new Map<string, IkeSa>();
+  readonly #halfOpenByAddress = new Map<string, Set<IkeSa>>();
+  readonly #spisIn = new Set<Spi>();
+  #halfOpen = 0;
+  #lastIkeSaId = 0;
+  #lastChildSaId = 0;
+  #lastReqid = 0;
+  readonly #reqids = new Map<string, number>();
+
+  constructor(random: RandomBytes) {
+    this.#random = random;
+  }
+
+  get size(): number {
+    return this.#byOwnSpi.size;
+  }
+
+  get halfOpen(): number {
+    return this.#halfOpen;
+  }
+
+  all(): IterableIterator<IkeSa> {
+    return this.#byOwnSpi.values();
+  }
+
+  bySpi(ownSpi: IkeSpi): IkeSa | undefined {
+    return this.#byOwnSpi.get(ownSpi);
+  }
+
+  byInitiation(spiI: IkeSpi, remote: Endpoint): IkeSa | undefined {
+    return this.#byInitiation.get(initiationKey(spiI, remote));
+  }
+
+  halfOpenFrom(remote: Endpoint): number {
+    return this.#halfOpenByAddress.get(formatAddress(remote.address))?.size ?? 0;
+  }
+
+  /** Established IKE SAs between the same two identities. */
+  between(localId: Identity, remoteId: Identity): readonly IkeSa[] {
+    return [...this.all()].filter(
+      ({ state }) =>
+        state.name === 'Established' &&
+        equalIdentities(state.peer.localId, localId) &&
+        equalIdentities(state.peer.remoteId, remoteId),
+    );
+  }
+
+  add(sa: IkeSa): void {
+    this.#byOwnSpi.set(sa.ownSpi, sa);
+    if (sa.initiator) return;
+    this.#byInitiation.set(initiationKey(sa.spiI, sa.initiation), sa);
+    const address = formatAddress(sa.initiation.address);
+    const siblings = this.#halfOpenByAddress.get(address) ?? new Set();
+    this.#halfOpenByAddress.set(address, siblings.add(sa));
+    this.#halfOpen++;
+  }
+
+  /** A responder's SA authenticated or ended: it no longer counts as half-open. */
+  settle(sa: IkeSa): void {
+    const address = formatAddress(sa.initiation.address);
+    const siblings = this.#halfOpenByAddress.get(address);
+    if (!siblings?.delete(sa)) return;
+    this.#halfOpen--;
+    if (siblings.size === 0) this.#halfOpenByAddress.delete(address);
+  }
+
+  remove(sa: IkeSa): void {
+    this.#byOwnSpi.delete(sa.ownSpi);
+    this.#byInitiation.delete(initiationKey(sa.spiI, sa.initiation));
+    this.settle(sa);
+  }
+
+  newIkeSpi(): IkeSpi {
+    for (;;) {
+      const candidate = toIkeSpi(toHex(this.#random(8)));
+      if (candidate !== NO_IKE_SPI && !this.#byOwnSpi.has(candidate)) return candidate;
+    }
+  }
+
+  newIkeSaId(): number {
+    return ++this.#lastIkeSaId;
+  }
+
+  newChildSaId(): number {
+    return ++this.#lastChildSaId;
+  }
+
+  /** An inbound ESP SPI nobody here uses (RFC 4301 §4.4.2.1). */
+  newSpi(): Spi {
+    for (;;) {
+      const octets = this.#random(4);
+      const candidate = spi(octets.reduce((sum, octet) => sum * 256 + octet, 0));
+      if (isReservedSpi(candidate) || this.#spisIn.has(candidate)) continue;
+      this.#spisIn.add(candidate);
+      return candidate;
+    }
+  }
+
+  releaseSpi(spiIn: Spi): void {
+    this.#spisIn.delete(spiIn);
+  }
+
+  /** The same number for the same child of the same connection, as long as we run. */
+  reqid(connection: string, child: string): number {
+    const key = JSON.stringify([connection, child]);
+    const known = this.#reqids.get(key);
+    if (known !== undefined) return known;
+    this.#reqids.set(key, ++this.#lastReqid);
+    return this.#lastReqid;
+  }
+}
+
+function initiationKey(spiI: IkeSpi, remote: Endpoint): string {
+  return `${spiI} ${formatEndpoint(remote)}`;
+}

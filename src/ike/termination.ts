@@ -1,0 +1,73 @@
+/**
+ * Operators' requests to delete SAs, from the selector to the answer (RFC 7296 §1.4.1).
+ */
+import type { ChildSa } from '../ipsec/child-sa.ts';
+import type { Outcome, SaSelector } from './action.ts';
+import { startDeleteChild } from './exchange/informational.ts';
+import type { IkeSa } from './ike-sa.ts';
+import type { Turn } from './turn.ts';
+
+const DELETED: Outcome = { kind: 'failed', what: 'the IKE SA was deleted by the operator' };
+
+interface Termination {
+  readonly request: number;
+  readonly matches: number;
+  readonly ikeSas: readonly IkeSa[];
+  readonly children: readonly { readonly sa: IkeSa; readonly childSa: ChildSa }[];
+}
+
+export class Terminations {
+  readonly #waiting = new Map<number, Termination>();
+
+  start(turn: Turn, request: number, selector: SaSelector, force: boolean): void {
+    const sas = [...turn.registry.all()].filter(({ state }) => state.name !== 'Closed');
+    const byChild = selector.child !== undefined || selector.childSaId !== undefined;
+    const children = byChild ? sas.flatMap((sa) => matchChildren(sa, selector)) : [];
+    const ikeSas = byChild ? [] : sas.filter((sa) => matchIkeSa(sa, selector));
+    for (const { sa, childSa } of children) {
+      startDeleteChild(turn, sa, childSa);
+      if (force) sa.removeChild(turn, childSa, 'deleted by the operator');
+    }
+    for (const sa of ikeSas) terminate(turn, sa, force);
+    const matches = ikeSas.length + children.length;
+    this.#waiting.set(request, { request, matches, ikeSas, children });
+  }
+
+  /** Answers the requests whose SAs are gone. */
+  complete(turn: Turn): void {
+    for (const { request, matches, ikeSas, children } of this.#waiting.values()) {
+      const gone =
+        ikeSas.every(({ state }) => state.name === 'Closed') &&
+        children.every(({ sa, childSa }) => !sa.children.has(childSa.id));
+      if (!gone) continue;
+      this.#waiting.delete(request);
+      const outcome: Outcome = { kind: 'done', matches, terminated: matches };
+      turn.push({ kind: 'complete', request, outcome });
+    }
+  }
+}
+
+function terminate(turn: Turn, sa: IkeSa, force: boolean): void {
+  const reason = 'deleted by the operator';
+  sa.deleteIkeSa(turn, reason, DELETED);
+  // An SA that is not established has no peer to tell.
+  if (force || sa.state.name !== 'AwaitingDeleteResponse') sa.close(turn, reason, DELETED);
+}
+
+function matchIkeSa(sa: IkeSa, { ike, ikeSaId }: SaSelector): boolean {
+  return (
+    (ike === undefined || sa.connection.name === ike) &&
+    (ikeSaId === undefined || sa.id === ikeSaId)
+  );
+}
+
+function matchChildren(sa: IkeSa, selector: SaSelector): Termination['children'] {
+  if (!matchIkeSa(sa, selector)) return [];
+  const { child, childSaId } = selector;
+  return [...sa.children.values()]
+    .filter(
+      ({ name, id }) =>
+        (child === undefined || name === child) && (childSaId === undefined || id === childSaId),
+    )
+    .map((childSa) => ({ sa, childSa }));
+}

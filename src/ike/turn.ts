@@ -1,0 +1,49 @@
+/**
+ * One turn of the engine: an input is handled at one instant and leaves actions behind.
+ *
+ * The environment is everything the engine may ask of the outside: randomness, the PAD, and when
+ * traffic last passed. It holds no clock.
+ */
+import type { RandomBytes } from '../crypto/random.ts';
+import type { Event } from '../events/event.ts';
+import type { Pad } from '../ipsec/pad.ts';
+import type { Instant } from '../wire/instant.ts';
+import type { Action } from './action.ts';
+import type { SaRegistry } from './sa-registry.ts';
+import type { IkeSettings } from './settings.ts';
+
+/** When the packet loop last saw a packet of a Child SA. */
+export interface TrafficClock {
+  lastInbound(childSaId: number): Instant | undefined;
+  lastOutbound(childSaId: number): Instant | undefined;
+}
+
+export interface IkeEnvironment {
+  readonly random: RandomBytes;
+  readonly pad: Pad;
+  readonly settings: IkeSettings;
+  readonly traffic: TrafficClock;
+  /** Hand out keys of IKE SAs for decryption by Wireshark. Never on unless asked for. */
+  readonly keyLog: boolean;
+}
+
+export class Turn {
+  readonly now: Instant;
+  readonly environment: IkeEnvironment;
+  readonly registry: SaRegistry;
+  readonly actions: Action[] = [];
+
+  constructor(environment: IkeEnvironment, registry: SaRegistry, now: Instant) {
+    this.environment = environment;
+    this.registry = registry;
+    this.now = now;
+  }
+
+  push(action: Action): void {
+    this.actions.push(action);
+  }
+
+  emit(event: Event): void {
+    this.actions.push({ kind: 'emit', event });
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * Answers to peers that proved nothing yet (RFC 7296 §2.6, §2.21.1, §2.5).
+ *
+ * No state is kept for them, and none is larger than the request it answers.
+ */
+
+import { formatEndpoint } from '../wire/address.ts';
+import type { Incoming } from './ike-sa.ts';
+import { encodeMessage } from './message/codec.ts';
+import { type IkeHeader, NO_IKE_SPI, type Payload } from './message/message.ts';
+import { exchangeName, payloadName } from './message/payload-rules.ts';
+import type { Turn } from './turn.ts';
+
+export function replyUnprotected(
+  turn: Turn,
+  request: Omit<Incoming, 'payloads'>,
+  payloads: readonly Payload[],
+): void {
+  const header: IkeHeader = {
+    ...request.header,
+    responderSpi: NO_IKE_SPI,
+    majorVersion: 2,
+    minorVersion: 0,
+    fromInitiator: false,
+    higherVersion: false,
+    isResponse: true,
+  };
+  const octets = encodeMessage({ header, payloads });
+  const peer = formatEndpoint(request.remote);
+  if (octets.length > request.octets.length) {
+    turn.emit({ kind: 'ike-drop', reason: 'reply-larger-than-request', peer });
+    return;
+  }
+  turn.push({ kind: 'send', local: request.local, remote: request.remote, octets });
+  turn.emit({
+    kind: 'message',
+    direction: 'sent',
+    exchange: exchangeName(header.exchangeType),
+    response: true,
+    messageId: header.messageId,
+    payloads: payloads.map(payloadName),
+    octets: octets.length,
+    retransmission: 0,
+    ikeSa: 0,
+    connection: '',
+    peer,
+  });
+}
