@@ -164,7 +164,7 @@ function isSection(value: RawValue | undefined): value is RawSection {
 
 /** Parses `{...}` as swanctl prints it; values end where the next key, `}` or `]` begins. */
 export function parseRaw(text: string): RawSection {
-  const tokens = text.match(/[{}[\]]|[^\s{}[\]=]+=|[^\s{}[\]]+/g) ?? [];
+  const tokens = text.match(/[{}[\]]|[^\s{}[\]=]+=|[^\s{}[\]]+(?:\[[^\s\]]*\])?/g) ?? [];
   return readSection({ tokens, next: tokens[0] === '{' ? 1 : 0 });
 }
 

@@ -1,0 +1,266 @@
+/**
+ * `npm test`, `npm run demo`, `npm run lab -- ...`, `npm run bench -- ...`: sets up whatever a
+ * fresh clone misses, says each step in one line, then runs.
+ *
+ * Plain JavaScript without dependencies: it must work before `npm ci` and before `tsc`.
+ * Steps are told on stderr, so that stdout belongs to what runs.
+ */
+import { spawn } from 'node:child_process';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+
+const root = process.getuid?.() === 0;
+const inCi = (process.env.CI ?? '') !== '';
+const commands = { test, demo, lab, bench };
+
+const [command = '', ...args] = process.argv.slice(2);
+if (!Object.hasOwn(commands, command)) {
+  console.error(`usage: node scripts/run.mjs ${Object.keys(commands).join(' | ')} [arguments]`);
+  process.exit(2);
+}
+process.exitCode = await commands[command](args);
+
+/** Lint, types, then every mocha run; the last line sums them up. */
+async function test() {
+  const interop = root || inCi;
+  await installPackages([...builders, ...(interop ? peers() : [])]);
+  await installModules();
+  await buildNative();
+  const checked = [
+    await attempt('lint', ['node_modules/.bin/biome', 'check', '.']),
+    await attempt('types and build', ['node_modules/.bin/tsc', '-p', '.']),
+  ];
+  removeOrphans('build');
+  const runs = [await mocha('unit, vector, property and scenario tests', 'dot', [])];
+  if (interop) {
+    const files = ['--no-config', '--require', 'build/test/support/setup.js', '--timeout', '60000'];
+    runs.push(await mocha('interop tests', 'spec', [...files, 'build/test/interop/**/*.test.js']));
+  }
+  const sum = (key) => runs.reduce((total, run) => total + run[key], 0);
+  console.log('');
+  if (!interop) {
+    console.log('left out: interop tests (they need root: network namespaces, /dev/net/tun)');
+  }
+  const failedChecks = checked.filter((passed) => !passed).length;
+  if (failedChecks > 0) {
+    console.log('lint or types failed, see above');
+  }
+  console.log(`${sum('passes')} passed, ${sum('failures')} failed, ${sum('pending')} skipped`);
+  const crashed = runs.some((run) => run.status !== 0);
+  return failedChecks > 0 || crashed ? 1 : 0;
+}
+
+async function demo(argv) {
+  await setUp();
+  return foreground(['node', 'build/lab/demo.js', ...argv]);
+}
+
+async function lab(argv) {
+  await setUp({ quietly: isQuestion(argv) });
+  return foreground(['node', 'build/lab/main.js', ...argv]);
+}
+
+async function bench(argv) {
+  await setUp({ quietly: isQuestion(argv) });
+  return foreground(['node', 'build/bench/main.js', ...argv]);
+}
+
+/** `list` and `help` need neither root nor peers. */
+function isQuestion(argv) {
+  return argv.length === 0 || ['list', 'help', '--help', '-h'].includes(argv[0]);
+}
+
+async function setUp({ quietly = false } = {}) {
+  if (!quietly && !root) {
+    console.error('needs root: network namespaces and /dev/net/tun');
+    process.exit(1);
+  }
+  if (!quietly) {
+    await installPackages([...builders, ...peers()]);
+  }
+  await installModules();
+  if (!quietly) {
+    await buildNative();
+  }
+  if (!(await attempt('build', ['node_modules/.bin/tsc', '-p', '.']))) {
+    process.exit(1);
+  }
+  removeOrphans('build');
+}
+
+/** What `npm ci` needs to compile the native addon. */
+const builders = [
+  { needs: 'cc', package: 'build-essential' },
+  { needs: 'make', package: 'build-essential' },
+  { needs: 'python3', package: 'python3' },
+];
+
+function peers() {
+  return JSON.parse(readFileSync('lab/prerequisites.json', 'utf8'));
+}
+
+/** Debian packages that are missing; only root on a machine with apt can do something about it. */
+async function installPackages(list) {
+  const missing = list.filter(({ needs }) => !installed(needs));
+  if (missing.length === 0) {
+    return;
+  }
+  const names = [...new Set(missing.map((entry) => entry.package))];
+  if (!root || !installed('apt-get')) {
+    console.error(`missing: ${missing.map(({ needs }) => needs).join(', ')}`);
+    console.error(`on Debian 12: apt-get install ${names.join(' ')}`);
+    return;
+  }
+  const install = ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...names];
+  const title = `apt-get install ${names.join(' ')}`;
+  if (await attempt(title, install, { hide: true })) {
+    return;
+  }
+  await attempt('apt-get update', ['apt-get', 'update', '-qq']);
+  if (!(await attempt(title, install))) {
+    process.exit(1);
+  }
+}
+
+function installed(needs) {
+  const path = `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin`.split(delimiter);
+  const places = needs.startsWith('/') ? [needs] : path.map((directory) => join(directory, needs));
+  return places.some((place) => {
+    try {
+      accessSync(place, needs.startsWith('/') ? constants.R_OK : constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** `npm ci`, when what is installed is not what the lockfile names. */
+async function installModules() {
+  if (!matchesLockfile() && !(await attempt('npm ci', ['npm', 'ci', '--no-audit', '--no-fund']))) {
+    process.exit(1);
+  }
+}
+
+function matchesLockfile() {
+  const [wanted, present] = ['package-lock.json', 'node_modules/.package-lock.json'].map((file) => {
+    try {
+      return JSON.parse(readFileSync(file, 'utf8')).packages;
+    } catch {
+      return undefined;
+    }
+  });
+  if (wanted === undefined || present === undefined) {
+    return false;
+  }
+  return Object.entries(wanted).every(
+    ([path, { version, optional }]) =>
+      path === '' || optional === true || present[path]?.version === version,
+  );
+}
+
+/** The addon, when it is missing or older than its sources. */
+async function buildNative() {
+  const addon = 'native/build/Release/tsgw.node';
+  const sources = readdirSync('native').filter((file) => /\.(c|h|gyp)$/.test(file));
+  const builtAt = existsSync(addon) ? statSync(addon).mtimeMs : 0;
+  if (sources.some((file) => statSync(join('native', file)).mtimeMs > builtAt)) {
+    // npm brings node-gyp along for its scripts.
+    await attempt('native addon', ['npm', 'run', 'install']);
+  }
+}
+
+/** Compiled files whose source is gone would still be run. */
+function removeOrphans(directory) {
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) {
+      removeOrphans(path);
+    } else if (path.endsWith('.js')) {
+      const source = path.slice('build/'.length).replace(/\.js$/, '.ts');
+      if (!existsSync(source)) {
+        unlinkSync(path);
+      }
+    }
+  }
+}
+
+async function mocha(title, reporter, argv) {
+  const directory = mkdtempSync(join(tmpdir(), 'tsgw-totals-'));
+  const file = join(directory, 'totals.json');
+  console.log(`\n${title}`);
+  const status = await foreground(
+    ['node_modules/.bin/mocha', '--reporter', './scripts/totals-reporter.mjs', ...argv],
+    { TSGW_TEST_REPORTER: reporter, TSGW_TEST_TOTALS: file },
+  );
+  // A run that died before its end is a failure although no test says so.
+  const totals = existsSync(file)
+    ? JSON.parse(readFileSync(file, 'utf8'))
+    : { passes: 0, failures: 1, pending: 0 };
+  rmSync(directory, { recursive: true, force: true });
+  return { ...totals, status };
+}
+
+/** Runs one step behind one line; what it printed is shown only when it fails. */
+async function attempt(title, argv, { env = {}, hide = false } = {}) {
+  const start = performance.now();
+  process.stderr.write(`- ${title} ... `);
+  const { status, output } = await captured(argv, env);
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.error(status === 0 ? `${seconds} s` : `failed after ${seconds} s`);
+  if (status !== 0 && !hide) {
+    console.error(output);
+  }
+  return status === 0;
+}
+
+function captured([file, ...argv], env) {
+  return new Promise((resolve) => {
+    const child = spawn(file, argv, {
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    child.stdout.on('data', (octets) => {
+      output += octets;
+    });
+    child.stderr.on('data', (octets) => {
+      output += octets;
+    });
+    child.on('error', (error) => resolve({ status: 127, output: error.message }));
+    child.on('close', (code) => resolve({ status: code ?? 128, output }));
+  });
+}
+
+/** Runs with this terminal; signals are passed on so that it can clean up. */
+function foreground([file, ...argv], env = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(file, argv, { env: { ...process.env, ...env }, stdio: 'inherit' });
+    const pass = (signal) => child.kill(signal);
+    process.on('SIGTERM', pass);
+    process.on('SIGINT', pass);
+    child.on('error', (error) => {
+      console.error(`${file}: ${error.message}`);
+      resolve(127);
+    });
+    child.on('close', (code) => {
+      process.off('SIGTERM', pass);
+      process.off('SIGINT', pass);
+      resolve(code ?? 128);
+    });
+  });
+}

@@ -1,0 +1,25 @@
+/**
+ * Mocha's dots or its tree, whichever is asked for, and the totals of the run in a file.
+ *
+ * TSGW_TEST_REPORTER: `spec` or `dot`; TSGW_TEST_TOTALS: the file.
+ */
+import { writeFileSync } from 'node:fs';
+import Mocha from 'mocha';
+
+const { Spec, Dot } = Mocha.reporters;
+const Shown = process.env.TSGW_TEST_REPORTER === 'spec' ? Spec : Dot;
+
+// Mocha takes the default export of a reporter.
+// biome-ignore lint/style/noDefaultExport: the interface of mocha
+export default class TotalsReporter extends Shown {
+  constructor(runner, options) {
+    super(runner, options);
+    const file = process.env.TSGW_TEST_TOTALS;
+    if (file !== undefined) {
+      runner.once('end', () => {
+        const { passes, failures, pending } = runner.stats;
+        writeFileSync(file, JSON.stringify({ passes, failures, pending }));
+      });
+    }
+  }
+}
