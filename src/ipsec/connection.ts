@@ -5,7 +5,11 @@
 import type { AddressRange, IpAddress, Prefix } from '../wire/address.ts';
 import type { Identity } from './identity.ts';
 import type { Proposal } from './proposal.ts';
-import type { TrafficSelector } from './traffic-selector.ts';
+import {
+  formatProtocolAndPorts,
+  formatSelector,
+  type TrafficSelector,
+} from './traffic-selector.ts';
 
 /** Where a peer or we ourselves may be: any address, one, a subnet, a range, or a name. */
 export type AddressMatch =
@@ -39,6 +43,20 @@ export type SelectorTemplate =
       readonly endPort: number;
     }
   | { readonly kind: 'fixed'; readonly selector: TrafficSelector };
+
+/** The selector, with `dynamic` replaced by an address. */
+export function resolveSelector(template: SelectorTemplate, address: IpAddress): TrafficSelector {
+  if (template.kind === 'fixed') return template.selector;
+  const { protocol, startPort, endPort } = template;
+  return { range: { first: address, last: address }, protocol, startPort, endPort };
+}
+
+/** As strongSwan lists it: `dynamic[tcp/22]` or the selector itself. */
+export function formatSelectorTemplate(template: SelectorTemplate): string {
+  return template.kind === 'fixed'
+    ? formatSelector(template.selector)
+    : `dynamic${formatProtocolAndPorts(template)}`;
+}
 
 export type StartAction = 'none' | 'start';
 export type DpdAction = 'clear' | 'restart';

@@ -1,7 +1,19 @@
 /**
  * Traffic selectors (RFC 7296 §2.9, §3.13; RFC 4301 §4.4.1.1) as ranges.
+ *
+ * Values for negotiation and listings. The packet path compiles them (`selector-pairs.ts`).
  */
-import type { AddressRange } from '../wire/address.ts';
+import {
+  type AddressRange,
+  compareAddresses,
+  formatAddress,
+  formatPrefix,
+  type IpAddress,
+  rangeContains,
+  rangePrefixes,
+} from '../wire/address.ts';
+import { addressFromWords, type Flow, OPAQUE } from '../wire/flow.ts';
+import { IpProtocol } from '../wire/ip-protocol.ts';
 
 /** Addresses, an IP protocol (0 = any) and ports; for ICMP the ports are type and code. */
 export interface TrafficSelector {
@@ -12,3 +24,181 @@ export interface TrafficSelector {
   readonly startPort: number;
   readonly endPort: number;
 }
+
+/** Every port, seen or not. */
+export const ANY_PORTS = { startPort: 0, endPort: 0xffff } as const;
+/** Only packets whose ports cannot be seen. */
+export const OPAQUE_PORTS = { startPort: 0xffff, endPort: 0 } as const;
+
+type Ports = Pick<TrafficSelector, 'startPort' | 'endPort'>;
+
+/** What both selectors describe, or undefined when there is nothing. */
+export function intersectSelectors(
+  a: TrafficSelector,
+  b: TrafficSelector,
+): TrafficSelector | undefined {
+  const range = intersectRanges(a.range, b.range);
+  const ports = intersectPorts(a, b);
+  const sameProtocol = a.protocol === b.protocol || a.protocol === 0 || b.protocol === 0;
+  if (range === undefined || ports === undefined || !sameProtocol) return undefined;
+  return { range, protocol: a.protocol || b.protocol, ...ports };
+}
+
+/** Everything `inner` describes, `outer` describes too. */
+export function selectorContains(outer: TrafficSelector, inner: TrafficSelector): boolean {
+  return (
+    rangeContains(outer.range, inner.range.first) &&
+    rangeContains(outer.range, inner.range.last) &&
+    (outer.protocol === 0 || outer.protocol === inner.protocol) &&
+    portsContain(outer, inner)
+  );
+}
+
+/**
+ * The responder's choice (RFC 7296 §2.9): what of the offer the policy allows, in the order of the
+ * offer, without selectors that others contain. Empty means TS_UNACCEPTABLE.
+ */
+export function narrow(
+  policy: readonly TrafficSelector[],
+  offered: readonly TrafficSelector[],
+): readonly TrafficSelector[] {
+  const found = offered.flatMap((offer) =>
+    policy.flatMap((allowed) => intersectSelectors(offer, allowed) ?? []),
+  );
+  return found.filter(
+    (selector, index) =>
+      !found.some(
+        (other, otherIndex) =>
+          otherIndex !== index &&
+          selectorContains(other, selector) &&
+          // Of equal ones the first stays.
+          (otherIndex < index || !selectorContains(selector, other)),
+      ),
+  );
+}
+
+/** Does one end of a packet fit? The packet path asks `SelectorPairs` the same for both ends. */
+export function selectorMatchesFlow(
+  selector: TrafficSelector,
+  flow: Flow,
+  end: 'source' | 'destination',
+): boolean {
+  const address = addressFromWords(flow.family, flow[end]);
+  const port = end === 'source' ? flow.sourcePort : flow.destinationPort;
+  return (
+    rangeContains(selector.range, address) &&
+    (selector.protocol === 0 || selector.protocol === flow.protocol) &&
+    portMatches(selector, port)
+  );
+}
+
+/** The selector of one address, any protocol and port. */
+export function hostSelector(address: IpAddress): TrafficSelector {
+  return { range: { first: address, last: address }, protocol: 0, ...ANY_PORTS };
+}
+
+/** `10.1.0.0/16`, `10.0.0.1..10.0.0.9`, `10.1.0.0/16[tcp/22]`: strongSwan's spelling. */
+export function formatSelector(selector: TrafficSelector): string {
+  return formatRange(selector.range) + formatProtocolAndPorts(selector);
+}
+
+/** `[tcp/22]`, `[icmp/8(1)]`, `[0/1000-2000]` or nothing; ports are numbers, never service names. */
+export function formatProtocolAndPorts(selector: Omit<TrafficSelector, 'range'>): string {
+  const { protocol } = selector;
+  const name = PROTOCOL_NAMES.get(protocol) ?? `${protocol}`;
+  if (isAnyPorts(selector)) return protocol === 0 ? '' : `[${name}]`;
+  return `[${name}/${formatPorts(protocol, selector)}]`;
+}
+
+function formatRange(range: AddressRange): string {
+  const [prefix, ...more] = rangePrefixes(range);
+  if (prefix !== undefined && more.length === 0) return formatPrefix(prefix);
+  return `${formatAddress(range.first)}..${formatAddress(range.last)}`;
+}
+
+function formatPorts(protocol: number, ports: Ports): string {
+  const { startPort, endPort } = ports;
+  if (isOpaquePorts(ports)) return 'OPAQUE';
+  const icmp = protocol === IpProtocol.ICMP || protocol === IpProtocol.IPV6_ICMP;
+  const print = icmp ? formatTypeAndCode : String;
+  return startPort === endPort ? print(startPort) : `${print(startPort)}-${print(endPort)}`;
+}
+
+function formatTypeAndCode(port: number): string {
+  const code = port & 0xff;
+  return code === 0 ? `${port >>> 8}` : `${port >>> 8}(${code})`;
+}
+
+function intersectRanges(a: AddressRange, b: AddressRange): AddressRange | undefined {
+  if (a.first.family !== b.first.family) return undefined;
+  const first = compareAddresses(a.first, b.first) < 0 ? b.first : a.first;
+  const last = compareAddresses(a.last, b.last) < 0 ? a.last : b.last;
+  return compareAddresses(first, last) <= 0 ? { first, last } : undefined;
+}
+
+function isAnyPorts(ports: Ports): boolean {
+  return ports.startPort === 0 && ports.endPort === 0xffff;
+}
+
+function isOpaquePorts(ports: Ports): boolean {
+  return ports.startPort === 0xffff && ports.endPort === 0;
+}
+
+/** A range that runs backwards and is not OPAQUE describes nothing. */
+function isEmptyPorts(ports: Ports): boolean {
+  return ports.startPort > ports.endPort && !isOpaquePorts(ports);
+}
+
+// RFC 4301 §4.4.1.1: ANY contains OPAQUE; a range of ports does not.
+function portsContain(outer: Ports, inner: Ports): boolean {
+  if (isAnyPorts(outer)) return true;
+  if (isOpaquePorts(outer) || isOpaquePorts(inner)) {
+    return isOpaquePorts(outer) && isOpaquePorts(inner);
+  }
+  return outer.startPort <= inner.startPort && inner.endPort <= outer.endPort;
+}
+
+function intersectPorts(a: Ports, b: Ports): Ports | undefined {
+  if (isEmptyPorts(a) || isEmptyPorts(b)) return undefined;
+  if (isAnyPorts(a)) return portsOf(b);
+  if (isAnyPorts(b)) return portsOf(a);
+  if (isOpaquePorts(a) || isOpaquePorts(b)) {
+    return isOpaquePorts(a) && isOpaquePorts(b) ? OPAQUE_PORTS : undefined;
+  }
+  const startPort = Math.max(a.startPort, b.startPort);
+  const endPort = Math.min(a.endPort, b.endPort);
+  return startPort <= endPort ? { startPort, endPort } : undefined;
+}
+
+function portsOf({ startPort, endPort }: Ports): Ports {
+  return { startPort, endPort };
+}
+
+function portMatches(ports: Ports, port: number): boolean {
+  if (isAnyPorts(ports)) return true;
+  if (port === OPAQUE) return isOpaquePorts(ports);
+  return ports.startPort <= port && port <= ports.endPort;
+}
+
+/** Names of /etc/protocols, as strongSwan prints them. */
+const PROTOCOL_NAMES: ReadonlyMap<number, string> = new Map([
+  [1, 'icmp'],
+  [2, 'igmp'],
+  [4, 'ipencap'],
+  [6, 'tcp'],
+  [17, 'udp'],
+  [33, 'dccp'],
+  [41, 'ipv6'],
+  [47, 'gre'],
+  [50, 'esp'],
+  [51, 'ah'],
+  [58, 'ipv6-icmp'],
+  [88, 'eigrp'],
+  [89, 'ospf'],
+  [103, 'pim'],
+  [112, 'vrrp'],
+  [115, 'l2tp'],
+  [132, 'sctp'],
+  [135, 'mobility-header'],
+  [136, 'udplite'],
+]);

@@ -143,8 +143,13 @@ describe('IPv6 header (RFC 8200 §3, §4)', () => {
     const short = packetOf(0, octets('1101000000000000'));
     const end = ipv6.walkExtensionHeaders(short, 0, short.length, walk);
     assert.equal(end, ipv6.WalkEnd.TRUNCATED);
-    const many = packetOf(60, octets('3c00000000000000'.repeat(20)));
-    assert.equal(ipv6.walkExtensionHeaders(many, 0, many.length, walk), ipv6.WalkEnd.TOO_MANY);
+    const chained = (headers: number): number => {
+      const chain = `${'3c00000000000000'.repeat(headers - 1)}3b00000000000000`;
+      const packet = packetOf(60, octets(chain));
+      return ipv6.walkExtensionHeaders(packet, 0, packet.length, walk);
+    };
+    assert.equal(chained(ipv6.MAX_EXTENSION_HEADERS), ipv6.WalkEnd.UPPER_LAYER);
+    assert.equal(chained(ipv6.MAX_EXTENSION_HEADERS + 1), ipv6.WalkEnd.TOO_MANY);
   });
 
   it('leaves AH and ESP as next layer protocols (RFC 4301 §4.4.1.1)', () => {
