@@ -1,0 +1,100 @@
+/**
+ * `npm run lab -- SCENARIO [--keep]`, `npm run lab -- list [--json]`, `npm run lab -- help`.
+ *
+ * Plays one scenario and draws what passed between the gateways. With `--keep` the tunnel stays
+ * until Enter or Ctrl-C, for a look around. Ends 0 when it went as it should, 2 on wrong usage.
+ */
+import { once } from 'node:events';
+import { requirePrerequisites } from './prerequisites.ts';
+import { play, type Scenario, type Stage } from './scenario.ts';
+import { ipv6 } from './scenarios/ipv6.ts';
+import { loss } from './scenarios/loss.ts';
+import { nat, natResponder } from './scenarios/nat.ts';
+import { invalidKe, noProposal, pskMismatch } from './scenarios/refused.ts';
+import {
+  siteToSite,
+  siteToSiteResponder,
+  strongSwanToStrongSwan,
+  tsgwToTsgw,
+} from './scenarios/site-to-site.ts';
+
+const scenarios: readonly Scenario[] = [
+  siteToSite,
+  siteToSiteResponder,
+  tsgwToTsgw,
+  strongSwanToStrongSwan,
+  ipv6,
+  nat,
+  natResponder,
+  loss,
+  invalidKe,
+  pskMismatch,
+  noProposal,
+];
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [word = 'help', ...options] = argv;
+  if (word === 'help' || word === '--help' || word === '-h') {
+    console.log(usage);
+    return 0;
+  }
+  if (word === 'list') {
+    return list(options);
+  }
+  const scenario = scenarios.find(({ name }) => name === word);
+  const unknown = options.find((option) => option !== '--keep');
+  if (scenario === undefined || unknown !== undefined) {
+    const what = scenario === undefined ? `scenario ${word}` : `option ${unknown}`;
+    console.error(`no ${what}\n\n${usage}`);
+    return 2;
+  }
+  return playToTheEnd(scenario, options.includes('--keep'));
+}
+
+function list(options: readonly string[]): number {
+  const rows = scenarios.map(({ name, shows }) => ({ name, shows }));
+  if (options.includes('--json')) {
+    console.log(JSON.stringify(rows, undefined, 2));
+  } else {
+    const width = Math.max(...rows.map(({ name }) => name.length));
+    console.log(rows.map(({ name, shows }) => `${name.padEnd(width)}  ${shows}`).join('\n'));
+  }
+  return 0;
+}
+
+async function playToTheEnd(scenario: Scenario, keep: boolean): Promise<number> {
+  try {
+    requirePrerequisites();
+    const traffic = async (stage: Stage): Promise<void> => {
+      await scenario.traffic?.(stage);
+      await stay(stage);
+    };
+    await play(keep ? { ...scenario, traffic } : scenario, console.log);
+    return 0;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return 1;
+  }
+}
+
+async function stay({ topology, g1, g2, say }: Stage): Promise<void> {
+  say('');
+  for (const node of ['h1', 'g1', 'g2', 'h2']) {
+    say(`a shell at ${node}: ip netns exec ${topology.network.name(node)} bash`);
+  }
+  for (const { node, swanctl } of [g1, g2]) {
+    say(`swanctl at ${node}: swanctl --list-sas --uri ${swanctl.uri}`);
+  }
+  say('Enter ends it.');
+  await once(process.stdin, 'data');
+  process.stdin.destroy();
+}
+
+const usage = `usage: npm run lab -- SCENARIO [--keep]
+       npm run lab -- list [--json]
+       npm run lab -- help
+
+Builds h1 - g1 = g2 - h2 in network namespaces, plays the scenario, prints the exchange as a
+ladder and removes everything again. --keep waits for Enter before that.`;
+
+process.exitCode = await main(process.argv.slice(2));
