@@ -18,7 +18,10 @@ export function noblePrf(
   return hmac(HASHES[algorithm.digest], key, concatOctets(...data));
 }
 
-/** prf+ with an HMAC (RFC 7296 §2.13) is the Expand step of HKDF (RFC 5869 §2.3), `seed` as info. */
+/**
+ * prf+ with an HMAC (RFC 7296 §2.13) is the Expand step of HKDF (RFC 5869 §2.3), `seed` as info. Wants
+ * a key at least as long as the hash, as SKEYSEED and SK_d are.
+ */
 export function noblePrfPlus(
   algorithm: PrfAlgorithm,
   key: Uint8Array,

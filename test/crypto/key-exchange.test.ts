@@ -1,0 +1,222 @@
+import { strict as assert } from 'node:assert';
+import { createHash, getDiffieHellman } from 'node:crypto';
+import fc from 'fast-check';
+import { KEY_EXCHANGE_ALGORITHMS } from '../../src/crypto/algorithms.ts';
+import { drawBelow, keyExchangeMethod, padLeft } from '../../src/crypto/key-exchange.ts';
+import { modpPrime } from '../../src/crypto/noble/modp-prime.ts';
+import { nobleCrypto } from '../../src/crypto/noble/noble-crypto.ts';
+import type { RandomBytes } from '../../src/crypto/random.ts';
+import { KeyExchangeId } from '../../src/crypto/transform.ts';
+import { concatOctets, equalOctets, fromHex, toHex } from '../../src/wire/octets.ts';
+
+const MODP = [KeyExchangeId.MODP_2048, KeyExchangeId.MODP_3072, KeyExchangeId.MODP_4096];
+const ECP = [KeyExchangeId.ECP_256, KeyExchangeId.ECP_384, KeyExchangeId.ECP_521];
+
+/** Repeatable octets: the hashes of a seed and a counter. */
+function seeded(seed: number): RandomBytes {
+  let counter = 0;
+  return (length) => {
+    let octets = new Uint8Array(0);
+    while (octets.length < length) {
+      const block = createHash('sha256').update(`${seed} ${counter++}`).digest();
+      octets = new Uint8Array(concatOctets(octets, block));
+    }
+    return octets.slice(0, length);
+  };
+}
+
+function method(id: number, provider: { keyExchangeMethod: typeof keyExchangeMethod } = node) {
+  const found = provider.keyExchangeMethod(id);
+  assert(found !== undefined);
+  return found;
+}
+const node = { keyExchangeMethod };
+
+describe('Key exchange (RFC 7296 §3.4)', () => {
+  for (const { id, name, publicLength, sharedLength } of KEY_EXCHANGE_ALGORITHMS) {
+    it(`${name}: both sides agree, as they do with the reference`, () => {
+      fc.assert(
+        fc.property(fc.nat(), fc.nat(), (seedI, seedR) => {
+          const initiator = method(id).generate(seeded(seedI));
+          const responder = method(id).generate(seeded(seedR));
+          const reference = method(id, nobleCrypto).generate(seeded(seedR));
+          const shared = initiator.shared(responder.publicData)?.reveal();
+          assert.equal(initiator.publicData.length, publicLength);
+          assert.equal(shared?.length, sharedLength);
+          assert.deepEqual(responder.publicData, reference.publicData);
+          assert.deepEqual(responder.shared(initiator.publicData)?.reveal(), shared);
+          assert.deepEqual(reference.shared(initiator.publicData)?.reveal(), shared);
+        }),
+        { numRuns: MODP.some((modp) => modp === id) ? 3 : 10 },
+      );
+    });
+
+    it(`${name}: the same randomness gives the same pair`, () => {
+      const [one, two, other] = [1, 1, 2].map((seed) => method(id).generate(seeded(seed)));
+      assert.deepEqual(one?.publicData, two?.publicData);
+      assert.notDeepEqual(one?.publicData, other?.publicData);
+    });
+
+    it(`${name}: a value of another length is refused`, () => {
+      for (const provider of [node, nobleCrypto]) {
+        const pair = method(id, provider).generate(seeded(1));
+        const peer = method(id).generate(seeded(2)).publicData;
+        const lengths = [0, 1, publicLength / 2, publicLength - 1];
+        for (const length of lengths) assert.equal(pair.shared(peer.slice(0, length)), undefined);
+        assert.equal(pair.shared(concatOctets(Uint8Array.of(0), peer)), undefined);
+        assert.equal(pair.shared(concatOctets(peer, Uint8Array.of(0))), undefined);
+      }
+    });
+  }
+
+  it('does not know the methods we refuse', () => {
+    const refused = [KeyExchangeId.NONE, KeyExchangeId.MODP_1024, KeyExchangeId.CURVE_448, 1035];
+    for (const id of refused) {
+      assert.equal(keyExchangeMethod(id), undefined);
+      assert.equal(nobleCrypto.keyExchangeMethod(id), undefined);
+    }
+  });
+});
+
+describe('MODP groups (RFC 3526)', () => {
+  it('pads a public value that is shorter than the modulus', () => {
+    const { generate, publicLength } = method(KeyExchangeId.MODP_2048);
+    const peer = generate(seeded(0));
+    let short = 0;
+    for (let seed = 1; seed <= 4000 && short < 2; seed++) {
+      const pair = generate(seeded(seed));
+      assert.equal(pair.publicData.length, publicLength);
+      if (pair.publicData[0] !== 0) continue;
+      short += 1;
+      const shared = pair.shared(peer.publicData)?.reveal();
+      assert.deepEqual(peer.shared(pair.publicData)?.reveal(), shared);
+    }
+    assert.equal(short, 2, 'no seed gave a short public value');
+  });
+
+  it('pads a shared secret that is shorter than the modulus', () => {
+    const { generate, sharedLength } = method(KeyExchangeId.MODP_2048);
+    const pair = generate((length) => padLeft(Uint8Array.of(1), length));
+    const peer = padLeft(Uint8Array.of(7), sharedLength);
+    assert.deepEqual(pair.shared(peer)?.reveal(), peer);
+  });
+
+  it('refuses 0, 1, p-1, p and beyond, and takes 2 and p-2 (RFC 6989 §2.1)', () => {
+    for (const id of MODP) {
+      for (const provider of [node, nobleCrypto]) {
+        const { generate, publicLength } = method(id, provider);
+        const pair = generate(seeded(id));
+        const prime = modpPrime(8 * publicLength);
+        const taken = (value: bigint) =>
+          pair.shared(fromHex(value.toString(16).padStart(2 * publicLength, '0'))) !== undefined;
+        const beyond = 2n ** BigInt(8 * publicLength) - 1n;
+        for (const value of [0n, 1n, prime - 1n, prime, prime + 1n, beyond]) {
+          assert.equal(taken(value), false);
+        }
+        for (const value of [2n, prime - 2n]) assert.equal(taken(value), true);
+      }
+    }
+  });
+
+  it('has the primes that the digits of pi give', () => {
+    ['modp14', 'modp15', 'modp16'].forEach((name, index) => {
+      const prime = BigInt(`0x${getDiffieHellman(name).getPrime('hex')}`);
+      assert.equal(modpPrime(2048 + 1024 * index), prime);
+    });
+  });
+});
+
+describe('ECP groups (RFC 5903)', () => {
+  it('refuse a point that is not on the curve (RFC 6989 §2.3)', () => {
+    for (const id of ECP) {
+      for (const provider of [node, nobleCrypto]) {
+        const { generate, publicLength } = method(id, provider);
+        const pair = generate(seeded(1));
+        const peer = generate(seeded(2)).publicData;
+        const half = publicLength / 2;
+        const swapped = concatOctets(peer.slice(half), peer.slice(0, half));
+        const changed = Uint8Array.from(peer);
+        changed[publicLength - 1]! ^= 1;
+        for (const value of [swapped, changed, new Uint8Array(publicLength)]) {
+          assert.equal(pair.shared(value), undefined);
+        }
+        assert.equal(pair.shared(new Uint8Array(publicLength).fill(0xff)), undefined);
+      }
+    }
+  });
+
+  it('refuse random octets, whatever they are', () => {
+    const pair = method(KeyExchangeId.ECP_256).generate(seeded(1));
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 64, maxLength: 64 }), (octets) => {
+        assert.equal(pair.shared(octets), undefined);
+      }),
+    );
+  });
+
+  it('draw again while the private value is not between 1 and the order', () => {
+    for (const id of ECP) {
+      const draws = [0xff, 0x00, 0x17];
+      const random: RandomBytes = (length) => new Uint8Array(length).fill(draws.shift() ?? 0);
+      const { publicData } = method(id).generate(random);
+      const same = method(id).generate((length) => new Uint8Array(length).fill(0x17));
+      assert.deepEqual(publicData, same.publicData);
+      assert.equal(draws.length, 0);
+    }
+  });
+
+  it('give up on a random source that never gives a private value', () => {
+    const zeros: RandomBytes = (length) => new Uint8Array(length);
+    assert.throws(() => method(KeyExchangeId.ECP_256).generate(zeros), /100 draws/);
+  });
+
+  it('draw exactly the values from 1 to the order less one', () => {
+    const order = Uint8Array.of(0x05, 0x03);
+    fc.assert(
+      fc.property(fc.nat(), (seed) => {
+        const [high = 0, low = 0] = drawBelow(order, seeded(seed));
+        const value = 256 * high + low;
+        assert(value >= 1 && value < 0x0503, `${value}`);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('Curve25519 (RFC 8031, RFC 7748 §6.1)', () => {
+  // The points of order 1, 2, 4 and 8, and the same plus the field's prime where that fits.
+  const LOW_ORDER = [
+    '0000000000000000000000000000000000000000000000000000000000000000',
+    '0100000000000000000000000000000000000000000000000000000000000000',
+    'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+    '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+    'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+    'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+    'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  ];
+
+  it('refuses points of low order', () => {
+    for (const provider of [node, nobleCrypto]) {
+      const pair = method(KeyExchangeId.CURVE_25519, provider).generate(seeded(1));
+      for (const point of LOW_ORDER) assert.equal(pair.shared(fromHex(point)), undefined, point);
+    }
+  });
+
+  it('ignores the top bit of a value (RFC 7748 §5)', () => {
+    const { generate } = method(KeyExchangeId.CURVE_25519);
+    const pair = generate(seeded(1));
+    const peer = generate(seeded(2)).publicData;
+    const marked = Uint8Array.from(peer);
+    marked[31]! |= 0x80;
+    assert(!equalOctets(peer, marked));
+    assert.deepEqual(pair.shared(marked)?.reveal(), pair.shared(peer)?.reveal());
+  });
+
+  it('says its secret to nobody who prints it', () => {
+    const { generate } = method(KeyExchangeId.CURVE_25519);
+    const shared = generate(seeded(1)).shared(generate(seeded(2)).publicData);
+    assert(shared !== undefined);
+    assert.equal(`${shared}`.includes(toHex(shared.reveal())), false);
+    assert.equal(`${shared}`, '<secret, 32 octets>');
+  });
+});
