@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { createHash, getDiffieHellman } from 'node:crypto';
+import { p256, p384, p521 } from '@noble/curves/nist.js';
 import fc from 'fast-check';
 import { KEY_EXCHANGE_ALGORITHMS } from '../../src/crypto/algorithms.ts';
 import { drawBelow, keyExchangeMethod, padLeft } from '../../src/crypto/key-exchange.ts';
@@ -163,6 +164,20 @@ describe('ECP groups (RFC 5903)', () => {
       assert.deepEqual(publicData, same.publicData);
       assert.equal(draws.length, 0);
     }
+  });
+
+  it('take the order less one as a private value, and not the order', () => {
+    [p256, p384, p521].forEach((curve, index) => {
+      const { generate, sharedLength } = method(ECP[index] ?? 0);
+      const order = curve.Point.Fn.ORDER;
+      const draws = [order, order - 1n, 1n];
+      const { publicData } = generate((length) =>
+        fromHex((draws.shift() ?? 0n).toString(16).padStart(2 * length, '0')),
+      );
+      assert.deepEqual(draws, [1n]);
+      const base = curve.Point.BASE.toBytes(false).slice(1, 1 + sharedLength);
+      assert.deepEqual(publicData.slice(0, sharedLength), base, 'minus one times the base point');
+    });
   });
 
   it('give up on a random source that never gives a private value', () => {
