@@ -63,6 +63,7 @@ static bool add_layout(napi_env env, napi_value exports) {
     { "FLAGS", WORD_FLAGS },
     { "SA", WORD_SA },
     { "DROP", WORD_DROP },
+    { "INNER", WORD_INNER },
     { "WORDS", WORDS },
     { "STATUS_OK", STATUS_OK },
     { "STATUS_BAD_ICV", STATUS_BAD_ICV },

@@ -28,6 +28,7 @@ enum word {
   WORD_FLAGS = 7,
   WORD_SA = 8,
   WORD_DROP = 9,
+  WORD_INNER = 10,
   WORDS = 12
 };
 

@@ -1,11 +1,16 @@
 /*
  * Telling JavaScript that a descriptor has something to read, on this environment's loop.
+ *
+ * A watch polls a duplicate of the descriptor: libuv aborts the process when a descriptor it was
+ * given is closed before it came to poll it.
  */
 #include "tsgw.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <uv.h>
 
 struct watch {
@@ -14,6 +19,7 @@ struct watch {
   napi_ref callback;
   int32_t handle;
   int fd;
+  int duplicate;
 };
 
 static void on_event(uv_poll_t *poll, int status, int events);
@@ -33,6 +39,8 @@ static void watch_close(struct watch *watch) {
   napi_delete_reference(state->env, watch->callback);
   watch->callback = NULL;
   uv_close((uv_handle_t *)&watch->poll, on_closed);
+  /* libuv has stopped polling; now the last of a socket or device is gone with its descriptor. */
+  close(watch->duplicate);
 }
 
 void watches_close_fd(struct state *state, int fd) {
@@ -76,7 +84,7 @@ static void on_event(uv_poll_t *poll, int status, int events) {
   if (status < 0) {
     int error;
     socklen_t size = sizeof error;
-    if (getsockopt(watch->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0) {
+    if (getsockopt(watch->duplicate, SOL_SOCKET, SO_ERROR, &error, &size) == 0) {
       uv_poll_start(poll, UV_READABLE, on_event);
     }
   }
@@ -94,10 +102,13 @@ napi_value tsgw_watch(napi_env env, napi_callback_info info) {
   }
   struct watch *watch = calloc(1, sizeof *watch);
   if (watch == NULL) return throw_errno(env, "calloc", ENOMEM);
-  int error = uv_poll_init(state->loop, &watch->poll, fd);
+  watch->duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  int error = watch->duplicate < 0 ? -errno
+                                   : uv_poll_init(state->loop, &watch->poll, watch->duplicate);
   if (error != 0) {
+    if (watch->duplicate >= 0) close(watch->duplicate);
     free(watch);
-    return throw_errno(env, "epoll_ctl", -error);
+    return throw_errno(env, "watch", -error);
   }
   watch->poll.data = watch;
   watch->state = state;

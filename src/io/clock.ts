@@ -6,5 +6,6 @@ import { type Instant, instant } from '../wire/instant.ts';
 
 /** Milliseconds, with their fractions, since a moment before the process started. */
 export function now(): Instant {
-  return instant(Number(hrtime.bigint()) / 1e6);
+  const [seconds, nanoseconds] = hrtime();
+  return instant(seconds * 1000 + nanoseconds / 1e6);
 }

@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { closeSync, openSync } from 'node:fs';
+import fc from 'fast-check';
+import { type Batch, createBatch, STATUS_BAD_ICV, WORDS, Word } from '../../src/esp/batch.ts';
+import { type Native, native } from '../../src/io/native.ts';
+import { describeNative } from '../support/native-addon.ts';
+
+const ROWS = 8;
+const edges = [0, 1, -1, 7, 8, 16, 24, 40, 1400, 9408, 0x7fffffff, -0x80000000, ROWS * 9408];
+
+/** Numbers an attacker or a mistake would write into a descriptor. */
+const hostileWord = fc.oneof(
+  fc.constantFrom(...edges),
+  fc.integer({ min: -0x80000000, max: 0x7fffffff }),
+);
+
+describeNative('Hostile descriptors', () => {
+  it('cost a status and never reach outside the arena', () => {
+    const subject = new Subject();
+    fc.assert(
+      fc.property(fc.array(hostileWord, { minLength: WORDS, maxLength: WORDS * ROWS }), (words) => {
+        subject.fill(words);
+        subject.callAll();
+        subject.checkRows();
+      }),
+      { numRuns: 300 },
+    );
+    subject.close();
+  });
+
+  it('are refused exactly where the packet would pass the end of the arena', () => {
+    const subject = new Subject();
+    const size = subject.batch.arena.length;
+    for (const [offset, length, status] of [
+      [size - 64, 64, 0],
+      [size - 64, 65, -22],
+      [size - 63, 64, -22],
+      [size, 0, -22],
+      [size + 1, 0, -22],
+      [-1, 64, -22],
+      [0, -1, -22],
+      [0x7fffffff, 0x7fffffff, -22],
+    ] as const) {
+      subject.fill([offset, length, subject.contexts[0] ?? -1]);
+      subject.addon.seal(subject.number, 0, 1);
+      assert.equal(subject.batch.words[Word.STATUS], status, `${offset}+${length}`);
+    }
+    subject.close();
+  });
+
+  it('are refused when they name rows the batch does not have', () => {
+    const subject = new Subject();
+    for (const [first, count] of [
+      [0, ROWS + 1],
+      [ROWS, 1],
+      [ROWS + 1, 0],
+      [-1, 1],
+      [0, -1],
+      [0.5, 1],
+      [Number.NaN, 1],
+      [2 ** 32, 1],
+    ] as const) {
+      assert.throws(() => subject.addon.seal(subject.number, first, count), RangeError);
+      assert.throws(() => subject.addon.send(subject.number, first, count), RangeError);
+      assert.throws(() => subject.addon.receive(0, subject.number, first, count), RangeError);
+    }
+    assert.throws(() => subject.addon.seal(subject.number + 1, 0, 1), RangeError);
+    subject.close();
+    assert.throws(() => subject.addon.seal(subject.number, 0, 1), RangeError);
+  });
+});
+
+describeNative('Arguments of a wrong kind', () => {
+  it('throw and do nothing', () => {
+    const values = [undefined, null, 'x', {}, [], -5, 2 ** 40, new Float64Array(2), () => {}];
+    for (const [name, member] of Object.entries(native())) {
+      if (typeof member !== 'function' || name === 'netlink') continue;
+      assert.throws(() => Reflect.apply(member, undefined, []), Error, name);
+      for (const value of values) {
+        assert.throws(
+          () => Reflect.apply(member, undefined, [value, value, value, value]),
+          Error,
+          `${name} of ${String(value)}`,
+        );
+      }
+    }
+  });
+
+  it('are refused as the memory of a batch', () => {
+    const { arena, words, origins } = createBatch(2);
+    const wrong: readonly (readonly unknown[])[] = [
+      [new Uint8Array(100), words, origins],
+      [arena, new Int32Array(24), origins],
+      [arena, words, new Uint8Array(96)],
+      [words, words, origins],
+      [arena, arena, origins],
+      [arena, words, origins.subarray(0, 95)],
+    ];
+    for (const memory of wrong) {
+      assert.throws(() => Reflect.apply(native().batch, undefined, memory), /TypeError|RangeError/);
+    }
+  });
+
+  it('name the system call and the errno of a descriptor that is not open', () => {
+    const addon = native();
+    const batch = createBatch(1);
+    const number = addon.batch(batch.arena, batch.words, batch.origins);
+    batch.words[Word.LENGTH] = 10;
+    const expected = { code: 'EBADF', syscall: 'recvmmsg' };
+    assert.throws(() => addon.receive(1_000_000, number, 0, 1), expected);
+    addon.freeBatch(number);
+  });
+});
+
+/** A batch with contexts and paths that exist, so that random words sometimes name them. */
+class Subject {
+  readonly addon: Native = native();
+  readonly batch: Batch = createBatch(ROWS);
+  readonly number = this.addon.batch(this.batch.arena, this.batch.words, this.batch.origins);
+  readonly contexts = [true, false].map((seal) =>
+    this.addon.context({
+      cipher: 'aes-128-gcm',
+      key: new Uint8Array(16),
+      salt: new Uint8Array(4),
+      icvLength: 16,
+      esn: true,
+      seal,
+    }),
+  );
+  readonly #file = openSync('/dev/null', 'r+');
+  readonly #udp = this.addon.udpSocket({
+    family: 4,
+    port: 0,
+    address: Uint8Array.of(127, 0, 0, 1),
+  });
+  readonly #path = this.addon.path({
+    fd: this.#udp,
+    family: 4,
+    remote: Uint8Array.of(127, 0, 0, 1),
+    port: 9,
+  });
+
+  fill(words: readonly number[]): void {
+    this.batch.words.fill(-1);
+    this.batch.words.set(words);
+    for (let row = 0; row < ROWS; row++) {
+      const at = row * WORDS;
+      if (row % 2 === 0) this.batch.words[at + Word.CONTEXT] = this.contexts[(row / 2) % 2] ?? -1;
+      if (row % 3 === 0) this.batch.words[at + Word.PATH] = this.#path;
+    }
+  }
+
+  callAll(): void {
+    this.addon.seal(this.number, 0, ROWS);
+    this.addon.open(this.number, 0, ROWS);
+    this.addon.send(this.number, 0, ROWS);
+    this.addon.receive(this.#udp, this.number, 0, ROWS);
+    this.addon.readTun(this.#file, this.number, 0, ROWS);
+    this.addon.writeTun(this.#file, this.number, 0, ROWS);
+  }
+
+  /** Whatever happened, every row of a context now holds a status that means something. */
+  checkRows(): void {
+    for (let row = 0; row < ROWS; row++) {
+      const status = this.batch.words[row * WORDS + Word.STATUS] ?? 0;
+      const drop = this.batch.words[row * WORDS + Word.DROP];
+      if (drop === 0) assert.ok(status <= STATUS_BAD_ICV && status > -200, `status ${status}`);
+    }
+  }
+
+  close(): void {
+    this.addon.freePath(this.#path);
+    this.addon.close(this.#udp);
+    for (const context of this.contexts) this.addon.freeContext(context);
+    this.addon.freeBatch(this.number);
+    closeSync(this.#file);
+  }
+}
