@@ -42,12 +42,10 @@ export class Pad {
 
   /** A secret of the same id is replaced. */
   loadShared(secret: SharedSecret): void {
-    this.unloadShared(secret.id);
     this.#secrets.set(secret.id, secret);
   }
 
   unloadShared(id: string): boolean {
-    this.#secrets.get(id)?.secret.wipe();
     return this.#secrets.delete(id);
   }
 
@@ -56,8 +54,8 @@ export class Pad {
   }
 
   /** Forgets all shared secrets. */
-  clearShared(): void {
-    for (const id of this.sharedIds()) this.unloadShared(id);
+  clear(): void {
+    this.#secrets.clear();
   }
 
   /** Tells which addresses a name in `local_addrs` or `remote_addrs` stands for from now on. */
