@@ -13,7 +13,7 @@ import {
   diffieHellman,
   getDiffieHellman,
 } from 'node:crypto';
-import { concatOctets, fromHex } from '../wire/octets.ts';
+import { concatOctets, fromHex, toHex } from '../wire/octets.ts';
 import { type KeyExchangeAlgorithm, keyExchangeAlgorithm } from './algorithms.ts';
 import type { RandomBytes } from './random.ts';
 import { SecretBytes } from './secret-bytes.ts';
@@ -58,7 +58,7 @@ export function drawBelow(order: Uint8Array, random: RandomBytes): Uint8Array {
   for (let tries = 0; tries < 100; tries++) {
     const drawn = Uint8Array.from(random(order.length));
     drawn[0] = (drawn[0] ?? 0) & topBits;
-    if (drawn.some((octet) => octet !== 0) && Buffer.compare(drawn, order) < 0) return drawn;
+    if (drawn.some((octet) => octet !== 0) && isBelow(drawn, order)) return drawn;
   }
   throw new Error('the random source gave no private value in 100 draws');
 }
@@ -101,8 +101,13 @@ function modpPair(
 function isModpPublic(value: Uint8Array, prime: Uint8Array): boolean {
   const one = padLeft(Uint8Array.of(1), prime.length);
   const primeLessOne = Uint8Array.from(prime);
-  primeLessOne[prime.length - 1] = (prime[prime.length - 1] ?? 0) - 1;
-  return Buffer.compare(value, one) > 0 && Buffer.compare(value, primeLessOne) < 0;
+  primeLessOne[prime.length - 1]! -= 1;
+  return isBelow(one, value) && isBelow(value, primeLessOne);
+}
+
+/** Compares big-endian numbers of one length. */
+function isBelow(a: Uint8Array, b: Uint8Array): boolean {
+  return toHex(a) < toHex(b);
 }
 
 function ecpPair(
