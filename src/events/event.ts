@@ -11,6 +11,8 @@ export interface IkeSubject {
   /** Number of the IKE SA, unique in the process. */
   readonly ikeSa: number;
   readonly connection: string;
+  /** `192.0.2.1[4500]`, where we talk to the peer from; unset = not known yet. */
+  readonly local?: string;
   /** `192.0.2.2[4500]`. */
   readonly peer: string;
 }
