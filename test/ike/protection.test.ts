@@ -1,0 +1,223 @@
+/**
+ * The Encrypted payload (RFC 7296 §3.14, RFC 5282, RFC 7634).
+ */
+import { strict as assert } from 'node:assert';
+import fc from 'fast-check';
+import { encryptionAlgorithm, integrityAlgorithm } from '../../src/crypto/algorithms.ts';
+import { computeIcv } from '../../src/crypto/integrity.ts';
+import { seal } from '../../src/crypto/message-cipher.ts';
+import { SecretBytes } from '../../src/crypto/secret-bytes.ts';
+import { EncryptionId, IntegrityId, TransformType } from '../../src/crypto/transform.ts';
+import { decodeMessage, encodeMessage } from '../../src/ike/message/codec.ts';
+import { type Payload, PayloadType } from '../../src/ike/message/message.ts';
+import { NotifyType } from '../../src/ike/message/notify-types.ts';
+import { MessageKey, openMessage, sealMessage } from '../../src/ike/protection.ts';
+import type { Transform } from '../../src/ipsec/proposal.ts';
+import { concatOctets, fromHex, MalformedError, toHex } from '../../src/wire/octets.ts';
+import { readVectorFiles } from '../vectors/vector-file.ts';
+import { header, payloadOfKind } from './message/arbitrary-payload.ts';
+
+const NO_OCTETS = new Uint8Array();
+/** An IV one can see, instead of a random one. */
+const sevens = (length: number) => new Uint8Array(length).fill(7);
+
+function counting(length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, index) => index);
+}
+
+function messageKey(encrId: number, keyLength: number, integId?: number): MessageKey {
+  const encr = encryptionAlgorithm(encrId);
+  assert.ok(encr);
+  const integ = integId === undefined ? undefined : integrityAlgorithm(integId);
+  const transform: Transform = { type: TransformType.ENCR, id: encrId, keyLength };
+  return new MessageKey(
+    transform,
+    integId === undefined ? undefined : { type: TransformType.INTEG, id: integId },
+    new SecretBytes(counting(keyLength / 8 + encr.saltLength)),
+    new SecretBytes(counting(integ?.keyLength ?? 0)),
+  );
+}
+
+const KEYS: ReadonlyMap<string, () => MessageKey> = new Map([
+  ['AES_CBC_128 with HMAC_SHA1_96', () => messageKey(12, 128, IntegrityId.AUTH_HMAC_SHA1_96)],
+  ['AES_CBC_192 with HMAC_SHA2_256_128', () => messageKey(12, 192, 12)],
+  ['AES_CBC_256 with HMAC_SHA2_384_192', () => messageKey(12, 256, 13)],
+  ['AES_CBC_256 with HMAC_SHA2_512_256', () => messageKey(12, 256, 14)],
+  ['AES_GCM_16_128', () => messageKey(EncryptionId.AES_GCM_16, 128)],
+  ['AES_GCM_16_256', () => messageKey(EncryptionId.AES_GCM_16, 256)],
+  ['CHACHA20_POLY1305', () => messageKey(EncryptionId.CHACHA20_POLY1305, 256)],
+]);
+
+const innerPayloads: fc.Arbitrary<readonly Payload[]> = fc.array(
+  fc.oneof<fc.Arbitrary<Payload>[]>(payloadOfKind.NOTIFY, payloadOfKind.ID, payloadOfKind.TS),
+  { maxLength: 4 },
+);
+
+describe('sealing messages', () => {
+  for (const [name, makeKey] of KEYS) {
+    it(`${name}: what is sealed opens to the same payloads`, () => {
+      fc.assert(
+        fc.property(header, innerPayloads, (head, payloads) => {
+          const octets = sealMessage(head, payloads, makeKey(), sevens);
+          assert.deepEqual(openMessage(octets, makeKey()), payloads);
+          const outer = decodeMessage(octets);
+          assert.deepEqual(outer.header, head);
+          assert.deepEqual(
+            outer.payloads.map(({ kind }) => kind),
+            ['SK'],
+          );
+        }),
+        { numRuns: 60 },
+      );
+    });
+
+    it(`${name}: no octet may change, and none be missing`, () => {
+      const octets = sealMessage(HEADER, [DELETE], makeKey(), sevens);
+      for (let at = 0; at < octets.length; at++) {
+        const changed = octets.slice();
+        changed[at] = (changed[at] ?? 0) ^ 0x80;
+        assert.equal(openOrMalformed(changed, makeKey()), undefined, `octet ${at}`);
+      }
+      for (let length = 0; length < octets.length; length++) {
+        const cut = withLengths(octets.slice(0, length));
+        assert.equal(openOrMalformed(cut, makeKey()), undefined, `${length} octets`);
+      }
+    });
+  }
+
+  it('gives every message under an AEAD key an IV of its own', () => {
+    const key = messageKey(EncryptionId.AES_GCM_16, 128);
+    const ivs = Array.from({ length: 50 }, () =>
+      toHex(sealMessage(HEADER, [], key, sevens).subarray(32, 40)),
+    );
+    assert.equal(new Set(ivs).size, 50);
+    assert.equal(ivs[0], '0000000000000001');
+  });
+
+  it('takes the IV for CBC from the random source', () => {
+    const octets = sealMessage(HEADER, [], messageKey(12, 128, 12), sevens);
+    assert.equal(toHex(octets.subarray(32, 48)), '07'.repeat(16));
+  });
+
+  it('pads CBC to whole blocks, and an AEAD not at all', () => {
+    // Header 28, SK header 4, IV 16, payload 8 with padding 16, ICV 16.
+    assert.equal(sealMessage(HEADER, [DELETE], messageKey(12, 128, 12), sevens).length, 80);
+    // A payload of 15 octets and its pad length fill a block exactly.
+    const vendor: Payload = { kind: 'VENDOR', vendorId: new Uint8Array(11) };
+    assert.equal(sealMessage(HEADER, [vendor], messageKey(12, 128, 12), sevens).length, 80);
+    // Header 28, SK header 4, IV 8, payload 8, pad length 1, tag 16.
+    assert.equal(sealMessage(HEADER, [DELETE], messageKey(20, 128), sevens).length, 65);
+  });
+
+  it('opens the example of RFC 7634 appendix B', () => {
+    const vector = readVectorFiles()
+      .flatMap(({ cases }) => cases)
+      .find(({ name }) => name === 'Appendix B: IKEv2');
+    assert.ok(vector);
+    const part = (name: string) => fromHex(String(vector[name]));
+    const octets = concatOctets(part('aad'), part('iv'), part('ciphertext'));
+    const key = new MessageKey(
+      { type: TransformType.ENCR, id: EncryptionId.CHACHA20_POLY1305 },
+      undefined,
+      new SecretBytes(part('key')),
+      new SecretBytes(NO_OCTETS),
+    );
+    assert.deepEqual(openMessage(octets, key), [
+      {
+        kind: 'NOTIFY',
+        protocol: 0,
+        spi: NO_OCTETS,
+        type: NotifyType.SET_WINDOW_SIZE,
+        data: fromHex('0000000a'),
+      },
+    ]);
+  });
+
+  it('needs an integrity algorithm where the cipher is no AEAD', () => {
+    assert.throws(() => messageKey(EncryptionId.AES_CBC, 128), /integrity algorithm undefined/);
+    assert.throws(() => messageKey(EncryptionId.AES_CBC, 128, 9999), /integrity algorithm 9999/);
+  });
+});
+
+describe('opening what a peer with the key sealed wrongly', () => {
+  const key = messageKey(EncryptionId.AES_CBC, 128, IntegrityId.AUTH_HMAC_SHA2_256_128);
+
+  /** A message with this plaintext inside SK, sealed by hand. */
+  function sealedBy(plaintext: Uint8Array, firstPayload: number, spoil = 0): Uint8Array {
+    const iv = sevens(16);
+    const secret = key.encryption.reveal();
+    const body = seal({ algorithm: key.encr, key: secret, iv, aad: NO_OCTETS, plaintext });
+    const sealed = concatOctets(iv, body, new Uint8Array(spoil), new Uint8Array(16));
+    const payloads: readonly Payload[] = [{ kind: 'SK', firstPayload, sealed }];
+    const octets = encodeMessage({ header: HEADER, payloads });
+    assert.ok(key.integ);
+    const covered = octets.subarray(0, octets.length - 16);
+    octets.set(computeIcv(key.integ, key.integrity.reveal(), covered), covered.length);
+    return octets;
+  }
+
+  function assertMalformed(octets: Uint8Array, what: RegExp): void {
+    assert.throws(
+      () => openMessage(octets, key),
+      (error) => error instanceof MalformedError && what.test(error.message),
+    );
+  }
+
+  it('padding may be as long as the sender likes, and hold anything', () => {
+    const plaintext = concatOctets(
+      fromHex('00000006aabb'),
+      new Uint8Array(41).fill(9),
+      Uint8Array.of(41),
+    );
+    assert.deepEqual(openMessage(sealedBy(plaintext, PayloadType.VENDOR), key), [
+      { kind: 'VENDOR', vendorId: fromHex('aabb') },
+    ]);
+  });
+
+  it('more padding than there are octets is malformed', () => {
+    assertMalformed(sealedBy(sevens(16).fill(16, 15), 0), /16 octets of padding in 16/);
+    assert.deepEqual(openMessage(sealedBy(sevens(16).fill(15, 15), 0), key), []);
+  });
+
+  it('a ciphertext of no or of broken blocks is malformed', () => {
+    assertMalformed(sealedBy(NO_OCTETS, 0), /padding/);
+    assertMalformed(sealedBy(sevens(16), 0, 1), /not whole blocks/);
+  });
+
+  it('payloads that do not fill what is inside are malformed', () => {
+    assertMalformed(sealedBy(new Uint8Array(16), 0), /15 octets left over/);
+  });
+});
+
+describe('opening what is not sealed', () => {
+  it('answers nothing', () => {
+    const key = messageKey(EncryptionId.AES_GCM_16, 128);
+    const octets = encodeMessage({ header: HEADER, payloads: [DELETE] });
+    assert.equal(openMessage(octets, key), undefined);
+    const payloads: readonly Payload[] = [{ kind: 'SK', firstPayload: 0, sealed: sevens(23) }];
+    assert.equal(openMessage(encodeMessage({ header: HEADER, payloads }), key), undefined);
+  });
+});
+
+const HEADER = decodeMessage(
+  fromHex('0102030405060708 1112131415161718 00 20 25 08 00000002 0000001c'),
+).header;
+
+const DELETE: Payload = { kind: 'DELETE', protocol: 1, spiSize: 0, spis: [] };
+
+function openOrMalformed(octets: Uint8Array, key: MessageKey): readonly Payload[] | undefined {
+  try {
+    return openMessage(octets, key);
+  } catch (error) {
+    if (error instanceof MalformedError) return undefined;
+    throw error;
+  }
+}
+
+/** The lengths of header and SK set to what is there. */
+function withLengths(octets: Uint8Array): Uint8Array {
+  const view = new DataView(octets.buffer);
+  if (octets.length >= 28) view.setUint32(24, octets.length);
+  if (octets.length >= 32) view.setUint16(30, octets.length - 28);
+  return octets;
+}
