@@ -12,6 +12,7 @@ import {
   parsePrefix,
   prefixRange,
 } from '../wire/address.ts';
+import { IpProtocol } from '../wire/ip-protocol.ts';
 import { didYouMean } from './nearest-name.ts';
 import { refuse, type Setting } from './values.ts';
 
@@ -83,7 +84,8 @@ function parseUpperLayer(setting: Setting, text: string): UpperLayer {
   if (port === 'any' || port === '') return { protocol, startPort: 0, endPort: 0xffff };
   // RFC 7296 §3.13.1: start 65535 and end 0 stand for OPAQUE.
   if (port === 'opaque') return { protocol, startPort: 0xffff, endPort: 0 };
-  if (protocol === ICMP || protocol === IPV6_ICMP) return parseIcmp(setting, protocol, port);
+  if (protocol === IpProtocol.ICMP || protocol === IpProtocol.IPV6_ICMP)
+    return parseIcmp(setting, protocol, port);
   const [startPort, endPort] = port.split('-').map((part) => portNumber(part.trim()));
   const end = port.includes('-') ? endPort : startPort;
   if (startPort === undefined || end === undefined || startPort > end || /-.*-/.test(port)) {

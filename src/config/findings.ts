@@ -28,11 +28,11 @@ export class Findings {
   readonly #warnings = new Map<string, ConfigWarning>();
 
   get errors(): readonly ConfigError[] {
-    return [...this.#errors.values()];
+    return inReadingOrder([...this.#errors.values()]);
   }
 
   get warnings(): readonly ConfigWarning[] {
-    return [...this.#warnings.values()];
+    return inReadingOrder([...this.#warnings.values()]);
   }
 
   error(at: Position, what: string): void {
@@ -58,4 +58,12 @@ export class Findings {
   #addError(error: ConfigError): void {
     if (!this.#errors.has(error.message)) this.#errors.set(error.message, error);
   }
+}
+
+/** Line by line, file by file; of one line, as found. */
+function inReadingOrder<T extends { readonly at: Position }>(found: readonly T[]): readonly T[] {
+  const files = [...new Set(found.map(({ at }) => at.file))];
+  return files.flatMap((file) =>
+    found.filter(({ at }) => at.file === file).sort((a, b) => a.at.line - b.at.line),
+  );
 }

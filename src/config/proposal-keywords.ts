@@ -32,6 +32,7 @@ const { ENCR, PRF, INTEG, KE, ESN } = TransformType;
 const BROKEN = 'too weak for any use (RFC 8247, RFC 8221, RFC 9395)';
 const WEAK_GROUP = 'a group of less than 112 bits of strength (RFC 8247 §2.4, RFC 9395)';
 const NULL_CIPHER = 'it would leave the traffic unencrypted';
+const COMPAT = 'it sends a key length that RFC 7634 §2 forbids: write chacha20poly1305';
 const PRIVATE_USE = 'a number for private use that only strongSwan knows';
 
 const KEYWORDS: ReadonlyMap<string, Keyword> = new Map([
@@ -70,7 +71,7 @@ const KEYWORDS: ReadonlyMap<string, Keyword> = new Map([
   ...sized('camellia', 'ccm16', 27),
   ...sized('camellia', 'ccm128', 27),
   ...encryption('chacha20poly1305', 28, []),
-  ...encryption('chacha20poly1305compat', 28, [256]),
+  ...encryption('chacha20poly1305compat', 28, [256], COMPAT),
   ...encryption('serpent', 1026, [128], PRIVATE_USE),
   ...sized('serpent', '', 1026, PRIVATE_USE),
   ...encryption('twofish', 1027, [128], PRIVATE_USE),

@@ -1,0 +1,63 @@
+/**
+ * A configuration file becomes a frozen Config, or all that is wrong with it at once.
+ */
+import type { Connection } from '../ipsec/connection.ts';
+import { checkSection } from './check-section.ts';
+import { readConnection } from './connection.ts';
+import { ConfigErrors, type ConfigWarning, Findings } from './findings.ts';
+import { type GatewaySettings, readGatewaySettings } from './gateway-settings.ts';
+import { parseSettings, type ReadFiles } from './grammar.ts';
+import { type ResolvedSettings, resolveReferences } from './references.ts';
+import { CONFIGURATION } from './schema.ts';
+import { type ConfiguredSecret, readSecrets } from './secrets.ts';
+import { ConfigError, type Section } from './section.ts';
+
+export interface Config {
+  readonly gateway: GatewaySettings;
+  readonly connections: readonly Connection[];
+  readonly secrets: readonly ConfiguredSecret[];
+  readonly warnings: readonly ConfigWarning[];
+}
+
+/**
+ * Reads a configuration. Throws `ConfigErrors`: a fault of grammar alone, because nothing behind
+ * it can be read, otherwise every error of the file and what it includes.
+ */
+export function loadConfig(text: string, file: string, readFiles: ReadFiles): Config {
+  const { root, templates } = parsed(text, file, readFiles);
+  const findings = new Findings();
+  checkSection(withoutConnections(root, templates), CONFIGURATION, '', findings);
+  const gateway = readGatewaySettings(root.sections.get('gateway'), findings);
+  const connections: Connection[] = [];
+  for (const [name, section] of root.sections.get('connections')?.sections ?? []) {
+    connections.push(readConnection(name, section, findings));
+  }
+  const secrets = readSecrets(root.sections.get('secrets'), findings);
+  if (findings.errors.length > 0) throw new ConfigErrors(findings.errors);
+  return Object.freeze({
+    gateway,
+    connections: Object.freeze(connections),
+    secrets: Object.freeze(secrets),
+    warnings: Object.freeze(findings.warnings),
+  });
+}
+
+function parsed(text: string, file: string, readFiles: ReadFiles): ResolvedSettings {
+  try {
+    return resolveReferences(parseSettings({ file, text }, readFiles));
+  } catch (error) {
+    if (error instanceof ConfigError) throw new ConfigErrors([error]);
+    throw error;
+  }
+}
+
+/** What is left to check: connections check themselves, templates are checked where they are used. */
+function withoutConnections(root: Section, templates: ReadonlySet<string>): Section {
+  const sections = new Map<string, Section>();
+  for (const [name, section] of root.sections) {
+    const template = templates.has(name) && !Object.hasOwn(CONFIGURATION.sections, name);
+    if (name === 'connections') sections.set(name, { ...section, sections: new Map() });
+    else if (!template) sections.set(name, section);
+  }
+  return { ...root, sections };
+}

@@ -1,0 +1,231 @@
+/**
+ * `connections.NAME` becomes a Connection: defaults of strongSwan 5.9.8, except that the replay
+ * window is 1024. The same for a section of a file and for a `load-conn` message.
+ */
+import type {
+  Authentication,
+  ChildPolicy,
+  Connection,
+  DpdAction,
+  StartAction,
+} from '../ipsec/connection.ts';
+import { type IdentityPattern, parseIdentityPattern } from '../ipsec/identity.ts';
+import { parseAddressMatch, parseSelector } from './addresses.ts';
+import { checkSection } from './check-section.ts';
+import { type ConfigWarning, Findings } from './findings.ts';
+import { frozen } from './frozen.ts';
+import { parseProposals } from './proposals.ts';
+import { CONNECTION } from './schema.ts';
+import type { Section } from './section.ts';
+import { SettingsReader } from './settings-reader.ts';
+import {
+  parseBoolean,
+  parseInteger,
+  parseSeconds,
+  parseWord,
+  refuse,
+  type Setting,
+} from './values.ts';
+
+/** Packets; the largest window is that of RFC 6479 with 2048 words. */
+const DEFAULT_REPLAY_WINDOW = 1024;
+const MAX_REPLAY_WINDOW = 65_536;
+
+const IKE_REKEY_SECONDS = 4 * 3600;
+const CHILD_REKEY_SECONDS = 3600;
+
+/** Reads one connection. Throws the first `ConfigError`; `readConnection` notes them all. */
+export function connectionFromSettings(
+  name: string,
+  section: Section,
+): { readonly connection: Connection; readonly warnings: readonly ConfigWarning[] } {
+  const findings = new Findings();
+  const connection = readConnection(name, section, findings);
+  const [error] = findings.errors;
+  if (error !== undefined) throw error;
+  return { connection, warnings: findings.warnings };
+}
+
+/** Reads one connection; what it answers counts only if no error was noted. */
+export function readConnection(name: string, section: Section, findings: Findings): Connection {
+  const path = `connections.${name}`;
+  checkSection(section, CONNECTION, path, findings);
+  const reader = new SettingsReader(section, path, findings);
+  reader.read('version', parseVersion, 2);
+  const proposals = readProposals(reader, 'proposals', 'ike');
+  const [children] = reader.sections('children').filter((one) => one.name === 'children');
+  const connection: Connection = {
+    name,
+    localAddresses: reader.readList('local_addrs', parseAddressMatch, [{ kind: 'any' }]),
+    remoteAddresses: reader.readList('remote_addrs', parseAddressMatch, [{ kind: 'any' }]),
+    localPort: reader.read('local_port', parsePort, 500),
+    remotePort: reader.read('remote_port', parsePort, 500),
+    proposals,
+    local: readAuthentication(reader, 'local'),
+    remote: readAuthentication(reader, 'remote'),
+    encap: reader.read('encap', parseBoolean, false),
+    dpdDelaySeconds: reader.read('dpd_delay', parseSeconds, 0),
+    keyingTries: reader.read('keyingtries', (setting) => parseInteger(setting, 0, 0xffff), 1),
+    unique: reader.read('unique', (setting) => parseWord(setting, UNIQUE), 'no'),
+    rekeyTimeSeconds: reader.read('rekey_time', parseSeconds, defaultIkeRekey(reader)),
+    children: (children?.reader.sections() ?? []).map((child) =>
+      readChild(child.name, child.reader),
+    ),
+  };
+  warnOfNoPeer(connection, reader);
+  return frozen(connection);
+}
+
+function readAuthentication(reader: SettingsReader, side: 'local' | 'remote'): Authentication {
+  const [round, second] = reader.sections(side);
+  const { findings } = reader;
+  if (second !== undefined) {
+    const what = 'a second round of authentication is not implemented yet: remove it';
+    findings.error(second.reader.at, `${second.reader.path}: ${what}`);
+  }
+  if (round?.reader.setting('auth') === undefined) {
+    // swanctl.conf's default is pubkey: without a word, a certificate would be expected.
+    const what = 'auth is not set, and its default pubkey is not implemented yet: write auth = psk';
+    const { at, path } = round?.reader ?? { at: reader.at, path: `${reader.path}.${side}` };
+    findings.error(at, `${path}: ${what}`);
+  }
+  if (round === undefined) return { method: 'psk' };
+  round.reader.read('round', (setting) => parseInteger(setting, 0, 0xffff), 0);
+  const method = round.reader.read('auth', parseAuth, 'psk');
+  const parseId = side === 'local' ? parseOwnId : parsePeerId;
+  const id = round.reader.read('id', parseId, undefined);
+  return id === undefined ? { method } : { method, id };
+}
+
+function parseAuth(setting: Setting): 'psk' {
+  const text = setting.text.toLowerCase();
+  if (/^(pubkey|rsa|ecdsa|bliss|ed25519|ed448|ike:|eap)/.test(text)) {
+    refuse(setting, 'not implemented yet: write auth = psk');
+  }
+  if (text.startsWith('xauth')) refuse(setting, 'it belongs to IKEv1 (RFC 9395): write auth = psk');
+  return parseWord(setting, { psk: 'psk' });
+}
+
+/** `%any` says no more than no id at all. */
+function parsePeerId(setting: Setting): IdentityPattern | undefined {
+  if (setting.text === '%any') return undefined;
+  const pattern = parseIdentityPattern(setting.text);
+  return 'kind' in pattern ? refuse(setting, pattern.what) : pattern;
+}
+
+function parseOwnId(setting: Setting): IdentityPattern | undefined {
+  const pattern = parsePeerId(setting);
+  if (pattern !== undefined && pattern.identity === undefined) {
+    refuse(setting, 'our own identity has no wildcards: write it out');
+  }
+  return pattern;
+}
+
+function readChild(name: string, reader: SettingsReader): ChildPolicy {
+  const rekeyTimeSeconds = reader.read('rekey_time', parseSeconds, CHILD_REKEY_SECONDS);
+  return {
+    name,
+    mode: 'tunnel',
+    proposals: readProposals(reader, 'esp_proposals', 'esp'),
+    localTs: reader.readList('local_ts', parseSelector, [DYNAMIC]),
+    remoteTs: reader.readList('remote_ts', parseSelector, [DYNAMIC]),
+    startAction: reader.read('start_action', parseStartAction, 'none'),
+    closeAction: reader.read('close_action', parseStartAction, 'none'),
+    dpdAction: reader.read('dpd_action', parseDpdAction, 'clear'),
+    replayWindow: readReplayWindow(reader),
+    copyDf: reader.read('copy_df', parseBoolean, true),
+    copyEcn: reader.read('copy_ecn', parseBoolean, true),
+    copyDscp: reader.read('copy_dscp', (setting) => parseWord(setting, COPY_DSCP), 'out'),
+    priority: reader.read('priority', (setting) => parseInteger(setting, 0, 0xffffffff), 0),
+    reqid: reader.read('reqid', (setting) => parseInteger(setting, 0, 0xffffffff), 0),
+    rekeyTimeSeconds,
+    lifeTimeSeconds: reader.read(
+      'life_time',
+      (setting) => parseLifeTime(setting, rekeyTimeSeconds),
+      Math.floor(rekeyTimeSeconds * 1.1),
+    ),
+  };
+}
+
+function readProposals(
+  reader: SettingsReader,
+  key: string,
+  protocol: 'ike' | 'esp',
+): Connection['proposals'] {
+  const written = reader.list(key);
+  const absent = { path: `${reader.path}.${key}`, text: 'default', at: reader.at };
+  return parseProposals(written.length === 0 ? [absent] : written, protocol, reader.findings);
+}
+
+function parseVersion(setting: Setting): 2 {
+  const version = parseInteger(setting, 0, 2);
+  if (version === 1) refuse(setting, 'IKEv1 is deprecated (RFC 9395): write version = 2');
+  return 2;
+}
+
+function parsePort(setting: Setting): number {
+  return parseInteger(setting, 1, 0xffff);
+}
+
+function parseStartAction(setting: Setting): StartAction {
+  refuseTrap(setting, 'start');
+  return parseWord(setting, START_ACTION);
+}
+
+function parseDpdAction(setting: Setting): DpdAction {
+  refuseTrap(setting, 'restart');
+  return parseWord(setting, DPD_ACTION);
+}
+
+function refuseTrap(setting: Setting, instead: string): void {
+  const words = setting.text.toLowerCase().split('|');
+  if (words.some((word) => word.trim() === 'trap' || word.trim() === 'route')) {
+    refuse(setting, `trap policies are not implemented yet: write ${instead}`);
+  }
+}
+
+function parseLifeTime(setting: Setting, rekeyTimeSeconds: number): number {
+  const seconds = parseSeconds(setting);
+  if (seconds !== 0 && seconds <= rekeyTimeSeconds) {
+    refuse(setting, `the SA would end before it is rekeyed: write more than ${rekeyTimeSeconds}s`);
+  }
+  return seconds;
+}
+
+function readReplayWindow(reader: SettingsReader): number {
+  const parse = (setting: Setting): number => {
+    const packets = parseInteger(setting, 1, MAX_REPLAY_WINDOW);
+    const whole = Math.ceil(packets / 32) * 32;
+    if (whole !== packets) {
+      const what = `the window holds ${whole} packets, a multiple of 32`;
+      reader.findings.warn(setting.at, `${setting.path} = ${setting.text}: ${what}`);
+    }
+    return whole;
+  };
+  return reader.read('replay_window', parse, DEFAULT_REPLAY_WINDOW);
+}
+
+/** Reauthentication replaces rekeying unless both are asked for. */
+function defaultIkeRekey(reader: SettingsReader): number {
+  return reader.read('reauth_time', parseSeconds, 0) === 0 ? IKE_REKEY_SECONDS : 0;
+}
+
+function warnOfNoPeer(connection: Connection, reader: SettingsReader): void {
+  const reachable = connection.remoteAddresses.some(
+    ({ kind }) => kind === 'address' || kind === 'name',
+  );
+  const started = connection.children.find(({ startAction }) => startAction === 'start');
+  if (started === undefined || reachable) return;
+  const what = 'remote_addrs names no single address: nothing can be started';
+  reader.findings.warn(reader.at, `${reader.path}.children.${started.name}: ${what}`);
+}
+
+const DYNAMIC = { kind: 'dynamic', protocol: 0, startPort: 0, endPort: 0xffff } as const;
+
+const UNIQUE = { no: 'no', never: 'never', keep: 'keep', replace: 'replace' } as const;
+
+const COPY_DSCP = { no: 'no', in: 'in', out: 'out', yes: 'yes' } as const;
+
+const START_ACTION = { none: 'none', clear: 'none', start: 'start', restart: 'start' } as const;
+
+const DPD_ACTION = { clear: 'clear', none: 'clear', restart: 'restart', start: 'restart' } as const;

@@ -1,0 +1,141 @@
+/**
+ * The section `gateway { }`: what concerns the whole daemon. It is tsgw's own; strongSwan keeps
+ * such settings in strongswan.conf, whose names and defaults are used where they exist.
+ */
+import type { Findings } from './findings.ts';
+import type { Section } from './section.ts';
+import { SettingsReader } from './settings-reader.ts';
+import {
+  parseBoolean,
+  parseDecimal,
+  parseInteger,
+  parseSeconds,
+  refuse,
+  type Setting,
+} from './values.ts';
+
+export interface GatewaySettings {
+  /** Name of the TUN device. */
+  readonly device: string;
+  /** MTU of the TUN device; 0 = derived from the path. */
+  readonly mtu: number;
+  /** Lower the MSS of TCP connections to what fits into the tunnel. */
+  readonly mssClamp: boolean;
+  readonly portIke: number;
+  /** UDP port for IKE and UDP-encapsulated ESP once a NAT is seen. */
+  readonly portNatT: number;
+  /** Half-open IKE SAs from which on an initiator must return a cookie. */
+  readonly cookieThreshold: number;
+  readonly cookieThresholdPerAddress: number;
+  readonly halfOpenTimeoutSeconds: number;
+  /** Transmissions after the first before a peer counts as dead. */
+  readonly retransmitTries: number;
+  readonly retransmitTimeoutSeconds: number;
+  /** Each further retransmission waits this many times longer. */
+  readonly retransmitBase: number;
+  /** Seconds between NAT keepalives; 0 = none. */
+  readonly keepAliveSeconds: number;
+  readonly maxHalfOpen: number;
+  readonly maxIkeSas: number;
+}
+
+export const DEFAULT_GATEWAY_SETTINGS: GatewaySettings = Object.freeze({
+  device: 'tsgw0',
+  mtu: 0,
+  mssClamp: true,
+  portIke: 500,
+  portNatT: 4500,
+  cookieThreshold: 30,
+  cookieThresholdPerAddress: 3,
+  halfOpenTimeoutSeconds: 30,
+  retransmitTries: 5,
+  retransmitTimeoutSeconds: 4.0,
+  retransmitBase: 1.8,
+  keepAliveSeconds: 20,
+  maxHalfOpen: 1000,
+  maxIkeSas: 30_000,
+});
+
+/** The keys of the section, as swanctl.conf writes them. */
+export const GATEWAY_KEYS = [
+  'device',
+  'mtu',
+  'mss_clamp',
+  'port',
+  'port_nat_t',
+  'cookie_threshold',
+  'cookie_threshold_ip',
+  'half_open_timeout',
+  'retransmit_tries',
+  'retransmit_timeout',
+  'retransmit_base',
+  'keep_alive',
+  'max_half_open',
+  'max_ike_sas',
+] as const;
+
+/** The settings of the section; without a section, the defaults. */
+export function readGatewaySettings(
+  section: Section | undefined,
+  findings: Findings,
+): GatewaySettings {
+  const defaults = DEFAULT_GATEWAY_SETTINGS;
+  if (section === undefined) return defaults;
+  const reader = new SettingsReader(section, 'gateway', findings);
+  const key = <T>(
+    name: (typeof GATEWAY_KEYS)[number],
+    parse: (at: Setting) => T,
+    otherwise: T,
+  ): T => reader.read(name, parse, otherwise);
+  const integer =
+    (least: number, most: number) =>
+    (setting: Setting): number =>
+      parseInteger(setting, least, most);
+  const portIke = key('port', integer(1, 0xffff), defaults.portIke);
+  const portNatT = key('port_nat_t', integer(1, 0xffff), defaults.portNatT);
+  if (portIke === portNatT) {
+    // RFC 7296 §2.23: only the NAT traversal port carries the non-ESP marker.
+    findings.error(reader.at, 'gateway.port and gateway.port_nat_t must differ');
+  }
+  return Object.freeze({
+    device: key('device', parseDevice, defaults.device),
+    mtu: key('mtu', parseMtu, defaults.mtu),
+    mssClamp: key('mss_clamp', parseBoolean, defaults.mssClamp),
+    portIke,
+    portNatT,
+    cookieThreshold: key('cookie_threshold', integer(0, 1e6), defaults.cookieThreshold),
+    cookieThresholdPerAddress: key(
+      'cookie_threshold_ip',
+      integer(0, 1e6),
+      defaults.cookieThresholdPerAddress,
+    ),
+    halfOpenTimeoutSeconds: key('half_open_timeout', parseSeconds, defaults.halfOpenTimeoutSeconds),
+    retransmitTries: key('retransmit_tries', integer(0, 100), defaults.retransmitTries),
+    retransmitTimeoutSeconds: key(
+      'retransmit_timeout',
+      (setting) => parseDecimal(setting, 0.1, 3600),
+      defaults.retransmitTimeoutSeconds,
+    ),
+    retransmitBase: key(
+      'retransmit_base',
+      (setting) => parseDecimal(setting, 1, 10),
+      defaults.retransmitBase,
+    ),
+    keepAliveSeconds: key('keep_alive', parseSeconds, defaults.keepAliveSeconds),
+    maxHalfOpen: key('max_half_open', integer(1, 1e7), defaults.maxHalfOpen),
+    maxIkeSas: key('max_ike_sas', integer(1, 1e7), defaults.maxIkeSas),
+  });
+}
+
+/** Linux takes up to 15 characters, none of them a blank or a slash. */
+function parseDevice(setting: Setting): string {
+  if (!/^[A-Za-z0-9_.:-]{1,15}$/.test(setting.text) || /^\.{1,2}$/.test(setting.text)) {
+    refuse(setting, 'write a device name of up to 15 letters and digits, such as tsgw0');
+  }
+  return setting.text;
+}
+
+/** RFC 8200 §5: a link that carries IPv6 has at least 1280. */
+function parseMtu(setting: Setting): number {
+  return setting.text === '0' ? 0 : parseInteger(setting, 1280, 0xffff);
+}

@@ -1,0 +1,273 @@
+/**
+ * What swanctl.conf may say and what becomes of it: every key of strongSwan 6.0 has a rule.
+ *
+ * Nothing is ignored in silence. A key is used, or it is accepted where it says what happens
+ * anyway and otherwise refused (`only`) or warned about (`noEffect`), or it is refused by name.
+ */
+import { GATEWAY_KEYS } from './gateway-settings.ts';
+
+/** How the text of a key is compared with the values a rule accepts. */
+export type ValueKind = 'boolean' | 'seconds' | 'integer' | 'word' | 'mark';
+
+export type KeyRule =
+  | { readonly kind: 'used' }
+  /** Accepted with one of these values, refused with any other. */
+  | {
+      readonly kind: 'only';
+      readonly as: ValueKind;
+      readonly accepts: readonly string[];
+      readonly why: string;
+    }
+  /** Accepted with any value, with a warning unless it is one of these. */
+  | {
+      readonly kind: 'no-effect';
+      readonly as: ValueKind;
+      readonly accepts: readonly string[];
+      readonly why: string;
+    }
+  | { readonly kind: 'refused'; readonly why: string };
+
+export interface SectionRule {
+  readonly keys: Readonly<Record<string, KeyRule>>;
+  /** Keys whose name starts with this, as `id` in `id-alice`. */
+  readonly keyPrefixes?: Readonly<Record<string, KeyRule>>;
+  /** Keys of any other name. */
+  readonly anyKey?: KeyRule;
+  readonly sections: Readonly<Record<string, SectionRule>>;
+  /** Sections whose name starts with this, as `local` in `local-2`. */
+  readonly sectionPrefixes?: Readonly<Record<string, SectionRule>>;
+  /** Sections of any name, as those in `connections`. */
+  readonly anySection?: SectionRule;
+  /** The whole section is accepted without effect, or refused. */
+  readonly whole?: { readonly kind: 'no-effect' | 'refused'; readonly why: string };
+}
+
+const NOT_YET = 'not implemented yet';
+const IKEV1 = 'it concerns IKEv1 only';
+const CERTIFICATES = 'authentication by certificate is not implemented yet: write auth = psk';
+const EAP = 'EAP is not implemented yet';
+const REKEYING = 'SAs are not rekeyed yet';
+
+const used: KeyRule = { kind: 'used' };
+
+function only(as: ValueKind, accepts: readonly string[], why = NOT_YET): KeyRule {
+  return { kind: 'only', as, accepts, why };
+}
+
+function noEffect(as: ValueKind, accepts: readonly string[], why: string): KeyRule {
+  return { kind: 'no-effect', as, accepts, why };
+}
+
+/** Read and kept, but nothing acts upon it yet. */
+const carried = noEffect('seconds', ['0'], REKEYING);
+
+function refused(why = NOT_YET): KeyRule {
+  return { kind: 'refused', why };
+}
+
+const certificate: SectionRule = {
+  keys: { file: used, handle: used, slot: used, module: used },
+  sections: {},
+  whole: { kind: 'refused', why: CERTIFICATES },
+};
+
+const local: SectionRule = {
+  keys: {
+    round: used,
+    certs: refused(CERTIFICATES),
+    pubkeys: refused(CERTIFICATES),
+    auth: used,
+    id: used,
+    eap_id: noEffect('word', [], EAP),
+    aaa_id: noEffect('word', [], EAP),
+    xauth_id: noEffect('word', [], IKEV1),
+  },
+  sections: {},
+  sectionPrefixes: { cert: certificate },
+};
+
+const remote: SectionRule = {
+  keys: {
+    round: used,
+    id: used,
+    eap_id: refused(EAP),
+    groups: refused(),
+    cert_policy: refused(CERTIFICATES),
+    certs: refused(CERTIFICATES),
+    cacerts: refused(CERTIFICATES),
+    ca_id: refused(CERTIFICATES),
+    pubkeys: refused(CERTIFICATES),
+    revocation: only('word', ['relaxed'], CERTIFICATES),
+    auth: used,
+  },
+  sections: {},
+  sectionPrefixes: { cert: certificate, cacert: certificate },
+};
+
+const child: SectionRule = {
+  keys: {
+    ah_proposals: refused('AH is not implemented (RFC 8221 §4 advises against it): use ESP'),
+    esp_proposals: used,
+    sha256_96: only('boolean', ['no'], 'truncation to 96 bits contradicts RFC 4868'),
+    local_ts: used,
+    remote_ts: used,
+    rekey_time: carried,
+    life_time: carried,
+    rand_time: noEffect('seconds', ['0'], REKEYING),
+    rekey_bytes: only('integer', ['0']),
+    life_bytes: only('integer', ['0']),
+    rand_bytes: noEffect('integer', ['0'], REKEYING),
+    rekey_packets: only('integer', ['0']),
+    life_packets: only('integer', ['0']),
+    rand_packets: noEffect('integer', ['0'], REKEYING),
+    updown: refused(),
+    hostaccess: only('boolean', ['no']),
+    mode: only('word', ['tunnel']),
+    policies: only('boolean', ['yes']),
+    policies_fwd_out: noEffect('boolean', ['no'], 'there are no policies in the kernel'),
+    dpd_action: used,
+    ipcomp: only('boolean', ['no']),
+    inactivity: only('seconds', ['0']),
+    reqid: used,
+    priority: used,
+    interface: refused(),
+    mark_in: only('mark', ['0/0']),
+    mark_in_sa: only('boolean', ['no']),
+    mark_out: only('mark', ['0/0']),
+    set_mark_in: only('mark', ['0/0']),
+    set_mark_out: only('mark', ['0/0']),
+    if_id_in: only('integer', ['0']),
+    if_id_out: only('integer', ['0']),
+    label: refused(),
+    label_mode: only('word', ['system']),
+    tfc_padding: only('word', ['0']),
+    replay_window: used,
+    per_cpu_sas: only('word', ['no']),
+    hw_offload: only('word', ['no', 'auto'], 'there is no hardware offload in userspace'),
+    copy_df: used,
+    copy_ecn: used,
+    copy_dscp: used,
+    icmp: only('boolean', ['no']),
+    start_action: used,
+    close_action: used,
+  },
+  sections: {},
+};
+
+/** `connections.NAME`. */
+export const CONNECTION: SectionRule = {
+  keys: {
+    version: used,
+    local_addrs: used,
+    remote_addrs: used,
+    local_port: used,
+    remote_port: used,
+    proposals: used,
+    vips: refused('virtual addresses are not implemented yet'),
+    aggressive: noEffect('boolean', ['no'], IKEV1),
+    pull: noEffect('boolean', ['yes'], IKEV1),
+    dscp: only('word', ['000000']),
+    encap: used,
+    mobike: noEffect('boolean', ['no'], 'MOBIKE is not implemented yet'),
+    dpd_delay: used,
+    dpd_timeout: noEffect('seconds', ['0'], `${IKEV1}; IKEv2 uses the retransmission times`),
+    fragmentation: noEffect('word', ['no'], 'IKE fragmentation is not implemented yet'),
+    childless: only('word', ['allow', 'never']),
+    send_certreq: noEffect('boolean', ['no'], CERTIFICATES),
+    send_cert: noEffect('word', ['never', 'ifasked'], CERTIFICATES),
+    ocsp: noEffect('word', ['never', 'reply'], CERTIFICATES),
+    ppk_id: refused(),
+    ppk_required: only('boolean', ['no']),
+    keyingtries: used,
+    unique: used,
+    reauth_time: noEffect('seconds', ['0'], REKEYING),
+    rekey_time: carried,
+    over_time: noEffect('seconds', ['0'], REKEYING),
+    rand_time: noEffect('seconds', ['0'], REKEYING),
+    pools: refused('virtual addresses are not implemented yet'),
+    if_id_in: only('integer', ['0']),
+    if_id_out: only('integer', ['0']),
+    mediation: only('boolean', ['no']),
+    mediated_by: refused(),
+    mediation_peer: refused(),
+  },
+  sections: { children: { keys: {}, sections: {}, anySection: child } },
+  sectionPrefixes: { local, remote },
+};
+
+const sharedSecret: SectionRule = {
+  keys: { secret: used },
+  keyPrefixes: { id: used },
+  sections: {},
+};
+
+const keyFile: SectionRule = {
+  keys: { file: used, secret: used },
+  sections: {},
+  whole: { kind: 'no-effect', why: CERTIFICATES },
+};
+
+function otherSecret(why: string): SectionRule {
+  return { ...sharedSecret, whole: { kind: 'no-effect', why } };
+}
+
+/** The top level of a configuration file. */
+export const CONFIGURATION: SectionRule = {
+  keys: {},
+  sections: {
+    connections: { keys: {}, sections: {}, anySection: CONNECTION },
+    secrets: {
+      keys: {},
+      sections: {},
+      sectionPrefixes: {
+        ike: sharedSecret,
+        eap: otherSecret(EAP),
+        xauth: otherSecret(IKEV1),
+        ntlm: otherSecret(EAP),
+        ppk: otherSecret('postquantum preshared keys are not implemented yet'),
+        private: keyFile,
+        rsa: keyFile,
+        ecdsa: keyFile,
+        pkcs8: keyFile,
+        pkcs12: keyFile,
+        token: {
+          keys: { handle: used, slot: used, module: used, pin: used },
+          sections: {},
+          whole: { kind: 'no-effect', why: CERTIFICATES },
+        },
+      },
+    },
+    pools: {
+      keys: {},
+      sections: {},
+      anySection: {
+        keys: {},
+        anyKey: used,
+        sections: {},
+        whole: { kind: 'no-effect', why: 'virtual addresses are not implemented yet' },
+      },
+    },
+    authorities: {
+      keys: {},
+      sections: {},
+      anySection: {
+        keys: {
+          cacert: used,
+          file: used,
+          handle: used,
+          slot: used,
+          module: used,
+          crl_uris: used,
+          ocsp_uris: used,
+          cert_uri_base: used,
+        },
+        sections: {},
+        whole: { kind: 'no-effect', why: CERTIFICATES },
+      },
+    },
+    gateway: {
+      keys: Object.fromEntries(GATEWAY_KEYS.map((key) => [key, used])),
+      sections: {},
+    },
+  },
+};
