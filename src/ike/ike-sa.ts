@@ -8,6 +8,7 @@ import type { IkeSubject } from '../events/event.ts';
 import type { ChildSa } from '../ipsec/child-sa.ts';
 import type { Connection } from '../ipsec/connection.ts';
 import { ProtocolId } from '../ipsec/proposal.ts';
+import { formatSpi } from '../ipsec/spi.ts';
 import { type Endpoint, formatEndpoint } from '../wire/address.ts';
 import { after, earliest, type Instant } from '../wire/instant.ts';
 import type { Outcome } from './action.ts';
@@ -302,6 +303,15 @@ export class IkeSa {
     if (!this.children.delete(childSa.id)) return;
     turn.registry.releaseSpi(childSa.spiIn);
     turn.push({ kind: 'remove-child-sa', childSa, reason });
+    turn.emit({
+      kind: 'child-sa-down',
+      child: childSa.name,
+      childSa: childSa.id,
+      spiIn: formatSpi(childSa.spiIn),
+      spiOut: formatSpi(childSa.spiOut),
+      reason,
+      ...this.subject,
+    });
   }
 
   /** When this SA wants to be called again for what it sent; liveness is `liveness.ts`'s. */

@@ -1,0 +1,86 @@
+/**
+ * Rows of the shared counters: two per Child SA, taken at its installation and given back once the
+ * packet loop has let go of it.
+ */
+import {
+  MAX_SA_ROWS,
+  SA_COUNTERS,
+  SaCounter,
+  type SharedCounters,
+} from '../events/shared-counters.ts';
+import { type Instant, instant } from '../wire/instant.ts';
+
+export interface ChildRows {
+  readonly rowIn: number;
+  readonly rowOut: number;
+}
+
+/** What one direction of a Child SA has carried. */
+export interface Traffic {
+  readonly packets: number;
+  readonly octets: number;
+  readonly lastUse: Instant | undefined;
+  readonly sequence: number;
+  readonly drops: number;
+  readonly replays: number;
+  readonly badIcvs: number;
+}
+
+export class CounterRows {
+  readonly #counters: SharedCounters;
+  readonly #free: number[] = [];
+  readonly #byChild = new Map<number, ChildRows>();
+  #next = 0;
+
+  constructor(counters: SharedCounters) {
+    this.#counters = counters;
+  }
+
+  /** Two zeroed rows for a Child SA, or undefined when all are taken. */
+  take(childSaId: number): ChildRows | undefined {
+    const rowIn = this.#takeRow();
+    const rowOut = this.#takeRow();
+    if (rowIn === undefined || rowOut === undefined) return undefined;
+    const rows = { rowIn, rowOut };
+    this.#byChild.set(childSaId, rows);
+    return rows;
+  }
+
+  /** After the packet loop said that it no longer writes them. */
+  give(childSaId: number): void {
+    const rows = this.#byChild.get(childSaId);
+    if (!rows) return;
+    this.#byChild.delete(childSaId);
+    this.#free.push(rows.rowIn, rows.rowOut);
+  }
+
+  inbound(childSaId: number): Traffic {
+    return this.#read(this.#byChild.get(childSaId)?.rowIn);
+  }
+
+  outbound(childSaId: number): Traffic {
+    return this.#read(this.#byChild.get(childSaId)?.rowOut);
+  }
+
+  #takeRow(): number | undefined {
+    const row = this.#free.pop() ?? (this.#next < MAX_SA_ROWS ? this.#next++ : undefined);
+    if (row === undefined) return undefined;
+    this.#counters.sas.fill(0, row * SA_COUNTERS, (row + 1) * SA_COUNTERS);
+    return row;
+  }
+
+  #read(row: number | undefined): Traffic {
+    const value = (column: number) =>
+      row === undefined ? 0 : (this.#counters.sas[row * SA_COUNTERS + column] ?? 0);
+    const lastUse = value(SaCounter.LAST_USE);
+    return {
+      packets: value(SaCounter.PACKETS),
+      octets: value(SaCounter.OCTETS),
+      lastUse: lastUse === 0 ? undefined : instant(lastUse),
+      sequence: value(SaCounter.SEQUENCE),
+      drops: value(SaCounter.DROPS),
+      replays: value(SaCounter.REPLAYS),
+      badIcvs: value(SaCounter.BAD_ICVS),
+    };
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * IKE SAs, Child SAs and policies as the listings show them.
+ */
+import { encryptionAlgorithm, integrityAlgorithm, keyExchangeName } from '../crypto/algorithms.ts';
+import type { IkeSa } from '../ike/ike-sa.ts';
+import type { IkeSaStateName, Secured } from '../ike/ike-sa-state.ts';
+import { NO_IKE_SPI } from '../ike/message/message.ts';
+import type { ChildSa } from '../ipsec/child-sa.ts';
+import { formatIdentity } from '../ipsec/identity.ts';
+import type { Transform } from '../ipsec/proposal.ts';
+import { formatSpi } from '../ipsec/spi.ts';
+import { formatSelector } from '../ipsec/traffic-selector.ts';
+import type { ChildSaView, IkeSaView, PolicyView, SadView } from '../vici/control.ts';
+import { formatAddress } from '../wire/address.ts';
+import type { Instant } from '../wire/instant.ts';
+import type { CounterRows, Traffic } from './counter-rows.ts';
+
+/** What a view is taken of besides the SA itself. */
+export interface ViewContext {
+  readonly now: Instant;
+  readonly rows: CounterRows;
+  /** When a Child SA was installed. */
+  installedAt(childSaId: number): Instant | undefined;
+  /** Largest inner packet of a Child SA, octets. */
+  innerMtu(childSaId: number): number;
+}
+
+/** strongSwan's names of the states. */
+const STATE_NAMES: Readonly<Record<IkeSaStateName, string>> = {
+  AwaitingIkeSaInitResponse: 'CONNECTING',
+  AwaitingIkeAuthRequest: 'CONNECTING',
+  AwaitingIkeAuthResponse: 'CONNECTING',
+  Established: 'ESTABLISHED',
+  AwaitingDeleteResponse: 'DELETING',
+  Closed: 'DESTROYING',
+};
+
+export function ikeSaView(sa: IkeSa, context: ViewContext): IkeSaView {
+  const peer = 'peer' in sa.state ? sa.state.peer : undefined;
+  const age = peer && (context.now - peer.since) / 1000;
+  return {
+    connection: sa.connection.name,
+    uniqueId: sa.id,
+    state: STATE_NAMES[sa.state.name],
+    localHost: formatAddress(sa.local.address),
+    localPort: sa.local.port,
+    localId: peer ? formatIdentity(peer.localId) : '%any',
+    remoteHost: formatAddress(sa.remote.address),
+    remotePort: sa.remote.port,
+    remoteId: peer ? formatIdentity(peer.remoteId) : '%any',
+    initiator: sa.initiator,
+    initiatorSpi: sa.spiI,
+    responderSpi: sa.spiR ?? NO_IKE_SPI,
+    natLocal: sa.secured?.nat.localBehindNat ?? false,
+    natRemote: sa.secured?.nat.remoteBehindNat ?? false,
+    natFake: sa.connection.encap,
+    ...(sa.secured && suiteView(sa.secured)),
+    ...(age !== undefined && {
+      establishedSeconds: Math.floor(age),
+      rekeySeconds: Math.max(0, Math.floor(sa.connection.rekeyTimeSeconds - age)),
+    }),
+    tasksQueued: sa.queued.map(({ kind }) => kind.toUpperCase().replaceAll('-', '_')),
+    tasksActive: sa.inFlight ? [sa.inFlight.kind.toUpperCase().replaceAll('-', '_')] : [],
+    tasksPassive: [],
+    children: [...sa.children.values()].map((childSa) => childSaView(sa, childSa, context)),
+  };
+}
+
+export function childSaView(sa: IkeSa, childSa: ChildSa, context: ViewContext): ChildSaView {
+  const inbound = context.rows.inbound(childSa.id);
+  const outbound = context.rows.outbound(childSa.id);
+  const installed = (context.now - (context.installedAt(childSa.id) ?? context.now)) / 1000;
+  const policy = sa.connection.children.find(({ name }) => name === childSa.name);
+  const left = (seconds: number | undefined) => Math.max(0, Math.floor((seconds ?? 0) - installed));
+  return {
+    name: childSa.name,
+    uniqueId: childSa.id,
+    reqid: childSa.reqid,
+    state: 'INSTALLED',
+    mode: 'TUNNEL',
+    udpEncapsulation: childSa.udpEncapsulation,
+    spiIn: formatSpi(childSa.spiIn),
+    spiOut: formatSpi(childSa.spiOut),
+    ...cipherView(childSa.encr, childSa.integ),
+    ...(childSa.ke && { dhGroup: keyExchangeName(childSa.ke.id) }),
+    esn: childSa.esn,
+    octetsIn: inbound.octets,
+    packetsIn: inbound.packets,
+    ...useView('useInSeconds', inbound, context.now),
+    octetsOut: outbound.octets,
+    packetsOut: outbound.packets,
+    ...useView('useOutSeconds', outbound, context.now),
+    ...(policy && { rekeySeconds: left(policy.rekeyTimeSeconds) }),
+    ...(policy && { lifeSeconds: left(policy.lifeTimeSeconds) }),
+    installedSeconds: Math.floor(installed),
+    localTs: childSa.localTs.map(formatSelector),
+    remoteTs: childSa.remoteTs.map(formatSelector),
+  };
+}
+
+/** The policies of installed Child SAs, as `swanctl --list-pols` asks for them. */
+export function policyView(childSa: ChildSa): PolicyView {
+  return {
+    child: childSa.name,
+    ike: childSa.connection,
+    mode: 'TUNNEL',
+    localTs: childSa.localTs.map(formatSelector),
+    remoteTs: childSa.remoteTs.map(formatSelector),
+  };
+}
+
+/** Both directions of a Child SA as rows of the SAD. */
+export function sadViews(childSa: ChildSa, context: ViewContext): readonly SadView[] {
+  const common = {
+    local: formatAddress(childSa.local.address),
+    remote: formatAddress(childSa.remote.address),
+    child: childSa.name,
+    ike: childSa.connection,
+    encapsulation: childSa.udpEncapsulation ? 'udp' : 'none',
+    encr: transformText(childSa.encr),
+    ...(childSa.integ && { integ: integrityName(childSa.integ) }),
+    esn: childSa.esn,
+    mtu: context.innerMtu(childSa.id),
+  } as const;
+  return [
+    {
+      direction: 'in',
+      spi: formatSpi(childSa.spiIn),
+      ...common,
+      replayWindow: childSa.replayWindow,
+      ...trafficView(context.rows.inbound(childSa.id)),
+    },
+    {
+      direction: 'out',
+      spi: formatSpi(childSa.spiOut),
+      ...common,
+      replayWindow: 0,
+      ...trafficView(context.rows.outbound(childSa.id)),
+    },
+  ];
+}
+
+function trafficView({ sequence, packets, octets, drops, replays, badIcvs }: Traffic) {
+  return { sequence, packets, octets, drops, replays, badIcvs };
+}
+
+function suiteView({ suite }: Secured) {
+  return {
+    ...cipherView(suite.encr, suite.integ),
+    prfAlg: suite.prf.name,
+    dhGroup: keyExchangeName(suite.ke.id),
+  };
+}
+
+function cipherView(encr: Transform, integ: Transform | undefined) {
+  return {
+    encrAlg: encryptionAlgorithm(encr.id)?.name ?? String(encr.id),
+    ...(encr.keyLength !== undefined && { encrKeySize: encr.keyLength }),
+    ...(integ && { integAlg: integrityName(integ) }),
+  };
+}
+
+function useView<Key extends string>(key: Key, { lastUse }: Traffic, now: Instant) {
+  if (lastUse === undefined) return {};
+  return { [key]: Math.max(0, Math.floor((now - lastUse) / 1000)) };
+}
+
+function integrityName(integ: Transform): string {
+  return integrityAlgorithm(integ.id)?.name ?? String(integ.id);
+}
+
+function transformText(encr: Transform): string {
+  const name = encryptionAlgorithm(encr.id)?.name ?? String(encr.id);
+  return encr.keyLength === undefined ? name : `${name}_${encr.keyLength}`;
+}

@@ -1,0 +1,218 @@
+/**
+ * Two IKE engines and a wire between them on a simulated clock.
+ *
+ * The wire loses, delays, reorders and duplicates as its seed decides; `at` puts the clock forward.
+ * What each side performed is kept as a list, the exchange as a ladder of lines.
+ */
+
+import type { Event } from '../../src/events/event.ts';
+import type { Action, Input, Outcome } from '../../src/ike/action.ts';
+import { IkeEndpoint } from '../../src/ike/endpoint.ts';
+import { DEFAULT_IKE_SETTINGS, type IkeSettings } from '../../src/ike/settings.ts';
+import type { ChildSa } from '../../src/ipsec/child-sa.ts';
+import { Pad } from '../../src/ipsec/pad.ts';
+import { type Endpoint, equalEndpoints, parseAddress } from '../../src/wire/address.ts';
+import { type Instant, instant } from '../../src/wire/instant.ts';
+import { seededNumbers, seededRandom } from './seeded-random.ts';
+
+export interface WireOptions {
+  /** Share of datagrams lost. */
+  readonly loss?: number;
+  /** Share of datagrams that arrive twice. */
+  readonly duplicate?: number;
+  readonly delayMs?: number;
+  /** Random extra delay: reorders. */
+  readonly jitterMs?: number;
+}
+
+/** Rewrites a datagram's addresses on its way; undefined loses it. */
+export type Translate = (flight: Flight) => Flight | undefined;
+
+export interface Flight {
+  readonly from: Endpoint;
+  readonly to: Endpoint;
+  readonly octets: Uint8Array;
+}
+
+export class Side {
+  readonly name: string;
+  readonly pad = new Pad();
+  readonly engine: IkeEndpoint;
+  readonly children = new Map<number, ChildSa>();
+  readonly events: Event[] = [];
+  readonly outcomes = new Map<number, Outcome>();
+  readonly reinitiated: string[] = [];
+  keepalives = 0;
+  /** What the packet loop would say about traffic. */
+  lastInbound: Instant | undefined;
+  lastOutbound: Instant | undefined;
+
+  constructor(name: string, seed: number, settings: Partial<IkeSettings>) {
+    this.name = name;
+    this.engine = new IkeEndpoint({
+      random: seededRandom(seed),
+      pad: this.pad,
+      settings: { ...DEFAULT_IKE_SETTINGS, ...settings },
+      traffic: { lastInbound: () => this.lastInbound, lastOutbound: () => this.lastOutbound },
+      keyLog: false,
+    });
+  }
+
+  /** Events of one kind, in order. */
+  seen<Kind extends Event['kind']>(kind: Kind): readonly (Event & { readonly kind: Kind })[] {
+    return this.events.filter(
+      (event): event is Event & { readonly kind: Kind } => event.kind === kind,
+    );
+  }
+
+  get established(): number {
+    return this.engine.ikeSas().filter(({ state }) => state.name === 'Established').length;
+  }
+}
+
+export class Pair {
+  readonly a: Side;
+  readonly b: Side;
+  readonly ladder: string[] = [];
+  /** Every datagram put on the wire, lost ones too. */
+  readonly flights: Flight[] = [];
+  wire: WireOptions;
+  translate: Translate = (flight) => flight;
+  #now = 0;
+  #order = 0;
+  #queue: { at: number; order: number; flight: Flight }[] = [];
+  readonly #chance: () => number;
+
+  constructor(
+    options: {
+      seed?: number;
+      wire?: WireOptions;
+      a?: Partial<IkeSettings>;
+      b?: Partial<IkeSettings>;
+    } = {},
+  ) {
+    const seed = options.seed ?? 1;
+    this.a = new Side('a', seed * 2 + 1, options.a ?? {});
+    this.b = new Side('b', seed * 2 + 2, options.b ?? {});
+    this.wire = options.wire ?? {};
+    this.#chance = seededNumbers(seed);
+  }
+
+  get now(): Instant {
+    return instant(this.#now);
+  }
+
+  handle(side: Side, input: Input): void {
+    this.#perform(side, side.engine.handle(input, this.now));
+  }
+
+  /** Sends octets as if a stranger had. */
+  inject(flight: Flight): void {
+    this.#launch(flight);
+  }
+
+  /** Runs until `milliseconds` on the clock, or until `done` says so. */
+  run(milliseconds: number, done: () => boolean = () => false): void {
+    for (let turns = 0; turns < 100_000; turns++) {
+      if (done()) return;
+      const next = this.#nextTime();
+      if (next === undefined || next > milliseconds) break;
+      this.#now = Math.max(this.#now, next);
+      this.#deliver();
+      for (const side of [this.a, this.b]) this.#expire(side);
+    }
+    if (!done()) this.#now = Math.max(this.#now, milliseconds);
+  }
+
+  #nextTime(): number | undefined {
+    const times = [
+      ...this.#queue.map(({ at }) => at),
+      this.a.engine.nextDeadline(),
+      this.b.engine.nextDeadline(),
+    ].filter((time) => time !== undefined);
+    return times.length > 0 ? Math.min(...times) : undefined;
+  }
+
+  #expire(side: Side): void {
+    const deadline = side.engine.nextDeadline();
+    if (deadline !== undefined && deadline <= this.#now) this.handle(side, { kind: 'deadline' });
+  }
+
+  #deliver(): void {
+    const due = this.#queue
+      .filter(({ at }) => at <= this.#now)
+      .sort((x, y) => x.at - y.at || x.order - y.order);
+    this.#queue = this.#queue.filter(({ at }) => at > this.#now);
+    for (const { flight } of due) {
+      const side = this.#owner(flight.to);
+      if (!side) continue;
+      const { from, to, octets } = flight;
+      this.handle(side, { kind: 'datagram', local: to, remote: from, octets });
+    }
+  }
+
+  #owner(to: Endpoint): Side | undefined {
+    const same = (text: string) => equalEndpoints(to, endpoint(text, to.port));
+    if (same(A)) return this.a;
+    return same(B) ? this.b : undefined;
+  }
+
+  #perform(side: Side, actions: readonly Action[]): void {
+    for (const action of actions) {
+      switch (action.kind) {
+        case 'send':
+          this.#launch({ from: action.local, to: action.remote, octets: action.octets });
+          break;
+        case 'install-child-sa':
+          side.children.set(action.childSa.id, action.childSa);
+          break;
+        case 'remove-child-sa':
+          side.children.delete(action.childSa.id);
+          break;
+        case 'complete':
+          side.outcomes.set(action.request, action.outcome);
+          break;
+        case 'reinitiate':
+          side.reinitiated.push(`${action.connection}/${action.child}`);
+          break;
+        case 'send-nat-keepalive':
+          side.keepalives++;
+          break;
+        case 'emit':
+          side.events.push(action.event);
+          if (action.event.kind === 'message' && action.event.direction === 'sent') {
+            const { exchange, response, messageId, payloads } = action.event;
+            const arrow = side === this.a ? '->' : '<-';
+            const kind = response ? 'response' : 'request';
+            this.ladder.push(`${arrow} ${exchange} ${kind} ${messageId} [${payloads.join(' ')}]`);
+          }
+          break;
+        case 'key-log':
+          break;
+        default:
+          action satisfies never;
+      }
+    }
+  }
+
+  #launch(flight: Flight): void {
+    this.flights.push(flight);
+    const { loss = 0, duplicate = 0, delayMs = 1, jitterMs = 0 } = this.wire;
+    const copies = this.#chance() < duplicate ? 2 : 1;
+    for (let copy = 0; copy < copies; copy++) {
+      const moved = this.#chance() < loss ? undefined : this.translate(flight);
+      if (!moved) continue;
+      const at = this.#now + delayMs + this.#chance() * jitterMs;
+      this.#queue.push({ at, order: this.#order++, flight: moved });
+    }
+  }
+}
+
+export const A = '192.0.2.1';
+export const B = '192.0.2.2';
+
+export function endpoint(text: string, port = 500): Endpoint {
+  const address = parseAddress(text);
+  if (!address) throw new Error(`not an address: ${text}`);
+  return { address, port };
+}
