@@ -67,6 +67,15 @@ export function useLab(options: LabOptions = {}): Lab {
   return lab;
 }
 
+/** For what only tsgw has or speaks: left out while charon stands in for it. */
+export function onlyTsgw(): void {
+  before(function standIn() {
+    if (subjectKind !== 'tsgw') {
+      this.skip();
+    }
+  });
+}
+
 /** One tunnel as both ends list it. */
 export interface Tunnel {
   readonly subject: IkeSaState;
