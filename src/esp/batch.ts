@@ -27,6 +27,8 @@ export const Word = {
   SA: 8,
   /** Drop reason, 0 = none; the native layer looks at it only to pass such rows over in `writeTun`. */
   DROP: 9,
+  /** Octets of the inner packet, kept while the row is sealed and sent; the native layer ignores it. */
+  INNER: 10,
 } as const;
 
 /** Words of one row. */
@@ -36,6 +38,9 @@ export const STATUS_OK = 0;
 export const STATUS_BAD_ICV = 1;
 
 export const FLAG_DF = 1;
+
+/** In DROP: the packet went another way than the TUN device and is no drop (an IKE message). */
+export const DROP_TAKEN = -1;
 
 /** Octets the native layer writes per received packet into `origins`. */
 export const ORIGIN_OCTETS = 48;
@@ -67,6 +72,22 @@ export interface Batch {
   readonly origins: Uint8Array;
   readonly size: number;
 }
+
+/** Makes the first `count` rows ready to receive packets from `headroom` octets into their slots. */
+export function emptyRows(batch: Batch, count: number, headroom: number): void {
+  for (let row = 0; row < count; row++) {
+    const at = row * WORDS;
+    batch.words[at + Word.OFFSET] = row * SLOT_OCTETS + headroom;
+    batch.words[at + Word.LENGTH] = SLOT_OCTETS - headroom - (headroom === 0 ? 0 : TAILROOM);
+    batch.words[at + Word.CONTEXT] = -1;
+    batch.words[at + Word.PATH] = -1;
+    batch.words[at + Word.STATUS] = STATUS_OK;
+    batch.words[at + Word.DROP] = 0;
+  }
+}
+
+/** Room behind an inner packet for padding, trailer and ICV. */
+const TAILROOM = 64;
 
 /** A batch of `size` empty slots. */
 export function createBatch(size = BATCH_SIZE): Batch {

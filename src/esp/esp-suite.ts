@@ -1,7 +1,6 @@
 /**
- * The lengths an ESP packet has under its transforms (RFC 4303 §2, RFC 4106, RFC 7634, RFC 3602).
- *
- * A view on `crypto/algorithms.ts`: encryption and integrity put together. Made once per SA.
+ * The algorithms of an ESP SA and the lengths they give its packets (RFC 4303 §2, RFC 4106,
+ * RFC 7634, RFC 3602): `espShape` with what the cipher contexts need. Made once per SA.
  */
 import {
   type DigestName,
@@ -9,22 +8,19 @@ import {
   integrityAlgorithm,
   type OpensslCipher,
 } from '../crypto/algorithms.ts';
+import { type EspShape, espShape } from '../ipsec/path-mtu.ts';
 
 /** Octets of SPI and sequence number in front of the IV. */
 export const ESP_HEADER = 8;
 /** Octets of Pad Length and Next Header behind the padding. */
 export const ESP_TRAILER = 2;
 
-export interface EspSuite {
+export interface EspSuite extends EspShape {
   readonly cipher: OpensslCipher;
   /** Of the HMAC; undefined with an AEAD cipher. */
   readonly digest: DigestName | undefined;
   readonly aead: boolean;
-  readonly ivLength: number;
-  readonly icvLength: number;
   readonly saltLength: number;
-  /** Payload, padding and trailer together are a multiple of this many octets. */
-  readonly alignment: number;
 }
 
 export interface EspTransforms {
@@ -33,30 +29,19 @@ export interface EspTransforms {
 }
 
 /** Throws for transforms that were never on offer: whoever negotiated them is wrong. */
-export function espSuite(transforms: EspTransforms): EspSuite {
-  const { encr, integ } = transforms;
+export function espSuite({ encr, integ }: EspTransforms): EspSuite {
   const encryption = encryptionAlgorithm(encr.id);
   if (encryption === undefined) throw new RangeError(`no encryption algorithm ${encr.id}`);
-  const keyBits = encr.keyLength ?? encryption.keyLengths[0] ?? 0;
-  const integrity = integ === undefined ? undefined : integrityAlgorithm(integ.id);
+  const integrity = integ && integrityAlgorithm(integ.id);
   // RFC 4303 §3.2: ESP without integrity protection is not offered here.
   if (encryption.aead === (integrity !== undefined)) {
     throw new RangeError(`${encryption.name} with integrity ${integrity?.name ?? 'none'}`);
   }
   return {
-    cipher: encryption.nodeCipher(keyBits),
+    ...espShape(encr, integ),
+    cipher: encryption.nodeCipher(encr.keyLength ?? encryption.keyLengths[0] ?? 0),
     digest: integrity?.digest,
     aead: encryption.aead,
-    ivLength: encryption.ivLength,
-    icvLength: integrity?.icvLength ?? encryption.icvLength,
     saltLength: encryption.saltLength,
-    // RFC 4303 §2.4: the ICV starts on a 4-octet boundary whatever the cipher wants.
-    alignment: Math.max(4, encryption.blockLength),
   };
-}
-
-/** Octets of an ESP packet around `inner` octets, from SPI to ICV. */
-export function espOctets(suite: EspSuite, inner: number): number {
-  const body = Math.ceil((inner + ESP_TRAILER) / suite.alignment) * suite.alignment;
-  return ESP_HEADER + suite.ivLength + body + suite.icvLength;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { ErrorRate, TOO_BIG_OCTETS, writeTooBig } from '../../src/esp/icmp-too-big.ts';
 import { checksum } from '../../src/wire/checksum.ts';
 import { icmpNextHopMtu, icmpv6Mtu } from '../../src/wire/icmp.ts';
-import { after, instant } from '../../src/wire/instant.ts';
+import { instant, after as later } from '../../src/wire/instant.ts';
 import { IpProtocol } from '../../src/wire/ip-protocol.ts';
 import { ipv4TotalLength } from '../../src/wire/ipv4.ts';
 import { ipv6PayloadLength } from '../../src/wire/ipv6.ts';
@@ -108,7 +108,7 @@ describe('Rate of ICMP errors (RFC 4443 §2.4 f)', () => {
   it('lets a burst pass, then only what the rate allows', () => {
     const rate = new ErrorRate(10, 3);
     const start = instant(1000);
-    const taken = [0, 0, 0, 0, 50, 100, 100, 350].map((ms) => rate.take(after(start, ms)));
+    const taken = [0, 0, 0, 0, 50, 100, 100, 350].map((ms) => rate.take(later(start, ms)));
     assert.deepEqual(taken, [true, true, true, false, false, true, false, true]);
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { PATH_MTU_AGE, PathMtu } from '../../src/esp/path-mtu.ts';
-import { after, instant } from '../../src/wire/instant.ts';
+import { instant, after as later } from '../../src/wire/instant.ts';
 
 const now = instant(1000);
 
@@ -58,10 +58,10 @@ describe('Path MTU of an SA (RFC 1191, RFC 8201)', () => {
   it('forgets after ten minutes (§6.3)', () => {
     const path = new PathMtu(1500, 4);
     path.learn(1400, now);
-    assert.equal(path.age(after(now, PATH_MTU_AGE - 1)), false);
+    assert.equal(path.age(later(now, PATH_MTU_AGE - 1)), false);
     assert.equal(path.octets, 1400);
-    assert.equal(path.age(after(now, PATH_MTU_AGE)), true);
+    assert.equal(path.age(later(now, PATH_MTU_AGE)), true);
     assert.equal(path.octets, 1500);
-    assert.equal(path.age(after(now, 2 * PATH_MTU_AGE)), false);
+    assert.equal(path.age(later(now, 2 * PATH_MTU_AGE)), false);
   });
 });

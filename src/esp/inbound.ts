@@ -1,0 +1,259 @@
+/**
+ * Inbound processing of a batch (RFC 4303 §3.4, RFC 4301 §5.2), in the steps of the RFC.
+ *
+ *   begin   1 datagram → 2 SPI and SA → 3 encapsulation → 4 lengths → 5 replay check
+ *           (the caller opens the rows that have a CONTEXT)
+ *   finish  6 ICV → 7 replay window → 8 padding and next header → 9 inner header
+ *           → 10 ECN and DSCP → 11 policy → 12 MSS
+ *           (the caller writes the rows with DROP 0 to the TUN device)
+ *   settle  13 what the device refused
+ *
+ * Writes descriptor words and counters only; allocates nothing and throws nothing per packet.
+ */
+import { DropReason } from '../events/drop-reason.ts';
+import { SaCounter, type SharedCounters } from '../events/shared-counters.ts';
+import { isReservedSpi } from '../ipsec/spi.ts';
+import { readU32 } from '../wire/field.ts';
+import { createFlow, type Flow, FlowFault, readFlow } from '../wire/flow.ts';
+import type { Instant } from '../wire/instant.ts';
+import { IpProtocol } from '../wire/ip-protocol.ts';
+import {
+  IPV4_HEADER,
+  ipv4HeaderLength,
+  ipv4TypeOfService,
+  setIpv4TypeOfService,
+} from '../wire/ipv4.ts';
+import { ipv6TrafficClass, setIpv6TrafficClass } from '../wire/ipv6.ts';
+import { type Batch, DROP_TAKEN, STATUS_OK, WORDS, Word } from './batch.ts';
+import { classify, Datagram } from './classify.ts';
+import { decapsulatedClass, ECN_DROP } from './ecn.ts';
+import type { EspSa } from './esp-sa.ts';
+import type { EspSaTable } from './esp-sa-table.ts';
+import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
+import { clampFlow } from './mss-clamp.ts';
+
+/** The socket a batch was received from. */
+export interface Arrival {
+  /** From the NAT traversal port; otherwise from a raw protocol-50 socket. */
+  readonly udp: boolean;
+  readonly family: 4 | 6;
+}
+
+/** By ReplayVerdict. */
+const REPLAY_DROP = [
+  DropReason.NONE,
+  DropReason['replayed-sequence-number'],
+  DropReason['sequence-left-of-window'],
+] as const;
+
+/** Negative errno of a write the device had no room for. */
+const EAGAIN = -11;
+
+export class Inbound {
+  readonly #sas: EspSaTable;
+  readonly #counters: SharedCounters;
+  readonly #mssClamp: boolean;
+  readonly #flow: Flow = createFlow();
+
+  constructor(sas: EspSaTable, counters: SharedCounters, mssClamp: boolean) {
+    this.#sas = sas;
+    this.#counters = counters;
+    this.#mssClamp = mssClamp;
+  }
+
+  /** Steps 1-5 for the rows received; answers how many hold an IKE message (DROP_TAKEN). */
+  begin(batch: Batch, count: number, arrival: Arrival): number {
+    const { words } = batch;
+    let taken = 0;
+    for (let at = 0; at < count * WORDS; at += WORDS) {
+      words[at + Word.CONTEXT] = -1;
+      words[at + Word.SA] = -1;
+      const verdict = this.#accept(batch, at, arrival);
+      words[at + Word.DROP] = verdict;
+      if (verdict > 0) this.#discarded(words, at, verdict);
+      else if (verdict === DROP_TAKEN) taken++;
+    }
+    return taken;
+  }
+
+  /** Steps 6-12 for the rows that were opened. */
+  finish(batch: Batch, count: number, now: Instant): void {
+    const { words } = batch;
+    for (let at = 0; at < count * WORDS; at += WORDS) {
+      if (words[at + Word.DROP] !== 0) continue;
+      const sa = this.#sas.at(words[at + Word.SA]!);
+      const verdict = this.#conclude(batch, at, sa);
+      words[at + Word.DROP] = verdict;
+      if (verdict !== 0) {
+        this.#discarded(words, at, verdict);
+        continue;
+      }
+      const { sas } = this.#counters;
+      sas[sa.countersIn + SaCounter.PACKETS]!++;
+      sas[sa.countersIn + SaCounter.OCTETS]! += words[at + Word.LENGTH]!;
+      sas[sa.countersIn + SaCounter.LAST_USE] = now;
+    }
+  }
+
+  /** Step 13 after the rows with DROP 0 were offered to the device. */
+  settle(batch: Batch, count: number): void {
+    const { words } = batch;
+    for (let at = 0; at < count * WORDS; at += WORDS) {
+      const status = words[at + Word.STATUS]!;
+      if (words[at + Word.DROP] !== 0 || status === STATUS_OK) continue;
+      const full = status === EAGAIN;
+      const reason = full ? DropReason['device-full'] : DropReason['device-failed'];
+      words[at + Word.DROP] = reason;
+      this.#discarded(words, at, reason);
+    }
+  }
+
+  #accept(batch: Batch, at: number, arrival: Arrival): number {
+    const { arena, words } = batch;
+    // 1. The datagram: whole, and ESP (RFC 3948 §2.2; RFC 4303 §3.4.1 for protocol 50).
+    if (words[at + Word.STATUS] !== STATUS_OK) return DropReason['truncated-datagram'];
+    const outer = arrival.udp
+      ? classify(arena, words[at + Word.OFFSET]!, words[at + Word.LENGTH]!)
+      : stripIpv4Header(batch, at, arrival);
+    if (outer === Datagram.IKE) return DROP_TAKEN;
+    if (outer !== Datagram.ESP) return outer;
+    const offset = words[at + Word.OFFSET]!;
+    const length = words[at + Word.LENGTH]!;
+    if (length < ESP_HEADER) return DropReason['short-esp-packet'];
+
+    // 2. RFC 4303 §3.4.2: no SA for the SPI, no packet.
+    const spi = readU32(arena, offset);
+    if (isReservedSpi(spi)) return DropReason['reserved-spi'];
+    const found = this.#sas.findInbound(spi);
+    if (found < 0) return DropReason['unknown-spi'];
+    words[at + Word.SA] = found;
+    const sa = this.#sas.at(found);
+
+    // 3. An SA is negotiated for one encapsulation (RFC 7296 §2.23).
+    if (sa.udpEncapsulation !== arrival.udp) return DropReason['wrong-encapsulation'];
+
+    // 4. Room for IV, trailer and ICV; whole blocks between them (RFC 4303 §2.4).
+    const body = length - ESP_HEADER - sa.suite.ivLength - sa.suite.icvLength;
+    if (body < ESP_TRAILER || body % sa.suite.alignment !== 0) {
+      return DropReason['short-esp-packet'];
+    }
+
+    // 5. RFC 4303 §3.4.3: the replay check comes before the ICV; it only looks.
+    const replay = REPLAY_DROP[sa.window.check(readU32(arena, offset + 4))]!;
+    if (replay !== DropReason.NONE) return replay;
+    words[at + Word.SEQUENCE_HIGH] = sa.window.high | 0;
+    words[at + Word.CONTEXT] = sa.handles.contextIn;
+    return DropReason.NONE;
+  }
+
+  #conclude(batch: Batch, at: number, sa: EspSa): number {
+    const { arena, words } = batch;
+    // 6. RFC 4303 §3.4.4: what does not verify is discarded.
+    if (words[at + Word.STATUS] !== STATUS_OK) return DropReason['bad-icv'];
+    const offset = words[at + Word.OFFSET]!;
+
+    // 7. RFC 4303 §3.4.3: the window moves only now, and a packet of the same batch may have
+    //    moved it since the check.
+    const high = words[at + Word.SEQUENCE_HIGH]! >>> 0;
+    const replay = REPLAY_DROP[sa.window.update(high, readU32(arena, offset + 4))]!;
+    if (replay !== DropReason.NONE) return replay;
+    this.#counters.sas[sa.countersIn + SaCounter.SEQUENCE] =
+      sa.window.topHigh * 0x1_0000_0000 + sa.window.topLow;
+
+    // 8. Trailer (RFC 4303 §2.4-§2.6).
+    const inner = offset + ESP_HEADER + sa.suite.ivLength;
+    const trailer = offset + words[at + Word.LENGTH]! - sa.suite.icvLength - ESP_TRAILER;
+    const padLength = arena[trailer]!;
+    const nextHeader = arena[trailer + 1]!;
+    if (!isSoundPadding(arena, trailer, padLength, inner)) return DropReason['bad-padding'];
+    // RFC 4303 §2.6: a dummy packet is discarded without prejudice.
+    if (nextHeader === IpProtocol.IPV6_NONXT) return DropReason['dummy-packet'];
+    const family = tunnelFamily(nextHeader);
+    if (family === 0) return DropReason['bad-next-header'];
+
+    // 9. Inner header; what lies behind its length is TFC padding (RFC 4303 §2.7).
+    const flow = this.#flow;
+    if (readFlow(arena, inner, trailer - padLength - inner, flow) !== FlowFault.NONE) {
+      return DropReason['malformed-inner-packet'];
+    }
+    if (flow.family !== family) return DropReason['malformed-inner-packet'];
+    words[at + Word.OFFSET] = inner;
+    words[at + Word.LENGTH] = flow.totalLength;
+
+    // 10. RFC 6040 §4.2.
+    if (!decapsulateClass(arena, inner, family, sa, words[at + Word.TOS]!)) {
+      return DropReason['ecn-inner-not-ect'];
+    }
+
+    // 11. RFC 4301 §5.2 step 4: what the SA delivers must be what it was negotiated for.
+    if (!sa.selectors.matchesInbound(flow)) return DropReason['inbound-policy-mismatch'];
+
+    // 12. A SYN from the peer announces what our side's answers must fit into.
+    if (this.#mssClamp) clampFlow(arena, inner, flow, sa.innerMtu);
+    return DropReason.NONE;
+  }
+
+  #discarded(words: Int32Array, at: number, reason: number): void {
+    this.#counters.drops[reason]!++;
+    const index = words[at + Word.SA]!;
+    if (index < 0) return;
+    const { sas } = this.#counters;
+    const row = this.#sas.at(index).countersIn;
+    sas[row + SaCounter.DROPS]!++;
+    if (reason === DropReason['bad-icv']) sas[row + SaCounter.BAD_ICVS]!++;
+    else if (
+      reason === DropReason['replayed-sequence-number'] ||
+      reason === DropReason['sequence-left-of-window']
+    ) {
+      sas[row + SaCounter.REPLAYS]!++;
+    }
+  }
+}
+
+/** A raw IPv4 socket delivers the IP header: the row moves past it and keeps its TOS. */
+function stripIpv4Header(batch: Batch, at: number, arrival: Arrival): number {
+  if (arrival.family === 6) return Datagram.ESP;
+  const { arena, words } = batch;
+  const offset = words[at + Word.OFFSET]!;
+  const length = words[at + Word.LENGTH]!;
+  if (length < IPV4_HEADER) return DropReason['short-esp-packet'];
+  const header = ipv4HeaderLength(arena, offset);
+  if (header < IPV4_HEADER || header > length) return DropReason['short-esp-packet'];
+  words[at + Word.TOS] = ipv4TypeOfService(arena, offset);
+  words[at + Word.OFFSET] = offset + header;
+  words[at + Word.LENGTH] = length - header;
+  return Datagram.ESP;
+}
+
+/** RFC 4303 §2.4: the padding octets count up from 1, and lie behind the start of the payload. */
+function isSoundPadding(arena: Uint8Array, end: number, padLength: number, inner: number): boolean {
+  const start = end - padLength;
+  if (start < inner) return false;
+  for (let index = 0; index < padLength; index++) {
+    if (arena[start + index] !== index + 1) return false;
+  }
+  return true;
+}
+
+/** The family tunnel mode's Next Header names, 0 for anything else. */
+function tunnelFamily(nextHeader: number): number {
+  if (nextHeader === IpProtocol.IPV4) return 4;
+  return nextHeader === IpProtocol.IPV6 ? 6 : 0;
+}
+
+/** Puts the traffic class of RFC 6040 into the inner header; false when the packet must go. */
+function decapsulateClass(
+  arena: Uint8Array,
+  inner: number,
+  family: number,
+  sa: EspSa,
+  outer: number,
+): boolean {
+  const before = family === 4 ? ipv4TypeOfService(arena, inner) : ipv6TrafficClass(arena, inner);
+  const after = decapsulatedClass(sa.trafficClass, before, outer);
+  if (after === ECN_DROP) return false;
+  if (after === before) return true;
+  if (family === 4) setIpv4TypeOfService(arena, inner, after);
+  else setIpv6TrafficClass(arena, inner, after);
+  return true;
+}

@@ -1,0 +1,137 @@
+/**
+ * The packet path over its doors: one batch from a socket to the TUN device, one from the TUN
+ * device to the sockets (RFC 4301 §5).
+ *
+ * Holds the SAs, the batches and the order of the steps. What moves, seals and opens octets is
+ * behind `PacketDoors`: the native layer in the packet loop, a reference in tests.
+ */
+import { DropReason } from '../events/drop-reason.ts';
+import type { SharedCounters } from '../events/shared-counters.ts';
+import type { Endpoint } from '../wire/address.ts';
+import type { Instant } from '../wire/instant.ts';
+import { type Batch, createBatch, DROP_TAKEN, emptyRows, HEADROOM, WORDS, Word } from './batch.ts';
+import {
+  type EspHandles,
+  type EspSa,
+  type EspSaParameters,
+  type LinkMtu,
+  outerLength,
+  updateInnerMtu,
+} from './esp-sa.ts';
+import { EspSaTable } from './esp-sa-table.ts';
+import { type Arrival, Inbound } from './inbound.ts';
+import { Outbound } from './outbound.ts';
+import { TooBigAnswers } from './too-big-answers.ts';
+
+/** What the engine lets others do with rows 0 .. `count`-1 of its batches. */
+export interface PacketDoors {
+  /** Opens the rows of `inbound` that have a CONTEXT. */
+  readonly open: (count: number) => void;
+  /** Writes the rows of `inbound` with DROP 0 to the TUN device. */
+  readonly deliver: (count: number) => void;
+  /** Seals the rows of `outbound` that have a CONTEXT. */
+  readonly seal: (count: number) => void;
+  /** Sends the rows of `outbound` that have a PATH. */
+  readonly send: (count: number) => void;
+  /** Writes the rows of `answers` to the TUN device. */
+  readonly answer: (count: number) => void;
+  /** An IKE message stands in this row of `inbound`, marker included; false when nobody takes it. */
+  readonly ike: (row: number) => boolean;
+  /** The path of an SA carries more or less than it did. */
+  readonly pathMtuChanged: (sa: EspSa) => void;
+}
+
+export interface PacketEngineOptions {
+  readonly counters: SharedCounters;
+  readonly doors: PacketDoors;
+  readonly mtu: LinkMtu;
+  readonly mssClamp: boolean;
+}
+
+export class PacketEngine {
+  readonly inbound: Batch = createBatch();
+  readonly outbound: Batch = createBatch();
+  readonly #counters: SharedCounters;
+  readonly #doors: PacketDoors;
+  readonly #sas: EspSaTable;
+  readonly #answers = new TooBigAnswers();
+  readonly #inboundRules: Inbound;
+  readonly #outboundRules: Outbound;
+
+  constructor(options: PacketEngineOptions) {
+    const { counters, doors, mtu, mssClamp } = options;
+    this.#counters = counters;
+    this.#doors = doors;
+    this.#sas = new EspSaTable(mtu);
+    this.#inboundRules = new Inbound(this.#sas, counters, mssClamp);
+    const paths = {
+      refused: (sa: EspSa, octets: number, now: Instant): void => {
+        if (sa.pathMtu.guess(outerLength(sa, octets), now)) this.#pathMtuChanged(sa);
+      },
+      aged: (sa: EspSa): void => this.#pathMtuChanged(sa),
+    };
+    this.#outboundRules = new Outbound(this.#sas, counters, this.#answers, { paths, mssClamp });
+    emptyRows(this.inbound, this.inbound.size, 0);
+    emptyRows(this.outbound, this.outbound.size, HEADROOM);
+  }
+
+  /** ICMP errors on their way back into the TUN device. */
+  get answers(): Batch {
+    return this.#answers.batch;
+  }
+
+  /** From now on the SA's packets are accepted, and its traffic is protected by it. */
+  install(parameters: EspSaParameters, handles: EspHandles): EspSa {
+    return this.#sas.install(parameters, handles);
+  }
+
+  /** Answers the SA that is gone, for its handles; undefined when there was none. */
+  remove(id: number): EspSa | undefined {
+    return this.#sas.remove(id);
+  }
+
+  /** A router said what the path to the peer of an SA carries (RFC 4301 §8.2). */
+  learnPathMtu(spiOut: number, remote: Endpoint, mtu: number, now: Instant): void {
+    const sa = this.#sas.findSent(spiOut, remote);
+    if (sa?.pathMtu.learn(mtu, now)) this.#pathMtuChanged(sa);
+  }
+
+  /** `count` rows of `inbound` were received. Afterwards they are empty again. */
+  received(count: number, arrival: Arrival, now: Instant): void {
+    const batch = this.inbound;
+    const taken = this.#inboundRules.begin(batch, count, arrival);
+    if (taken > 0) this.#handOverIke(count);
+    this.#doors.open(count);
+    this.#inboundRules.finish(batch, count, now);
+    this.#doors.deliver(count);
+    this.#inboundRules.settle(batch, count);
+    emptyRows(batch, count, 0);
+  }
+
+  /** `count` rows of `outbound` were read from the TUN device. Afterwards they are empty again. */
+  readFromTun(count: number, now: Instant): void {
+    const batch = this.outbound;
+    this.#outboundRules.begin(batch, count, now);
+    this.#doors.seal(count);
+    this.#outboundRules.finish(batch, count);
+    this.#doors.send(count);
+    this.#outboundRules.settle(batch, count, now);
+    emptyRows(batch, count, HEADROOM);
+    if (this.#answers.count === 0) return;
+    this.#doors.answer(this.#answers.count);
+    this.#answers.clear();
+  }
+
+  #handOverIke(count: number): void {
+    const { words } = this.inbound;
+    for (let row = 0; row < count; row++) {
+      if (words[row * WORDS + Word.DROP] !== DROP_TAKEN || this.#doors.ike(row)) continue;
+      this.#counters.drops[DropReason['ike-queue-full']]!++;
+    }
+  }
+
+  #pathMtuChanged(sa: EspSa): void {
+    updateInnerMtu(sa, this.#sas.mtu);
+    this.#doors.pathMtuChanged(sa);
+  }
+}

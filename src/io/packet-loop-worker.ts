@@ -1,0 +1,217 @@
+/**
+ * The packet loop: one worker thread that runs each batch to completion.
+ *
+ * Opens no descriptor and closes none; it gets them in `PacketLoopSetup`. A wake-up drains its
+ * descriptor, but no more than a few batches of it, so that messages and the other descriptors
+ * have their turn. Every rule is in `esp/`; here is only what moves octets.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { ORIGIN_OCTETS, Origin, WORDS, Word } from '../esp/batch.ts';
+import { NON_ESP_MARKER } from '../esp/classify.ts';
+import type { EspSa } from '../esp/esp-sa.ts';
+import type { Arrival } from '../esp/inbound.ts';
+import { PacketEngine } from '../esp/packet-engine.ts';
+import type { Endpoint } from '../wire/address.ts';
+import { ipAddress } from '../wire/address.ts';
+import { now } from './clock.ts';
+import { espContexts } from './esp-contexts.ts';
+import { native } from './native.ts';
+import type {
+  InstalledChildSa,
+  PacketLoopCommand,
+  PacketLoopReport,
+  PacketLoopSetup,
+} from './packet-loop-protocol.ts';
+
+/** Batches of one descriptor before the loop turns to the others. */
+const BATCHES_A_TURN = 4;
+/** IKE messages on their way to the control thread. */
+const IKE_IN_FLIGHT = 256;
+
+class PacketLoop {
+  readonly #setup: PacketLoopSetup;
+  readonly #report: (report: PacketLoopReport) => void;
+  readonly #native = native();
+  readonly #engine: PacketEngine;
+  readonly #inbound: number;
+  readonly #outbound: number;
+  readonly #answers: number;
+  readonly #watches: number[] = [];
+  #ikeCredit = IKE_IN_FLIGHT;
+
+  constructor(setup: PacketLoopSetup, report: (report: PacketLoopReport) => void) {
+    this.#setup = setup;
+    this.#report = report;
+    this.#engine = new PacketEngine({
+      counters: setup.counters,
+      mtu: { outer: setup.outerMtu, tun: setup.tunMtu },
+      mssClamp: setup.mssClamp,
+      doors: {
+        open: (count) => this.#native.open(this.#inbound, 0, count),
+        deliver: (count) => this.#native.writeTun(setup.tun, this.#inbound, 0, count),
+        seal: (count) => this.#native.seal(this.#outbound, 0, count),
+        send: (count) => this.#native.send(this.#outbound, 0, count),
+        answer: (count) => this.#native.writeTun(setup.tun, this.#answers, 0, count),
+        ike: (row) => this.#handOverIke(row),
+        pathMtuChanged: (sa) => this.#pathMtuChanged(sa),
+      },
+    });
+    this.#inbound = this.#register(this.#engine.inbound);
+    this.#outbound = this.#register(this.#engine.outbound);
+    this.#answers = this.#register(this.#engine.answers);
+  }
+
+  start(): void {
+    const { natt4, natt6, esp4, esp6, tun } = this.#setup;
+    this.#receiveFrom(natt4, { udp: true, family: 4 });
+    this.#receiveFrom(natt6, { udp: true, family: 6 });
+    this.#receiveFrom(esp4, { udp: false, family: 4 });
+    this.#receiveFrom(esp6, { udp: false, family: 6 });
+    this.#watches.push(this.#native.watch(tun, () => this.#drainTun()));
+    this.#report({ kind: 'ready' });
+  }
+
+  /** Answers false when the loop is at its end. */
+  perform(command: PacketLoopCommand): boolean {
+    switch (command.kind) {
+      case 'install':
+        this.#install(command.sa);
+        return true;
+      case 'remove':
+        this.#remove(command.id);
+        return true;
+      case 'path-mtu':
+        this.#engine.learnPathMtu(command.spiOut, command.remote, command.mtu, now());
+        return true;
+      case 'ike-taken':
+        this.#ikeCredit = Math.min(IKE_IN_FLIGHT, this.#ikeCredit + command.count);
+        return true;
+      case 'stop':
+        for (const watch of this.#watches) this.#native.unwatch(watch);
+        this.#report({ kind: 'stopped' });
+        return false;
+      default:
+        return unheardOf(command);
+    }
+  }
+
+  #receiveFrom(fd: number | undefined, arrival: Arrival): void {
+    if (fd === undefined) return;
+    this.#watches.push(this.#native.watch(fd, () => this.#drainSocket(fd, arrival)));
+  }
+
+  #drainSocket(fd: number, arrival: Arrival): void {
+    const { size } = this.#engine.inbound;
+    for (let turn = 0; turn < BATCHES_A_TURN; turn++) {
+      const count = this.#native.receive(fd, this.#inbound, 0, size);
+      if (count > 0) this.#engine.received(count, arrival, now());
+      if (count < size) return;
+    }
+  }
+
+  #drainTun(): void {
+    const { size } = this.#engine.outbound;
+    for (let turn = 0; turn < BATCHES_A_TURN; turn++) {
+      const count = this.#readTun(size);
+      if (count > 0) this.#engine.readFromTun(count, now());
+      if (count < size) return;
+    }
+  }
+
+  /** A device that an administrator set down answers EFAULT or EIO; it may come up again. */
+  #readTun(size: number): number {
+    try {
+      return this.#native.readTun(this.#setup.tun, this.#outbound, 0, size);
+    } catch (error) {
+      if (error instanceof Error && 'code' in error) {
+        if (error.code === 'EFAULT' || error.code === 'EIO') return 0;
+      }
+      throw error;
+    }
+  }
+
+  #install(sa: InstalledChildSa): void {
+    const { contextIn, contextOut } = espContexts(this.#native, sa);
+    const path = this.#native.path(this.#pathOf(sa));
+    this.#engine.install(sa, { contextIn, contextOut, path });
+    this.#report({ kind: 'installed', id: sa.id });
+  }
+
+  #remove(id: number): void {
+    const sa = this.#engine.remove(id);
+    if (sa !== undefined) {
+      this.#native.freeContext(sa.handles.contextIn);
+      this.#native.freeContext(sa.handles.contextOut);
+      this.#native.freePath(sa.handles.path);
+    }
+    this.#report({ kind: 'removed', id });
+  }
+
+  #pathOf(sa: InstalledChildSa) {
+    const { natt4, natt6, esp4, esp6 } = this.#setup;
+    const { family } = sa.remote.address;
+    const fd = sa.udpEncapsulation ? (family === 4 ? natt4 : natt6) : family === 4 ? esp4 : esp6;
+    if (fd === undefined) throw new Error(`Child SA ${sa.id}: no socket for its packets`);
+    return {
+      fd,
+      family,
+      local: sa.local.address.octets,
+      remote: sa.remote.address.octets,
+      port: sa.udpEncapsulation ? sa.remote.port : 0,
+    };
+  }
+
+  #handOverIke(row: number): boolean {
+    if (this.#ikeCredit === 0) return false;
+    this.#ikeCredit--;
+    const { arena, words, origins } = this.#engine.inbound;
+    const start = words[row * WORDS + Word.OFFSET]!;
+    const end = start + words[row * WORDS + Word.LENGTH]!;
+    const origin = row * ORIGIN_OCTETS;
+    const port = (origins[origin + Origin.PORT]! << 8) | origins[origin + Origin.PORT + 1]!;
+    this.#report({
+      kind: 'ike',
+      local: endpoint(origins, origin, Origin.DESTINATION, this.#setup.nattPort),
+      remote: endpoint(origins, origin, Origin.SOURCE, port),
+      // A copy in memory of its own: what is posted does not share the arena.
+      octets: Uint8Array.from(arena.subarray(start + NON_ESP_MARKER, end)),
+    });
+    return true;
+  }
+
+  #pathMtuChanged(sa: EspSa): void {
+    this.#report({
+      kind: 'path-mtu-changed',
+      id: sa.parameters.id,
+      outerMtu: sa.pathMtu.octets,
+      innerMtu: sa.innerMtu,
+    });
+  }
+
+  #register(batch: PacketEngine['inbound']): number {
+    return this.#native.batch(batch.arena, batch.words, batch.origins);
+  }
+}
+
+function endpoint(origins: Uint8Array, origin: number, at: number, port: number): Endpoint {
+  const octets = origins[origin + Origin.FAMILY] === 4 ? 4 : 16;
+  const start = origin + at;
+  return { address: ipAddress(Uint8Array.from(origins.subarray(start, start + octets))), port };
+}
+
+function unheardOf(command: never): never {
+  throw new Error(`the packet loop was told ${JSON.stringify(command)}`);
+}
+
+function run(): void {
+  const port = parentPort;
+  if (port === null) throw new Error('the packet loop runs in a worker thread');
+  const setup: PacketLoopSetup = workerData;
+  const loop = new PacketLoop(setup, (report) => port.postMessage(report));
+  port.on('message', (command: PacketLoopCommand) => {
+    if (!loop.perform(command)) port.close();
+  });
+  loop.start();
+}
+
+run();

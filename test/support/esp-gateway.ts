@@ -1,0 +1,273 @@
+/**
+ * A packet engine whose doors are arrays: what it sends, delivers and answers can be looked at,
+ * and it seals with the reference sealer.
+ */
+import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
+import { type Batch, STATUS_OK, WORDS, Word } from '../../src/esp/batch.ts';
+import type { EspSa, EspSaParameters } from '../../src/esp/esp-sa.ts';
+import { espSuite } from '../../src/esp/esp-suite.ts';
+import type { Arrival } from '../../src/esp/inbound.ts';
+import { PacketEngine } from '../../src/esp/packet-engine.ts';
+import { DropReason, dropReasonName } from '../../src/events/drop-reason.ts';
+import { createSharedCounters, SA_COUNTERS } from '../../src/events/shared-counters.ts';
+import type { TrafficSelector } from '../../src/ipsec/traffic-selector.ts';
+import { type IpAddress, parsePrefix, prefixRange } from '../../src/wire/address.ts';
+import { type Instant, instant } from '../../src/wire/instant.ts';
+import { octetsOf } from './inner-packets.ts';
+import { ReferenceSealer } from './reference-sealer.ts';
+
+/** What the doors saw leave. */
+export interface SentPacket {
+  readonly octets: Uint8Array;
+  readonly path: number;
+  readonly tos: number;
+  readonly flags: number;
+}
+
+/** What is put in front of an engine as if a socket had received it. */
+export interface ArrivingPacket {
+  readonly octets: Uint8Array;
+  readonly tos?: number;
+  readonly status?: number;
+}
+
+/** Any of these instead of what `childSa` makes up. */
+export type ChildSaOptions = Partial<EspSaParameters> & {
+  readonly keysOut?: TestKeys;
+  readonly keysIn?: TestKeys;
+};
+
+export interface TestKeys {
+  readonly encryption: Uint8Array;
+  readonly integrity: Uint8Array;
+}
+
+export const UDP: Arrival = { udp: true, family: 4 };
+export const RAW4: Arrival = { udp: false, family: 4 };
+export const RAW6: Arrival = { udp: false, family: 6 };
+
+export class EspGateway {
+  readonly counters = createSharedCounters(16);
+  readonly engine: PacketEngine;
+  readonly sealer = new ReferenceSealer();
+  readonly sent: SentPacket[] = [];
+  readonly delivered: Uint8Array[] = [];
+  readonly answered: Uint8Array[] = [];
+  readonly ike: Uint8Array[] = [];
+  readonly pathMtuChanges: number[] = [];
+  now: Instant = instant(1_000_000);
+  /** What the next sends, seals and device writes answer. */
+  sendStatus = STATUS_OK;
+  sealStatus = STATUS_OK;
+  deviceStatus = STATUS_OK;
+  takesIke = true;
+
+  constructor(
+    options: {
+      readonly outerMtu?: number;
+      readonly tunMtu?: number;
+      readonly mssClamp?: boolean;
+    } = {},
+  ) {
+    this.engine = new PacketEngine({
+      counters: this.counters,
+      mtu: { outer: options.outerMtu ?? 1500, tun: options.tunMtu ?? 9000 },
+      mssClamp: options.mssClamp ?? true,
+      doors: {
+        open: (count) => this.sealer.open(this.engine.inbound, count),
+        deliver: (count) => this.#write(this.engine.inbound, count, this.delivered),
+        seal: (count) => this.#seal(count),
+        send: (count) => this.#send(count),
+        answer: (count) => this.#write(this.engine.answers, count, this.answered),
+        ike: (row) => this.#takeIke(row),
+        pathMtuChanged: (sa) => this.pathMtuChanges.push(sa.innerMtu),
+      },
+    });
+  }
+
+  install(parameters: EspSaParameters, keysIn: TestKeys, keysOut: TestKeys): EspSa {
+    const suite = espSuite(parameters);
+    const { esn } = parameters;
+    return this.engine.install(parameters, {
+      contextIn: this.sealer.context({ suite, esn, ...keysIn }),
+      contextOut: this.sealer.context({ suite, esn, ...keysOut }),
+      path: parameters.id,
+    });
+  }
+
+  /** Runs packets through the outbound path, in batches as the loop would. */
+  fromTun(...packets: readonly Uint8Array[]): void {
+    const batch = this.engine.outbound;
+    for (let first = 0; first < packets.length; first += batch.size) {
+      const some = packets.slice(first, first + batch.size);
+      for (const [row, packet] of some.entries()) put(batch, row, { octets: packet });
+      this.engine.readFromTun(some.length, this.now);
+    }
+  }
+
+  /** Runs datagrams through the inbound path, in batches as the loop would. */
+  fromSocket(arrival: Arrival, ...packets: readonly ArrivingPacket[]): void {
+    const batch = this.engine.inbound;
+    for (let first = 0; first < packets.length; first += batch.size) {
+      const some = packets.slice(first, first + batch.size);
+      for (const [row, packet] of some.entries()) put(batch, row, packet);
+      this.engine.received(some.length, arrival, this.now);
+    }
+  }
+
+  /** Every drop so far, by name. */
+  drops(): Readonly<Record<string, number>> {
+    const found: Record<string, number> = {};
+    for (const [reason, count] of this.counters.drops.entries()) {
+      if (count > 0) found[dropReasonName(reason)] = count;
+    }
+    return found;
+  }
+
+  dropped(name: keyof typeof DropReason): number {
+    return this.counters.drops[DropReason[name]] ?? 0;
+  }
+
+  /** One counter of a row. */
+  counter(row: number, column: number): number {
+    return this.counters.sas[row * SA_COUNTERS + column] ?? 0;
+  }
+
+  #seal(count: number): void {
+    this.sealer.seal(this.engine.outbound, count);
+    if (this.sealStatus !== STATUS_OK) setStatus(this.engine.outbound, count, this.sealStatus);
+  }
+
+  #send(count: number): void {
+    const batch = this.engine.outbound;
+    for (let row = 0; row < count; row++) {
+      const at = row * WORDS;
+      const path = batch.words[at + Word.PATH] ?? -1;
+      if (path < 0) continue;
+      batch.words[at + Word.STATUS] = this.sendStatus;
+      if (this.sendStatus !== STATUS_OK) continue;
+      this.sent.push({
+        octets: packetOf(batch, row),
+        path,
+        tos: batch.words[at + Word.TOS] ?? 0,
+        flags: batch.words[at + Word.FLAGS] ?? 0,
+      });
+    }
+  }
+
+  #write(batch: Batch, count: number, into: Uint8Array[]): void {
+    for (let row = 0; row < count; row++) {
+      if (batch.words[row * WORDS + Word.DROP] !== 0) continue;
+      batch.words[row * WORDS + Word.STATUS] = this.deviceStatus;
+      if (this.deviceStatus === STATUS_OK) into.push(packetOf(batch, row));
+    }
+  }
+
+  #takeIke(row: number): boolean {
+    if (this.takesIke) this.ike.push(packetOf(this.engine.inbound, row));
+    return this.takesIke;
+  }
+}
+
+/** A sensible Child SA; `spi` names both directions so that two gateways can be paired. */
+export function childSa(options: ChildSaOptions = {}): EspSaParameters {
+  return {
+    id: 1,
+    spiIn: 0xc000_0001,
+    spiOut: 0xc000_0002,
+    encr: { id: EncryptionId.AES_GCM_16, keyLength: 128 },
+    esn: false,
+    local: { address: address('192.0.2.1'), port: 4500 },
+    remote: { address: address('192.0.2.2'), port: 4500 },
+    udpEncapsulation: true,
+    localTs: [selector('10.1.0.0/16'), selector('2001:db8:1::/48')],
+    remoteTs: [selector('10.2.0.0/16'), selector('2001:db8:2::/48')],
+    replayWindow: 64,
+    copyDf: true,
+    copyEcn: true,
+    copyDscp: 'out',
+    priority: 0,
+    rowIn: 0,
+    rowOut: 1,
+    ...options,
+  };
+}
+
+/** The same Child SA as the peer sees it. */
+export function mirrored(sa: EspSaParameters): EspSaParameters {
+  return {
+    ...sa,
+    spiIn: sa.spiOut,
+    spiOut: sa.spiIn,
+    local: sa.remote,
+    remote: sa.local,
+    localTs: sa.remoteTs,
+    remoteTs: sa.localTs,
+  };
+}
+
+export function selector(prefix: string, more: Partial<TrafficSelector> = {}): TrafficSelector {
+  const parsed = parsePrefix(prefix);
+  if (parsed === undefined) throw new RangeError(`${prefix} is no prefix`);
+  return { range: prefixRange(parsed), protocol: 0, startPort: 0, endPort: 65_535, ...more };
+}
+
+/** Keys of the right lengths, different for each `seed`. */
+export function testKeys(sa: EspSaParameters, seed: number): TestKeys {
+  const { saltLength } = espSuite(sa);
+  const keyOctets = (sa.encr.keyLength ?? 256) / 8 + saltLength;
+  const integrityOctets = INTEGRITY_KEY_OCTETS.get(sa.integ?.id ?? IntegrityId.NONE) ?? 0;
+  const fill = (length: number, first: number): Uint8Array =>
+    Uint8Array.from({ length }, (_, index) => (index * 7 + seed * 31 + first) & 0xff);
+  return { encryption: fill(keyOctets, 1), integrity: fill(integrityOctets, 101) };
+}
+
+/** Two gateways with one Child SA between them. */
+export function espPair(options: ChildSaOptions = {}): {
+  readonly a: EspGateway;
+  readonly b: EspGateway;
+  readonly saA: EspSa;
+  readonly saB: EspSa;
+} {
+  const parameters = childSa(options);
+  const a = new EspGateway();
+  const b = new EspGateway();
+  const aToB = testKeys(parameters, 1);
+  const bToA = testKeys(parameters, 2);
+  const saA = a.install(parameters, bToA, aToB);
+  const saB = b.install(mirrored(parameters), aToB, bToA);
+  return { a, b, saA, saB };
+}
+
+function address(text: string): IpAddress {
+  const octets = octetsOf(text);
+  return { family: octets.length === 4 ? 4 : 6, octets };
+}
+
+function put(batch: Batch, row: number, packet: ArrivingPacket): void {
+  const at = row * WORDS;
+  batch.arena.set(packet.octets, batch.words[at + Word.OFFSET] ?? 0);
+  batch.words[at + Word.LENGTH] = packet.octets.length;
+  batch.words[at + Word.TOS] = packet.tos ?? 0;
+  batch.words[at + Word.STATUS] = packet.status ?? STATUS_OK;
+}
+
+function packetOf(batch: Batch, row: number): Uint8Array {
+  const offset = batch.words[row * WORDS + Word.OFFSET] ?? 0;
+  return batch.arena.slice(offset, offset + (batch.words[row * WORDS + Word.LENGTH] ?? 0));
+}
+
+function setStatus(batch: Batch, count: number, status: number): void {
+  for (let row = 0; row < count; row++) {
+    if ((batch.words[row * WORDS + Word.CONTEXT] ?? -1) >= 0) {
+      batch.words[row * WORDS + Word.STATUS] = status;
+    }
+  }
+}
+
+const INTEGRITY_KEY_OCTETS = new Map<number, number>([
+  [IntegrityId.AUTH_HMAC_SHA1_96, 20],
+  [IntegrityId.AUTH_HMAC_SHA2_256_128, 32],
+  [IntegrityId.AUTH_HMAC_SHA2_384_192, 48],
+  [IntegrityId.AUTH_HMAC_SHA2_512_256, 64],
+]);
