@@ -4,6 +4,7 @@
  * Read before and after a transfer; only the difference means something.
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import { run } from '../lab/command.ts';
 import type { Network } from '../lab/namespaces.ts';
 
 export interface Cost {
@@ -21,8 +22,7 @@ export async function readCost(network: Network): Promise<Cost> {
   let systemTicks = 0;
   let contextSwitches = 0;
   for (const node of ['g1', 'g2']) {
-    const { stdout } = await network.exec(node, ['ip', 'netns', 'pids', network.name(node)]);
-    // `ip netns exec` is itself in the namespace while it asks.
+    const { stdout } = await run(['ip', 'netns', 'pids', network.name(node)]);
     for (const pid of stdout.split('\n').filter((line) => line !== '')) {
       const fields = readOr(`/proc/${pid}/stat`, '')
         .replace(/^.*\) /s, '')

@@ -20,6 +20,11 @@ export async function ladder(file: string, options: LadderOptions): Promise<stri
     filter: 'isakmp || esp || udpencap.nat_keepalive',
     ...(options.keyLog === undefined ? {} : { keyLog: options.keyLog }),
   });
+  return drawLadder(packets, options);
+}
+
+/** The drawing itself, of packets dissected already. */
+export function drawLadder(packets: readonly Dissected[], options: LadderOptions): string {
   const start = Number(one(packets[0], 'frame.time_relative') || 0);
   const lines = [header(options)];
   let esp = { out: 0, back: 0 };

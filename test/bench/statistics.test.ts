@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { formatSpread, spread } from '../../bench/statistics.ts';
+
+describe('The spread of a few rounds', () => {
+  it('has the middle value of an odd number of rounds', () => {
+    assert.deepEqual(spread([3, 1, 2]), { median: 2, least: 1, most: 3 });
+  });
+
+  it('has the mean of the two middle values of an even number', () => {
+    assert.deepEqual(spread([4, 1, 2, 8]), { median: 3, least: 1, most: 8 });
+  });
+
+  it('has as many values below the median as above it', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer(), { minLength: 1, maxLength: 20 }), (values) => {
+        const { median, least, most } = spread(values);
+        const below = values.filter((value) => value < median).length;
+        const above = values.filter((value) => value > median).length;
+        return Math.max(below, above) <= values.length / 2 && least <= median && median <= most;
+      }),
+    );
+  });
+
+  it('is printed with its ends', () => {
+    assert.equal(formatSpread({ median: 1.25, least: 1, most: 2 }, 1), '1.3 [1.0-2.0]');
+  });
+});
