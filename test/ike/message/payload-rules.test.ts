@@ -108,6 +108,12 @@ const MISFITS: readonly (readonly [...Case, what: string])[] = [
   ['IKE_SA_INIT', 'request', 'N(INVALID_KE_PAYLOAD)', 'IKE_SA_INIT request: SA is missing'],
   ['IKE_SA_INIT', 'sealed request', 'SA KE No', 'IKE_SA_INIT request: SK is not expected'],
   ['IKE_SA_INIT', 'response', 'N(INITIAL_CONTACT)', 'IKE_SA_INIT response: SA is missing'],
+  [
+    'CREATE_CHILD_SA',
+    'sealed response',
+    'N(INITIAL_CONTACT)',
+    'CREATE_CHILD_SA response: SA is missing',
+  ],
   ['IKE_SA_INIT', 'response', 'V', 'IKE_SA_INIT response: SA is missing'],
   ['IKE_AUTH', 'request', 'IDi AUTH SA TSi TSr', 'IKE_AUTH request: IDi is not expected'],
   [

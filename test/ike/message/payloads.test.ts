@@ -263,6 +263,11 @@ describe('malformed payloads', () => {
       ],
       ['TSi', '00 000000 00', /1 octets left over/],
       ['TSr', '01 000000 07 00 0010 0000 ffff 0a000000 0a0000ff ff', /1 octets left over/],
+      [
+        'TSr',
+        '01 000000 07 00 0011 0000 ffff 0a000000 0a0000ff ff',
+        /traffic selector: 1 octets left/,
+      ],
       ['TSr', '01 000000 07 00 000c 0000 ffff 0a000000', /ending address/],
       ['TSr', '01 000000 08 00 0010 0000 ffff 0a000000 0a0000ff', /starting address/],
       ['TSr', '01 000000 07 00 0003', /selector of 3 octets/],
@@ -275,6 +280,17 @@ describe('malformed payloads', () => {
       assertMalformed(PayloadType[type], body, what);
     });
   }
+});
+
+describe('payloads that hold too much', () => {
+  it('are refused, whatever their length fields allow', () => {
+    assertMalformed(PayloadType.DELETE, `03 01 2001 ${'aa'.repeat(8193)}`, /8193 SPIs/);
+    assertMalformed(PayloadType.CP, `01 000000 ${'00010000'.repeat(1025)}`, /more than 1024/);
+    const attributes = '80110001'.repeat(17);
+    const transform = `00 00 004c 01 00 000c ${attributes}`;
+    assertMalformed(PayloadType.SA, `00 00 0054 01 01 00 01 ${transform}`, /more than 16/);
+    assertMalformed(PayloadType.SA, '02 00 0008 01 01 00 00'.repeat(256), /more than 255/);
+  });
 });
 
 describe('limits of an encoder', () => {
