@@ -27,13 +27,6 @@ const root = process.getuid?.() === 0;
 const inCi = (process.env.CI ?? '') !== '';
 const commands = { test, demo, lab, bench };
 
-const [command = '', ...args] = process.argv.slice(2);
-if (!Object.hasOwn(commands, command)) {
-  console.error(`usage: node scripts/run.mjs ${Object.keys(commands).join(' | ')} [arguments]`);
-  process.exit(2);
-}
-process.exitCode = await commands[command](args);
-
 /** Lint, types, then every mocha run; the last line sums them up. */
 async function test() {
   const interop = root || inCi;
@@ -264,3 +257,10 @@ function foreground([file, ...argv], env = {}) {
     });
   });
 }
+
+const [command = '', ...args] = process.argv.slice(2);
+if (!Object.hasOwn(commands, command)) {
+  console.error(`usage: node scripts/run.mjs ${Object.keys(commands).join(' | ')} [arguments]`);
+  process.exit(2);
+}
+process.exitCode = await commands[command](args);
