@@ -30,11 +30,11 @@ export function createChildSa(
   const keys = childKeys(keymat, proposal.encr, integ, sa.initiator);
   const { nat } = secured;
   const childSa: ChildSa = {
-    id: turn.registry.newChildSaId(),
+    id: turn.numbers.newChildSaId(),
     ikeSaId: sa.id,
     connection: sa.connection.name,
     name: policy.name,
-    reqid: policy.reqid || turn.registry.reqid(sa.connection.name, policy.name),
+    reqid: policy.reqid || turn.numbers.reqid(sa.connection.name, policy.name),
     mode: policy.mode,
     spiIn,
     spiOut: agreed.spiOut,

@@ -29,22 +29,28 @@ import { checkPayloads } from './message/payload-rules.ts';
 import { statusNotify } from './payload-access.ts';
 import { faultNotify, type PeerFault, peerFault } from './peer-fault.ts';
 import { openMessage } from './protection.ts';
+import { SaNumbers } from './sa-numbers.ts';
 import { SaRegistry } from './sa-registry.ts';
 import { Terminations } from './termination.ts';
 import { type IkeEnvironment, Turn } from './turn.ts';
 import { replyUnprotected } from './unprotected.ts';
+
+/** What `shutdown` deletes. */
+const EVERYTHING = { selector: {}, force: false };
 
 type Datagram = Extract<Input, { readonly kind: 'datagram' }>;
 type Initiate = Extract<Input, { readonly kind: 'initiate' }>;
 
 export class IkeEndpoint {
   readonly #environment: IkeEnvironment;
+  readonly #numbers: SaNumbers;
   readonly #registry: SaRegistry;
   readonly #cookies: CookieJar;
   readonly #terminations = new Terminations();
 
   constructor(environment: IkeEnvironment) {
     this.#environment = environment;
+    this.#numbers = new SaNumbers(environment.random);
     this.#registry = new SaRegistry(environment.random);
     this.#cookies = new CookieJar(environment.random);
   }
@@ -60,7 +66,7 @@ export class IkeEndpoint {
   }
 
   handle(input: Input, now: Instant): readonly Action[] {
-    const turn = new Turn(this.#environment, this.#registry, now);
+    const turn = new Turn(this.#environment, this.#numbers, now);
     switch (input.kind) {
       case 'datagram':
         this.#receive(turn, input);
@@ -69,10 +75,10 @@ export class IkeEndpoint {
         this.#initiate(turn, input);
         break;
       case 'terminate':
-        this.#terminations.start(turn, input.request, input.selector, input.force);
+        this.#terminations.start(turn, this.ikeSas(), input.request, input);
         break;
       case 'shutdown':
-        this.#terminations.start(turn, input.request, {}, false);
+        this.#terminations.start(turn, this.ikeSas(), input.request, EVERYTHING);
         break;
       case 'deadline':
         this.#expire(turn);
@@ -102,8 +108,10 @@ export class IkeEndpoint {
       const sa = this.#registry.bySpi(
         header.fromInitiator ? header.responderSpi : header.initiatorSpi,
       );
-      if (sa && sa.initiator !== header.fromInitiator) this.#receiveFor(turn, sa, datagram, header);
-      else if (isFirstRequest(header)) this.#receiveFirst(turn, datagram);
+      if (sa && sa.initiator !== header.fromInitiator) {
+        this.#receiveFor(turn, sa, datagram, header);
+        if (sa.state.name !== 'AwaitingIkeAuthRequest') this.#registry.settle(sa);
+      } else if (isFirstRequest(header)) this.#receiveFirst(turn, datagram);
       else drop(turn, datagram, 'unknown-ike-spi');
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error;
@@ -129,7 +137,8 @@ export class IkeEndpoint {
       replyUnprotected(turn, { ...datagram, header: message.header }, [faultNotify(fault)]);
       return;
     }
-    handleIkeSaInitRequest(turn, this.#cookies, { ...datagram, ...message });
+    const state = { registry: this.#registry, cookies: this.#cookies };
+    handleIkeSaInitRequest(turn, state, { ...datagram, ...message });
   }
 
   #receiveFor(turn: Turn, sa: IkeSa, datagram: Datagram, header: IkeHeader): void {
@@ -178,7 +187,7 @@ export class IkeEndpoint {
     const { local, remote, octets } = datagram;
     const response = { local, remote, octets, header, payloads };
     sa.received(turn, response);
-    handleIkeSaInitResponse(turn, sa, response);
+    handleIkeSaInitResponse(turn, this.#registry, sa, response);
   }
 
   #receiveResponse(turn: Turn, sa: IkeSa, response: Incoming): void {
@@ -228,7 +237,7 @@ export class IkeEndpoint {
     const { exchangeType } = request.header;
     const authenticated = sa.state.name !== 'AwaitingIkeAuthRequest';
     if (!authenticated && exchangeType === ExchangeType.IKE_AUTH) {
-      handleIkeAuthRequest(turn, sa, request);
+      handleIkeAuthRequest(turn, this.#registry, sa, request);
     } else if (authenticated && exchangeType === ExchangeType.INFORMATIONAL) {
       handleInformationalRequest(turn, sa, request);
     } else if (authenticated && exchangeType === ExchangeType.CREATE_CHILD_SA) {
@@ -310,7 +319,7 @@ export class IkeEndpoint {
   ): void {
     const attempt = firstAttempt(turn, connection.proposals);
     const sa = new IkeSa({
-      id: this.#registry.newIkeSaId(),
+      id: this.#numbers.newIkeSaId(),
       initiator: true,
       connection,
       local: path.local,

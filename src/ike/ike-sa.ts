@@ -270,7 +270,6 @@ export class IkeSa {
       secured: this.secured,
       until: after(turn.now, LINGER_MS),
     });
-    turn.registry.settle(this);
     this.#inFlight = undefined;
     this.#queue = [];
     if (wasUp) turn.emit({ kind: 'ike-sa-down', reason, ...this.subject });
@@ -301,7 +300,7 @@ export class IkeSa {
 
   removeChild(turn: Turn, childSa: ChildSa, reason: string): void {
     if (!this.children.delete(childSa.id)) return;
-    turn.registry.releaseSpi(childSa.spiIn);
+    turn.numbers.releaseSpi(childSa.spiIn);
     turn.push({ kind: 'remove-child-sa', childSa, reason });
     turn.emit({
       kind: 'child-sa-down',

@@ -1,10 +1,9 @@
 /**
- * Every IKE SA of this engine and the numbers they draw: ids, SPIs, half-open counts.
+ * Every IKE SA of this engine: found by SPI, by first message, by peer; half-open ones counted.
  */
 import type { RandomBytes } from '../crypto/random.ts';
 import type { Identity } from '../ipsec/identity.ts';
 import { equalIdentities } from '../ipsec/identity.ts';
-import { isReservedSpi, type Spi, spi } from '../ipsec/spi.ts';
 import { type Endpoint, formatAddress, formatEndpoint } from '../wire/address.ts';
 import { toHex } from '../wire/octets.ts';
 import type { IkeSa } from './ike-sa.ts';
@@ -16,12 +15,7 @@ export class SaRegistry {
   /** Responder's IKE SAs by the initiator's SPI and address: repeated IKE_SA_INIT requests. */
   readonly #byInitiation = new Map<string, IkeSa>();
   readonly #halfOpenByAddress = new Map<string, Set<IkeSa>>();
-  readonly #spisIn = new Set<Spi>();
   #halfOpen = 0;
-  #lastIkeSaId = 0;
-  #lastChildSaId = 0;
-  #lastReqid = 0;
-  readonly #reqids = new Map<string, number>();
 
   constructor(random: RandomBytes) {
     this.#random = random;
@@ -91,38 +85,6 @@ export class SaRegistry {
       const candidate = toIkeSpi(toHex(this.#random(8)));
       if (candidate !== NO_IKE_SPI && !this.#byOwnSpi.has(candidate)) return candidate;
     }
-  }
-
-  newIkeSaId(): number {
-    return ++this.#lastIkeSaId;
-  }
-
-  newChildSaId(): number {
-    return ++this.#lastChildSaId;
-  }
-
-  /** An inbound ESP SPI nobody here uses (RFC 4301 §4.4.2.1). */
-  newSpi(): Spi {
-    for (;;) {
-      const octets = this.#random(4);
-      const candidate = spi(octets.reduce((sum, octet) => sum * 256 + octet, 0));
-      if (isReservedSpi(candidate) || this.#spisIn.has(candidate)) continue;
-      this.#spisIn.add(candidate);
-      return candidate;
-    }
-  }
-
-  releaseSpi(spiIn: Spi): void {
-    this.#spisIn.delete(spiIn);
-  }
-
-  /** The same number for the same child of the same connection, as long as we run. */
-  reqid(connection: string, child: string): number {
-    const key = JSON.stringify([connection, child]);
-    const known = this.#reqids.get(key);
-    if (known !== undefined) return known;
-    this.#reqids.set(key, ++this.#lastReqid);
-    return this.#lastReqid;
   }
 }
 

@@ -19,8 +19,12 @@ interface Termination {
 export class Terminations {
   readonly #waiting = new Map<number, Termination>();
 
-  start(turn: Turn, request: number, selector: SaSelector, force: boolean): void {
-    const sas = [...turn.registry.all()].filter(({ state }) => state.name !== 'Closed');
+  start(
+    turn: Turn,
+    sas: readonly IkeSa[],
+    request: number,
+    { selector, force }: { readonly selector: SaSelector; readonly force: boolean },
+  ): void {
     const byChild = selector.child !== undefined || selector.childSaId !== undefined;
     const children = byChild ? sas.flatMap((sa) => matchChildren(sa, selector)) : [];
     const ikeSas = byChild ? [] : sas.filter((sa) => matchIkeSa(sa, selector));

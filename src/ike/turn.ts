@@ -9,7 +9,7 @@ import type { Event } from '../events/event.ts';
 import type { Pad } from '../ipsec/pad.ts';
 import type { Instant } from '../wire/instant.ts';
 import type { Action } from './action.ts';
-import type { SaRegistry } from './sa-registry.ts';
+import type { SaNumbers } from './sa-numbers.ts';
 import type { IkeSettings } from './settings.ts';
 
 /** When the packet loop last saw a packet of a Child SA. */
@@ -30,12 +30,12 @@ export interface IkeEnvironment {
 export class Turn {
   readonly now: Instant;
   readonly environment: IkeEnvironment;
-  readonly registry: SaRegistry;
+  readonly numbers: SaNumbers;
   readonly actions: Action[] = [];
 
-  constructor(environment: IkeEnvironment, registry: SaRegistry, now: Instant) {
+  constructor(environment: IkeEnvironment, numbers: SaNumbers, now: Instant) {
     this.environment = environment;
-    this.registry = registry;
+    this.numbers = numbers;
     this.now = now;
   }
 

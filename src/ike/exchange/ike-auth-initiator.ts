@@ -16,10 +16,11 @@ import type { ProposedChild, Secured } from '../ike-sa-state.ts';
 import { ExchangeType, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { errorNotify, payloadOf, statusNotify } from '../payload-access.ts';
+import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
 
 /** Sends IKE_AUTH for the Child SA the attempt is about. */
-export function startIkeAuth(turn: Turn, sa: IkeSa, secured: Secured): void {
+export function startIkeAuth(turn: Turn, registry: SaRegistry, sa: IkeSa, secured: Secured): void {
   const { connection } = sa;
   const localId = connection.local.id?.identity ?? addressIdentity(sa.local.address.octets);
   const wanted = connection.remote.id?.identity;
@@ -35,7 +36,7 @@ export function startIkeAuth(turn: Turn, sa: IkeSa, secured: Secured): void {
     sa.close(turn, what, { kind: 'failed', what });
     return;
   }
-  const child: ProposedChild = { policy, spiIn: turn.registry.newSpi() };
+  const child: ProposedChild = { policy, spiIn: turn.numbers.newSpi() };
   sa.move({ name: 'AwaitingIkeAuthResponse', secured, localId, child });
   const auth = sharedKeyAuth(secured.suite.prf, secret, {
     message: secured.requestOctets,
@@ -45,7 +46,7 @@ export function startIkeAuth(turn: Turn, sa: IkeSa, secured: Secured): void {
   });
   const idR: readonly Payload[] = wanted ? [{ kind: 'IDr', identity: wanted }] : [];
   // RFC 7296 §2.4: no other IKE SA with this peer is known to us.
-  const alone = !wanted || turn.registry.between(localId, wanted).length === 0;
+  const alone = !wanted || registry.between(localId, wanted).length === 0;
   const contact =
     alone && connection.unique !== 'never' ? [statusNotify(NotifyType.INITIAL_CONTACT)] : [];
   sa.request(turn, { kind: 'ike-auth' }, ExchangeType.IKE_AUTH, [
@@ -64,13 +65,13 @@ export function handleIkeAuthResponse(turn: Turn, sa: IkeSa, response: Incoming)
   const identity = payloadOf(payloads, 'IDr')?.identity;
   const auth = payloadOf(payloads, 'AUTH');
   if (!identity || !auth) {
-    turn.registry.releaseSpi(child.spiIn);
+    turn.numbers.releaseSpi(child.spiIn);
     refusedByPeer(turn, sa, payloads);
     return;
   }
   const doubt = distrust(turn, sa, secured, { localId, identity, auth });
   if (doubt !== undefined) {
-    turn.registry.releaseSpi(child.spiIn);
+    turn.numbers.releaseSpi(child.spiIn);
     turn.emit({ kind: 'authentication-failed', by: 'us', what: doubt, ...sa.subject });
     // RFC 7296 §2.21.2: the responder believes the SA is up; one notify tells it otherwise.
     sa.request(turn, { kind: 'liveness' }, ExchangeType.INFORMATIONAL, [
@@ -141,7 +142,7 @@ function finishChild(
   const addresses = { local: sa.local.address, remote: sa.remote.address };
   const agreed = acceptChildGrant(child.policy, { sa: saPayload, tsI, tsR }, addresses);
   if (agreed.kind === 'fault') {
-    turn.registry.releaseSpi(child.spiIn);
+    turn.numbers.releaseSpi(child.spiIn);
     turn.emit({ kind: 'peer-fault', what: agreed.what, ...sa.subject });
     // RFC 7296 §2.21.2: the responder installed an SA that we cannot; the whole goes.
     sa.deleteIkeSa(turn, agreed.what, { kind: 'failed', what: agreed.what });
@@ -158,7 +159,7 @@ function childRefused(
   child: ProposedChild,
   payloads: readonly Payload[],
 ): void {
-  turn.registry.releaseSpi(child.spiIn);
+  turn.numbers.releaseSpi(child.spiIn);
   const notify = errorNotify(payloads);
   const name = notify ? notifyName(notify.type) : 'no Child SA';
   const offered = child.policy.proposals.map(formatProposal).join(', ');

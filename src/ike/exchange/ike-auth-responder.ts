@@ -16,6 +16,7 @@ import type { Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
 import { notifiesOf, payloadOf } from '../payload-access.ts';
 import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
+import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
 import { announce } from './ike-auth-initiator.ts';
 
@@ -27,15 +28,22 @@ interface ProvenPeer {
   readonly secret: SecretBytes;
 }
 
-export function handleIkeAuthRequest(turn: Turn, sa: IkeSa, request: Incoming): void {
+export function handleIkeAuthRequest(
+  turn: Turn,
+  registry: SaRegistry,
+  sa: IkeSa,
+  request: Incoming,
+): void {
   if (sa.state.name !== 'AwaitingIkeAuthRequest') return;
   const { secured } = sa.state;
   // RFC 7296 §2.23: the initiator may have floated to port 4500 since IKE_SA_INIT.
   sa.local = request.local;
   sa.remote = request.remote;
   const peer = authenticate(turn, sa, secured, request.payloads);
-  const verdict = peer.kind === 'proven' ? admitPeer(turn, sa, peer, request.payloads) : peer;
-  turn.registry.settle(sa);
+  const verdict =
+    peer.kind === 'proven'
+      ? admitPeer(turn, registry.between(peer.localId, peer.remoteId), peer, request.payloads)
+      : peer;
   if (peer.kind === 'fault' || verdict) {
     const fault = peer.kind === 'fault' ? peer : verdict;
     if (fault) reject(turn, sa, request, fault);
@@ -107,13 +115,12 @@ function authenticate(
 /** INITIAL_CONTACT and `unique` (RFC 7296 §2.4): what happens to older IKE SAs of this peer. */
 function admitPeer(
   turn: Turn,
-  sa: IkeSa,
+  older: readonly IkeSa[],
   peer: ProvenPeer,
   payloads: readonly Payload[],
 ): PeerFault | undefined {
   const { unique } = peer.connection;
   if (unique === 'never') return undefined;
-  const older = turn.registry.between(peer.localId, peer.remoteId).filter((one) => one !== sa);
   const initialContact = notifiesOf(payloads, NotifyType.INITIAL_CONTACT).length > 0;
   const gone = { kind: 'failed', what: 'replaced by a newer IKE SA of the peer' } as const;
   if (initialContact) {
@@ -156,7 +163,7 @@ function answerChild(
     });
     return [faultNotify(agreed)];
   }
-  const spiIn = turn.registry.newSpi();
+  const spiIn = turn.numbers.newSpi();
   createChildSa(turn, sa, secured, agreed, spiIn);
   return childGrant(agreed, spiIn);
 }

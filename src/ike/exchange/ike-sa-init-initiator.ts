@@ -17,12 +17,13 @@ import {
   selectProposal,
 } from '../../ipsec/proposal.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
-import type { InitAttempt } from '../ike-sa-state.ts';
+import type { InitAttempt, Secured } from '../ike-sa-state.ts';
 import { type IkeSuite, ikeSuite } from '../keys.ts';
 import { ExchangeType, type KePayload, NO_IKE_SPI, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { detectNat, natDetectionNotifies } from '../nat-detection.ts';
 import { errorNotify, notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
+import type { SaRegistry } from '../sa-registry.ts';
 import { secure } from '../secure.ts';
 import type { Turn } from '../turn.ts';
 import { startIkeAuth } from './ike-auth-initiator.ts';
@@ -68,7 +69,12 @@ export function sendIkeSaInit(turn: Turn, sa: IkeSa, attempt: InitAttempt): void
   ]);
 }
 
-export function handleIkeSaInitResponse(turn: Turn, sa: IkeSa, response: Incoming): void {
+export function handleIkeSaInitResponse(
+  turn: Turn,
+  registry: SaRegistry,
+  sa: IkeSa,
+  response: Incoming,
+): void {
   if (sa.state.name !== 'AwaitingIkeSaInitResponse') return;
   const { attempt } = sa.state;
   const { payloads } = response;
@@ -81,7 +87,8 @@ export function handleIkeSaInitResponse(turn: Turn, sa: IkeSa, response: Incomin
   } else if (refusal) {
     refused(turn, sa, notifyName(refusal.type));
   } else {
-    agree(turn, sa, attempt, response);
+    const secured = agree(turn, sa, attempt, response);
+    if (secured) startIkeAuth(turn, registry, sa, secured);
   }
 }
 
@@ -106,14 +113,19 @@ export function unusableKeyExchange(ke: KePayload, nonce: Uint8Array): string | 
     : `KE: ${ke.data.length} octets for ${keyExchangeName(ke.method)}, ${expected} expected`;
 }
 
-function agree(turn: Turn, sa: IkeSa, attempt: InitAttempt, response: Incoming): void {
+/** Keys for the SA, and its ports moved where a NAT is between; undefined if the response is no use. */
+function agree(
+  turn: Turn,
+  sa: IkeSa,
+  attempt: InitAttempt,
+  response: Incoming,
+): Secured | undefined {
   const { payloads, header } = response;
   const ke = payloadOf(payloads, 'KE');
   const nonce = payloadOf(payloads, 'NONCE')?.nonce;
   const suite = chosenSuite(sa, payloads);
   if (!ke || !nonce || !suite || header.responderSpi === NO_IKE_SPI) {
-    drop(turn, sa, 'IKE_SA_INIT response: no SPI, or a suite we did not offer');
-    return;
+    return drop(turn, sa, 'IKE_SA_INIT response: no SPI, or a suite we did not offer');
   }
   const unusable = unusableKeyExchange(ke, nonce);
   const sharedSecret =
@@ -121,8 +133,11 @@ function agree(turn: Turn, sa: IkeSa, attempt: InitAttempt, response: Incoming):
       ? attempt.keyExchange.shared(ke.data)
       : undefined;
   if (!sharedSecret) {
-    drop(turn, sa, unusable ?? `KE: the peer's ${keyExchangeName(ke.method)} value is refused`);
-    return;
+    return drop(
+      turn,
+      sa,
+      unusable ?? `KE: the peer's ${keyExchangeName(ke.method)} value is refused`,
+    );
   }
   const requestOctets = sa.inFlightOctets;
   sa.takeResponse(header.messageId);
@@ -142,7 +157,7 @@ function agree(turn: Turn, sa: IkeSa, attempt: InitAttempt, response: Incoming):
     const { localBehindNat, remoteBehindNat } = nat;
     turn.emit({ kind: 'nat-detected', localBehindNat, remoteBehindNat, ...sa.subject });
   }
-  startIkeAuth(turn, sa, secured);
+  return secured;
 }
 
 // RFC 7296 §2.23: with a NAT between, the initiator goes on from port 4500 to port 4500.
@@ -200,7 +215,7 @@ function refused(turn: Turn, sa: IkeSa, notify: string): void {
   sa.close(turn, notify, { kind: 'refused', what: `the peer answered ${notify}` });
 }
 
-function drop(turn: Turn, sa: IkeSa, what: string): void {
+function drop(turn: Turn, sa: IkeSa, what: string): undefined {
   turn.emit({ kind: 'peer-fault', what, ...sa.subject });
 }
 

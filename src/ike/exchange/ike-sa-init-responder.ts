@@ -26,13 +26,20 @@ import { NotifyType } from '../message/notify-types.ts';
 import { detectNat, type NatDetection, natDetectionNotifies } from '../nat-detection.ts';
 import { notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
 import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
+import type { SaRegistry } from '../sa-registry.ts';
 import { secure } from '../secure.ts';
 import type { Turn } from '../turn.ts';
 import { replyUnprotected } from '../unprotected.ts';
 import { NONCE_OCTETS, unusableKeyExchange } from './ike-sa-init-initiator.ts';
 
+/** What a responder holds across requests. */
+export interface ResponderState {
+  readonly registry: SaRegistry;
+  readonly cookies: CookieJar;
+}
+
 /** Answers a request that belongs to no IKE SA; adds one to the registry if all is well. */
-export function handleIkeSaInitRequest(turn: Turn, cookies: CookieJar, request: Incoming): void {
+export function handleIkeSaInitRequest(turn: Turn, state: ResponderState, request: Incoming): void {
   const ke = payloadOf(request.payloads, 'KE');
   const nonce = payloadOf(request.payloads, 'NONCE')?.nonce;
   const offered = payloadOf(request.payloads, 'SA')?.proposals;
@@ -40,7 +47,7 @@ export function handleIkeSaInitRequest(turn: Turn, cookies: CookieJar, request: 
     refuse(turn, request, peerFault('invalid-syntax', 'IKE_SA_INIT: SA, KE or nonce missing'));
     return;
   }
-  if (!admit(turn, cookies, request, nonce)) return;
+  if (!admit(turn, state, request, nonce)) return;
   const agreed = chooseSuite(turn, request, offered);
   if (agreed.kind === 'fault') {
     refuse(turn, request, agreed);
@@ -51,13 +58,17 @@ export function handleIkeSaInitRequest(turn: Turn, cookies: CookieJar, request: 
     refuse(turn, request, fault);
     return;
   }
-  establish(turn, request, agreed, ke, nonce);
+  establish(turn, state.registry, request, { ...agreed, ke, nonceI: nonce });
 }
 
 /** Room for one more half-open IKE SA, and a cookie where too many are open already. */
-function admit(turn: Turn, cookies: CookieJar, request: Incoming, nonce: Uint8Array): boolean {
+function admit(
+  turn: Turn,
+  { registry, cookies }: ResponderState,
+  request: Incoming,
+  nonce: Uint8Array,
+): boolean {
   const { settings } = turn.environment;
-  const { registry } = turn;
   const peer = formatEndpoint(request.remote);
   if (registry.halfOpen >= settings.maxHalfOpen || registry.size >= settings.maxIkeSas) {
     turn.emit({ kind: 'ike-drop', reason: 'too-many-ike-sas', peer });
@@ -127,10 +138,14 @@ function keyExchangeFault(
 
 function establish(
   turn: Turn,
+  registry: SaRegistry,
   request: Incoming,
-  { connection, suite }: AgreedSuite,
-  ke: KePayload,
-  nonceI: Uint8Array,
+  {
+    connection,
+    suite,
+    ke,
+    nonceI,
+  }: AgreedSuite & { readonly ke: KePayload; readonly nonceI: Uint8Array },
 ): void {
   const { random, settings } = turn.environment;
   const pair = keyExchangeMethod(ke.method)?.generate(random);
@@ -142,7 +157,7 @@ function establish(
   }
   const { local, remote } = request;
   const spiI = request.header.initiatorSpi;
-  const spiR = turn.registry.newIkeSpi();
+  const spiR = registry.newIkeSpi();
   const nonceR = random(NONCE_OCTETS);
   const nat = detectNat(request.payloads, spiI, request.header.responderSpi, request);
   const payloads: readonly Payload[] = [
@@ -170,7 +185,7 @@ function establish(
   );
   const until = after(turn.now, settings.halfOpenTimeoutSeconds * 1000);
   const sa = new IkeSa({
-    id: turn.registry.newIkeSaId(),
+    id: turn.numbers.newIkeSaId(),
     initiator: false,
     connection,
     local,
@@ -180,7 +195,7 @@ function establish(
     state: { name: 'AwaitingIkeAuthRequest', secured, until },
     now: turn.now,
   });
-  turn.registry.add(sa);
+  registry.add(sa);
   sa.received(turn, request);
   sa.respond(turn, request, payloads);
   reportNat(turn, sa, nat);

@@ -1,0 +1,63 @@
+/**
+ * Connections as `list-conns` shows them.
+ */
+import type { AddressMatch, Connection, SelectorTemplate } from '../ipsec/connection.ts';
+import { formatProtocolAndPorts, formatSelector } from '../ipsec/traffic-selector.ts';
+import type { ConnectionView } from '../vici/control.ts';
+import { formatAddress, formatPrefix } from '../wire/address.ts';
+
+export function connectionView(connection: Connection): ConnectionView {
+  return {
+    name: connection.name,
+    localAddrs: connection.localAddresses.map(matchText),
+    remoteAddrs: connection.remoteAddresses.map(matchText),
+    version: 'IKEv2',
+    rekeySeconds: connection.rekeyTimeSeconds,
+    unique: UNIQUE_NAMES[connection.unique],
+    dpdDelaySeconds: connection.dpdDelaySeconds,
+    local: authView(connection.local.id?.text),
+    remote: authView(connection.remote.id?.text),
+    children: connection.children.map((child) => ({
+      name: child.name,
+      mode: 'TUNNEL',
+      rekeySeconds: child.rekeyTimeSeconds,
+      dpdAction: child.dpdAction,
+      closeAction: child.closeAction,
+      localTs: child.localTs.map(templateText),
+      remoteTs: child.remoteTs.map(templateText),
+    })),
+  };
+}
+
+/** strongSwan's spelling of `unique` in its listing. */
+const UNIQUE_NAMES = {
+  no: 'UNIQUE_NO',
+  never: 'UNIQUE_NEVER',
+  keep: 'UNIQUE_KEEP',
+  replace: 'UNIQUE_REPLACE',
+} as const;
+
+function authView(id: string | undefined) {
+  return { class: 'pre-shared key', ...(id !== undefined && { id }) };
+}
+
+export function matchText(match: AddressMatch): string {
+  switch (match.kind) {
+    case 'any':
+      return match.family === undefined ? '%any' : `%any${match.family}`;
+    case 'address':
+      return formatAddress(match.address);
+    case 'prefix':
+      return formatPrefix(match.prefix);
+    case 'range':
+      return `${formatAddress(match.range.first)}-${formatAddress(match.range.last)}`;
+    case 'name':
+      return match.name;
+  }
+}
+
+function templateText(template: SelectorTemplate): string {
+  return template.kind === 'fixed'
+    ? formatSelector(template.selector)
+    : `dynamic${formatProtocolAndPorts(template)}`;
+}
