@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
+import { type EspShape, espPacketLength, espShape, innerMtu } from '../../src/ipsec/path-mtu.ts';
+
+const gcm = { id: EncryptionId.AES_GCM_16 };
+const cbc = { id: EncryptionId.AES_CBC };
+const sha256 = { id: IntegrityId.AUTH_HMAC_SHA2_256_128 };
+const paths = fc.record({ family: fc.constantFrom<4 | 6>(4, 6), udpEncapsulation: fc.boolean() });
+const shapes = fc.oneof(
+  fc.constantFrom(
+    espShape(gcm, undefined),
+    espShape(cbc, sha256),
+    espShape(cbc, { id: IntegrityId.AUTH_HMAC_SHA1_96 }),
+    espShape(cbc, { id: IntegrityId.AUTH_HMAC_SHA2_512_256 }),
+  ),
+  fc.record<EspShape>({
+    ivLength: fc.nat(16),
+    icvLength: fc.nat(32),
+    alignment: fc.constantFrom(4, 8, 16),
+  }),
+);
+
+describe('Sizes of ESP packets (RFC 4303 §2.4)', () => {
+  it('takes lengths from the transforms', () => {
+    assert.deepEqual(espShape(gcm, undefined), { ivLength: 8, icvLength: 16, alignment: 4 });
+    assert.deepEqual(espShape(cbc, sha256), { ivLength: 16, icvLength: 16, alignment: 16 });
+    assert.throws(() => espShape({ id: EncryptionId.DES }, undefined), RangeError);
+  });
+
+  it('adds up for known packets', () => {
+    const udp4 = { family: 4, udpEncapsulation: true } as const;
+    // 20 + 8 + 8 + 8 + (84 + 2 in 4s) + 16
+    assert.equal(espPacketLength(84, espShape(gcm, undefined), udp4), 148);
+    // 40 + 8 + 16 + (84 + 2 in 16s) + 16
+    const esp6 = { family: 6, udpEncapsulation: false } as const;
+    assert.equal(espPacketLength(84, espShape(cbc, sha256), esp6), 176);
+    assert.equal(innerMtu(1500, espShape(gcm, undefined), udp4), 1438);
+  });
+
+  it('fits exactly: one octet more no longer does (RFC 4301 §8.2.1)', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 200, max: 9000 }), shapes, paths, (outer, shape, path) => {
+        const inner = innerMtu(outer, shape, path);
+        assert.ok(inner > 0);
+        assert.ok(espPacketLength(inner, shape, path) <= outer);
+        assert.ok(espPacketLength(inner + 1, shape, path) > outer);
+      }),
+    );
+  });
+
+  it('says 0 when nothing fits', () => {
+    const path = { family: 6, udpEncapsulation: true } as const;
+    assert.equal(innerMtu(60, espShape(cbc, sha256), path), 0);
+    assert.equal(innerMtu(89, espShape(cbc, sha256), path), 0);
+  });
+});
