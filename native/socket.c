@@ -44,8 +44,9 @@ static bool set_options(int fd, const struct socket_options *options, const char
   if (options->family == AF_INET) {
     return set_int(fd, IPPROTO_IP, IP_PKTINFO, 1) && set_int(fd, IPPROTO_IP, IP_RECVTOS, 1);
   }
-  return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
-         set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+  /* A raw socket counts as bound, where the kernel takes V6ONLY no more; it is IPv6 only anyway. */
+  bool only = options->type == SOCK_RAW || set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  return only && set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
          set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 }
 
