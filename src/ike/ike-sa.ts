@@ -26,7 +26,7 @@ import {
   type MessageId,
   NO_IKE_SPI,
   type Payload,
-  toMessageId,
+  messageId as toMessageId,
 } from './message/message.ts';
 import { exchangeName, payloadName } from './message/payload-rules.ts';
 import { sealMessage } from './protection.ts';

@@ -5,9 +5,8 @@ import type { RandomBytes } from '../crypto/random.ts';
 import type { Identity } from '../ipsec/identity.ts';
 import { equalIdentities } from '../ipsec/identity.ts';
 import { type Endpoint, formatAddress, formatEndpoint } from '../wire/address.ts';
-import { toHex } from '../wire/octets.ts';
 import type { IkeSa } from './ike-sa.ts';
-import { type IkeSpi, NO_IKE_SPI, toIkeSpi } from './message/message.ts';
+import { type IkeSpi, ikeSpi, NO_IKE_SPI } from './message/message.ts';
 
 export class SaRegistry {
   readonly #random: RandomBytes;
@@ -82,7 +81,7 @@ export class SaRegistry {
 
   newIkeSpi(): IkeSpi {
     for (;;) {
-      const candidate = toIkeSpi(toHex(this.#random(8)));
+      const candidate = ikeSpi(this.#random(8));
       if (candidate !== NO_IKE_SPI && !this.#byOwnSpi.has(candidate)) return candidate;
     }
   }

@@ -119,7 +119,7 @@ for (const recorded of readRecordings()) {
         const auth = sharedKeyAuth(algorithm, new SecretBytes(recorded.presharedKey), {
           message: first.octets,
           peerNonce: find(decodeMessage(peer.octets).payloads, 'NONCE').nonce,
-          identity: find(payloads, kind).identity,
+          id: find(payloads, kind),
           skP: new SecretBytes(recorded.key(skP)),
         });
         assert.equal(toHex(auth), toHex(find(payloads, 'AUTH').data));

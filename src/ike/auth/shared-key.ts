@@ -7,8 +7,9 @@ import type { PrfAlgorithm } from '../../crypto/algorithms.ts';
 import { equalSecrets } from '../../crypto/constant-time.ts';
 import { prf } from '../../crypto/prf.ts';
 import type { SecretBytes } from '../../crypto/secret-bytes.ts';
-import type { Identity } from '../../ipsec/identity.ts';
 import { concatOctets } from '../../wire/octets.ts';
+import { restOfIdPayload } from '../message/id.ts';
+import type { IdPayload } from '../message/message.ts';
 
 /** Auth Method of §3.8. */
 export const SHARED_KEY_MIC = 2;
@@ -19,8 +20,8 @@ export interface SignedOctets {
   readonly message: Uint8Array;
   /** The other side's nonce. */
   readonly peerNonce: Uint8Array;
-  /** The signer's identity. */
-  readonly identity: Identity;
+  /** The signer's ID payload, as sent. */
+  readonly id: IdPayload;
   /** SK_pi where the initiator signs, SK_pr where the responder does. */
   readonly skP: SecretBytes;
 }
@@ -32,9 +33,7 @@ export function sharedKeyAuth(
   secret: SecretBytes,
   signed: SignedOctets,
 ): Uint8Array {
-  const { type, data } = signed.identity;
-  const restOfId = concatOctets(Uint8Array.of(type, 0, 0, 0), data);
-  const macedId = prf(algorithm, signed.skP.reveal(), restOfId);
+  const macedId = prf(algorithm, signed.skP.reveal(), restOfIdPayload(signed.id));
   const octets = concatOctets(signed.message, signed.peerNonce, macedId);
   return prf(algorithm, prf(algorithm, secret.reveal(), KEY_PAD), octets);
 }

@@ -13,7 +13,7 @@ import { createChildSa } from '../child-creation.ts';
 import { acceptChildGrant, childOffer, chosenAsProposal } from '../child-negotiation.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
 import type { ProposedChild, Secured } from '../ike-sa-state.ts';
-import { ExchangeType, type Payload } from '../message/message.ts';
+import { ExchangeType, type IdPayload, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { errorNotify, payloadOf, statusNotify } from '../payload-access.ts';
 import type { SaRegistry } from '../sa-registry.ts';
@@ -41,7 +41,7 @@ export function startIkeAuth(turn: Turn, registry: SaRegistry, sa: IkeSa, secure
   const auth = sharedKeyAuth(secured.suite.prf, secret, {
     message: secured.requestOctets,
     peerNonce: secured.nonceR,
-    identity: localId,
+    id: { kind: 'IDi', identity: localId },
     skP: secured.keys.skPi,
   });
   const idR: readonly Payload[] = wanted ? [{ kind: 'IDr', identity: wanted }] : [];
@@ -62,14 +62,14 @@ export function handleIkeAuthResponse(turn: Turn, sa: IkeSa, response: Incoming)
   if (sa.state.name !== 'AwaitingIkeAuthResponse') return;
   const { secured, localId, child } = sa.state;
   const { payloads } = response;
-  const identity = payloadOf(payloads, 'IDr')?.identity;
+  const id = payloadOf(payloads, 'IDr');
   const auth = payloadOf(payloads, 'AUTH');
-  if (!identity || !auth) {
+  if (!id || !auth) {
     turn.numbers.releaseSpi(child.spiIn);
     refusedByPeer(turn, sa, payloads);
     return;
   }
-  const doubt = distrust(turn, sa, secured, { localId, identity, auth });
+  const doubt = distrust(turn, sa, secured, { localId, id, auth });
   if (doubt !== undefined) {
     turn.numbers.releaseSpi(child.spiIn);
     turn.emit({ kind: 'authentication-failed', by: 'us', what: doubt, ...sa.subject });
@@ -83,7 +83,7 @@ export function handleIkeAuthResponse(turn: Turn, sa: IkeSa, response: Incoming)
   sa.move({
     name: 'Established',
     secured,
-    peer: { localId, remoteId: identity, since: turn.now },
+    peer: { localId, remoteId: id.identity, since: turn.now },
   });
   announce(turn, sa);
   finishChild(turn, sa, secured, child, payloads);
@@ -96,11 +96,12 @@ function distrust(
   secured: Secured,
   claim: {
     readonly localId: Identity;
-    readonly identity: Identity;
+    readonly id: IdPayload;
     readonly auth: { readonly method: number; readonly data: Uint8Array };
   },
 ): string | undefined {
-  const { localId, identity, auth } = claim;
+  const { localId, id, auth } = claim;
+  const { identity } = id;
   const pattern = sa.connection.remote.id;
   if (pattern && matchIdentity(pattern, identity) === 0) {
     return `the peer is ${formatIdentity(identity)}, ${pattern.text} expected`;
@@ -114,7 +115,7 @@ function distrust(
     {
       message: secured.responseOctets,
       peerNonce: secured.nonceI,
-      identity,
+      id,
       skP: secured.keys.skPr,
     },
     auth.data,

@@ -55,7 +55,7 @@ export function handleIkeAuthRequest(
   const auth = sharedKeyAuth(secured.suite.prf, peer.secret, {
     message: secured.responseOctets,
     peerNonce: secured.nonceI,
-    identity: localId,
+    id: { kind: 'IDr', identity: localId },
     skP: secured.keys.skPr,
   });
   announce(turn, sa);
@@ -74,10 +74,11 @@ function authenticate(
   secured: Secured,
   payloads: readonly Payload[],
 ): ProvenPeer | PeerFault {
-  const remoteId = payloadOf(payloads, 'IDi')?.identity;
+  const id = payloadOf(payloads, 'IDi');
   const wanted = payloadOf(payloads, 'IDr')?.identity;
   const auth = payloadOf(payloads, 'AUTH');
-  if (!remoteId) return failed('IKE_AUTH without IDi');
+  if (!id) return failed('IKE_AUTH without IDi');
+  const remoteId = id.identity;
   if (!auth) return failed(`${formatIdentity(remoteId)} wants EAP`);
   if (auth.method !== SHARED_KEY_MIC) return failed(`AUTH method ${auth.method}, 2 expected`);
   const { pad } = turn.environment;
@@ -103,7 +104,7 @@ function authenticate(
     {
       message: secured.requestOctets,
       peerNonce: secured.nonceR,
-      identity: remoteId,
+      id,
       skP: secured.keys.skPi,
     },
     auth.data,

@@ -11,7 +11,8 @@ import { MalformedError, toHex } from '../../wire/octets.ts';
 /** Sixteen lower-case hex digits: a key for maps and the way people read it. */
 export type IkeSpi = string & { readonly brand: 'IkeSpi' };
 
-export const NO_IKE_SPI = toIkeSpi('0000000000000000');
+/** No SPI: the responder's, as long as there is none. */
+export const NO_IKE_SPI = ikeSpi(new Uint8Array(8));
 
 /** The SPI that eight octets spell. Its octets again: `fromHex(spi)`. */
 export function ikeSpi(octets: Uint8Array): IkeSpi {
@@ -23,15 +24,6 @@ export type MessageId = number & { readonly brand: 'MessageId' };
 
 export function messageId(value: number): MessageId {
   return (value >>> 0) as MessageId;
-}
-
-export function toMessageId(value: number): MessageId {
-  return value as MessageId;
-}
-
-/** An IKE SPI from sixteen hex digits. */
-export function toIkeSpi(hex: string): IkeSpi {
-  return hex as IkeSpi;
 }
 
 /** IKEv2 Exchange Types (RFC 7296 §3.1). */

@@ -1,0 +1,323 @@
+/**
+ * The one place where rooms meet: inputs go into the IKE engine, its actions are performed.
+ *
+ *   UDP 500 ─► host ─┐                         ┌─► host: IKE datagrams, routes, key log
+ *   packet loop ─────┼─► engine ─► Action[] ───┼─► packet loop: SAs
+ *   vici ─► control ─┘                         └─► control: events, answers
+ *
+ * Decides nothing about IKE or ESP itself.
+ */
+
+import type { Config } from './config/config.ts';
+import type { ConfigWarning } from './config/findings.ts';
+import type { Event, Level } from './events/event.ts';
+import { createSharedCounters } from './events/shared-counters.ts';
+import { GatewayControl } from './gateway/control.ts';
+import { CounterRows } from './gateway/counter-rows.ts';
+import { initiationPath } from './gateway/initiation-path.ts';
+import { installedChildSa } from './gateway/installed-child-sa.ts';
+import { Requests } from './gateway/requests.ts';
+import type { ViewContext } from './gateway/sa-views.ts';
+import type { Action, Input, Outcome } from './ike/action.ts';
+import { IkeEndpoint } from './ike/endpoint.ts';
+import { now } from './io/clock.ts';
+import { Host } from './io/host.ts';
+import { KeyLog } from './io/key-log.ts';
+import type { PacketLoopReport } from './io/packet-loop-protocol.ts';
+import { randomBytes } from './io/random.ts';
+import { daemonIdentity } from './io/system.ts';
+import type { ChildSa } from './ipsec/child-sa.ts';
+import { Pad } from './ipsec/pad.ts';
+import { Spd } from './ipsec/spd.ts';
+import { startViciServer, type ViciServer } from './vici/server.ts';
+import { type Instant, instant } from './wire/instant.ts';
+
+export interface GatewayOptions {
+  readonly config: Config;
+  /** `unix:///run/tsgw.vici` or `tcp://host:port`. */
+  readonly viciUri: string;
+  /** Writes Wireshark's tables there: whoever reads them reads all traffic. */
+  readonly keyLogDirectory?: string;
+  readonly log: (event: Event) => void;
+  /** The packet loop died: nothing moves any more. */
+  readonly failed: (error: Error) => void;
+}
+
+/** A Child SA as installed. */
+interface Installed {
+  readonly childSa: ChildSa;
+  readonly at: Instant;
+  innerMtu: number;
+}
+
+/** Time `stop` gives peers to answer a Delete. */
+const SHUTDOWN_MS = 1500;
+/** The longest wait Node's timers take without overflowing. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export class Gateway {
+  readonly control: GatewayControl;
+  readonly #options: GatewayOptions;
+  readonly #pad = new Pad();
+  readonly #spd = new Spd();
+  readonly #counters = createSharedCounters();
+  readonly #rows = new CounterRows(this.#counters);
+  readonly #requests = new Requests();
+  readonly #installed = new Map<number, Installed>();
+  readonly #started = now();
+  readonly #engine: IkeEndpoint;
+  readonly #host: Host;
+  readonly #keyLog: KeyLog | undefined;
+  #vici: ViciServer | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Opens devices and sockets, starts the packet loop and the control socket, loads the config. */
+  static async start(options: GatewayOptions): Promise<Gateway> {
+    const gateway = new Gateway(options);
+    try {
+      await gateway.#open();
+    } catch (error) {
+      await gateway.#host.close();
+      throw error;
+    }
+    return gateway;
+  }
+
+  private constructor(options: GatewayOptions) {
+    this.#options = options;
+    const { gateway: settings } = options.config;
+    this.#keyLog = options.keyLogDirectory ? new KeyLog(options.keyLogDirectory) : undefined;
+    this.#engine = new IkeEndpoint({
+      random: randomBytes,
+      pad: this.#pad,
+      settings,
+      traffic: {
+        lastInbound: (id) => this.#rows.inbound(id).lastUse,
+        lastOutbound: (id) => this.#rows.outbound(id).lastUse,
+      },
+      keyLog: this.#keyLog !== undefined,
+    });
+    this.control = new GatewayControl(this.#parts());
+    this.#host = new Host(settings, this.#counters, {
+      datagram: (local, remote, octets) =>
+        this.#handle({ kind: 'datagram', local, remote, octets }),
+      report: (report) => this.#hear(report),
+      failed: options.failed,
+      warn: (what) => this.#say('notice', what),
+    });
+  }
+
+  async #open(): Promise<void> {
+    if (this.#keyLog) {
+      const directory = this.#options.keyLogDirectory;
+      this.#say(
+        'error',
+        `keys of every SA are written to ${directory}: anyone who reads them reads all traffic`,
+      );
+    }
+    await this.#host.open();
+    this.#vici = await startViciServer(this.#options.viciUri, this.control);
+    const { config } = this.#options;
+    this.#warn(config.warnings);
+    for (const secret of config.secrets) this.#pad.loadShared(secret);
+    for (const connection of config.connections) this.control.start(connection);
+  }
+
+  /** Deletes all SAs, tells the peers, and takes down everything `start` put up. */
+  async stop(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, SHUTDOWN_MS);
+    });
+    const deleted = this.#requests.open((request) => this.#handle({ kind: 'shutdown', request }));
+    await Promise.race([deleted, patience]);
+    clearTimeout(timer);
+    clearTimeout(this.#timer);
+    await this.#vici?.close();
+    await this.#host.close();
+  }
+
+  // The way in and out of the engine
+
+  #handle(input: Input): void {
+    for (const action of this.#engine.handle(input, now())) this.#perform(action);
+    this.#schedule();
+  }
+
+  #perform(action: Action): void {
+    switch (action.kind) {
+      case 'send':
+        this.#host.sendIke(action.local, action.remote, action.octets);
+        break;
+      case 'send-nat-keepalive':
+        this.#host.sendNatKeepalive(action.local, action.remote);
+        break;
+      case 'install-child-sa':
+        this.#install(action.childSa);
+        break;
+      case 'remove-child-sa':
+        this.#remove(action.childSa);
+        break;
+      case 'reinitiate':
+        void this.#initiate(action.connection, action.child);
+        break;
+      case 'complete':
+        this.#requests.complete(action.request, action.outcome);
+        break;
+      case 'key-log':
+        if (!this.#keyLog?.ike(action.line)) {
+          this.#say('notice', 'key log: Wireshark does not know the algorithms of this IKE SA');
+        }
+        break;
+      case 'emit':
+        this.#emit(action.event);
+        break;
+      default:
+        action satisfies never;
+    }
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    const next = this.#engine.nextDeadline();
+    if (next === undefined) return;
+    const wait = Math.min(MAX_TIMER_MS, Math.max(0, next - now()));
+    this.#timer = setTimeout(() => this.#handle({ kind: 'deadline' }), wait);
+  }
+
+  // Child SAs to the packet loop and the routes, and what the packet loop reports
+
+  #install(childSa: ChildSa): void {
+    const rows = this.#rows.take(childSa.id);
+    if (!rows) {
+      this.#say('error', `no counter rows left: child SA ${childSa.id} carries nothing`);
+      return;
+    }
+    this.#installed.set(childSa.id, { childSa, at: now(), innerMtu: 0 });
+    this.#spd.insert({
+      id: childSa.id,
+      action: 'protect',
+      sa: childSa.id,
+      localTs: childSa.localTs,
+      remoteTs: childSa.remoteTs,
+      priority: childSa.priority,
+    });
+    this.#host.install(installedChildSa(childSa, rows));
+    this.#logKeys(childSa);
+  }
+
+  #remove(childSa: ChildSa): void {
+    this.#installed.delete(childSa.id);
+    this.#spd.remove(childSa.id);
+    this.#host.remove(childSa.id);
+  }
+
+  #hear(report: PacketLoopReport): void {
+    switch (report.kind) {
+      case 'ike':
+        this.#handle({ ...report, kind: 'datagram' });
+        break;
+      case 'removed':
+        this.#rows.give(report.id);
+        break;
+      case 'path-mtu-changed': {
+        const installed = this.#installed.get(report.id);
+        if (installed) installed.innerMtu = report.innerMtu;
+        break;
+      }
+      case 'ready':
+      case 'installed':
+      case 'stopped':
+        break;
+      default:
+        report satisfies never;
+    }
+  }
+
+  #logKeys(childSa: ChildSa): void {
+    if (!this.#keyLog) return;
+    const { local, remote, encr, integ } = childSa;
+    const common = { encr: encr.id, integ: integ?.id };
+    const inbound = this.#keyLog.esp({
+      ...common,
+      source: remote.address,
+      destination: local.address,
+      spi: childSa.spiIn,
+      encryptionKey: childSa.keysIn.encryption.reveal(),
+      integrityKey: childSa.keysIn.integrity.reveal(),
+    });
+    const outbound = this.#keyLog.esp({
+      ...common,
+      source: local.address,
+      destination: remote.address,
+      spi: childSa.spiOut,
+      encryptionKey: childSa.keysOut.encryption.reveal(),
+      integrityKey: childSa.keysOut.integrity.reveal(),
+    });
+    if (!inbound || !outbound) {
+      this.#say(
+        'notice',
+        `key log: Wireshark does not know the algorithms of child SA ${childSa.id}`,
+      );
+    }
+  }
+
+  // Requests of operators and of the engine
+
+  async #initiate(name: string, child: string): Promise<Outcome> {
+    const connection = this.#pad.connection(name);
+    if (!connection) return { kind: 'failed', what: `no connection ${name}` };
+    try {
+      const { local, remote } = await initiationPath(connection, this.#host);
+      return await this.#requests.open((request) =>
+        this.#handle({ kind: 'initiate', request, connection: name, child, local, remote }),
+      );
+    } catch (error) {
+      const what = error instanceof Error ? error.message : String(error);
+      this.#say('error', what);
+      return { kind: 'failed', what };
+    }
+  }
+
+  #parts(): ConstructorParameters<typeof GatewayControl>[0] {
+    return {
+      pad: this.#pad,
+      engine: this.#engine,
+      counters: this.#counters,
+      spd: this.#spd,
+      identity: daemonIdentity(),
+      uptimeSeconds: () => Math.floor((now() - this.#started) / 1000),
+      view: () => this.#view(),
+      childSas: () => [...this.#installed.values()].map(({ childSa }) => childSa),
+      childSa: (id) => this.#installed.get(id)?.childSa,
+      initiate: (connection, child) => this.#initiate(connection, child),
+      terminate: (selector, force) =>
+        this.#requests.open((request) =>
+          this.#handle({ kind: 'terminate', request, selector, force }),
+        ),
+      warn: (warnings) => this.#warn(warnings),
+    };
+  }
+
+  #view(): ViewContext {
+    return {
+      now: instant(now()),
+      rows: this.#rows,
+      installedAt: (id) => this.#installed.get(id)?.at,
+      innerMtu: (id) => this.#installed.get(id)?.innerMtu ?? 0,
+    };
+  }
+
+  #warn(warnings: readonly ConfigWarning[]): void {
+    for (const { at, what } of warnings) this.#say('notice', `${at.file}:${at.line}: ${what}`);
+  }
+
+  #say(level: Level, what: string): void {
+    this.#emit({ kind: 'daemon', level, what });
+  }
+
+  #emit(event: Event): void {
+    this.#options.log(event);
+    this.control.publish(event);
+  }
+}
