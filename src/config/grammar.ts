@@ -104,13 +104,12 @@ class FileParser {
     const at = this.#here();
     const name = this.#match(NAME);
     if (name === '') this.#unexpected('a name');
-    this.#match(BLANKS);
+    this.#skipLines();
     if (this.#peek() === '=') {
       this.#at++;
       section.entries.set(name, { at, value: this.#value(at) });
       return;
     }
-    this.#skipLines();
     const references = this.#peek() === ':' ? this.#references() : [];
     if (this.#peek() !== '{') {
       this.#fail(at, `${name}: expected "${name} = value" or "${name} { ... }"`);

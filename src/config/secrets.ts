@@ -9,7 +9,7 @@ import type { SharedSecret } from '../ipsec/pad.ts';
 import type { Findings } from './findings.ts';
 import { ConfigError, type Section } from './section.ts';
 import { SettingsReader } from './settings-reader.ts';
-import { parseSecret, refuse, type Setting } from './values.ts';
+import { parseSecret, type Setting } from './values.ts';
 
 /** A shared secret with the kind that its section's name or `load-shared` gives it. */
 export interface ConfiguredSecret extends SharedSecret {
@@ -34,10 +34,15 @@ export function readSecrets(
   });
 }
 
-/** One owner of a secret, as `id-alice = alice@example.org` or a `load-shared` message names it. */
+/**
+ * One owner of a secret, as `id-alice = alice@example.org` or a `load-shared` message names it.
+ * Not quoted when refused: on a line that lacks a line's end, the secret may stand behind it.
+ */
 export function parseOwner(setting: Setting): IdentityPattern {
   const pattern = parseIdentityPattern(setting.text);
-  return 'kind' in pattern ? refuse(setting, pattern.what) : Object.freeze(pattern);
+  if (!('kind' in pattern)) return Object.freeze(pattern);
+  const what = 'not an identity: write one value a line, and a distinguished name as asn1dn:#30...';
+  throw new ConfigError(setting.at, `${setting.path}: ${what}`);
 }
 
 /** An empty `secret = ""` is a setting here: `parseSecret` says what is wrong with it. */
