@@ -1,0 +1,131 @@
+/**
+ * The verbs of `tsgw` against a running daemon, their `--json` and their exit codes.
+ */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { alive, end, type Finished, launch, run, until } from '../../lab/command.ts';
+import { readLog } from '../../lab/gateway.ts';
+import { childName, connectionName, swanctlConf } from '../../lab/swanctl-conf.ts';
+import { tsgw } from '../../lab/tsgw.ts';
+import { impatient, onlyTsgw, useLab } from '../support/lab.ts';
+
+/** The exit codes of the command line. */
+const code = { ok: 0, failed: 1, usage: 2, notConnected: 3, refused: 4, auth: 5, timeout: 6 };
+
+describe('The tsgw command line', () => {
+  onlyTsgw();
+  const lab = useLab();
+  afterEach(() => lab.clear());
+
+  it('initiates, lists and terminates', async () => {
+    await lab.load({});
+    const initiated = await lab.tsgw.cli(['initiate', childName]);
+    ended(initiated, code.ok);
+    assert.match(initiated.stdout, /IKE_SA_INIT/, 'each exchange is shown');
+    assert.match(initiated.stdout, /IKE_AUTH/);
+    await lab.carries();
+
+    const terminated = await lab.tsgw.cli(['terminate', '--ike', connectionName]);
+    ended(terminated, code.ok);
+    await lab.empty();
+  });
+
+  for (const verb of ['status', 'sas', 'spd', 'sad', 'conns']) {
+    it(`shows ${verb} for people and as JSON`, async () => {
+      await lab.up('initiator');
+      await lab.carries();
+      const shown = await lab.tsgw.cli([verb]);
+      ended(shown, code.ok);
+      assert.notEqual(shown.stdout.trim(), '');
+      const json = await lab.tsgw.cli([verb, '--json']);
+      ended(json, code.ok);
+      const value: unknown = JSON.parse(json.stdout);
+      assert.equal(typeof value, 'object');
+      if (verb !== 'status') {
+        assert.match(json.stdout, new RegExp(`"(${connectionName}|${childName})"`));
+      }
+    });
+  }
+
+  it('lists the SPIs the peer lists', async () => {
+    const { subjectChild } = await lab.up('initiator');
+    const { stdout } = await lab.tsgw.cli(['sad', '--json']);
+    assert.match(stdout, new RegExp(String(subjectChild.raw['spi-in'])));
+    assert.match(stdout, new RegExp(String(subjectChild.raw['spi-out'])));
+  });
+
+  it('follows the log', async () => {
+    await lab.load({});
+    const { network } = lab.topology;
+    const logFile = join(network.directory, 'cli-log.txt');
+    const log = launch([tsgw, 'log', '--vici', lab.tsgw.swanctl.uri], { logFile });
+    try {
+      await until('the log to be followed', async () => {
+        await lab.initiate('initiator');
+        await lab.clear();
+        return readLog(logFile).includes('child-sa-up') || undefined;
+      });
+      assert.ok(alive(log));
+    } finally {
+      await end(log, 'SIGINT');
+    }
+  });
+
+  it('ends 0 for version and help, 2 for a verb that does not exist', async () => {
+    ended(await run([tsgw, 'version'], { mayFail: true }), code.ok);
+    ended(await run([tsgw, 'help'], { mayFail: true }), code.ok);
+    ended(await run([tsgw, 'dance'], { mayFail: true }), code.usage);
+    ended(await run([tsgw, 'sas', '--dance'], { mayFail: true }), code.usage);
+  });
+
+  it('ends 3 when no daemon listens', async () => {
+    const nowhere = `unix://${join(lab.topology.network.directory, 'nobody.vici')}`;
+    ended(await run([tsgw, 'sas', '--vici', nowhere], { mayFail: true }), code.notConnected);
+  });
+
+  it('ends 4 and says offered against accepted when the proposals do not meet', async () => {
+    await lab.load({
+      g1: { proposals: 'aes128-sha256-x25519' },
+      g2: { proposals: 'aes256-sha512-modp4096' },
+    });
+    const finished = await lab.tsgw.cli(['initiate', childName]);
+    ended(finished, code.refused);
+    assert.match(`${finished.stdout}${finished.stderr}`, /NO_PROPOSAL_CHOSEN/);
+    assert.match(`${finished.stdout}${finished.stderr}`, /AES_CBC.128/);
+  });
+
+  it('ends 5 when the secrets differ', async () => {
+    await lab.load({ g1: { secret: 'one secret' }, g2: { secret: 'another secret' } });
+    const finished = await lab.tsgw.cli(['initiate', childName]);
+    ended(finished, code.auth);
+    const said = `${finished.stdout}${finished.stderr}${lab.tsgw.log()}`;
+    assert.doesNotMatch(said, /one secret/, 'no secret is printed');
+  });
+
+  it('ends 6 when nobody answers', async () => {
+    await lab.load({});
+    await lab.peer.kill();
+    ended(await lab.tsgw.cli(['initiate', childName]), code.timeout);
+    await lab.peer.start(impatient);
+  });
+
+  it('checks a file: 0 when it is good, else 1 with file, line and the nearest known key', async () => {
+    const { directory } = lab.topology.network;
+    const file = join(directory, 'check.conf');
+    const good = swanctlConf(lab.topology, 'g1', [{}]);
+    writeFileSync(file, good);
+    ended(await run([tsgw, 'check', file], { mayFail: true }), code.ok);
+    writeFileSync(file, good.replace('esp_proposals', 'esp_proposal'));
+    const line = good.split('\n').findIndex((text) => text.includes('esp_proposals')) + 1;
+    const finished = await run([tsgw, 'check', file], { mayFail: true });
+    ended(finished, code.failed);
+    const said = `${finished.stdout}${finished.stderr}`;
+    assert.ok(said.includes(`${file}:${line}`), said);
+    assert.match(said, /esp_proposals/);
+  });
+});
+
+function ended({ status, stdout, stderr }: Finished, wanted: number): void {
+  assert.equal(status, wanted, `${stdout}${stderr}`);
+}
