@@ -32,7 +32,7 @@ describe('Lifetimes (RFC 4301 §4.4.2.1, defaults of swanctl.conf)', () => {
     assert.equal(rekeySeconds(childLifetime({ rekeyTime: 0 }), 0.5), undefined);
     assert.equal(expireSeconds(childLifetime({ rekeyTime: 0 })), undefined);
     assert.equal(expireSeconds(childLifetime({ rekeyTime: 0, lifeTime: 50 })), 50);
-    assert.equal(expireSeconds(ikeLifetime({ rekeyTime: 0 })), undefined);
+    assert.equal(expireSeconds(ikeLifetime({ rekeyTime: 0, overTime: 30 })), undefined);
   });
 
   it('rekey an IKE SA after four hours and end it over_time later', () => {

@@ -95,6 +95,7 @@ describe('Connections of the PAD (RFC 4301 §4.4.3)', () => {
       range: { remote: '198.51.100.0-198.51.100.15' },
       exact: { remote: '198.51.100.7' },
       narrow: { remote: '198.51.100.0/24' },
+      crooked: { remote: '198.50.100.7-198.51.100.7' },
       elsewhere: { local: '192.0.2.99' },
     });
     assert.deepEqual(names(pad.candidates(HERE, THERE)), [
@@ -102,6 +103,7 @@ describe('Connections of the PAD (RFC 4301 §4.4.3)', () => {
       'range',
       'narrow',
       'wide',
+      'crooked',
       'any',
     ]);
   });

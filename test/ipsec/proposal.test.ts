@@ -238,6 +238,15 @@ describe('Refusals, transform by transform', () => {
     assert.deepEqual(explainRefusal([esp(aes(128), SHA256)], [esp(aes(128))]), [
       { type: 'INTEG', offered: ['NONE'], accepted: ['HMAC_SHA2_256_128'] },
     ]);
+    assert.deepEqual(explainRefusal([esp(aes(128))], [esp(aes(128))]), [
+      { type: 'INTEG', offered: ['NONE'], accepted: ['NONE'] },
+    ]);
+  });
+
+  it('does not count integrity that AEAD makes needless', () => {
+    assert.deepEqual(explainRefusal([esp(gcm(128), WITH_ESN)], [esp(gcm(128), SHA256, NO_ESN)]), [
+      { type: 'ESN', offered: ['NO_EXT_SEQ'], accepted: ['EXT_SEQ'] },
+    ]);
   });
 
   it('names transform types it does not know', () => {

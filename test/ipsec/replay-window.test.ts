@@ -22,6 +22,17 @@ describe('Replay window (RFC 4303 §3.4.3)', () => {
     assert.deepEqual([window.topHigh, window.topLow], [0, 3]);
   });
 
+  it('follows a sender that loses nothing, and knows all it has seen', () => {
+    for (const size of [32, 64, 1024]) {
+      const window = new ReplayWindow(size, false);
+      for (let low = 1; low <= 3000; low++) {
+        assert.equal(receive(window, low), FRESH);
+        const oldest = Math.max(1, low - size + 1);
+        assert.equal(window.check(oldest), REPLAYED);
+      }
+    }
+  });
+
   it('never accepts zero, which no sender uses', () => {
     assert.equal(new ReplayWindow(64, false).check(0), LEFT_OF_WINDOW);
     assert.equal(new ReplayWindow(0, true).check(0), LEFT_OF_WINDOW);

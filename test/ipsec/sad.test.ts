@@ -34,6 +34,7 @@ describe('SAD look-up (RFC 4301 §4.1, §4.4.2)', () => {
     );
     const steps = fc.array(fc.record({ spi: spis, keep: fc.integer({ min: 0, max: 3 }) }), {
       maxLength: 200,
+      size: 'max',
     });
     fc.assert(
       fc.property(steps, (list) => {

@@ -88,6 +88,8 @@ describe('Narrowing (RFC 7296 §2.9)', () => {
     const policy = [selector('10.0.0.0/8')];
     const offer = [selector('10.1.1.1', 6, 80), selector('10.1.0.0/16'), selector('10.1.0.0/16')];
     assert.deepEqual(names(narrow(policy, offer)), ['10.1.0.0/16']);
+    const again = [selector('10.1.0.0/16'), selector('10.2.0.0/16'), selector('10.1.0.0/16')];
+    assert.deepEqual(names(narrow(policy, again)), ['10.1.0.0/16', '10.2.0.0/16']);
   });
 
   it('leaves nothing of an offer outside the policy', () => {

@@ -39,7 +39,7 @@ class PlainWindow {
   }
 }
 
-/** Where the sender is when it starts, and by how much each packet is off from the one before. */
+/** Where the sender starts; then by how much each packet is off, or which one comes again. */
 const journeys = fc.record({
   size: fc.constantFrom(1, 7, 32, 64, 65, 1024, 4096, 65_536),
   start: fc.oneof(
@@ -53,15 +53,16 @@ const journeys = fc.record({
       { weight: 6, arbitrary: fc.integer({ min: -40, max: 60 }) },
       { weight: 2, arbitrary: fc.integer({ min: -2000, max: 3000 }) },
       { weight: 1, arbitrary: fc.integer({ min: -70_000, max: 140_000 }) },
+      { weight: 4, arbitrary: fc.record({ again: fc.nat(30) }) },
     ),
-    { maxLength: 120 },
+    { maxLength: 150, size: 'max' },
   ),
 });
 
 interface Journey {
   readonly size: number;
   readonly start: bigint;
-  readonly steps: readonly number[];
+  readonly steps: readonly (number | { readonly again: number })[];
 }
 
 function compare(esn: boolean, { size, start, steps }: Journey): void {
@@ -71,9 +72,11 @@ function compare(esn: boolean, { size, start, steps }: Journey): void {
     window.update(Number(start / HALF), Number(start % HALF));
     plain.receive(start);
   }
-  let number = start;
+  const sent = [start];
   for (const step of steps) {
-    number += BigInt(step);
+    const last = sent.at(-1) ?? 0n;
+    const number = typeof step === 'number' ? last + BigInt(step) : (sent.at(-step.again) ?? last);
+    sent.push(number);
     const low = ((number % HALF) + HALF) % HALF;
     const verdict = window.check(Number(low));
     const high = plain.infer(low, esn);

@@ -167,22 +167,27 @@ describe('Selectors against a plain matcher (RFC 4301 §4.4.1.1, RFC 7296 §2.9)
     const lists = fc.array(plains, { minLength: 1, maxLength: 3 });
     const ends = fc.record({ source: fc.nat(), destination: fc.nat() });
     fc.assert(
-      fc.property(lists, lists, fc.array(ends, { maxLength: 40 }), (local, remote, packets) => {
-        const pairs = SelectorPairs.of(local.map(selectorOf), remote.map(selectorOf));
-        for (const { source, destination } of packets) {
-          const from = universe[source % universe.length];
-          const drawn = universe[destination % universe.length];
-          if (from === undefined || drawn === undefined) continue;
-          // Both ends of a packet have one family and one protocol.
-          const { family, protocol } = from;
-          const to = { ...drawn, family, protocol, address: drawn.address % ADDRESSES[family] };
-          const fits = (ours: Point, theirs: Point): boolean =>
-            local.some((one) => plainMatches(one, ours)) &&
-            remote.some((one) => plainMatches(one, theirs));
-          assert.equal(pairs.findOutbound(flowOf(from, to)) !== -1, fits(from, to));
-          assert.equal(pairs.matchesInbound(flowOf(from, to)), fits(to, from));
-        }
-      }),
+      fc.property(
+        lists,
+        lists,
+        fc.array(ends, { minLength: 30, maxLength: 60 }),
+        (local, remote, packets) => {
+          const pairs = SelectorPairs.of(local.map(selectorOf), remote.map(selectorOf));
+          for (const { source, destination } of packets) {
+            const from = universe[source % universe.length];
+            const drawn = universe[destination % universe.length];
+            if (from === undefined || drawn === undefined) continue;
+            // Both ends of a packet have one family and one protocol.
+            const { family, protocol } = from;
+            const to = { ...drawn, family, protocol, address: drawn.address % ADDRESSES[family] };
+            const fits = (ours: Point, theirs: Point): boolean =>
+              local.some((one) => plainMatches(one, ours)) &&
+              remote.some((one) => plainMatches(one, theirs));
+            assert.equal(pairs.findOutbound(flowOf(from, to)) !== -1, fits(from, to));
+            assert.equal(pairs.matchesInbound(flowOf(from, to)), fits(to, from));
+          }
+        },
+      ),
       { numRuns: 200 },
     );
   });
