@@ -29,7 +29,7 @@ import { daemonIdentity } from './io/system.ts';
 import type { ChildSa } from './ipsec/child-sa.ts';
 import { Pad } from './ipsec/pad.ts';
 import { Spd } from './ipsec/spd.ts';
-import { startViciServer, type ViciServer } from './vici/server.ts';
+import { ViciServer } from './vici/server.ts';
 import { type Instant, instant } from './wire/instant.ts';
 
 export interface GatewayOptions {
@@ -68,7 +68,7 @@ export class Gateway {
   readonly #engine: IkeEndpoint;
   readonly #host: Host;
   readonly #keyLog: KeyLog | undefined;
-  #vici: ViciServer | undefined;
+  readonly #vici: ViciServer;
   #timer: NodeJS.Timeout | undefined;
 
   /** Opens devices and sockets, starts the packet loop and the control socket, loads the config. */
@@ -98,6 +98,10 @@ export class Gateway {
       keyLog: this.#keyLog !== undefined,
     });
     this.control = new GatewayControl(this.#parts());
+    this.#vici = new ViciServer({
+      control: this.control,
+      fault: (error) => this.#say('error', `vici: ${describe(error)}`),
+    });
     this.#host = new Host(settings, this.#counters, {
       datagram: (local, remote, octets) =>
         this.#handle({ kind: 'datagram', local, remote, octets }),
@@ -116,7 +120,7 @@ export class Gateway {
       );
     }
     await this.#host.open();
-    this.#vici = await startViciServer(this.#options.viciUri, this.control);
+    await this.#vici.listen(this.#options.viciUri);
     const { config } = this.#options;
     this.#warn(config.warnings);
     for (const secret of config.secrets) this.#pad.loadShared(secret);
@@ -133,7 +137,7 @@ export class Gateway {
     await Promise.race([deleted, patience]);
     clearTimeout(timer);
     clearTimeout(this.#timer);
-    await this.#vici?.close();
+    await this.#vici.close();
     await this.#host.close();
   }
 
@@ -273,7 +277,7 @@ export class Gateway {
         this.#handle({ kind: 'initiate', request, connection: name, child, local, remote }),
       );
     } catch (error) {
-      const what = error instanceof Error ? error.message : String(error);
+      const what = describe(error);
       this.#say('error', what);
       return { kind: 'failed', what };
     }
@@ -320,4 +324,8 @@ export class Gateway {
     this.#options.log(event);
     this.control.publish(event);
   }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -54,7 +54,6 @@ export interface GatewayParts {
   initiate(connection: string, child: string): Promise<Outcome>;
   terminate(selector: SaSelector, force: boolean): Promise<Outcome>;
   warn(warnings: readonly ConfigWarning[]): void;
-  emit(event: Event): void;
 }
 
 export class GatewayControl implements Control {

@@ -1,0 +1,73 @@
+/**
+ * argv → config → gateway → signals. Every verb but `run` is the command line's business.
+ */
+import { runCli } from './cli/cli.ts';
+import { parseRunOptions, type RunOptions } from './cli/run-options.ts';
+import { type Config, loadConfig } from './config/config.ts';
+import { ConfigErrors } from './config/findings.ts';
+import type { Event } from './events/event.ts';
+import { eventLevel, isShown, logLine, logRecord } from './events/log-line.ts';
+import { Gateway } from './gateway.ts';
+import { readFiles, readSettings } from './io/settings-files.ts';
+
+/** Runs `tsgw` with the arguments behind its name; answers the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const [verb, ...rest] = argv;
+  if (verb !== 'run') return runCli(argv);
+  const options = parseRunOptions(rest);
+  return options.kind === 'run' ? runGateway(options) : runCli(argv);
+}
+
+/** Runs the gateway until SIGTERM or SIGINT; 0 after an orderly end, 1 if it could not run. */
+async function runGateway(options: RunOptions): Promise<number> {
+  try {
+    const config = readConfig(options.config);
+    let ended = (_code: number): void => {};
+    const end = new Promise<number>((resolve) => {
+      ended = resolve;
+    });
+    const gateway = await Gateway.start({
+      config,
+      viciUri: options.vici,
+      ...(options.keylog !== undefined && { keyLogDirectory: options.keylog }),
+      log: logger(options),
+      failed: (error) => {
+        say(error.message);
+        ended(1);
+      },
+    });
+    const stop = () => ended(0);
+    process.once('SIGTERM', stop);
+    process.once('SIGINT', stop);
+    process.stdout.write(`ready device=${config.gateway.device} vici=${options.vici}\n`);
+    const code = await end;
+    await gateway.stop();
+    return code;
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+    return 1;
+  }
+}
+
+/** The configuration, or all errors in it as one. */
+function readConfig(path: string): Config {
+  try {
+    return loadConfig(readSettings(path), path, readFiles);
+  } catch (error) {
+    if (!(error instanceof ConfigErrors)) throw error;
+    throw new Error(error.errors.map(({ message }) => message).join('\n'), { cause: error });
+  }
+}
+
+/** One line per event on stderr, as text or as JSON. */
+function logger({ logLevel, jsonLog }: RunOptions): (event: Event) => void {
+  return (event) => {
+    if (!isShown(eventLevel(event), logLevel)) return;
+    const line = jsonLog ? JSON.stringify(logRecord(event)) : logLine(event);
+    process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+  };
+}
+
+function say(what: string): void {
+  process.stderr.write(`tsgw: ${what}\n`);
+}
