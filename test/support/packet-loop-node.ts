@@ -59,8 +59,8 @@ function main(setup: NodeSetup): void {
   const sockets = {
     natt4: layer.udpSocket({ family: 4, port: NATT_PORT, bufferOctets: 4 << 20 }),
     natt6: layer.udpSocket({ family: 6, port: NATT_PORT, bufferOctets: 4 << 20 }),
-    esp4: layer.rawSocket(4, 50),
-    esp6: layer.rawSocket(6, 50),
+    esp4: layer.rawSocket(4, 50, { bufferOctets: 4 << 20 }),
+    esp6: layer.rawSocket(6, 50, { bufferOctets: 4 << 20 }),
   };
   const counters = createSharedCounters(16);
   const loop = new PacketLoop(

@@ -40,9 +40,7 @@ function send(address: string, octets: number): void {
     print({ octets, digest: hash.digest('hex') });
   };
   socket.on('connect', more);
-  socket.on('drain', () => {
-    if (left > 0) more();
-  });
+  socket.on('drain', more);
 }
 
 function print(line: object): void {
