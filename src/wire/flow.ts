@@ -95,8 +95,8 @@ function readIpv4(octets: Uint8Array, at: number, length: number, flow: Flow): n
   flow.headerLength = headerLength;
   flow.totalLength = totalLength;
   flow.protocol = ipv4.ipv4Protocol(octets, at);
-  readAddress(octets, at + ipv4.Ipv4Field.SOURCE, 1, flow.source);
-  readAddress(octets, at + ipv4.Ipv4Field.DESTINATION, 1, flow.destination);
+  readIpv4Address(octets, at + ipv4.Ipv4Field.SOURCE, flow.source);
+  readIpv4Address(octets, at + ipv4.Ipv4Field.DESTINATION, flow.destination);
   if (ipv4.ipv4FragmentOffset(octets, at) !== 0) {
     flow.fragment = Fragment.LATER;
     flow.sourcePort = OPAQUE;
@@ -119,8 +119,8 @@ function readIpv6(octets: Uint8Array, at: number, length: number, flow: Flow): n
   flow.headerLength = walk.headerLength;
   flow.totalLength = totalLength;
   flow.protocol = walk.protocol;
-  readAddress(octets, at + ipv6.Ipv6Field.SOURCE, 4, flow.source);
-  readAddress(octets, at + ipv6.Ipv6Field.DESTINATION, 4, flow.destination);
+  readIpv6Address(octets, at + ipv6.Ipv6Field.SOURCE, flow.source);
+  readIpv6Address(octets, at + ipv6.Ipv6Field.DESTINATION, flow.destination);
   if (end === ipv6.WalkEnd.LATER_FRAGMENT) {
     flow.fragment = Fragment.LATER;
     flow.sourcePort = OPAQUE;
@@ -133,10 +133,18 @@ function readIpv6(octets: Uint8Array, at: number, length: number, flow: Flow): n
   return readPorts(octets, at + walk.headerLength, totalLength - walk.headerLength, flow);
 }
 
-function readAddress(octets: Uint8Array, at: number, words: number, into: Uint32Array): void {
-  for (let word = 0; word < 4; word++) {
-    into[word] = word < words ? readU32(octets, at + word * 4) : 0;
-  }
+function readIpv4Address(octets: Uint8Array, at: number, into: Uint32Array): void {
+  into[0] = readU32(octets, at);
+  into[1] = 0;
+  into[2] = 0;
+  into[3] = 0;
+}
+
+function readIpv6Address(octets: Uint8Array, at: number, into: Uint32Array): void {
+  into[0] = readU32(octets, at);
+  into[1] = readU32(octets, at + 4);
+  into[2] = readU32(octets, at + 8);
+  into[3] = readU32(octets, at + 12);
 }
 
 function readPorts(octets: Uint8Array, at: number, present: number, flow: Flow): number {
