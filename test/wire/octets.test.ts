@@ -23,6 +23,15 @@ describe('Octet reader and writer', () => {
     );
   });
 
+  it('keep a number that makes the writer grow', () => {
+    for (let before = 250; before <= 256; before++) {
+      const writer = new OctetWriter().octets(new Uint8Array(before));
+      writer.u8(0xa1).u16(0xb1b2).u32(0xc1c2c3c4);
+      const tail = [0xa1, 0xb1, 0xb2, 0xc1, 0xc2, 0xc3, 0xc4];
+      assert.deepEqual([...writer.finish().subarray(before)], tail);
+    }
+  });
+
   it('overwrite only what is there', () => {
     const writer = new OctetWriter().u32(0).u32(0);
     writer.u8At(0, 1).u16At(2, 0x0203).u32At(4, 0x04050607);
