@@ -69,7 +69,6 @@ function kebab(name: string): string {
 function quote(text: string): string {
   if (/^[!#-<>-~]+$/.test(text)) return text;
   return JSON.stringify(text).replace(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not pass
     /[\u007f-\u009f\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

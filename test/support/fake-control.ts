@@ -1,0 +1,160 @@
+/**
+ * A gateway that only remembers: the `Control` that the vici server and the CLI are tested on.
+ *
+ * Its lists and answers are fields a test sets; what is asked of it is kept in `calls`.
+ */
+import { ConfigError, type Section } from '../../src/config/section.ts';
+import type { Event } from '../../src/events/event.ts';
+import type {
+  ConnectionView,
+  Control,
+  ControlOutcome,
+  IkeSaView,
+  PolicyView,
+  SadView,
+  SpdView,
+  StatsView,
+  TerminateSelector,
+} from '../../src/vici/control.ts';
+
+export class FakeControl implements Control {
+  readonly calls: string[] = [];
+  readonly loaded = new Map<string, Section>();
+  readonly secrets = new Map<string, { readonly data: Uint8Array; readonly owners: string }>();
+  views: readonly ConnectionView[] = [];
+  sas: readonly IkeSaView[] = [];
+  shunts: readonly PolicyView[] = [];
+  sadRows: readonly SadView[] = [];
+  spdRows: readonly SpdView[] = [];
+  totals: Readonly<Record<string, Readonly<Record<string, number>>>> = { '': {} };
+  daemon: StatsView = {
+    version: '0.1.0',
+    sysname: 'Linux',
+    release: '6.18.0',
+    machine: 'x86_64',
+    uptimeSeconds: 26,
+    since: 'Nov 21 21:40:47 2026',
+    ikeSas: 0,
+    halfOpen: 0,
+    drops: {},
+  };
+  /** How `initiate` and `terminate` end; a test may emit events before it resolves. */
+  onInitiate: () => Promise<ControlOutcome> = () => Promise.resolve(done(1, 0));
+  onTerminate: () => Promise<ControlOutcome> = () => Promise.resolve(done(1, 1));
+  readonly #listeners = new Set<(event: Event) => void>();
+
+  emit(...events: readonly Event[]): void {
+    for (const event of events) for (const listener of this.#listeners) listener(event);
+  }
+
+  get subscribers(): number {
+    return this.#listeners.size;
+  }
+
+  loadConnection(name: string, settings: Section): void {
+    const unknown = [...settings.entries.keys()].find((key) => !knownKeys.has(key));
+    if (unknown !== undefined) {
+      throw new ConfigError(settings.at, `unknown key ${unknown}`);
+    }
+    this.loaded.set(name, settings);
+    this.calls.push(`load-conn ${name}`);
+  }
+
+  unloadConnection(name: string): boolean {
+    this.calls.push(`unload-conn ${name}`);
+    return this.loaded.delete(name);
+  }
+
+  connections(ike?: string): readonly ConnectionView[] {
+    return this.views.filter(({ name }) => ike === undefined || ike === name);
+  }
+
+  loadShared(id: string, type: string, data: Uint8Array, owners: readonly string[]): void {
+    this.calls.push(`load-shared ${id} ${type}`);
+    this.secrets.set(id, { data, owners: owners.join(' ') });
+  }
+
+  unloadShared(id: string): boolean {
+    this.calls.push(`unload-shared ${id}`);
+    return this.secrets.delete(id);
+  }
+
+  sharedIds(): readonly string[] {
+    return [...this.secrets.keys()];
+  }
+
+  clearCredentials(): void {
+    this.calls.push('clear-creds');
+    this.secrets.clear();
+  }
+
+  initiate(child: string | undefined, ike: string | undefined): Promise<ControlOutcome> {
+    this.calls.push(`initiate ${child} ${ike}`);
+    return this.onInitiate();
+  }
+
+  terminate(selector: TerminateSelector): Promise<ControlOutcome> {
+    this.calls.push(`terminate ${JSON.stringify(selector)}`);
+    return this.onTerminate();
+  }
+
+  ikeSas(): readonly IkeSaView[] {
+    return this.sas;
+  }
+
+  policies(): readonly PolicyView[] {
+    return this.shunts;
+  }
+
+  sad(): readonly SadView[] {
+    return this.sadRows;
+  }
+
+  spd(): readonly SpdView[] {
+    return this.spdRows;
+  }
+
+  stats(): StatsView {
+    return this.daemon;
+  }
+
+  counters(connection?: string): Readonly<Record<string, Readonly<Record<string, number>>>> {
+    if (connection === undefined) return this.totals;
+    const found = this.totals[connection];
+    return found === undefined ? {} : { [connection]: found };
+  }
+
+  resetCounters(connection?: string): void {
+    this.calls.push(`reset-counters ${connection}`);
+  }
+
+  algorithms(): Readonly<Record<string, readonly string[]>> {
+    return {
+      encryption: ['AES_CBC'],
+      integrity: ['HMAC_SHA2_256_128'],
+      aead: ['AES_GCM_16'],
+      prf: ['PRF_HMAC_SHA2_256'],
+      dh: ['CURVE_25519'],
+    };
+  }
+
+  subscribe(listener: (event: Event) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+export function done(matches: number, terminated: number): ControlOutcome {
+  return { kind: 'done', matches, terminated };
+}
+
+const knownKeys = new Set([
+  'version',
+  'local_addrs',
+  'remote_addrs',
+  'proposals',
+  'dpd_delay',
+  'unique',
+  'rekey_time',
+  'reauth_time',
+]);
