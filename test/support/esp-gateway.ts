@@ -14,7 +14,7 @@ import type { TrafficSelector } from '../../src/ipsec/traffic-selector.ts';
 import { type IpAddress, parsePrefix, prefixRange } from '../../src/wire/address.ts';
 import { type Instant, instant } from '../../src/wire/instant.ts';
 import { octetsOf } from './inner-packets.ts';
-import { ReferenceSealer } from './reference-sealer.ts';
+import { type IvSource, ReferenceSealer } from './reference-sealer.ts';
 
 /** What the doors saw leave. */
 export interface SentPacket {
@@ -46,11 +46,20 @@ export const UDP: Arrival = { udp: true, family: 4 };
 export const RAW4: Arrival = { udp: false, family: 4 };
 export const RAW6: Arrival = { udp: false, family: 6 };
 
+export interface EspGatewayOptions {
+  readonly iv?: IvSource;
+  readonly outerMtu?: number;
+  readonly tunMtu?: number;
+  readonly mssClamp?: boolean;
+}
+
 export class EspGateway {
   readonly counters = createSharedCounters(16);
   readonly engine: PacketEngine;
-  readonly sealer = new ReferenceSealer();
+  readonly sealer: ReferenceSealer;
   readonly sent: SentPacket[] = [];
+  /** The packets of `sent` before they were sealed. */
+  readonly unsealed: Uint8Array[] = [];
   readonly delivered: Uint8Array[] = [];
   readonly answered: Uint8Array[] = [];
   readonly ike: Uint8Array[] = [];
@@ -69,6 +78,7 @@ export class EspGateway {
       readonly mssClamp?: boolean;
     } = {},
   ) {
+    this.sealer = new ReferenceSealer(options.iv);
     this.engine = new PacketEngine({
       counters: this.counters,
       mtu: { outer: options.outerMtu ?? 1500, tun: options.tunMtu ?? 9000 },
@@ -134,6 +144,10 @@ export class EspGateway {
   }
 
   #seal(count: number): void {
+    for (let row = 0; row < count; row++) {
+      const context = this.engine.outbound.words[row * WORDS + Word.CONTEXT] ?? -1;
+      if (context >= 0) this.unsealed.push(packetOf(this.engine.outbound, row));
+    }
     this.sealer.seal(this.engine.outbound, count);
     if (this.sealStatus !== STATUS_OK) setStatus(this.engine.outbound, count, this.sealStatus);
   }
