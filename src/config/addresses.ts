@@ -86,12 +86,14 @@ function parseUpperLayer(setting: Setting, text: string): UpperLayer {
   if (port === 'opaque') return { protocol, startPort: 0xffff, endPort: 0 };
   if (protocol === IpProtocol.ICMP || protocol === IpProtocol.IPV6_ICMP)
     return parseIcmp(setting, protocol, port);
-  const [startPort, endPort] = port.split('-').map((part) => portNumber(part.trim()));
-  const end = port.includes('-') ? endPort : startPort;
-  if (startPort === undefined || end === undefined || startPort > end || /-.*-/.test(port)) {
+  const single = portNumber(port);
+  if (single !== undefined) return { protocol, startPort: single, endPort: single };
+  const [startPort, endPort, ...rest] = port.split('-').map((part) => portNumber(part.trim()));
+  const bounded = startPort !== undefined && endPort !== undefined && startPort <= endPort;
+  if (!bounded || rest.length > 0) {
     refuse(setting, `${port} is no port: write a number, a range such as 1000-2000, or opaque`);
   }
-  return { protocol, startPort, endPort: end };
+  return { protocol, startPort, endPort };
 }
 
 /**

@@ -67,7 +67,6 @@ const KEYWORDS: ReadonlyMap<string, Keyword> = new Map([
   ...sized('camellia', 'ccm64', 25),
   ...sized('camellia', 'ccm12', 26),
   ...sized('camellia', 'ccm96', 26),
-  ...sized('camellia', 'ccm', 27),
   ...sized('camellia', 'ccm16', 27),
   ...sized('camellia', 'ccm128', 27),
   ...encryption('chacha20poly1305', 28, []),

@@ -20,6 +20,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { parseSelector, protocolNumber } from '../../src/config/addresses.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { connectionFromSettings, readConnection } from '../../src/config/connection.ts';
 import { Findings } from '../../src/config/findings.ts';
@@ -340,6 +341,38 @@ describe('vici codec and swanctl.conf against swanctl', function () {
     assert.ok(request?.kind === 'request');
     assert.deepEqual([...request.message.keys()], ['peer']);
     assert.ok(viciSubsection(request.message, 'peer') !== undefined);
+  });
+});
+
+describe('names of protocols and services', () => {
+  it('have the numbers of /etc/protocols and /etc/services where we know them', function () {
+    if (!existsSync('/etc/protocols') || !existsSync('/etc/services')) {
+      console.log('        skipped: no /etc/protocols and /etc/services (package netbase)');
+      this.skip();
+    }
+    const lines = (file: string) => readFileSync(file, 'utf8').split('\n');
+    const known: string[] = [];
+    for (const line of lines('/etc/protocols')) {
+      const [, name = '', number] = /^(\S+)\s+(\d+)/.exec(line) ?? [];
+      // ip is 0, which selectors call any.
+      if (name.startsWith('#') || protocolNumber(name) === undefined) continue;
+      assert.equal(protocolNumber(name), Number(number), name);
+      known.push(name);
+    }
+    assert.ok(known.length >= 20, known.join());
+    const services: string[] = [];
+    for (const line of lines('/etc/services')) {
+      const [, name = '', port, protocol] = /^([^\s#]+)\s+(\d+)\/(tcp|udp)/.exec(line) ?? [];
+      const text = `dynamic[${protocol}/${name}]`;
+      const findings = new Findings();
+      const selector = findings.attempt(() =>
+        parseSelector({ path: 'local_ts', text, at: { file: 'services', line: 0 } }),
+      );
+      if (name === '' || selector?.kind !== 'dynamic') continue;
+      assert.equal(selector.startPort, Number(port), name);
+      services.push(name);
+    }
+    assert.ok(services.length >= 20, services.join());
   });
 });
 
