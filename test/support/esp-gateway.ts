@@ -71,13 +71,7 @@ export class EspGateway {
   deviceStatus = STATUS_OK;
   takesIke = true;
 
-  constructor(
-    options: {
-      readonly outerMtu?: number;
-      readonly tunMtu?: number;
-      readonly mssClamp?: boolean;
-    } = {},
-  ) {
+  constructor(options: EspGatewayOptions = {}) {
     this.sealer = new ReferenceSealer(options.iv);
     this.engine = new PacketEngine({
       counters: this.counters,
