@@ -106,16 +106,17 @@ describeNative('Native UDP sockets', () => {
 });
 
 describeNative('Native watch', () => {
-  it('calls while there is something to read, and promises settle in between', async () => {
+  it('calls while there is something to read, and ticks and promises settle in between', async () => {
     const ends: Ends = loopbackEnds(4);
     const seen: string[] = [];
     const heard = new Promise<void>((resolve) => {
       const watch = ends.addon.watch(ends.receiver, () => {
         const count = ends.addon.receive(ends.receiver, ends.number, 0, 1);
         for (let row = 0; row < count; row++) seen.push(ends.text(row));
+        process.nextTick(() => seen.push('tick'));
         Promise.resolve().then(() => {
           seen.push('settled');
-          if (seen.length < 4) return;
+          if (seen.length < 6) return;
           ends.addon.unwatch(watch);
           resolve();
         });
@@ -127,7 +128,7 @@ describeNative('Native watch', () => {
     ends.addon.send(ends.number, 0, 2);
     ends.clear(32);
     await heard;
-    assert.deepEqual(seen, ['one', 'settled', 'two', 'settled']);
+    assert.deepEqual(seen, ['one', 'tick', 'settled', 'two', 'tick', 'settled']);
     ends.close();
   });
 
