@@ -1,8 +1,7 @@
 /**
  * Connections as `list-conns` shows them.
  */
-import type { AddressMatch, Connection, SelectorTemplate } from '../ipsec/connection.ts';
-import { formatProtocolAndPorts, formatSelector } from '../ipsec/traffic-selector.ts';
+import { type AddressMatch, type Connection, formatSelectorTemplate } from '../ipsec/connection.ts';
 import type { ConnectionView } from '../vici/control.ts';
 import { formatAddress, formatPrefix } from '../wire/address.ts';
 
@@ -23,8 +22,8 @@ export function connectionView(connection: Connection): ConnectionView {
       rekeySeconds: child.rekeyTimeSeconds,
       dpdAction: child.dpdAction,
       closeAction: child.closeAction,
-      localTs: child.localTs.map(templateText),
-      remoteTs: child.remoteTs.map(templateText),
+      localTs: child.localTs.map(formatSelectorTemplate),
+      remoteTs: child.remoteTs.map(formatSelectorTemplate),
     })),
   };
 }
@@ -54,10 +53,4 @@ export function matchText(match: AddressMatch): string {
     case 'name':
       return match.name;
   }
-}
-
-function templateText(template: SelectorTemplate): string {
-  return template.kind === 'fixed'
-    ? formatSelector(template.selector)
-    : `dynamic${formatProtocolAndPorts(template)}`;
 }

@@ -3,7 +3,7 @@
  *
  * Used by the exchange that creates the Child SA, for either role; makes no message itself.
  */
-import type { ChildPolicy, SelectorTemplate } from '../ipsec/connection.ts';
+import { type ChildPolicy, resolveSelector, type SelectorTemplate } from '../ipsec/connection.ts';
 import {
   type ChosenProposal,
   explainRefusal,
@@ -136,16 +136,7 @@ export function resolveSelectors(
   templates: readonly SelectorTemplate[],
   address: IpAddress,
 ): readonly TrafficSelector[] {
-  return templates.map((template) =>
-    template.kind === 'fixed'
-      ? template.selector
-      : {
-          range: { first: address, last: address },
-          protocol: template.protocol,
-          startPort: template.startPort,
-          endPort: template.endPort,
-        },
-  );
+  return templates.map((template) => resolveSelector(template, address));
 }
 
 /** A chosen proposal as it goes on the wire: one transform of each type. */

@@ -27,10 +27,8 @@ export function replyUnprotected(
   };
   const octets = encodeMessage({ header, payloads });
   const peer = formatEndpoint(request.remote);
-  if (octets.length > request.octets.length) {
-    turn.emit({ kind: 'ike-drop', reason: 'reply-larger-than-request', peer });
-    return;
-  }
+  // The request is counted already; silence is better than amplification.
+  if (octets.length > request.octets.length) return;
   turn.push({ kind: 'send', local: request.local, remote: request.remote, octets });
   turn.emit({
     kind: 'message',

@@ -7,13 +7,7 @@
 import { keyExchangeName } from '../../crypto/algorithms.ts';
 import { keyExchangeMethod } from '../../crypto/key-exchange.ts';
 import type { Connection } from '../../ipsec/connection.ts';
-import {
-  type ChosenProposal,
-  explainRefusal,
-  type Proposal,
-  ProtocolId,
-  selectProposal,
-} from '../../ipsec/proposal.ts';
+import { explainRefusal, type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.ts';
 import { formatEndpoint } from '../../wire/address.ts';
 import { after } from '../../wire/instant.ts';
 import { chosenAsProposal } from '../child-negotiation.ts';
@@ -48,7 +42,7 @@ export function handleIkeSaInitRequest(turn: Turn, state: ResponderState, reques
     return;
   }
   if (!admit(turn, state, request, nonce)) return;
-  const agreed = chooseSuite(turn, request, offered);
+  const agreed = chooseSuite(turn, request, offered, ke.method);
   if (agreed.kind === 'fault') {
     refuse(turn, request, agreed);
     return;
@@ -101,12 +95,14 @@ function chooseSuite(
   turn: Turn,
   request: Incoming,
   offered: readonly Proposal[],
+  method: number,
 ): AgreedSuite | PeerFault {
   const { pad } = turn.environment;
   const candidates = pad.candidates(request.local.address, request.remote.address);
   const ikeOffers = offered.filter((proposal) => proposal.protocol === ProtocolId.IKE);
   for (const connection of candidates) {
-    const chosen: ChosenProposal | undefined = selectProposal(connection.proposals, ikeOffers);
+    // A method that we accept and the peer has computed already saves both a round trip.
+    const chosen = selectProposal(connection.proposals, ikeOffers, method);
     const suite = chosen && ikeSuite(chosen);
     if (suite) return { kind: 'agreed', connection, suite };
   }
