@@ -166,6 +166,15 @@ describe('swanctl.conf configuration', () => {
     assert.match(faults(withLines('', 'replay_window = 0')).join(), /from 1 to 65536$/);
   });
 
+  it('bounds numbers', () => {
+    assert.equal(connection('local_port = 1\nremote_port = 65535').localPort, 1);
+    assert.match(faults(withLines('local_port = 0')).join(), /from 1 to 65535$/);
+    assert.equal(connection('keyingtries = 0').keyingTries, 0);
+    assert.equal(child('reqid = 0\npriority = 4294967295').priority, 0xffffffff);
+    assert.match(faults(withLines('', 'priority = 4294967296')).join(), /from 0 to 4294967295$/);
+    assert.match(faults(withLines('version = 3')).join(), /from 0 to 2$/);
+  });
+
   it('accepts IKEv2 only', () => {
     assert.equal(connection('version = 0').name, 'peer');
     assert.deepEqual(faults(withLines('version = 1')), [
@@ -452,6 +461,8 @@ describe('gateway settings', () => {
   });
 
   it('refuses values out of bounds', () => {
+    assert.equal(load('gateway { mtu = 0\n }').gateway.mtu, 0);
+    assert.equal(load('gateway { retransmit_tries = 0\n }').gateway.retransmitTries, 0);
     assert.deepEqual(
       faults('gateway {\nmtu = 1000\ndevice = a/b\nport = 4500\nretransmit_base = 0.5\n}'),
       [

@@ -103,6 +103,9 @@ describe('swanctl.conf values', () => {
 
   it('measures how far two words are apart', () => {
     assert.equal(editDistance('', 'abc'), 3);
+    assert.equal(editDistance('abc', ''), 3);
+    assert.equal(editDistance('ac', 'abc'), 1);
+    assert.equal(editDistance('abc', 'ac'), 1);
     assert.equal(editDistance('kitten', 'sitting'), 3);
     assert.equal(nearestName('prposals', ['proposals', 'pools']), 'proposals');
     assert.equal(nearestName('xyz', ['proposals', 'pools']), undefined);
