@@ -1,0 +1,15 @@
+/** Which keys of a `tsgw-event` are numbers and flags. */
+import type { JsonSchema } from './json.ts';
+
+export const eventSchema: JsonSchema = {
+  numbers: [
+    'ike-sa',
+    'child-sa',
+    'message-id',
+    'octets',
+    'retransmission',
+    'attempt',
+    'attempts',
+    'mtu',
+  ],
+};

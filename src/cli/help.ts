@@ -1,0 +1,109 @@
+/**
+ * Help, usage and the manual, made from the table of verbs.
+ */
+import { EXIT_CODES } from './exit-code.ts';
+import type { Verb } from './verb.ts';
+
+/** All verbs, one line each. */
+export function overview(verbs: readonly Verb[]): string {
+  return lines([
+    'tsgw: a userspace IKEv2/ESP gateway, controlled by swanctl and by this command',
+    '',
+    'usage: tsgw VERB [ARGUMENTS]',
+    '',
+    ...columns(verbs.map(({ name, summary }) => [name, summary])),
+    '',
+    'tsgw help VERB says more of one; tsgw help --man is the whole manual.',
+  ]);
+}
+
+/** `usage: tsgw sas [--ike NAME] ...` */
+export function usageLine(verb: Verb): string {
+  const operands = verb.operands.map(({ name, required }) => (required ? name : `[${name}]`));
+  const options = Object.entries(verb.options).map(([name, { value }]) =>
+    value === undefined ? `[--${name}]` : `[--${name} ${value}]`,
+  );
+  return ['usage: tsgw', verb.name, ...operands, ...options].join(' ');
+}
+
+export function verbHelp(verb: Verb): string {
+  return lines([
+    `tsgw ${verb.name}: ${verb.summary}`,
+    '',
+    ...wrap(usageLine(verb), '    '),
+    '',
+    ...wrap(verb.description, ''),
+    ...section('arguments', [
+      ...verb.operands.map(({ name, help }) => [name, help] as const),
+      ...Object.entries(verb.options).map(
+        ([name, { value, help }]) =>
+          [value === undefined ? `--${name}` : `--${name} ${value}`, help] as const,
+      ),
+    ]),
+    '',
+    'examples:',
+    ...verb.examples.flatMap(([command, does]) => [`  ${command}`, `      ${does}`]),
+  ]);
+}
+
+/** Everything, in the order of a manual page. */
+export function manual(verbs: readonly Verb[]): string {
+  const environment = [
+    ['TSGW_URI', 'where the daemon listens, where no --uri says it'],
+    ['NO_COLOR', 'where set, nothing is coloured'],
+  ] as const;
+  return lines([
+    'NAME',
+    '  tsgw - userspace IKEv2/ESP gateway and its control',
+    '',
+    'SYNOPSIS',
+    ...verbs.flatMap((verb) => wrap(usageLine(verb).replace('usage: ', ''), '    ', '  ')),
+    '',
+    'VERBS',
+    ...verbs.flatMap((verb) => [
+      ...verbHelp(verb)
+        .trimEnd()
+        .split('\n')
+        .map((line) => (line === '' ? '' : `  ${line}`)),
+      '',
+    ]),
+    'ENVIRONMENT',
+    ...columns(environment),
+    '',
+    'EXIT STATUS',
+    ...columns(EXIT_CODES.map(([code, what]) => [String(code), what])),
+  ]);
+}
+
+function section(title: string, rows: readonly (readonly [string, string])[]): readonly string[] {
+  return rows.length === 0 ? [] : ['', `${title}:`, ...columns(rows)];
+}
+
+function columns(rows: readonly (readonly [string, string])[]): readonly string[] {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.flatMap(([name, text]) =>
+    wrap(`${name.padEnd(width)}  ${text}`, ' '.repeat(width + 2), '  '),
+  );
+}
+
+/** Breaks a paragraph at blanks; the lines after the first are indented by `hanging`. */
+function wrap(text: string, hanging: string, indent = ''): readonly string[] {
+  const found: string[] = [];
+  let line = '';
+  for (const word of text.split(/(?<=\S) /)) {
+    const start = found.length === 0 ? indent : `${indent}${hanging}`;
+    if (line !== '' && start.length + line.length + 1 + word.length > LINE) {
+      found.push(`${start}${line}`);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...found, `${found.length === 0 ? indent : `${indent}${hanging}`}${line}`];
+}
+
+function lines(all: readonly string[]): string {
+  return `${all.join('\n')}\n`;
+}
+
+const LINE = 96;

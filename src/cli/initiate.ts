@@ -1,0 +1,130 @@
+/**
+ * `tsgw initiate` and `tsgw terminate`: an operation of the daemon, shown while it runs.
+ */
+import type { ViciClient } from '../vici/client.ts';
+import { type ViciSection, viciSection, viciText } from '../vici/message.ts';
+import { complain, withDaemon } from './daemon.ts';
+import { ExitCode, outcomeExitCode } from './exit-code.ts';
+import { ladderLines } from './ladder.ts';
+import { named } from './list-sas.ts';
+import type { Call } from './verb.ts';
+
+export async function initiate(call: Call): Promise<ExitCode> {
+  const child = call.operands[0] ?? call.options.get('child');
+  const ike = call.options.get('ike');
+  const timeout = timeoutMilliseconds(call);
+  if (timeout === undefined) return wrong(call, '--timeout needs a number of seconds');
+  if (child === undefined && ike === undefined) {
+    return wrong(call, 'name a child, or a connection with --ike');
+  }
+  return withDaemon(call, async (client) => {
+    const connections = await connectionsOf(client, child, ike);
+    const request = viciSection([
+      ['child', child],
+      ['ike', ike],
+      ['timeout', timeout],
+      ['loglevel', -1],
+    ]);
+    const mine = (event: ViciSection): boolean =>
+      connections.has(viciText(event, 'connection') ?? '');
+    const answer = await shown(call, client, mine, () => client.request('initiate', request));
+    return ended(call, answer, 'established');
+  });
+}
+
+export async function terminate(call: Call): Promise<ExitCode> {
+  const { options, switches } = call;
+  const child = call.operands[0] ?? options.get('child');
+  const timeout = timeoutMilliseconds(call);
+  if (timeout === undefined) return wrong(call, '--timeout needs a number of seconds');
+  const selector: readonly (readonly [string, string | undefined])[] = [
+    ['child', child],
+    ['ike', options.get('ike')],
+    ['child-id', options.get('child-id')],
+    ['ike-id', options.get('ike-id')],
+  ];
+  if (selector.every(([, value]) => value === undefined)) {
+    return wrong(call, 'name a child, or an SA with --ike, --ike-id or --child-id');
+  }
+  return withDaemon(call, async (client) => {
+    const numbers = new Set(await ikeSaNumbers(client, new Map(selector)));
+    const request = viciSection([
+      ...selector,
+      ['force', switches.has('force') ? true : undefined],
+      ['timeout', timeout],
+      ['loglevel', -1],
+    ]);
+    const mine = (event: ViciSection): boolean => numbers.has(viciText(event, 'ike-sa') ?? '');
+    const answer = await shown(call, client, mine, () => client.request('terminate', request));
+    return ended(call, answer, `terminated ${viciText(answer, 'terminated') ?? 'no'} SAs`);
+  });
+}
+
+/** Prints the ladder of the events that are `mine` while `act` runs. */
+async function shown(
+  call: Call,
+  client: ViciClient,
+  mine: (event: ViciSection) => boolean,
+  act: () => Promise<ViciSection>,
+): Promise<ViciSection> {
+  const start = performance.now();
+  const stop = await client.listen('tsgw-event', (event) => {
+    if (!mine(event)) return;
+    const seconds = (performance.now() - start) / 1000;
+    call.terminal.out(ladderLines(call.terminal, event, seconds));
+  });
+  try {
+    return await act();
+  } finally {
+    await stop();
+  }
+}
+
+function ended(call: Call, answer: ViciSection, done: string): ExitCode {
+  if (viciText(answer, 'success') === 'yes') {
+    call.terminal.out(`${done}\n`);
+    return ExitCode.OK;
+  }
+  complain(call, viciText(answer, 'errmsg') ?? 'failed, and the daemon does not say why');
+  return outcomeExitCode(viciText(answer, 'tsgw-outcome'));
+}
+
+/** The connections that may be meant. */
+async function connectionsOf(
+  client: ViciClient,
+  child: string | undefined,
+  ike: string | undefined,
+): Promise<ReadonlySet<string>> {
+  const events = await client.list('list-conns', 'list-conn', viciSection([['ike', ike]]));
+  const names = events.flatMap(named).flatMap(([name, connection]) => {
+    const children = connection.get('children');
+    const has = children?.kind === 'section' && children.section.has(child ?? '');
+    return child === undefined || has ? [name] : [];
+  });
+  return new Set(names);
+}
+
+/** The IKE SAs that may be meant: those with a child that fits, where one is named. */
+async function ikeSaNumbers(
+  client: ViciClient,
+  selector: ReadonlyMap<string, string | undefined>,
+): Promise<readonly string[]> {
+  const byChild = selector.get('child') ?? selector.get('child-id');
+  const events = await client.list('list-sas', 'list-sa', viciSection([...selector]));
+  return events.flatMap(named).flatMap(([, ikeSa]) => {
+    const children = ikeSa.get('child-sas');
+    const has = children?.kind === 'section' && children.section.size > 0;
+    return byChild === undefined || has ? [viciText(ikeSa, 'uniqueid') ?? ''] : [];
+  });
+}
+
+/** 0, waiting for ever, where nothing is said; undefined where it is no number. */
+function timeoutMilliseconds({ options }: Call): number | undefined {
+  const text = options.get('timeout') ?? '0';
+  return /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Math.round(Number(text) * 1000) : undefined;
+}
+
+async function wrong(call: Call, what: string): Promise<ExitCode> {
+  complain(call, what);
+  return ExitCode.USAGE;
+}

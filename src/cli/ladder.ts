@@ -1,0 +1,97 @@
+/**
+ * An exchange as it happens, one line per event: messages out and in with their payloads, what was
+ * agreed, and where it went wrong which side refused what.
+ */
+import { type ViciSection, viciSubsection, viciText, viciTexts } from '../vici/message.ts';
+import { named } from './list-sas.ts';
+import { paint, printable, type Terminal } from './terminal.ts';
+
+/** The lines of one `tsgw-event`, with the seconds since the ladder began. */
+export function ladderLines(terminal: Terminal, event: ViciSection, seconds: number): string {
+  const [first, ...more] = sentence(terminal, event);
+  if (first === undefined) return '';
+  const time = paint(terminal, 'dim', seconds.toFixed(3).padStart(8));
+  const indent = ' '.repeat(8);
+  return [`${time}  ${first}`, ...more.map((line) => `${indent}  ${line}`), ''].join('\n');
+}
+
+function sentence(terminal: Terminal, event: ViciSection): readonly string[] {
+  const text = (name: string): string => printable(viciText(event, name) ?? '');
+  const bad = (line: string): string => paint(terminal, 'red', line);
+  switch (text('kind')) {
+    case 'message':
+      return [message(event)];
+    case 'ike-sa-up':
+      return [
+        paint(terminal, 'green', `IKE SA #${text('ike-sa')} ${text('connection')} is up`),
+        `${text('local-id')} === ${text('remote-id')}, ${text('suite')}`,
+      ];
+    case 'child-sa-up':
+      return [
+        paint(terminal, 'green', `Child SA ${text('child')} #${text('child-sa')} is up`),
+        `${text('local-ts')} === ${text('remote-ts')}, ${text('suite')}`,
+        `SPI in ${text('spi-in')}, out ${text('spi-out')}${text('encapsulation') === 'udp' ? ', in UDP' : ''}`,
+      ];
+    case 'ike-sa-down':
+      return [`IKE SA #${text('ike-sa')} ${text('connection')} is down: ${text('reason')}`];
+    case 'child-sa-down':
+      return [`Child SA ${text('child')} #${text('child-sa')} is down: ${text('reason')}`];
+    case 'nat-detected':
+      return [`NAT: ${natSides(event)}`];
+    case 'retransmit':
+      return [`no answer to request ${text('message-id')}: sending it again (${text('attempt')})`];
+    case 'peer-unreachable':
+      return [bad(`${text('peer')} did not answer ${text('attempts')} transmissions`)];
+    case 'refused':
+      return refusal(event).map((line, index) => (index === 0 ? bad(line) : line));
+    case 'authentication-failed':
+      return [bad(`${whose(event)} the authentication: ${text('what')}`)];
+    case 'peer-fault':
+      return [bad(`the peer is at fault: ${text('what')}`)];
+    case 'weak-algorithm':
+      return [paint(terminal, 'yellow', `weak: ${text('algorithm')} in ${text('where')}`)];
+    default:
+      return [];
+  }
+}
+
+/** `──► IKE_SA_INIT request 0  SA KE No  (328 octets)` */
+function message(event: ViciSection): string {
+  const text = (name: string): string => printable(viciText(event, name) ?? '');
+  const arrow = text('direction') === 'sent' ? '──►' : '◄──';
+  const title = `${text('exchange')} ${text('response') === 'yes' ? 'response' : 'request'} ${text('message-id')}`;
+  const payloads = viciTexts(event, 'payloads').map(printable).join(' ');
+  const again = text('retransmission') === '0' ? '' : `, retransmission ${text('retransmission')}`;
+  return `${arrow} ${title.padEnd(26)} ${payloads || '(empty)'}  (${text('octets')} octets${again})`;
+}
+
+/** Which side refused what; offered against accepted, transform by transform. */
+export function refusal(event: ViciSection): readonly string[] {
+  const text = (name: string): string => printable(viciText(event, name) ?? '');
+  const transforms = named(viciSubsection(event, 'transforms'));
+  const width = Math.max(...transforms.map(([type]) => type.length), 0);
+  const list = (section: ViciSection, name: string): string =>
+    viciTexts(section, name).map(printable).join(', ') || 'nothing';
+  return [
+    `${whose(event)} with ${text('notify')}: ${text('what')}`,
+    ...transforms.flatMap(([type, one]) => [
+      `${printable(type).padEnd(width)}  offered  ${list(one, 'offered')}`,
+      `${' '.repeat(width)}  accepted ${list(one, 'accepted')}`,
+    ]),
+    ...(text('by') === 'peer' && transforms.length === 0
+      ? ['the peer does not say what it would accept: its log or its configuration does']
+      : []),
+  ];
+}
+
+function whose(event: ViciSection): string {
+  return viciText(event, 'by') === 'us' ? 'we refused' : 'the peer refused';
+}
+
+function natSides(event: ViciSection): string {
+  const sides = [
+    viciText(event, 'local-behind-nat') === 'yes' ? 'we are' : '',
+    viciText(event, 'remote-behind-nat') === 'yes' ? 'the peer is' : '',
+  ].filter((side) => side !== '');
+  return sides.length === 0 ? 'none between us' : `${sides.join(' and ')} behind one`;
+}

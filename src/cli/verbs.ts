@@ -1,0 +1,190 @@
+/**
+ * The verbs of `tsgw`: the one table behind the dispatch, the help and the manual.
+ */
+import { packageVersion } from '../io/system.ts';
+import { check } from './check.ts';
+import { complain } from './daemon.ts';
+import { ExitCode } from './exit-code.ts';
+import { manual, overview, verbHelp } from './help.ts';
+import { initiate, terminate } from './initiate.ts';
+import { conns } from './list-conns.ts';
+import { sad, spd, status } from './list-daemon.ts';
+import { sas } from './list-sas.ts';
+import { log } from './log.ts';
+import { RUN } from './run-options.ts';
+import { type Call, JSON_OPTION, URI_OPTIONS, type Verb } from './verb.ts';
+
+const listing = { ...JSON_OPTION, ...URI_OPTIONS };
+
+const TIMEOUT = {
+  timeout: { value: 'SECONDS', help: 'wait no longer; what was started goes on (0: for ever)' },
+};
+
+export const VERBS: readonly Verb[] = [
+  RUN,
+  {
+    name: 'status',
+    summary: 'the daemon: version, uptime, SAs, what it dropped and why',
+    description: 'Counts of dropped packets and datagrams stand by reason; see also tsgw sad.',
+    operands: [],
+    options: listing,
+    examples: [
+      ['tsgw status', 'for people'],
+      ['tsgw status --json', 'for monitoring'],
+    ],
+    run: status,
+  },
+  {
+    name: 'sas',
+    summary: 'IKE SAs with their Child SAs',
+    description:
+      'One row per SA, Child SAs below their IKE SA. The JSON has the keys of vici: those that ' +
+      'swanctl --list-sas --raw prints.',
+    operands: [],
+    options: {
+      ike: { value: 'NAME', help: 'only IKE SAs of this connection' },
+      child: { value: 'NAME', help: 'only Child SAs of this name' },
+      ...listing,
+    },
+    examples: [
+      ['tsgw sas', 'all of them'],
+      ['tsgw sas --ike peer --json', 'those of one connection, as JSON'],
+    ],
+    run: sas,
+  },
+  {
+    name: 'spd',
+    summary: 'the Security Policy Database, in the order of look-up',
+    description: 'Which traffic is protected by which Child SA, bypassed or discarded.',
+    operands: [],
+    options: listing,
+    examples: [['tsgw spd', 'the policies of both directions']],
+    run: spd,
+  },
+  {
+    name: 'sad',
+    summary: 'the Security Association Database: one row per SA and direction',
+    description:
+      'With sequence numbers, replay window, counters, dropped packets and the MTU that fits.',
+    operands: [],
+    options: listing,
+    examples: [['tsgw sad --json', 'counters for monitoring']],
+    run: sad,
+  },
+  {
+    name: 'conns',
+    summary: 'the connections that are loaded',
+    description: 'Loaded from the configuration or through swanctl, with their children.',
+    operands: [],
+    options: { ike: { value: 'NAME', help: 'only this connection' }, ...listing },
+    examples: [['tsgw conns', 'all of them']],
+    run: conns,
+  },
+  {
+    name: 'initiate',
+    summary: 'bring a connection up, showing each exchange as it happens',
+    description:
+      'Sets up the IKE SA where there is none, and the child. When it fails it says which side ' +
+      'refused what: offered against accepted, transform by transform.',
+    operands: [{ name: 'CHILD', required: false, help: 'the child to set up' }],
+    options: {
+      child: { value: 'NAME', help: 'the same' },
+      ike: { value: 'NAME', help: 'of this connection; alone: the IKE SA without a child' },
+      ...TIMEOUT,
+      ...URI_OPTIONS,
+    },
+    examples: [
+      ['tsgw initiate net', 'set up the child net'],
+      ['tsgw initiate net --ike peer --timeout 10', 'of the connection peer, within 10 s'],
+    ],
+    run: initiate,
+  },
+  {
+    name: 'terminate',
+    summary: 'delete SAs and tell the peer',
+    description: 'Deletes Child SAs by name or number, or IKE SAs with all their children.',
+    operands: [{ name: 'CHILD', required: false, help: 'Child SAs of this name' }],
+    options: {
+      child: { value: 'NAME', help: 'the same' },
+      ike: { value: 'NAME', help: 'IKE SAs of this connection' },
+      'child-id': { value: 'NUMBER', help: 'one Child SA' },
+      'ike-id': { value: 'NUMBER', help: 'one IKE SA' },
+      force: { help: 'do not wait for the peer' },
+      ...TIMEOUT,
+      ...URI_OPTIONS,
+    },
+    examples: [
+      ['tsgw terminate net', 'the Child SAs called net'],
+      ['tsgw terminate --ike peer', 'the IKE SAs of a connection'],
+    ],
+    run: terminate,
+  },
+  {
+    name: 'log',
+    summary: "follow the daemon's events",
+    description: 'One line per event, key=value, until interrupted.',
+    operands: [],
+    options: {
+      level: { value: 'LEVEL', help: 'error, notice, debug or trace (debug)' },
+      ...listing,
+    },
+    examples: [
+      ['tsgw log', 'SAs that come and go, and each exchange that fails'],
+      ['tsgw log --level trace --json', 'every message, for a program'],
+    ],
+    run: log,
+  },
+  {
+    name: 'check',
+    summary: 'check a configuration file, without a daemon',
+    description:
+      'Names every error with its file and line and what to write instead. Ends 1 where there is one.',
+    operands: [{ name: 'FILE', required: true, help: 'a file in swanctl.conf grammar' }],
+    options: { ...JSON_OPTION, ...URI_OPTIONS },
+    examples: [['tsgw check /etc/swanctl/swanctl.conf', 'before it is loaded']],
+    run: check,
+  },
+  {
+    name: 'version',
+    summary: 'the version of this program',
+    description: 'tsgw status says the version of the daemon.',
+    operands: [],
+    options: { ...JSON_OPTION, ...URI_OPTIONS },
+    examples: [['tsgw version', 'prints tsgw and a number']],
+    run: version,
+  },
+  {
+    name: 'help',
+    summary: 'this, or more of one verb',
+    description: 'Without a verb: all of them, one line each.',
+    operands: [{ name: 'VERB', required: false, help: 'the verb to explain' }],
+    options: { man: { help: 'everything, as a manual page' }, ...URI_OPTIONS },
+    examples: [
+      ['tsgw help initiate', 'one verb with its options and examples'],
+      ['tsgw help --man', 'the manual'],
+    ],
+    run: help,
+  },
+];
+
+export function verbOf(name: string): Verb | undefined {
+  return VERBS.find((verb) => verb.name === name);
+}
+
+async function version({ terminal, switches }: Call): Promise<ExitCode> {
+  const version = packageVersion();
+  terminal.out(`${switches.has('json') ? JSON.stringify({ version }) : `tsgw ${version}`}\n`);
+  return ExitCode.OK;
+}
+
+async function help(call: Call): Promise<ExitCode> {
+  const [name] = call.operands;
+  const verb = name === undefined ? undefined : verbOf(name);
+  if (name !== undefined && verb === undefined) {
+    complain(call, `there is no verb ${name}: tsgw help lists them`);
+    return ExitCode.USAGE;
+  }
+  const all = call.switches.has('man') ? manual(VERBS) : overview(VERBS);
+  call.terminal.out(verb === undefined ? all : verbHelp(verb));
+  return ExitCode.OK;
+}
