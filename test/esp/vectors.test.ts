@@ -7,6 +7,7 @@ import { SaCounter } from '../../src/events/shared-counters.ts';
 import { isReservedSpi } from '../../src/ipsec/spi.ts';
 import { concatOctets, fromHex, toHex } from '../../src/wire/octets.ts';
 import { childSa, EspGateway, selector, UDP } from '../support/esp-gateway.ts';
+import { ReferenceSealer } from '../support/reference-sealer.ts';
 import { readVectorFiles, type VectorCase } from '../vectors/vector-file.ts';
 
 const ANY = [selector('0.0.0.0/0')];
@@ -156,7 +157,7 @@ describe('ESP packets of RFC 3602', () => {
 
     if (drop !== undefined) continue;
     it(`is what we send, octet by octet: ${vector.name}`, () => {
-      const gateway = new EspGateway({ iv: () => field(vector, 'iv') });
+      const gateway = new EspGateway({ sealer: new ReferenceSealer(() => field(vector, 'iv')) });
       const sa = gateway.install(parameters, keys, keys);
       sa.sequence.resumeAfter(0, sequence - 1);
       gateway.fromTun(inner);

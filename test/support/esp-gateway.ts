@@ -14,7 +14,7 @@ import type { TrafficSelector } from '../../src/ipsec/traffic-selector.ts';
 import { type IpAddress, parsePrefix, prefixRange } from '../../src/wire/address.ts';
 import { type Instant, instant } from '../../src/wire/instant.ts';
 import { octetsOf } from './inner-packets.ts';
-import { type IvSource, ReferenceSealer } from './reference-sealer.ts';
+import { type ReferenceKeys, ReferenceSealer } from './reference-sealer.ts';
 
 /** What the doors saw leave. */
 export interface SentPacket {
@@ -46,8 +46,16 @@ export const UDP: Arrival = { udp: true, family: 4 };
 export const RAW4: Arrival = { udp: false, family: 4 };
 export const RAW6: Arrival = { udp: false, family: 6 };
 
+/** Seals and opens rows, as the native layer does. */
+export interface TestSealer {
+  readonly context: (keys: ReferenceKeys, seal: boolean) => number;
+  readonly seal: (batch: Batch, count: number) => void;
+  readonly open: (batch: Batch, count: number) => void;
+}
+
 export interface EspGatewayOptions {
-  readonly iv?: IvSource;
+  /** The reference without it. */
+  readonly sealer?: TestSealer;
   readonly outerMtu?: number;
   readonly tunMtu?: number;
   readonly mssClamp?: boolean;
@@ -56,7 +64,7 @@ export interface EspGatewayOptions {
 export class EspGateway {
   readonly counters = createSharedCounters(16);
   readonly engine: PacketEngine;
-  readonly sealer: ReferenceSealer;
+  readonly sealer: TestSealer;
   readonly sent: SentPacket[] = [];
   /** The packets of `sent` before they were sealed. */
   readonly unsealed: Uint8Array[] = [];
@@ -72,7 +80,7 @@ export class EspGateway {
   takesIke = true;
 
   constructor(options: EspGatewayOptions = {}) {
-    this.sealer = new ReferenceSealer(options.iv);
+    this.sealer = options.sealer ?? new ReferenceSealer();
     this.engine = new PacketEngine({
       counters: this.counters,
       mtu: { outer: options.outerMtu ?? 1500, tun: options.tunMtu ?? 9000 },
@@ -93,8 +101,8 @@ export class EspGateway {
     const suite = espSuite(parameters);
     const { esn } = parameters;
     return this.engine.install(parameters, {
-      contextIn: this.sealer.context({ suite, esn, ...keysIn }),
-      contextOut: this.sealer.context({ suite, esn, ...keysOut }),
+      contextIn: this.sealer.context({ suite, esn, ...keysIn }, false),
+      contextOut: this.sealer.context({ suite, esn, ...keysOut }, true),
       path: parameters.id,
     });
   }
@@ -231,15 +239,18 @@ export function testKeys(sa: EspSaParameters, seed: number): TestKeys {
 }
 
 /** Two gateways with one Child SA between them. */
-export function espPair(options: ChildSaOptions = {}): {
+export function espPair(
+  options: ChildSaOptions = {},
+  gateway: EspGatewayOptions = {},
+): {
   readonly a: EspGateway;
   readonly b: EspGateway;
   readonly saA: EspSa;
   readonly saB: EspSa;
 } {
   const parameters = childSa(options);
-  const a = new EspGateway();
-  const b = new EspGateway();
+  const a = new EspGateway(gateway);
+  const b = new EspGateway(gateway);
   const aToB = testKeys(parameters, 1);
   const bToA = testKeys(parameters, 2);
   const saA = a.install(parameters, bToA, aToB);

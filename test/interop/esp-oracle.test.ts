@@ -1,0 +1,276 @@
+/**
+ * Others judge our ESP packets: scapy opens what we sealed and seals what we open, tshark decrypts
+ * what it has algorithms for. Needs python3 with scapy, tshark and the addon; without one it fails.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
+import { IpProtocol } from '../../src/wire/ip-protocol.ts';
+import { concatOctets, fromHex, toHex } from '../../src/wire/octets.ts';
+import {
+  type ChildSaOptions,
+  childSa,
+  type EspGateway,
+  espPair,
+  mirrored,
+  RAW6,
+  testKeys,
+  UDP,
+} from '../support/esp-gateway.ts';
+import { icmpPacket, innerPacket, udpPacket } from '../support/inner-packets.ts';
+import { NativeSealer } from '../support/native-sealer.ts';
+
+const FOUR = ['10.1.0.10', '10.2.0.10'] as const;
+const SIX = ['2001:db8:1::10', '2001:db8:2::10'] as const;
+
+interface Suite {
+  readonly name: string;
+  readonly options: Pick<ChildSaOptions, 'encr' | 'integ'>;
+  readonly crypt: string;
+  readonly auth: string | null;
+  /** Names in tshark's table; undefined where it has no such algorithm. */
+  readonly tshark?: readonly [encryption: string, authentication: string];
+}
+
+const GCM_ICV_16 = 'AES-GCM with 16 octet ICV [RFC4106]';
+const CBC = 'AES-CBC [RFC3602]';
+
+const suites: readonly Suite[] = [
+  ...[128, 192, 256].map((keyLength) => ({
+    name: `AES-GCM-${keyLength}`,
+    options: { encr: { id: EncryptionId.AES_GCM_16, keyLength } },
+    crypt: 'AES-GCM',
+    auth: null,
+    tshark: [GCM_ICV_16, 'NULL'] as const,
+  })),
+  {
+    name: 'ChaCha20-Poly1305',
+    options: { encr: { id: EncryptionId.CHACHA20_POLY1305 } },
+    crypt: 'CHACHA20-POLY1305',
+    auth: null,
+  },
+  cbc(128, IntegrityId.AUTH_HMAC_SHA1_96, 'HMAC-SHA1-96', 'HMAC-SHA-1-96 [RFC2404]'),
+  cbc(192, IntegrityId.AUTH_HMAC_SHA2_256_128, 'SHA2-256-128', 'HMAC-SHA-256-128 [RFC4868]'),
+  cbc(256, IntegrityId.AUTH_HMAC_SHA2_384_192, 'SHA2-384-192', 'HMAC-SHA-384-192 [RFC4868]'),
+  cbc(256, IntegrityId.AUTH_HMAC_SHA2_512_256, 'SHA2-512-256', 'HMAC-SHA-512-256 [RFC4868]'),
+];
+
+/** Inner packets of both families whose lengths leave every padding. */
+const packets = Array.from({ length: 18 }, (_, data) => [
+  udpPacket(...FOUR, data),
+  udpPacket(...SIX, data),
+]).flat();
+
+const outers = [
+  { name: 'UDP over IPv4', udp: true, a: '192.0.2.1', b: '192.0.2.2' },
+  { name: 'UDP over IPv6', udp: true, a: '2001:db8:ff::1', b: '2001:db8:ff::2' },
+  { name: 'protocol 50 over IPv4', udp: false, a: '192.0.2.1', b: '192.0.2.2' },
+  { name: 'protocol 50 over IPv6', udp: false, a: '2001:db8:ff::1', b: '2001:db8:ff::2' },
+] as const;
+
+describe('scapy opens what we sealed and seals what we open', function () {
+  this.timeout(60_000);
+
+  for (const suite of suites) {
+    for (const esn of [false, true]) {
+      it(`${suite.name}${esn ? ' with ESN' : ''}`, () => {
+        const first = esn ? { high: 2, low: 0xffff_fff0 } : { high: 0, low: 1 };
+        // One process for all: what we sealed for each way out, then what it shall seal.
+        const pairs = outers.map((outer) => ({ outer, ...pair(suite, esn, outer.udp) }));
+        const opening = pairs.flatMap(({ outer, a, saA }) => {
+          saA.sequence.resumeAfter(first.high, first.low - 1);
+          a.fromTun(...packets);
+          const job = { ...jobOf(suite, esn, outer), verb: 'open' };
+          return a.sent.map(({ octets }, index) => ({
+            ...job,
+            ...sequenceAt(first, index),
+            packet: toHex(outerPacket(outer, octets)),
+          }));
+        });
+        const sealing = pairs.flatMap(({ outer }) => {
+          const job = { ...jobOf(suite, esn, outer), verb: 'seal' };
+          return packets.map((packet, index) => ({
+            ...job,
+            ...sequenceAt(first, index),
+            packet: toHex(packet),
+          }));
+        });
+        const answers = scapy([...opening, ...sealing]);
+        const expected = packets.map(toHex);
+        for (const [index, { outer, b, saB }] of pairs.entries()) {
+          const opened = index * packets.length;
+          assert.deepEqual(answers.slice(opened, opened + packets.length), expected, outer.name);
+          if (esn) saB.window.update(first.high, first.low - 1);
+          const sealed = opening.length + opened;
+          const datagrams = answers.slice(sealed, sealed + packets.length);
+          b.fromSocket(
+            outer.udp ? UDP : RAW6,
+            ...datagrams.map((hex) => ({ octets: fromHex(String(hex)) })),
+          );
+          assert.deepEqual(b.drops(), {}, outer.name);
+          assert.deepEqual(b.delivered.map(toHex), expected, outer.name);
+        }
+      });
+    }
+  }
+
+  it('says no to a wrong octet', () => {
+    for (const suite of suites) {
+      const { a } = pair(suite, false, true);
+      a.fromTun(udpPacket(...FOUR, 40));
+      const octets = a.sent[0]?.octets.slice() ?? fromHex('');
+      octets[octets.length - 1] = (octets.at(-1) ?? 0) ^ 1;
+      const [answer] = scapy([
+        {
+          ...jobOf(suite, false, outers[0]),
+          high: 0,
+          low: 1,
+          verb: 'open',
+          packet: toHex(outerPacket(outers[0], octets)),
+        },
+      ]);
+      assert.notEqual(typeof answer, 'string', suite.name);
+    }
+  });
+});
+
+describe('tshark decrypts what we sealed', function () {
+  this.timeout(60_000);
+
+  for (const suite of suites) {
+    const { tshark } = suite;
+    if (tshark === undefined) continue;
+    it(suite.name, () => {
+      for (const outer of outers) {
+        const { a } = pair(suite, false, outer.udp);
+        a.fromTun(icmpPacket(...FOUR, 8), icmpPacket(...SIX, 128));
+        const keys = testKeys(childSa(suite.options), 1);
+        const table = [
+          outer.a.includes(':') ? 'IPv6' : 'IPv4',
+          outer.a,
+          outer.b,
+          '0xc0000002',
+          tshark[0],
+          `0x${toHex(keys.encryption)}`,
+          tshark[1],
+          keys.integrity.length === 0 ? '' : `0x${toHex(keys.integrity)}`,
+        ];
+        const seen = tsharkFields(
+          a.sent.map(({ octets }) => outerPacket(outer, octets)),
+          table,
+        );
+        assert.deepEqual(seen, ['1 8 ', '1  128'], outer.name);
+      }
+    });
+  }
+});
+
+function cbc(keyLength: number, id: number, auth: string, tsharkName: string): Suite {
+  return {
+    name: `AES-CBC-${keyLength} with ${auth}`,
+    options: { encr: { id: EncryptionId.AES_CBC, keyLength }, integ: { id } },
+    crypt: 'AES-CBC',
+    auth,
+    tshark: [CBC, tsharkName],
+  };
+}
+
+/** Two gateways over the native layer; `b` has what scapy needs to pretend to be `a`. */
+function pair(
+  suite: Suite,
+  esn: boolean,
+  udpEncapsulation: boolean,
+): ReturnType<typeof espPair> & { readonly a: EspGateway } {
+  return espPair({ ...suite.options, esn, udpEncapsulation }, { sealer: new NativeSealer() });
+}
+
+function jobOf(suite: Suite, esn: boolean, outer: (typeof outers)[number]) {
+  const parameters = childSa(suite.options);
+  const keys = testKeys(parameters, 1);
+  return {
+    spi: mirrored(parameters).spiIn,
+    crypt: suite.crypt,
+    cryptKey: toHex(keys.encryption),
+    auth: suite.auth,
+    authKey: toHex(keys.integrity),
+    esn,
+    udp: outer.udp,
+    source: outer.a,
+    destination: outer.b,
+  };
+}
+
+function sequenceAt(first: { readonly high: number; readonly low: number }, index: number) {
+  const low = first.low + index;
+  return low > 0xffff_ffff
+    ? { high: first.high + 1, low: low - 2 ** 32 }
+    : { high: first.high, low };
+}
+
+/** What the kernel's sockets put around an ESP packet. */
+function outerPacket(outer: (typeof outers)[number], esp: Uint8Array): Uint8Array {
+  const { a: source, b: destination } = outer;
+  if (!outer.udp) return innerPacket({ source, destination, protocol: IpProtocol.ESP, upper: esp });
+  const length = 8 + esp.length;
+  const header = Uint8Array.of(0x11, 0x94, 0x11, 0x94, length >> 8, length & 0xff, 0, 0);
+  return innerPacket({ source, destination, upper: concatOctets(header, esp) });
+}
+
+function scapy(jobs: readonly object[]): readonly unknown[] {
+  const printed = execFileSync('/usr/bin/python3', ['test/support/scapy-oracle.py'], {
+    input: JSON.stringify(jobs),
+    encoding: 'utf8',
+    stdio: ['pipe', 'pipe', 'inherit'],
+    maxBuffer: 1 << 24,
+  });
+  const answers: unknown = JSON.parse(printed);
+  assert.ok(Array.isArray(answers) && answers.length === jobs.length);
+  return answers;
+}
+
+/** ICV verdict, ICMP type and ICMPv6 type of each packet, as tshark reads them. */
+function tsharkFields(
+  packetList: readonly Uint8Array[],
+  table: readonly string[],
+): readonly string[] {
+  const folder = mkdtempSync(join(tmpdir(), 'tsgw-oracle-'));
+  try {
+    const capture = join(folder, 'esp.pcap');
+    writeFileSync(capture, pcap(packetList));
+    const row = table.map((field) => `"${field}"`).join(',');
+    const printed = execFileSync(
+      'tshark',
+      [
+        ...['-r', capture, '-o', 'esp.enable_encryption_decode:TRUE'],
+        ...['-o', 'esp.enable_authentication_check:TRUE', '-o', `uat:esp_sa:${row}`],
+        ...['-T', 'fields', '-E', 'separator=/s'],
+        ...['-e', 'esp.icv_good', '-e', 'icmp.type', '-e', 'icmpv6.type'],
+      ],
+      { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+    );
+    return printed.split('\n').slice(0, -1);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** A capture file of raw IP packets (LINKTYPE_RAW). */
+function pcap(packetList: readonly Uint8Array[]): Uint8Array {
+  const header = new Uint8Array(24);
+  const view = new DataView(header.buffer);
+  view.setUint32(0, 0xa1b2_c3d4);
+  view.setUint16(4, 2);
+  view.setUint16(6, 4);
+  view.setUint32(16, 0x1_0000);
+  view.setUint32(20, 101);
+  const records = packetList.map((packet) => {
+    const record = new Uint8Array(16);
+    new DataView(record.buffer).setUint32(8, packet.length);
+    new DataView(record.buffer).setUint32(12, packet.length);
+    return concatOctets(record, packet);
+  });
+  return concatOctets(header, ...records);
+}
