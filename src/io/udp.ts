@@ -1,0 +1,176 @@
+/**
+ * IKE datagrams of the control thread: received on UDP 500, sent on UDP 500 and 4500.
+ *
+ * What arrives on 4500 the packet loop takes and hands over; here it is only sent, behind the
+ * non-ESP marker (RFC 7296 §3.1). Nothing blocks: a datagram that cannot leave is counted, and IKE
+ * sends it again.
+ */
+import { type Batch, ORIGIN_OCTETS, Origin, STATUS_OK, WORDS, Word } from '../esp/batch.ts';
+import { DROP_REASONS, DropReason } from '../events/drop-reason.ts';
+import { type Endpoint, ipAddress, isAnyAddress } from '../wire/address.ts';
+import { type Native, native } from './native.ts';
+import type { OuterSockets } from './outer-sockets.ts';
+
+/** The sockets stay whoever's opened them; those of 4500 are only sent through. */
+export type IkeSockets = Pick<
+  OuterSockets,
+  'ike4' | 'ike6' | 'natt4' | 'natt6' | 'ikePort' | 'nattPort'
+>;
+
+export type OnIkeDatagram = (local: Endpoint, remote: Endpoint, octets: Uint8Array) => void;
+
+export class IkeSocket {
+  /** Datagrams lost here, by DropReason. */
+  readonly drops = new Float64Array(DROP_REASONS);
+  readonly #addon: Native;
+  readonly #sockets: IkeSockets;
+  readonly #batch = createIkeBatch();
+  readonly #number: number;
+  readonly #watches: number[] = [];
+
+  constructor(sockets: IkeSockets, addon: Native = native()) {
+    this.#addon = addon;
+    this.#sockets = sockets;
+    const { arena, words, origins } = this.#batch;
+    this.#number = addon.batch(arena, words, origins);
+  }
+
+  /** Starts listening on UDP 500. */
+  onDatagram(callback: OnIkeDatagram): void {
+    for (const fd of [this.#sockets.ike4, this.#sockets.ike6]) {
+      if (fd === undefined) continue;
+      this.#watches.push(this.#addon.watch(fd, () => this.#receive(fd, callback)));
+    }
+  }
+
+  /** Sends from `local`, whose port chooses the socket; answers whether the datagram left. */
+  send(
+    local: Endpoint,
+    remote: Endpoint,
+    octets: Uint8Array,
+    options: { readonly nonEspMarker: boolean },
+  ): boolean {
+    const fd = this.#socketOf(local);
+    const front = options.nonEspMarker ? NON_ESP_MARKER : 0;
+    const reason = this.#transmit(fd, local, remote, octets, front);
+    if (reason !== DropReason.NONE) this.#count(reason);
+    return reason === DropReason.NONE;
+  }
+
+  /** Stops listening; call it before the sockets are closed. */
+  close(): void {
+    for (const watch of this.#watches.splice(0)) this.#addon.unwatch(watch);
+    this.#addon.freeBatch(this.#number);
+  }
+
+  #socketOf(local: Endpoint): number | undefined {
+    const { ike4, ike6, natt4, natt6, nattPort } = this.#sockets;
+    const four = local.address.family === 4;
+    if (local.port === nattPort) return four ? natt4 : natt6;
+    return four ? ike4 : ike6;
+  }
+
+  #transmit(
+    fd: number | undefined,
+    local: Endpoint,
+    remote: Endpoint,
+    octets: Uint8Array,
+    front: number,
+  ): DropReason {
+    const { family } = remote.address;
+    if (fd === undefined || local.address.family !== family) return DropReason['send-unreachable'];
+    if (front + octets.length > SLOT) return DropReason['send-too-big'];
+    const { arena, words } = this.#batch;
+    const at = SEND_ROW * WORDS;
+    const offset = SEND_ROW * SLOT;
+    arena.fill(0, offset, offset + front);
+    arena.set(octets, offset + front);
+    const path = this.#addon.path({
+      fd,
+      family,
+      ...(isAnyAddress(local.address) ? {} : { local: local.address.octets }),
+      remote: remote.address.octets,
+      port: remote.port,
+    });
+    words.fill(0, at, at + WORDS);
+    words[at + Word.OFFSET] = offset;
+    words[at + Word.LENGTH] = front + octets.length;
+    words[at + Word.PATH] = path;
+    this.#addon.send(this.#number, SEND_ROW, 1);
+    this.#addon.freePath(path);
+    return sendDropReason(words[at + Word.STATUS] ?? 0);
+  }
+
+  #receive(fd: number, callback: OnIkeDatagram): void {
+    const { words } = this.#batch;
+    for (let row = 0; row < RECEIVE_ROWS; row++) {
+      words[row * WORDS + Word.OFFSET] = row * SLOT;
+      words[row * WORDS + Word.LENGTH] = SLOT;
+    }
+    const count = this.#addon.receive(fd, this.#number, 0, RECEIVE_ROWS);
+    const port = this.#sockets.ikePort;
+    const datagrams = Array.from({ length: count }, (_, row) => this.#datagram(row, port));
+    for (const datagram of datagrams) {
+      if (datagram === undefined) this.#count(DropReason['truncated-datagram']);
+      else callback(datagram.local, datagram.remote, datagram.octets);
+    }
+  }
+
+  /** Copied out of the batch, which the callback's own sends use again. */
+  #datagram(row: number, port: number) {
+    const { arena, words, origins } = this.#batch;
+    const at = row * WORDS;
+    if (words[at + Word.STATUS] !== STATUS_OK) return undefined;
+    const origin = origins.slice(row * ORIGIN_OCTETS, (row + 1) * ORIGIN_OCTETS);
+    const width = origin[Origin.FAMILY] === 6 ? 16 : 4;
+    const address = (from: number) => ipAddress(origin.slice(from, from + width));
+    const offset = words[at + Word.OFFSET] ?? 0;
+    const remotePort = new DataView(origin.buffer).getUint16(Origin.PORT);
+    return {
+      local: { address: address(Origin.DESTINATION), port },
+      remote: { address: address(Origin.SOURCE), port: remotePort },
+      octets: arena.slice(offset, offset + (words[at + Word.LENGTH] ?? 0)),
+    };
+  }
+
+  #count(reason: DropReason): void {
+    this.drops[reason] = (this.drops[reason] ?? 0) + 1;
+  }
+}
+
+/** The drop reason for the STATUS of a row that `send` was given. */
+export function sendDropReason(status: number): DropReason {
+  switch (status) {
+    case STATUS_OK:
+      return DropReason.NONE;
+    case -11: // EAGAIN
+    case -105: // ENOBUFS
+      return DropReason['send-would-block'];
+    case -90: // EMSGSIZE
+      return DropReason['send-too-big'];
+    case -101: // ENETUNREACH
+    case -111: // ECONNREFUSED
+    case -112: // EHOSTDOWN
+    case -113: // EHOSTUNREACH
+      return DropReason['send-unreachable'];
+    default:
+      return DropReason['send-failed'];
+  }
+}
+
+function createIkeBatch(): Batch {
+  const rows = RECEIVE_ROWS + 1;
+  return {
+    arena: new Uint8Array(new SharedArrayBuffer(rows * SLOT)),
+    words: new Int32Array(new SharedArrayBuffer(rows * WORDS * 4)),
+    origins: new Uint8Array(new SharedArrayBuffer(rows * ORIGIN_OCTETS)),
+    size: rows,
+  };
+}
+
+/** Octets of zero in front of an IKE message on port 4500. */
+const NON_ESP_MARKER = 4;
+/** Any UDP datagram: an IKE message with certificates is larger than a packet. */
+const SLOT = 65_536;
+const RECEIVE_ROWS = 8;
+const SEND_ROW = RECEIVE_ROWS;
