@@ -3,7 +3,7 @@
  */
 import { loadConfig } from '../config/config.ts';
 import { ConfigErrors } from '../config/findings.ts';
-import { readFiles, readSettings } from '../io/settings-files.ts';
+import { readFiles, readSettings, SettingsFileError } from '../io/settings-files.ts';
 import { complain } from './daemon.ts';
 import { ExitCode } from './exit-code.ts';
 import { paint, printable } from './terminal.ts';
@@ -11,14 +11,8 @@ import type { Call } from './verb.ts';
 
 export async function check(call: Call): Promise<ExitCode> {
   const [file = ''] = call.operands;
-  let text: string;
   try {
-    text = readSettings(file);
-  } catch (error) {
-    complain(call, error instanceof Error ? error.message : String(error));
-    return ExitCode.FAILED;
-  }
-  try {
+    const text = readSettings(file);
     const { connections, secrets, warnings } = loadConfig(text, file, readFiles);
     report(
       call,
@@ -34,6 +28,10 @@ export async function check(call: Call): Promise<ExitCode> {
     }
     return ExitCode.OK;
   } catch (error) {
+    if (error instanceof SettingsFileError) {
+      complain(call, error.message);
+      return ExitCode.FAILED;
+    }
     if (!(error instanceof ConfigErrors)) throw error;
     report(
       call,

@@ -86,11 +86,11 @@ function columns(rows: readonly (readonly [string, string])[]): readonly string[
   );
 }
 
-/** Breaks a paragraph at blanks; the lines after the first are indented by `hanging`. */
+/** Breaks a paragraph at blanks outside `[...]`; lines after the first are indented by `hanging`. */
 function wrap(text: string, hanging: string, indent = ''): readonly string[] {
   const found: string[] = [];
   let line = '';
-  for (const word of text.split(/(?<=\S) /)) {
+  for (const word of text.split(/(?<=\S) (?![^[]*\])/)) {
     const start = found.length === 0 ? indent : `${indent}${hanging}`;
     if (line !== '' && start.length + line.length + 1 + word.length > LINE) {
       found.push(`${start}${line}`);

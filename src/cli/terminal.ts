@@ -16,7 +16,8 @@ export interface Terminal {
 export type Colour = 'bold' | 'dim' | 'green' | 'red' | 'yellow';
 
 export function paint(terminal: Terminal, colour: Colour, text: string): string {
-  return terminal.colour ? styleText(colour, text) : text;
+  // Whether the stream is a terminal was asked when the `Terminal` was made.
+  return terminal.colour ? styleText(colour, text, { validateStream: false }) : text;
 }
 
 /** Text of a daemon or a peer cannot steer the terminal. */

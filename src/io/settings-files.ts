@@ -8,12 +8,17 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { SourceFile } from '../config/grammar.ts';
 
-/** The text of one file. Throws an `Error` that says what stands in the way. */
+/** A file cannot be read, or a pattern is none; the message says which and why. */
+export class SettingsFileError extends Error {
+  override readonly name = 'SettingsFileError';
+}
+
+/** The text of one file. Throws `SettingsFileError`. */
 export function readSettings(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new Error(`${path}: ${reason(error)}`, { cause: error });
+    throw new SettingsFileError(`${path}: ${reason(error)}`, { cause: error });
   }
 }
 
@@ -51,7 +56,11 @@ function patternExpression(pattern: string): RegExp {
       return String(escaped ?? plain ?? other).replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
     },
   );
-  return new RegExp(`^${source}$`, 's');
+  try {
+    return new RegExp(`^${source}$`, 's');
+  } catch {
+    throw new SettingsFileError(`include ${pattern}: it is no pattern of file names`);
+  }
 }
 
 function withoutEscapes(part: string): string {
