@@ -40,6 +40,7 @@ export interface EspSaParameters extends EspTransforms {
 export interface EspHandles {
   readonly contextIn: number;
   readonly contextOut: number;
+  /** -1: there is no socket to send by. */
   readonly path: number;
 }
 

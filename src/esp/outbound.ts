@@ -130,7 +130,7 @@ export class Outbound {
     if (found < 0) return POLICY_DROP[-found]!;
     const sa = this.#sas.at(found);
     words[at + Word.SA] = found;
-
+    if (sa.handles.path < 0) return DropReason['send-unreachable'];
     if (sa.pathMtu.age(now)) this.#paths.aged(sa);
 
     // 3. RFC 4301 §8.2.1: too big for the path and not to be fragmented.

@@ -132,7 +132,7 @@ class PacketLoop {
 
   #install(sa: InstalledChildSa): void {
     const { contextIn, contextOut } = espContexts(this.#native, sa);
-    const path = this.#native.path(this.#pathOf(sa));
+    const path = this.#pathOf(sa);
     this.#engine.install(sa, { contextIn, contextOut, path });
     this.#report({ kind: 'installed', id: sa.id });
   }
@@ -142,23 +142,20 @@ class PacketLoop {
     if (sa !== undefined) {
       this.#native.freeContext(sa.handles.contextIn);
       this.#native.freeContext(sa.handles.contextOut);
-      this.#native.freePath(sa.handles.path);
+      if (sa.handles.path >= 0) this.#native.freePath(sa.handles.path);
     }
     this.#report({ kind: 'removed', id });
   }
 
-  #pathOf(sa: InstalledChildSa) {
+  /** The way to the peer; -1 when there is no socket for it, which costs its packets only. */
+  #pathOf(sa: InstalledChildSa): number {
     const { natt4, natt6, esp4, esp6 } = this.#setup;
-    const { family } = sa.remote.address;
-    const fd = sa.udpEncapsulation ? (family === 4 ? natt4 : natt6) : family === 4 ? esp4 : esp6;
-    if (fd === undefined) throw new Error(`Child SA ${sa.id}: no socket for its packets`);
-    return {
-      fd,
-      family,
-      local: sa.local.address.octets,
-      remote: sa.remote.address.octets,
-      port: sa.udpEncapsulation ? sa.remote.port : 0,
-    };
+    const { family, octets: remote } = sa.remote.address;
+    const [four, six] = sa.udpEncapsulation ? [natt4, natt6] : [esp4, esp6];
+    const fd = family === 4 ? four : six;
+    if (fd === undefined) return -1;
+    const port = sa.udpEncapsulation ? sa.remote.port : 0;
+    return this.#native.path({ fd, family, local: sa.local.address.octets, remote, port });
   }
 
   #handOverIke(row: number): boolean {

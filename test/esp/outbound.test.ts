@@ -282,6 +282,15 @@ describe('What the path refuses', () => {
     assert.equal(saA.pathMtu.octets, 1500);
   });
 
+  it('counts packets of an SA without a socket', () => {
+    const { a } = espPair();
+    a.engine.remove(1);
+    a.engine.install(childSa(), { contextIn: 0, contextOut: 1, path: -1 });
+    a.fromTun(udpPacket(...FOUR, 8));
+    assert.deepEqual(a.drops(), { 'send-unreachable': 1 });
+    assert.equal(a.counter(1, SaCounter.SEQUENCE), 0);
+  });
+
   it('counts what could not be sealed, and does not send it', () => {
     const { a } = espPair();
     a.sealStatus = -22;
