@@ -1,0 +1,187 @@
+/**
+ * The machine as the gateway uses it: its device, sockets, routes, and the packet loop over them.
+ *
+ * Opens everything in one order and takes it down in the other. IKE goes out on UDP 500 or, with the
+ * non-ESP marker, on the NAT traversal port whose reading end belongs to the packet loop.
+ */
+import type { SharedCounters } from '../events/shared-counters.ts';
+import type { Endpoint, IpAddress } from '../wire/address.ts';
+import { native } from './native.ts';
+import { NetlinkError } from './netlink.ts';
+import { closeOuterSockets, OUTER_MARK, openOuterSockets } from './outer-sockets.ts';
+import { PacketLoop } from './packet-loop.ts';
+import type {
+  InstalledChildSa,
+  PacketLoopReport,
+  PacketLoopSetup,
+} from './packet-loop-protocol.ts';
+import { resolveName } from './resolve.ts';
+import { Routes } from './routes.ts';
+import { Rtnetlink } from './rtnetlink.ts';
+import { openTunDevice, type TunDevice } from './tun.ts';
+import { IkeSocket } from './udp.ts';
+
+export interface HostSettings {
+  /** Name of the TUN device. */
+  readonly device: string;
+  /** Its MTU; 0 = what fits into the paths of the installed SAs. */
+  readonly mtu: number;
+  readonly mssClamp: boolean;
+  readonly portIke: number;
+  readonly portNatT: number;
+}
+
+export interface HostListener {
+  /** An IKE datagram of UDP 500. */
+  readonly datagram: (local: Endpoint, remote: Endpoint, octets: Uint8Array) => void;
+  readonly report: (report: PacketLoopReport) => void;
+  /** The packet loop died. */
+  readonly failed: (error: Error) => void;
+  /** Something does less than it should, and the gateway goes on. */
+  readonly warn: (what: string) => void;
+}
+
+/** Assumed between gateways until a path says otherwise. */
+const OUTER_MTU = 1500;
+/** MTU of the device before any SA says what fits. */
+const FIRST_TUN_MTU = 1400;
+/** RFC 8200 §5: a link that carries IPv6 has at least 1280. */
+const LEAST_TUN_MTU = 1280;
+
+export class Host {
+  readonly #settings: HostSettings;
+  readonly #counters: SharedCounters;
+  readonly #listener: HostListener;
+  readonly #opened: (() => void)[] = [];
+  #running: Running | undefined;
+
+  constructor(settings: HostSettings, counters: SharedCounters, listener: HostListener) {
+    this.#settings = settings;
+    this.#counters = counters;
+    this.#listener = listener;
+  }
+
+  /** Rejects with an error that names what could not be opened; `close` cleans up after it. */
+  async open(): Promise<void> {
+    const { device, mtu, mssClamp, portIke, portNatT } = this.#settings;
+    const rtnetlink = this.#keep(new Rtnetlink());
+    const tun = openTunDevice(rtnetlink, { name: device, mtu: mtu || FIRST_TUN_MTU });
+    this.#opened.push(() => native().close(tun.fd));
+    const routes = this.#keep(new Routes(rtnetlink, tun.index));
+    const sockets = openOuterSockets({ ikePort: portIke, nattPort: portNatT });
+    this.#opened.push(() => closeOuterSockets(sockets));
+    const ike = this.#keep(new IkeSocket(sockets));
+    ike.onDatagram((local, remote, octets) => this.#listener.datagram(local, remote, octets));
+    const { natt4, natt6, esp4, esp6 } = sockets;
+    const loop = await this.#startLoop({
+      counters: this.#counters,
+      tun: tun.fd,
+      natt4,
+      natt6,
+      esp4,
+      esp6,
+      nattPort: portNatT,
+      tunMtu: mtu || OUTER_MTU,
+      outerMtu: OUTER_MTU,
+      mssClamp,
+    });
+    this.#running = { rtnetlink, tun, routes, ike, loop, innerMtus: new Map() };
+  }
+
+  /** Safe to call after a failed `open`, and twice. */
+  async close(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    await running?.loop.stop();
+    for (const close of this.#opened.splice(0).reverse()) close();
+  }
+
+  /** Never blocks: what the socket does not take now is lost and counted. */
+  sendIke(local: Endpoint, remote: Endpoint, octets: Uint8Array): void {
+    const nonEspMarker = local.port === this.#settings.portNatT;
+    this.#running?.ike.send(local, remote, octets, { nonEspMarker });
+  }
+
+  /** RFC 3948 §2.3: one octet 0xFF. */
+  sendNatKeepalive(local: Endpoint, remote: Endpoint): void {
+    this.#running?.ike.send(local, remote, Uint8Array.of(0xff), { nonEspMarker: false });
+  }
+
+  /** Routes first: a packet must find the device once its SA is there. */
+  install(childSa: InstalledChildSa): void {
+    if (!this.#running) return;
+    try {
+      this.#running.routes.install(childSa);
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      this.#listener.warn(`child SA ${childSa.id} has no route: ${error.message}`);
+    }
+    this.#running.loop.tell({ kind: 'install', sa: childSa });
+  }
+
+  remove(childSaId: number): void {
+    if (!this.#running) return;
+    this.#running.loop.tell({ kind: 'remove', id: childSaId });
+    this.#running.routes.remove(childSaId);
+    this.#running.innerMtus.delete(childSaId);
+    this.#fitDevice();
+  }
+
+  resolve(name: string): Promise<readonly IpAddress[]> {
+    return resolveName(name);
+  }
+
+  /** The address of ours that a packet to the destination would carry. */
+  sourceFor(destination: IpAddress): IpAddress | undefined {
+    return this.#running?.rtnetlink.lookup(destination, OUTER_MARK)?.source;
+  }
+
+  #startLoop(setup: PacketLoopSetup): Promise<PacketLoop> {
+    return new Promise((resolve, reject) => {
+      let started = false;
+      const loop = new PacketLoop(setup, {
+        report: (report) => {
+          if (report.kind === 'ready') {
+            started = true;
+            resolve(loop);
+          }
+          this.#hear(loop, report);
+        },
+        crashed: (error) => (started ? this.#listener.failed(error) : reject(error)),
+      });
+    });
+  }
+
+  #hear(loop: PacketLoop, report: PacketLoopReport): void {
+    this.#listener.report(report);
+    if (report.kind === 'ike') loop.tell({ kind: 'ike-taken', count: 1 });
+    if (report.kind !== 'path-mtu-changed') return;
+    this.#running?.innerMtus.set(report.id, report.innerMtu);
+    this.#fitDevice();
+  }
+
+  /** The device takes what the widest SA carries; the others answer "too big" with their number. */
+  #fitDevice(): void {
+    const { mtu } = this.#settings;
+    if (mtu !== 0 || !this.#running) return;
+    const { innerMtus, tun, rtnetlink } = this.#running;
+    const widest = Math.max(...innerMtus.values(), innerMtus.size === 0 ? FIRST_TUN_MTU : 0);
+    rtnetlink.changeLink(tun.index, { mtu: Math.max(LEAST_TUN_MTU, widest) });
+  }
+
+  #keep<Closable extends { close(): void }>(one: Closable): Closable {
+    this.#opened.push(() => one.close());
+    return one;
+  }
+}
+
+/** What `open` leaves. */
+interface Running {
+  readonly rtnetlink: Rtnetlink;
+  readonly tun: TunDevice;
+  readonly routes: Routes;
+  readonly ike: IkeSocket;
+  readonly loop: PacketLoop;
+  /** By Child SA: the largest inner packet. */
+  readonly innerMtus: Map<number, number>;
+}
