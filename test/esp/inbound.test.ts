@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
+import { SLOT_OCTETS, Word } from '../../src/esp/batch.ts';
 import type { EspSaParameters } from '../../src/esp/esp-sa.ts';
 import { espSuite } from '../../src/esp/esp-suite.ts';
 import { SaCounter } from '../../src/events/shared-counters.ts';
@@ -33,13 +34,18 @@ function sealed(a: EspGateway, ...packets: readonly Uint8Array[]): readonly Uint
 }
 
 /** A sealed ESP packet with any body, as an authenticated but odd peer may send it. */
-function crafted(parameters: EspSaParameters, sequence: number, body: Uint8Array): Uint8Array {
+function crafted(
+  parameters: EspSaParameters,
+  sequence: number,
+  body: Uint8Array,
+  iv = fromHex('0000000000000001'),
+): Uint8Array {
   const suite = espSuite(parameters);
   const packet = new Uint8Array(8 + suite.ivLength + body.length + suite.icvLength);
   const view = new DataView(packet.buffer);
   view.setUint32(0, parameters.spiOut);
   view.setUint32(4, sequence);
-  packet[15] = sequence;
+  packet.set(iv, 8);
   packet.set(body, 8 + suite.ivLength);
   const keys = { suite, esn: parameters.esn, ...testKeys(parameters, 1) };
   sealPacket(packet, keys, new Uint8Array(4), (length) => new Uint8Array(length).fill(9));
@@ -124,6 +130,7 @@ describe('Datagrams that are no ESP packet of ours', () => {
     ['an empty datagram', fromHex(''), 'short-esp-packet'],
     ['a marker with half an IKE header', new Uint8Array(20), 'malformed-ike-datagram'],
     ['half an ESP header', fromHex('c000000200'), 'short-esp-packet'],
+    ['half an ESP header of nobody', fromHex('c000000300'), 'short-esp-packet'],
     ['an SPI of the reserved range', fromHex('000000ff00000001'), 'reserved-spi'],
     ['an SPI nobody has', fromHex('c0000003000000010000000000000000'), 'unknown-spi'],
     ['our SPI and nothing behind it', fromHex('c000000200000001'), 'short-esp-packet'],
@@ -215,6 +222,15 @@ describe('Integrity and replay (RFC 4303 §3.4.3, §3.4.4)', () => {
     assert.equal(b.counter(0, SaCounter.REPLAYS), 2);
   });
 
+  it('looks at the number before it spends work on the ICV', () => {
+    const { a, b } = espPair();
+    const [octets] = sealed(a, udpPacket(...FOUR, 10));
+    const forged = octets!.with(octets!.length - 1, (octets!.at(-1) ?? 0) ^ 1);
+    b.fromSocket(UDP, { octets: octets! });
+    b.fromSocket(UDP, { octets: forged });
+    assert.deepEqual(b.drops(), { 'replayed-sequence-number': 1 });
+  });
+
   it('accepts any order without a window', () => {
     const { a, b } = espPair({ replayWindow: 0 });
     const [octets] = sealed(a, udpPacket(...FOUR, 10));
@@ -243,6 +259,13 @@ describe('Trailer (RFC 4303 §2.4-§2.7)', () => {
     assert.deepEqual(received(1, body(inner, [0, 0], 4)).drops(), { 'bad-padding': 1 });
     assert.deepEqual(received(1, body(inner, [1, 2], 4, 200)).drops(), { 'bad-padding': 1 });
     assert.deepEqual(received(1, fromHex('00ff0304')).drops(), { 'bad-padding': 1 });
+  });
+
+  it('looks for padding in the payload only', () => {
+    const { b } = espPair();
+    const iv = fromHex('0102030405060708');
+    b.fromSocket(UDP, { octets: crafted(sa, 1, fromHex('090a0a04'), iv) });
+    assert.deepEqual(b.drops(), { 'bad-padding': 1 });
   });
 
   it('discards dummy packets, whatever is in them', () => {
@@ -345,12 +368,26 @@ describe('Policy check of decrypted packets (RFC 4301 §5.2)', () => {
   });
 });
 
+describe('Rows of the inbound batch', () => {
+  it('have the whole slot again afterwards', () => {
+    const { a, b } = espPair();
+    for (const octets of sealed(a, udpPacket(...FOUR, 8), udpPacket(...FOUR, 8))) {
+      b.fromSocket(UDP, { octets });
+    }
+    const { words } = b.engine.inbound;
+    assert.equal(words[Word.OFFSET], 0);
+    assert.equal(words[Word.LENGTH], SLOT_OCTETS);
+    assert.equal(words[Word.CONTEXT], -1);
+  });
+});
+
 describe('What the device refuses', () => {
   it('is counted by its kind', () => {
     const { a, b } = espPair();
     const packets = sealed(a, udpPacket(...FOUR, 8), udpPacket(...FOUR, 8));
     b.deviceStatus = -11;
     b.fromSocket(UDP, { octets: packets[0]! });
+    assert.deepEqual(b.drops(), { 'device-full': 1 });
     b.deviceStatus = -5;
     b.fromSocket(UDP, { octets: packets[1]! });
     assert.deepEqual(b.drops(), { 'device-full': 1, 'device-failed': 1 });

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
 import { FLAG_DF } from '../../src/esp/batch.ts';
+import { PATH_MTU_AGE } from '../../src/esp/path-mtu.ts';
 import { SaCounter } from '../../src/events/shared-counters.ts';
 import { icmpNextHopMtu, icmpv6Mtu } from '../../src/wire/icmp.ts';
+import { after as later } from '../../src/wire/instant.ts';
 import { fromHex, toHex } from '../../src/wire/octets.ts';
 import { TcpFlag } from '../../src/wire/tcp.ts';
 import {
@@ -74,6 +76,7 @@ describe('Outbound ESP processing (RFC 4303 §3.3)', () => {
     saB.window.update(0, 0xffff_fff0);
     a.fromTun(udpPacket(...FOUR, 8));
     assert.equal(toHex(a.sent[0]!.octets.subarray(4, 16)), '000000000000000100000000');
+    assert.equal(a.counter(1, SaCounter.SEQUENCE), 2 ** 32);
     b.fromSocket(UDP, a.sent[0]!);
     assert.equal(b.delivered.length, 1);
     assert.equal(b.counter(0, SaCounter.SEQUENCE), 2 ** 32);
@@ -124,7 +127,8 @@ describe('Outbound policy and inner header (RFC 4301 §5.1)', () => {
     const packet = udpPacket(...FOUR, 20);
     const longer = new Uint8Array(packet.length + 9);
     longer.set(packet);
-    a.fromTun(longer);
+    a.fromTun(longer, packet);
+    assert.equal(a.sent[0]?.octets.length, a.sent[1]?.octets.length);
     b.fromSocket(UDP, a.sent[0]!);
     assert.deepEqual(b.delivered, [packet]);
   });
@@ -231,6 +235,23 @@ describe('Packets too big for the tunnel (RFC 4301 §8.2.1)', () => {
     assert.equal(a.answered.length, 50);
   });
 
+  it('answers no more than its rows in one batch', () => {
+    const { a } = espPair();
+    const big = udpPacket(...FOUR, 1460, { dontFragment: true });
+    a.fromTun(...new Array<Uint8Array>(40).fill(big));
+    assert.equal(a.dropped('packet-too-big'), 40);
+    assert.equal(a.answered.length, 16);
+  });
+
+  it('tries the full size again when what it learned is old (RFC 1191 §6.3)', () => {
+    const { a } = espPair();
+    a.engine.learnPathMtu(0xc000_0002, childSa().remote, 1400, a.now);
+    a.now = later(a.now, PATH_MTU_AGE);
+    a.fromTun(udpPacket(...FOUR, INNER - 28, { dontFragment: true }));
+    assert.equal(a.sent.length, 1);
+    assert.deepEqual(a.pathMtuChanges, [1338, INNER]);
+  });
+
   it('has the device MTU for a bound as well', () => {
     const gateway = new EspGateway({ tunMtu: 1300 });
     const sa = childSa();
@@ -263,6 +284,13 @@ describe('What the path refuses', () => {
       assert.equal(a.counter(1, SaCounter.DROPS), 1);
     });
   }
+
+  it('guesses the next step below the whole outer packet', () => {
+    const { a, saA } = espPair();
+    a.sendStatus = -90;
+    a.fromTun(udpPacket(...FOUR, saA.innerMtu - 28, { dontFragment: true }));
+    assert.equal(saA.pathMtu.octets, 1492);
+  });
 
   it('narrows the path after EMSGSIZE, until a router says the number', () => {
     const { a, saA } = espPair();
