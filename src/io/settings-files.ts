@@ -6,7 +6,12 @@
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import type { SourceFile } from '../config/grammar.ts';
+
+/** A file as it was read. */
+export interface SettingsFile {
+  readonly file: string;
+  readonly text: string;
+}
 
 /** A file cannot be read, or a pattern is none; the message says which and why. */
 export class SettingsFileError extends Error {
@@ -23,7 +28,7 @@ export function readSettings(path: string): string {
 }
 
 /** The files a glob matches; relative globs start beside the file `from`. None is no fault. */
-export function readFiles(glob: string, from: string): readonly SourceFile[] {
+export function readFiles(glob: string, from: string): readonly SettingsFile[] {
   const start = glob.startsWith('/') ? '/' : dirname(resolve(from));
   const parts = glob.split('/').filter((part) => part !== '' && part !== '.');
   return expand(start, parts).map((file) => ({ file, text: readSettings(file) }));
