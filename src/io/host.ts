@@ -9,7 +9,7 @@ import type { Endpoint, IpAddress } from '../wire/address.ts';
 import { IcmpListener } from './icmp-listener.ts';
 import { native } from './native.ts';
 import { NetlinkError } from './netlink.ts';
-import { OUTER_MARK, openOuterEsp, openOuterUdp } from './outer-sockets.ts';
+import { closeOuterSockets, OUTER_MARK, openOuterSockets } from './outer-sockets.ts';
 import { PacketLoop } from './packet-loop.ts';
 import type {
   InstalledChildSa,
@@ -19,7 +19,7 @@ import type {
 import { resolveName } from './resolve.ts';
 import { Routes } from './routes.ts';
 import { Rtnetlink } from './rtnetlink.ts';
-import { TunDevice } from './tun.ts';
+import { openTunDevice, type TunDevice } from './tun.ts';
 import { IkeSocket } from './udp.ts';
 
 export interface HostSettings {
@@ -66,14 +66,14 @@ export class Host {
   async open(): Promise<void> {
     const { device, mtu, mssClamp, portIke, portNatT } = this.#settings;
     const rtnetlink = this.#keep(new Rtnetlink());
-    const tun = this.#keep(TunDevice.open(rtnetlink, device, mtu || FIRST_TUN_MTU));
-    const routes = this.#keep(new Routes(rtnetlink, tun));
-    const natt4 = this.#keepSocket('UDP over IPv4', openOuterUdp(4, portNatT));
-    const natt6 = this.#keepSocket('UDP over IPv6', openOuterUdp(6, portNatT));
-    const esp4 = this.#keepSocket('ESP over IPv4', openOuterEsp(4));
-    const esp6 = this.#keepSocket('ESP over IPv6', openOuterEsp(6));
-    const ike = this.#keep(new IkeSocket({ port: portIke, portNatT, natt4, natt6 }));
+    const tun = openTunDevice(rtnetlink, { name: device, mtu: mtu || FIRST_TUN_MTU });
+    this.#opened.push(() => native().close(tun.fd));
+    const routes = this.#keep(new Routes(rtnetlink, tun.index));
+    const sockets = openOuterSockets({ ikePort: portIke, nattPort: portNatT });
+    this.#opened.push(() => closeOuterSockets(sockets));
+    const ike = this.#keep(new IkeSocket(sockets));
     ike.onDatagram((local, remote, octets) => this.#listener.datagram(local, remote, octets));
+    const { natt4, natt6, esp4, esp6 } = sockets;
     const loop = await this.#startLoop({
       counters: this.#counters,
       tun: tun.fd,
@@ -166,9 +166,9 @@ export class Host {
   #fitDevice(): void {
     const { mtu } = this.#settings;
     if (mtu !== 0 || !this.#running) return;
-    const { innerMtus, tun } = this.#running;
+    const { innerMtus, tun, rtnetlink } = this.#running;
     const widest = Math.max(...innerMtus.values(), innerMtus.size === 0 ? FIRST_TUN_MTU : 0);
-    tun.setMtu(Math.max(LEAST_TUN_MTU, widest));
+    rtnetlink.changeLink(tun.index, { mtu: Math.max(LEAST_TUN_MTU, widest) });
   }
 
   #listenToIcmp(loop: PacketLoop): void {
@@ -187,13 +187,6 @@ export class Host {
   #keep<Closable extends { close(): void }>(one: Closable): Closable {
     this.#opened.push(() => one.close());
     return one;
-  }
-
-  /** A machine without IPv6 still serves IPv4, and the other way round. */
-  #keepSocket(what: string, fd: number | undefined): number | undefined {
-    if (fd === undefined) this.#listener.warn(`no ${what}: the machine does not have it`);
-    else this.#opened.push(() => native().close(fd));
-    return fd;
   }
 }
 
