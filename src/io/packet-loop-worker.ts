@@ -112,21 +112,9 @@ class PacketLoop {
   #drainTun(): void {
     const { size } = this.#engine.outbound;
     for (let turn = 0; turn < BATCHES_A_TURN; turn++) {
-      const count = this.#readTun(size);
+      const count = this.#native.readTun(this.#setup.tun, this.#outbound, 0, size);
       if (count > 0) this.#engine.readFromTun(count, now());
       if (count < size) return;
-    }
-  }
-
-  /** A device that an administrator set down answers EFAULT or EIO; it may come up again. */
-  #readTun(size: number): number {
-    try {
-      return this.#native.readTun(this.#setup.tun, this.#outbound, 0, size);
-    } catch (error) {
-      if (error instanceof Error && 'code' in error) {
-        if (error.code === 'EFAULT' || error.code === 'EIO') return 0;
-      }
-      throw error;
     }
   }
 

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
 import { SaCounter } from '../../src/events/shared-counters.ts';
 import type { NodeSetup } from '../support/packet-loop-node.ts';
@@ -172,6 +173,21 @@ describe('Two packet loops over a wire', function () {
     await totals(b);
   });
 
+  it('goes on when the device was down for a while', async () => {
+    const { a, b } = await start({ udp: true, esn: false, ...GCM }, 4, 1400);
+    const flood = namespaces.start('b', 'ping', '-q', '-f', '-w', '2', '10.1.0.1');
+    execFileSync('ip', ['-n', namespaces.a, 'link', 'set', 'tsgw0', 'down']);
+    const before = cpuTicks(a.pid);
+    await flood.ended();
+    assert.ok(cpuTicks(a.pid) - before < 150, 'the loop does not spin on a device that is down');
+    execFileSync('ip', ['-n', namespaces.a, 'link', 'set', 'tsgw0', 'up']);
+    execFileSync('ip', ['-n', namespaces.a, 'route', 'add', '10.2.0.0/24', 'dev', 'tsgw0']);
+    assert.equal(pingLoss('10.2.0.1'), '0');
+    const { drops } = await totals(a);
+    assert.deepEqual(Object.keys(expected(drops)), ['device-failed']);
+    await totals(b);
+  });
+
   it('hands IKE messages on port 4500 over and drops everything else with a reason', async () => {
     const { a, b } = await start({ udp: true, esn: false, ...GCM }, 4, 1400);
     namespaces.output(
@@ -194,6 +210,12 @@ describe('Two packet loops over a wire', function () {
     await totals(a);
   });
 });
+
+/** Processor time of a process in hundredths of a second. */
+function cpuTicks(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return Number(fields[11]) + Number(fields[12]);
+}
 
 /** The kernel announces itself on a new device with packets that no policy covers. */
 function expected(drops: Readonly<Record<string, number>>): Readonly<Record<string, number>> {

@@ -94,7 +94,7 @@ export class TwoNamespaces {
   }
 }
 
-/** A process that prints JSON lines and ends when it is told. */
+/** A process whose JSON lines are kept and which ends when it is told. */
 export class LineProcess {
   readonly lines: Record<string, unknown>[] = [];
   readonly #child: ChildProcess;
@@ -111,10 +111,14 @@ export class LineProcess {
     });
     if (child.stdout !== null) {
       createInterface({ input: child.stdout }).on('line', (line) => {
-        this.lines.push(JSON.parse(line));
+        if (line.startsWith('{')) this.lines.push(JSON.parse(line));
         this.#wake();
       });
     }
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
   }
 
   /** The first line that has `key`, once it is there. */
