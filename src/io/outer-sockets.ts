@@ -15,22 +15,57 @@ const BUFFER_OCTETS = 8 << 20;
 
 const ESP_PROTOCOL = 50;
 
-/**
- * A UDP socket on all addresses of a family; undefined where the machine does not have the family.
- * A port that is taken is the operator's to free: the error says which.
- */
-export function openOuterUdp(
-  family: 4 | 6,
-  port: number,
-  addon: Native = native(),
-): number | undefined {
+/** Port numbers, 500 and 4500 unless a test or an operator chose others. */
+export interface OuterPorts {
+  readonly ikePort: number;
+  readonly nattPort: number;
+}
+
+/** A descriptor is undefined where the machine does not have the address family. */
+export interface OuterSockets extends OuterPorts {
+  readonly ike4: number | undefined;
+  readonly ike6: number | undefined;
+  readonly natt4: number | undefined;
+  readonly natt6: number | undefined;
+  readonly esp4: number | undefined;
+  readonly esp6: number | undefined;
+}
+
+/** Opens all of them, or none: a port that is taken is the operator's to free. */
+export function openOuterSockets(ports: OuterPorts, addon: Native = native()): OuterSockets {
+  const opened: number[] = [];
+  const keep = (fd: number | undefined): number | undefined => {
+    if (fd !== undefined) opened.push(fd);
+    return fd;
+  };
+  try {
+    return {
+      ...ports,
+      ike4: keep(openUdp(addon, 4, ports.ikePort)),
+      ike6: keep(openUdp(addon, 6, ports.ikePort)),
+      natt4: keep(openUdp(addon, 4, ports.nattPort)),
+      natt6: keep(openUdp(addon, 6, ports.nattPort)),
+      esp4: keep(openEsp(addon, 4)),
+      esp6: keep(openEsp(addon, 6)),
+    };
+  } catch (error) {
+    for (const fd of opened) addon.close(fd);
+    throw error;
+  }
+}
+
+export function closeOuterSockets(sockets: OuterSockets, addon: Native = native()): void {
+  const { ike4, ike6, natt4, natt6, esp4, esp6 } = sockets;
+  for (const fd of [ike4, ike6, natt4, natt6, esp4, esp6]) if (fd !== undefined) addon.close(fd);
+}
+
+function openUdp(addon: Native, family: 4 | 6, port: number): number | undefined {
   return openFamily(`UDP port ${port} of IPv${family}`, () =>
     addon.udpSocket({ family, port, bufferOctets: BUFFER_OCTETS, mark: OUTER_MARK }),
   );
 }
 
-/** A socket for ESP without encapsulation; undefined where the machine does not have the family. */
-export function openOuterEsp(family: 4 | 6, addon: Native = native()): number | undefined {
+function openEsp(addon: Native, family: 4 | 6): number | undefined {
   return openFamily(`IP protocol ${ESP_PROTOCOL} of IPv${family}`, () =>
     addon.rawSocket(family, ESP_PROTOCOL, { bufferOctets: BUFFER_OCTETS, mark: OUTER_MARK }),
   );

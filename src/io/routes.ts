@@ -59,9 +59,9 @@ export class Routes {
   readonly #wanted = new Map<string, Wanted>();
 
   /** Removes what an earlier process left and adds the rules. The device must be ours already. */
-  constructor(rtnetlink: Rtnetlink, device: { readonly index: number }) {
+  constructor(rtnetlink: Rtnetlink, interfaceIndex: number) {
     this.#rtnetlink = rtnetlink;
-    this.#interfaceIndex = device.index;
+    this.#interfaceIndex = interfaceIndex;
     sweepRoutes(rtnetlink);
     for (const family of [4, 6] as const) rtnetlink.addRule(ruleOf(family));
   }

@@ -7,50 +7,35 @@
 import { type Native, native } from './native.ts';
 import type { Rtnetlink } from './rtnetlink.ts';
 
-export class TunDevice {
+export interface TunDevice {
   readonly fd: number;
   readonly name: string;
   readonly index: number;
-  readonly #rtnetlink: Rtnetlink;
-  readonly #addon: Native;
+}
 
-  private constructor(
-    fd: number,
-    name: string,
-    index: number,
-    rtnetlink: Rtnetlink,
-    addon: Native,
-  ) {
-    this.fd = fd;
-    this.name = name;
-    this.index = index;
-    this.#rtnetlink = rtnetlink;
-    this.#addon = addon;
-  }
+export interface TunOptions {
+  readonly name: string;
+  readonly mtu: number;
+}
 
-  /** Opens the device, sets its MTU and brings it up. Refuses a device that exists. */
-  static open(rtnetlink: Rtnetlink, wanted: string, mtu: number, addon: Native = native()) {
-    const { fd, name } = openExclusive(wanted, addon);
-    try {
-      const link = rtnetlink.link({ name });
-      if (link === undefined) throw new Error(`device ${name} is gone`);
-      // What the kernel sends by itself on a new device (router solicitations, listener reports)
-      // no policy of ours covers: without a link-local address it sends nothing.
-      rtnetlink.changeLink(link.index, { noAddressGeneration: true });
-      rtnetlink.changeLink(link.index, { mtu, up: true });
-      return new TunDevice(fd, name, link.index, rtnetlink, addon);
-    } catch (error) {
-      addon.close(fd);
-      throw error;
-    }
-  }
-
-  setMtu(mtu: number): void {
-    this.#rtnetlink.changeLink(this.index, { mtu });
-  }
-
-  close(): void {
-    this.#addon.close(this.fd);
+/** Opens the device, sets its MTU and brings it up. Refuses a device that exists. */
+export function openTunDevice(
+  rtnetlink: Rtnetlink,
+  options: TunOptions,
+  addon: Native = native(),
+): TunDevice {
+  const { fd, name } = openExclusive(options.name, addon);
+  try {
+    const link = rtnetlink.link({ name });
+    if (link === undefined) throw new Error(`device ${name} is gone`);
+    // What the kernel sends by itself on a new device (router solicitations, listener reports) no
+    // policy of ours covers: without a link-local address it sends nothing.
+    rtnetlink.changeLink(link.index, { noAddressGeneration: true });
+    rtnetlink.changeLink(link.index, { mtu: options.mtu, up: true });
+    return { fd, name, index: link.index };
+  } catch (error) {
+    addon.close(fd);
+    throw error;
   }
 }
 

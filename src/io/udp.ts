@@ -9,16 +9,13 @@ import { type Batch, ORIGIN_OCTETS, Origin, STATUS_OK, WORDS, Word } from '../es
 import { DROP_REASONS, DropReason } from '../events/drop-reason.ts';
 import { type Endpoint, ipAddress, isAnyAddress } from '../wire/address.ts';
 import { type Native, native } from './native.ts';
-import { openOuterUdp } from './outer-sockets.ts';
+import type { OuterSockets } from './outer-sockets.ts';
 
-export interface IkeSocketOptions {
-  /** Where IKE starts; opened here. */
-  readonly port: number;
-  readonly portNatT: number;
-  /** The packet loop's sockets on `portNatT`, only sent through. */
-  readonly natt4: number | undefined;
-  readonly natt6: number | undefined;
-}
+/** The sockets stay whoever's opened them; those of 4500 are only sent through. */
+export type IkeSockets = Pick<
+  OuterSockets,
+  'ike4' | 'ike6' | 'natt4' | 'natt6' | 'ikePort' | 'nattPort'
+>;
 
 export type OnIkeDatagram = (local: Endpoint, remote: Endpoint, octets: Uint8Array) => void;
 
@@ -26,30 +23,21 @@ export class IkeSocket {
   /** Datagrams lost here, by DropReason. */
   readonly drops = new Float64Array(DROP_REASONS);
   readonly #addon: Native;
-  readonly #options: IkeSocketOptions;
-  readonly #ike4: number | undefined;
-  readonly #ike6: number | undefined;
+  readonly #sockets: IkeSockets;
   readonly #batch = createIkeBatch();
   readonly #number: number;
   readonly #watches: number[] = [];
 
-  constructor(options: IkeSocketOptions, addon: Native = native()) {
+  constructor(sockets: IkeSockets, addon: Native = native()) {
     this.#addon = addon;
-    this.#options = options;
-    this.#ike4 = openOuterUdp(4, options.port, addon);
-    try {
-      this.#ike6 = openOuterUdp(6, options.port, addon);
-    } catch (error) {
-      if (this.#ike4 !== undefined) addon.close(this.#ike4);
-      throw error;
-    }
+    this.#sockets = sockets;
     const { arena, words, origins } = this.#batch;
     this.#number = addon.batch(arena, words, origins);
   }
 
-  /** Starts listening on the IKE port. */
+  /** Starts listening on UDP 500. */
   onDatagram(callback: OnIkeDatagram): void {
-    for (const fd of [this.#ike4, this.#ike6]) {
+    for (const fd of [this.#sockets.ike4, this.#sockets.ike6]) {
       if (fd === undefined) continue;
       this.#watches.push(this.#addon.watch(fd, () => this.#receive(fd, callback)));
     }
@@ -69,18 +57,17 @@ export class IkeSocket {
     return reason === DropReason.NONE;
   }
 
-  /** Closes the sockets it opened. */
+  /** Stops listening; call it before the sockets are closed. */
   close(): void {
     for (const watch of this.#watches.splice(0)) this.#addon.unwatch(watch);
-    for (const fd of [this.#ike4, this.#ike6]) if (fd !== undefined) this.#addon.close(fd);
     this.#addon.freeBatch(this.#number);
   }
 
   #socketOf(local: Endpoint): number | undefined {
-    const { portNatT, natt4, natt6 } = this.#options;
+    const { ike4, ike6, natt4, natt6, nattPort } = this.#sockets;
     const four = local.address.family === 4;
-    if (local.port === portNatT) return four ? natt4 : natt6;
-    return four ? this.#ike4 : this.#ike6;
+    if (local.port === nattPort) return four ? natt4 : natt6;
+    return four ? ike4 : ike6;
   }
 
   #transmit(
@@ -121,7 +108,7 @@ export class IkeSocket {
       words[row * WORDS + Word.LENGTH] = SLOT;
     }
     const count = this.#addon.receive(fd, this.#number, 0, RECEIVE_ROWS);
-    const { port } = this.#options;
+    const port = this.#sockets.ikePort;
     const datagrams = Array.from({ length: count }, (_, row) => this.#datagram(row, port));
     for (const datagram of datagrams) {
       if (datagram === undefined) this.#count(DropReason['truncated-datagram']);
