@@ -66,7 +66,7 @@ export interface IkeSaView {
   readonly children: readonly ChildSaView[];
 }
 
-/** One installed policy or shunt for `list-policies`. */
+/** One trap policy or shunt (mode PASS or DROP); strongSwan lists no policies of installed SAs. */
 export interface PolicyView {
   readonly child: string;
   readonly ike: string;
@@ -84,6 +84,7 @@ export interface ChildPolicyView {
   readonly name: string;
   readonly mode: string;
   readonly rekeySeconds: number;
+  /** `none` for clear, `start` for restart: so strongSwan 5.9.8 lists them. */
   readonly dpdAction: string;
   readonly closeAction: string;
   readonly localTs: readonly string[];
@@ -181,7 +182,10 @@ export interface Control {
   sad(): readonly SadView[];
   spd(): readonly SpdView[];
   stats(): StatsView;
-  /** Totals by strongSwan's counter names, for one connection or all. */
+  /**
+   * Counts by strongSwan's names. Without a connection: the daemon's totals under the empty name
+   * and each connection that has counts; with one: that alone, nothing where it has none.
+   */
   counters(connection?: string): Readonly<Record<string, Readonly<Record<string, number>>>>;
   resetCounters(connection?: string): void;
   algorithms(): Readonly<Record<string, readonly string[]>>;

@@ -184,6 +184,7 @@ describe('load-conn and load-shared', () => {
         ]),
       );
       assert.equal(ours.success, 'no', type);
+      assert.doesNotMatch(String(ours.errmsg), /invalid shared key type/);
     }
   });
 });

@@ -191,6 +191,8 @@ describe('What the daemon says about itself', () => {
       'peer',
       'gcm',
     ]);
+    const gcm = of(viciSection([['name', 'gcm']]));
+    assert.match(ordered(gcm), /"invalid": "2"/);
     const unknown = recordedCommands().find(
       ({ command, request }) => command === 'get-counters' && request.name === 'nope',
     );
