@@ -119,14 +119,14 @@ export function decodeLink(body: Uint8Array): Link | undefined {
 //   octet 1  prefix length   octet 3  scope
 export function encodeAddress(one: InterfaceAddress): Uint8Array {
   const { address } = one;
-  const body = new NetlinkWriter()
-    .u8(familyNumber(address.family), one.prefixLength, 0, 0)
+  // An IPv6 address is ours alone: waiting for duplicate detection would only delay its use.
+  const flags = address.family === 6 ? ADDRESS_NODAD : 0;
+  return new NetlinkWriter()
+    .u8(familyNumber(address.family), one.prefixLength, flags, 0)
     .u32(one.interfaceIndex)
     .attribute(AddressAttribute.LOCAL, address.octets)
-    .attribute(AddressAttribute.ADDRESS, address.octets);
-  // The address is ours alone: waiting for duplicate detection would only delay its use.
-  if (address.family === 6) body.attribute32(AddressAttribute.FLAGS, ADDRESS_NODAD);
-  return body.finish();
+    .attribute(AddressAttribute.ADDRESS, address.octets)
+    .finish();
 }
 
 export function encodeAddressQuery(): Uint8Array {
@@ -162,12 +162,8 @@ export function encodeRoute(route: Route): Uint8Array {
     protocol: route.protocol,
     scope: family === 4 && direct ? SCOPE_LINK : 0,
     type: route.type,
-  })
-    .attribute(RouteAttribute.DESTINATION, octets)
-    .attribute32(RouteAttribute.TABLE, route.table);
-  if (route.interfaceIndex !== undefined) {
-    body.attribute32(RouteAttribute.OUT_INTERFACE, route.interfaceIndex);
-  }
+  }).attribute(RouteAttribute.DESTINATION, octets);
+  if (route.table >= 256) body.attribute32(RouteAttribute.TABLE, route.table);
   if (route.gateway !== undefined) body.attribute(RouteAttribute.GATEWAY, route.gateway.octets);
   if (route.preferredSource !== undefined) {
     body.attribute(RouteAttribute.PREFERRED_SOURCE, route.preferredSource.octets);
@@ -176,6 +172,9 @@ export function encodeRoute(route: Route): Uint8Array {
   if (route.mtu !== undefined) {
     const metrics = new NetlinkWriter().attribute32(METRIC_MTU, route.mtu).finish();
     body.attribute(RouteAttribute.METRICS, metrics);
+  }
+  if (route.interfaceIndex !== undefined) {
+    body.attribute32(RouteAttribute.OUT_INTERFACE, route.interfaceIndex);
   }
   return body.finish();
 }
@@ -190,8 +189,8 @@ export function encodeRouteQuery(family: 4 | 6, table: number, protocol: number)
 /** The route that a packet to `destination` with this mark would take. */
 export function encodeRouteLookup(destination: IpAddress, mark: number): Uint8Array {
   const { family, octets } = destination;
-  const none = { table: 0, protocol: 0, scope: 0, type: 0 };
-  return routeBody(family, octets.length * 8, none)
+  const header = { table: 0, protocol: 0, scope: 0, type: 0, flags: TELL_TABLE };
+  return routeBody(family, octets.length * 8, header)
     .attribute(RouteAttribute.DESTINATION, octets)
     .attribute32(RouteAttribute.MARK, mark)
     .finish();
@@ -227,16 +226,13 @@ export function decodeRoute(body: Uint8Array): Route | undefined {
 export function encodeRule(rule: Rule): Uint8Array {
   const body = new NetlinkWriter()
     .u8(familyNumber(rule.family), 0, 0, 0, rule.table < 256 ? rule.table : 0, 0, 0, RULE_TO_TABLE)
-    .u32(rule.invert === true ? RULE_INVERT : 0)
+    .u32(rule.invert === true ? RULE_INVERT : 0);
+  if (rule.mark !== undefined) body.attribute32(RuleAttribute.MARK, rule.mark);
+  if (rule.table >= 256) body.attribute32(RuleAttribute.TABLE, rule.table);
+  return body
     .attribute32(RuleAttribute.PRIORITY, rule.priority)
-    .attribute32(RuleAttribute.TABLE, rule.table)
-    .attribute(RuleAttribute.PROTOCOL, Uint8Array.of(rule.protocol));
-  if (rule.mark !== undefined) {
-    body
-      .attribute32(RuleAttribute.MARK, rule.mark)
-      .attribute32(RuleAttribute.MARK_MASK, 0xffff_ffff);
-  }
-  return body.finish();
+    .attribute(RuleAttribute.PROTOCOL, Uint8Array.of(rule.protocol))
+    .finish();
 }
 
 export function encodeRuleQuery(family: 4 | 6): Uint8Array {
@@ -268,14 +264,15 @@ interface RouteHeader {
   readonly protocol: number;
   readonly scope: number;
   readonly type: number;
+  readonly flags?: number;
 }
 
 function routeBody(family: 4 | 6, destinationLength: number, header: RouteHeader): NetlinkWriter {
-  const { table, protocol, scope, type } = header;
+  const { table, protocol, scope, type, flags = 0 } = header;
   return new NetlinkWriter()
     .u8(familyNumber(family), destinationLength, 0, 0)
     .u8(table < 256 ? table : 0, protocol, scope, type)
-    .u32(0);
+    .u32(flags);
 }
 
 function cString(text: string): Uint8Array {
@@ -318,6 +315,8 @@ const RouteAttribute = {
   MARK: 16,
 } as const;
 const METRIC_MTU = 2;
+/** RTM_F_LOOKUP_TABLE: the answer names the table it was found in. */
+const TELL_TABLE = 0x1000;
 
 const RULE_TO_TABLE = 1;
 const RULE_INVERT = 2;
@@ -325,6 +324,5 @@ const RuleAttribute = {
   PRIORITY: 6,
   MARK: 10,
   TABLE: 15,
-  MARK_MASK: 16,
   PROTOCOL: 21,
 } as const;
