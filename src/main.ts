@@ -7,7 +7,6 @@ import { type Config, loadConfig } from './config/config.ts';
 import { ConfigErrors } from './config/findings.ts';
 import type { Event } from './events/event.ts';
 import { eventLevel, isShown, logLine, logRecord } from './events/log-line.ts';
-import { Gateway } from './gateway.ts';
 import { readFiles, readSettings } from './io/settings-files.ts';
 
 /** Runs `tsgw` with the arguments behind its name; answers the exit code. */
@@ -21,6 +20,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 /** Runs the gateway until SIGTERM or SIGINT; 0 after an orderly end, 1 if it could not run. */
 async function runGateway(options: RunOptions): Promise<number> {
   try {
+    // Loaded for this verb only: the others work without the native addon and its rooms.
+    const { Gateway } = await import('./gateway.ts');
     const config = readConfig(options.config);
     let ended = (_code: number): void => {};
     const end = new Promise<number>((resolve) => {

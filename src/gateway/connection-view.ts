@@ -20,7 +20,7 @@ export function connectionView(connection: Connection): ConnectionView {
       name: child.name,
       mode: 'TUNNEL',
       rekeySeconds: child.rekeyTimeSeconds,
-      dpdAction: child.dpdAction,
+      dpdAction: DPD_ACTION_NAMES[child.dpdAction],
       closeAction: child.closeAction,
       localTs: child.localTs.map(formatSelectorTemplate),
       remoteTs: child.remoteTs.map(formatSelectorTemplate),
@@ -35,6 +35,9 @@ const UNIQUE_NAMES = {
   keep: 'UNIQUE_KEEP',
   replace: 'UNIQUE_REPLACE',
 } as const;
+
+/** strongSwan lists what it does with the Child SA after it cleared it. */
+const DPD_ACTION_NAMES = { clear: 'none', restart: 'start' } as const;
 
 function authView(id: string | undefined) {
   return { class: 'pre-shared key', ...(id !== undefined && { id }) };

@@ -37,7 +37,7 @@ import type {
 } from '../vici/control.ts';
 import { connectionView } from './connection-view.ts';
 import { IkeCounters } from './ike-counters.ts';
-import { ikeSaView, policyView, sadViews, type ViewContext } from './sa-views.ts';
+import { ikeSaView, sadViews, type ViewContext } from './sa-views.ts';
 
 /** What the gateway lends to its control. */
 export interface GatewayParts {
@@ -156,7 +156,8 @@ export class GatewayControl implements Control {
   }
 
   policies(): readonly PolicyView[] {
-    return this.#parts.childSas().map(policyView);
+    // As with charon: traps and shunts are listed here, the policies of Child SAs with their SAs.
+    return [];
   }
 
   sad(): readonly SadView[] {
@@ -210,7 +211,7 @@ export class GatewayControl implements Control {
   }
 
   counters(connection?: string): Readonly<Record<string, Readonly<Record<string, number>>>> {
-    return { [connection ?? '']: this.#ikeCounters.read(connection) };
+    return this.#ikeCounters.read(connection);
   }
 
   resetCounters(connection?: string): void {
@@ -224,7 +225,7 @@ export class GatewayControl implements Control {
       integrity: names(INTEGRITY_ALGORITHMS),
       aead: names(ENCRYPTION_ALGORITHMS.filter(({ aead }) => aead)),
       prf: names(PRF_ALGORITHMS),
-      ke: names(KEY_EXCHANGE_ALGORITHMS),
+      dh: names(KEY_EXCHANGE_ALGORITHMS),
     };
   }
 }

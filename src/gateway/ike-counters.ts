@@ -3,30 +3,6 @@
  */
 import type { Event } from '../events/event.ts';
 
-export const COUNTER_NAMES = [
-  'ike-rekey-init',
-  'ike-rekey-resp',
-  'child-rekey',
-  'invalid',
-  'invalid-spi',
-  'ike-init-in-req',
-  'ike-init-in-resp',
-  'ike-init-out-req',
-  'ike-init-out-resp',
-  'ike-auth-in-req',
-  'ike-auth-in-resp',
-  'ike-auth-out-req',
-  'ike-auth-out-resp',
-  'create-child-in-req',
-  'create-child-in-resp',
-  'create-child-out-req',
-  'create-child-out-resp',
-  'info-in-req',
-  'info-in-resp',
-  'info-out-req',
-  'info-out-resp',
-] as const;
-
 const EXCHANGE_PREFIXES: Readonly<Record<string, string>> = {
   IKE_SA_INIT: 'ike-init',
   IKE_AUTH: 'ike-auth',
@@ -38,7 +14,7 @@ const EXCHANGE_PREFIXES: Readonly<Record<string, string>> = {
 const ALL = '';
 
 export class IkeCounters {
-  readonly #counts = new Map<string, Map<string, number>>();
+  readonly #counts = new Map<string, Map<string, number>>([[ALL, new Map()]]);
 
   count(event: Event): void {
     if (event.kind === 'ike-drop') {
@@ -53,23 +29,16 @@ export class IkeCounters {
     if (event.connection !== '') this.#add(event.connection, name);
   }
 
-  /** Every counter of one connection, or the totals. */
-  read(connection: string = ALL): Readonly<Record<string, number>> {
-    const counts = this.#counts.get(connection);
-    return Object.fromEntries(COUNTER_NAMES.map((name) => [name, counts?.get(name) ?? 0]));
+  /** By connection, the totals under the empty name; only one of them if it is asked for. */
+  read(connection?: string): Readonly<Record<string, Readonly<Record<string, number>>>> {
+    const found = [...this.#counts].filter(([name]) => name === (connection ?? name));
+    return Object.fromEntries(found.map(([name, counts]) => [name, Object.fromEntries(counts)]));
   }
 
-  has(connection: string): boolean {
-    return this.#counts.has(connection);
-  }
-
-  /** Connections that have counted anything. */
-  get connections(): readonly string[] {
-    return [...this.#counts.keys()].filter((name) => name !== ALL);
-  }
-
+  /** Forgets one connection's counts, or the totals. */
   reset(connection: string = ALL): void {
-    this.#counts.delete(connection);
+    if (connection === ALL) this.#counts.set(ALL, new Map());
+    else this.#counts.delete(connection);
   }
 
   #add(connection: string, name: string): void {

@@ -10,7 +10,7 @@ import { formatIdentity } from '../ipsec/identity.ts';
 import type { Transform } from '../ipsec/proposal.ts';
 import { formatSpi } from '../ipsec/spi.ts';
 import { formatSelector } from '../ipsec/traffic-selector.ts';
-import type { ChildSaView, IkeSaView, PolicyView, SadView } from '../vici/control.ts';
+import type { ChildSaView, IkeSaView, SadView } from '../vici/control.ts';
 import { formatAddress } from '../wire/address.ts';
 import type { Instant } from '../wire/instant.ts';
 import type { CounterRows, Traffic } from './counter-rows.ts';
@@ -93,17 +93,6 @@ export function childSaView(sa: IkeSa, childSa: ChildSa, context: ViewContext): 
     ...(policy && { rekeySeconds: left(policy.rekeyTimeSeconds) }),
     ...(policy && { lifeSeconds: left(policy.lifeTimeSeconds) }),
     installedSeconds: Math.floor(installed),
-    localTs: childSa.localTs.map(formatSelector),
-    remoteTs: childSa.remoteTs.map(formatSelector),
-  };
-}
-
-/** The policies of installed Child SAs, as `swanctl --list-pols` asks for them. */
-export function policyView(childSa: ChildSa): PolicyView {
-  return {
-    child: childSa.name,
-    ike: childSa.connection,
-    mode: 'TUNNEL',
     localTs: childSa.localTs.map(formatSelector),
     remoteTs: childSa.remoteTs.map(formatSelector),
   };

@@ -161,6 +161,7 @@ export class IkeSa {
     return {
       ikeSa: this.id,
       connection: this.connection.name,
+      local: formatEndpoint(this.local),
       peer: formatEndpoint(this.remote),
     };
   }

@@ -41,6 +41,7 @@ export function replyUnprotected(
     retransmission: 0,
     ikeSa: 0,
     connection: '',
+    local: formatEndpoint(request.local),
     peer,
   });
 }
