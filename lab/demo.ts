@@ -6,6 +6,7 @@
  *
  * Ends 0 only when every ping came back.
  */
+import assert from 'node:assert/strict';
 import { Capture } from './capture.ts';
 import { requirePrerequisites } from './prerequisites.ts';
 import { drawn, onStage, pingAcross, type Stage } from './scenario.ts';
@@ -31,7 +32,10 @@ async function demo(): Promise<void> {
     await pingAcross(stage, { count: 20 });
     await throughput(stage);
     await stage.g1.swanctl.must(['--terminate', '--ike', connectionName]);
-    console.log('swanctl --terminate --ike peer: both ends are empty again');
+    for (const { node, swanctl } of [stage.g1, stage.g2]) {
+      assert.deepEqual(await swanctl.sas(), [], `an SA is left at ${node}`);
+    }
+    console.log(`swanctl --terminate --ike ${connectionName}: both ends are empty again`);
   });
 }
 

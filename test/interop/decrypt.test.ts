@@ -43,13 +43,13 @@ describe('A captured run with the key log (tshark)', () => {
     const file = await capture.stop();
 
     const sealed = await dissect(file, {
-      fields: ['isakmp.exchangetype', 'isakmp.enc.contained', 'isakmp.typepayload'],
+      fields: ['isakmp.exchangetype', 'isakmp.enc.pad_length', 'isakmp.typepayload'],
       filter: 'isakmp.exchangetype >= 35',
       keyLog,
     });
     assert.ok(sealed.length >= 4, 'IKE_AUTH and the Delete, requests and responses');
     for (const message of sealed) {
-      assert.ok(message.get('isakmp.enc.contained')?.length, 'an SK payload stayed closed');
+      assert.ok(message.get('isakmp.enc.pad_length')?.length, 'an SK payload stayed closed');
     }
     const payloads = sealed.map((message) => message.get('isakmp.typepayload') ?? []);
     assert.ok(

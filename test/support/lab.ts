@@ -249,7 +249,8 @@ function gateway(kind: GatewayKind, network: Topology['network'], node: GatewayN
 /** The responder of IKE_AUTH lists its Child SA an instant before or after the initiator. */
 async function listed({ swanctl, node }: Gateway, connection: string): Promise<IkeSaState> {
   const complete = async () => {
-    const sas = (await swanctl.sas()).filter(({ name }) => name === connection);
+    const all = await swanctl.sas();
+    const sas = all.filter(({ name, state }) => name === connection && state !== 'CONNECTING');
     return sas.length === 1 && sas[0]?.children.length === 1 ? sas : undefined;
   };
   const sas = await until(`${node} to list one IKE SA with one Child SA`, complete, 2_000);
