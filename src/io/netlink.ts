@@ -37,14 +37,17 @@ export interface NetlinkMessage {
   readonly body: Uint8Array;
 }
 
-/** The kernel's refusal; `code` is the errno's name where it is one we act on. */
+/** The kernel's refusal. */
 export class NetlinkError extends Error {
   override readonly name = 'NetlinkError';
   readonly errno: number;
+  /** The kernel's own words; empty where it has none. */
+  readonly reason: string;
 
-  constructor(what: string, errno: number, text: string) {
-    super(`${what}: ${text === '' ? '' : `${text}, `}errno ${errno}`);
+  constructor(what: string, errno: number, reason: string) {
+    super(`${what}: ${reason === '' ? '' : `${reason}, `}errno ${errno}`);
     this.errno = errno;
+    this.reason = reason;
   }
 }
 

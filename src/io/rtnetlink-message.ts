@@ -179,6 +179,20 @@ export function encodeRoute(route: Route): Uint8Array {
   return body.finish();
 }
 
+/** What identifies a route for its removal; gateway, source and metrics may be any. */
+export function encodeRouteKey(route: Route): Uint8Array {
+  const { destination, table, protocol, type, priority, interfaceIndex } = route;
+  const header = { table, protocol, scope: SCOPE_NOWHERE, type };
+  const body = routeBody(destination.address.family, destination.length, header);
+  body.attribute(RouteAttribute.DESTINATION, destination.address.octets);
+  if (table >= 256) body.attribute32(RouteAttribute.TABLE, table);
+  if (priority !== undefined) body.attribute32(RouteAttribute.PRIORITY, priority);
+  if (interfaceIndex !== undefined) {
+    body.attribute32(RouteAttribute.OUT_INTERFACE, interfaceIndex);
+  }
+  return body.finish();
+}
+
 /** All routes of a family in a table that a protocol installed; 0 = any table, any protocol. */
 export function encodeRouteQuery(family: 4 | 6, table: number, protocol: number): Uint8Array {
   const body = routeBody(family, 0, { table: 0, protocol, scope: 0, type: 0 });
@@ -189,7 +203,7 @@ export function encodeRouteQuery(family: 4 | 6, table: number, protocol: number)
 /** The route that a packet to `destination` with this mark would take. */
 export function encodeRouteLookup(destination: IpAddress, mark: number): Uint8Array {
   const { family, octets } = destination;
-  const header = { table: 0, protocol: 0, scope: 0, type: 0, flags: TELL_TABLE };
+  const header = { table: 0, protocol: 0, scope: 0, type: 0 };
   return routeBody(family, octets.length * 8, header)
     .attribute(RouteAttribute.DESTINATION, octets)
     .attribute32(RouteAttribute.MARK, mark)
@@ -264,15 +278,14 @@ interface RouteHeader {
   readonly protocol: number;
   readonly scope: number;
   readonly type: number;
-  readonly flags?: number;
 }
 
 function routeBody(family: 4 | 6, destinationLength: number, header: RouteHeader): NetlinkWriter {
-  const { table, protocol, scope, type, flags = 0 } = header;
+  const { table, protocol, scope, type } = header;
   return new NetlinkWriter()
     .u8(familyNumber(family), destinationLength, 0, 0)
     .u8(table < 256 ? table : 0, protocol, scope, type)
-    .u32(flags);
+    .u32(0);
 }
 
 function cString(text: string): Uint8Array {
@@ -304,6 +317,8 @@ const ADDRESS_NODAD = 0x02;
 const ADDRESS_UNUSABLE = 0x48;
 
 const SCOPE_LINK = 253;
+/** In a removal: any scope. */
+const SCOPE_NOWHERE = 255;
 const RouteAttribute = {
   DESTINATION: 1,
   OUT_INTERFACE: 4,
@@ -315,8 +330,6 @@ const RouteAttribute = {
   MARK: 16,
 } as const;
 const METRIC_MTU = 2;
-/** RTM_F_LOOKUP_TABLE: the answer names the table it was found in. */
-const TELL_TABLE = 0x1000;
 
 const RULE_TO_TABLE = 1;
 const RULE_INVERT = 2;

@@ -17,6 +17,7 @@ import {
   encodeLinkChange,
   encodeLinkQuery,
   encodeRoute,
+  encodeRouteKey,
   encodeRouteLookup,
   encodeRouteQuery,
   encodeRule,
@@ -90,7 +91,7 @@ export class Rtnetlink {
 
   /** A route that is gone already is no error: its device may have taken it along. */
   deleteRoute(route: Route): void {
-    const body = encodeRoute(route);
+    const body = encodeRouteKey(route);
     tolerate([Errno.ESRCH, Errno.ENODEV], () =>
       this.#netlink.request(routeText(route), RtnetlinkType.DELETE_ROUTE, 0, body),
     );
@@ -137,7 +138,7 @@ export class Rtnetlink {
   lookup(destination: IpAddress, mark = OUTER_MARK): RouteAnswer | undefined {
     const what = `route to ${formatAddress(destination)}`;
     const body = encodeRouteLookup(destination, mark);
-    const [route] = this.#ask(what, RtnetlinkType.GET_ROUTE, body, decodeRoute);
+    const [route] = this.#ask(what, RtnetlinkType.GET_ROUTE, body, decodeRoute, BLACKHOLE);
     if (route?.interfaceIndex === undefined) return undefined;
     return {
       source: route.preferredSource,
@@ -157,8 +158,11 @@ export class Rtnetlink {
     type: number,
     body: Uint8Array,
     decode: (body: Uint8Array) => T | undefined,
+    alsoNone: readonly number[] = [],
   ): readonly T[] {
-    const answers = tolerate(NONE, () => this.#netlink.request(what, type, 0, body));
+    const answers = tolerate([...NONE, ...alsoNone], () =>
+      this.#netlink.request(what, type, 0, body),
+    );
     return decoded(answers ?? [], decode);
   }
 }
@@ -166,23 +170,26 @@ export class Rtnetlink {
 /** Errnos of a kernel without the address family. */
 const NO_FAMILY = [Errno.EOPNOTSUPP, Errno.EAFNOSUPPORT];
 
-/** Errnos that say: there is none. The last two are prohibit and blackhole routes. */
+/** Errnos that say: there is none. EACCES is a prohibit route. */
 const NONE = [
   Errno.ENODEV,
   Errno.ESRCH,
   Errno.ENETUNREACH,
   Errno.EHOSTUNREACH,
   Errno.EACCES,
-  Errno.EINVAL,
   ...NO_FAMILY,
 ];
 
-/** Undefined when the kernel refused with one of these errnos. */
+/** How the kernel refuses to look up what a blackhole route swallows: without a word. */
+const BLACKHOLE = [Errno.EINVAL];
+
+/** Undefined when the kernel refused with one of these errnos; EINVAL only without a reason. */
 function tolerate<T>(errnos: readonly number[], ask: () => T): T | undefined {
   try {
     return ask();
   } catch (error) {
-    if (error instanceof NetlinkError && errnos.includes(error.errno)) return undefined;
+    const refused = error instanceof NetlinkError && errnos.includes(error.errno);
+    if (refused && (error.errno !== Errno.EINVAL || error.reason === '')) return undefined;
     throw error;
   }
 }

@@ -14,7 +14,6 @@ import {
   encodeAddress,
   encodeLinkChange,
   encodeRoute,
-  encodeRouteLookup,
   encodeRule,
   type Route,
   RouteType,
@@ -108,14 +107,6 @@ const recorded: readonly {
     type: RtnetlinkType.NEW_ROUTE,
     flags: create | NetlinkFlag.REPLACE,
     body: encodeRoute({ ...table, type: RouteType.THROW, destination: prefix('10.1.0.0/24') }),
-  },
-  {
-    command: 'ip route get 10.2.0.1 mark 0x220',
-    octets:
-      '2c0000001a000100bf1b026b00000000022000000000000000100000080001000a0200010800100020020000',
-    type: RtnetlinkType.GET_ROUTE,
-    flags: NetlinkFlag.REQUEST,
-    body: encodeRouteLookup(ip('10.2.0.1'), 0x220),
   },
   {
     command: 'ip rule add not fwmark 0x220 lookup 220 pref 220 protocol 220',
