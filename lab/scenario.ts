@@ -119,7 +119,7 @@ async function negotiate(scenario: Scenario, stage: Stage): Promise<void> {
   const { status, stdout, stderr } = await initiator.swanctl.call([
     ...['--initiate', '--child', childName],
   ]);
-  const last = stdout.trimEnd().split('\n').at(-1) ?? '';
+  const last = `${stdout}${stderr}`.trimEnd().split('\n').at(-1) ?? '';
   stage.say(`swanctl --initiate --child ${childName} at ${scenario.initiator}: ${last}`);
   const wanted = scenario.ends ?? 'up';
   if ((status === 0 ? 'up' : 'refused') !== wanted) {

@@ -140,15 +140,17 @@ export async function lose({ network }: Topology, percent: number): Promise<void
   // A table must exist before it can be deleted: adding it first makes this work from any state.
   const lines = ['table inet loss', 'delete table inet loss'];
   if (percent > 0) {
-    const rule = `numgen random mod 100 < ${percent} drop`;
+    // On arrival: a sender would hear of a packet dropped on its way out (EPERM).
     lines.push(
-      'table inet loss {',
-      `chain in { type filter hook prerouting priority raw; iifname "wan" ${rule}; }`,
-      `chain out { type filter hook postrouting priority raw; oifname "wan" ${rule}; }`,
+      'table inet loss { chain arriving {',
+      'type filter hook prerouting priority raw;',
+      `iifname "wan" numgen random mod 100 < ${percent} drop;`,
+      '}',
       '}',
     );
   }
   await nft(network, 'g1', lines);
+  await nft(network, 'g2', lines);
 }
 
 /** Sets the segmentation and receive offloads of every veth. */
