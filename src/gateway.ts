@@ -224,13 +224,13 @@ export class Gateway {
       case 'removed':
         this.#rows.give(report.id);
         break;
+      case 'installed':
       case 'path-mtu-changed': {
         const installed = this.#installed.get(report.id);
         if (installed) installed.innerMtu = report.innerMtu;
         break;
       }
       case 'ready':
-      case 'installed':
       case 'stopped':
         break;
       default:

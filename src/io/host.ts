@@ -157,7 +157,7 @@ export class Host {
   #hear(loop: PacketLoop, report: PacketLoopReport): void {
     this.#listener.report(report);
     if (report.kind === 'ike') loop.tell({ kind: 'ike-taken', count: 1 });
-    if (report.kind !== 'path-mtu-changed') return;
+    if (report.kind !== 'installed' && report.kind !== 'path-mtu-changed') return;
     this.#running?.innerMtus.set(report.id, report.innerMtu);
     this.#fitDevice();
   }

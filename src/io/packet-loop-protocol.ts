@@ -57,17 +57,32 @@ export type PacketLoopCommand =
   | { readonly kind: 'install'; readonly sa: InstalledChildSa }
   | { readonly kind: 'remove'; readonly id: number }
   /** An ICMP error quoting a live SPI: the path to the SA's peer carries this many octets. */
-  | { readonly kind: 'path-mtu'; readonly spiOut: number; readonly remote: Endpoint; readonly mtu: number }
+  | {
+      readonly kind: 'path-mtu';
+      readonly spiOut: number;
+      readonly remote: Endpoint;
+      readonly mtu: number;
+    }
   /** The control thread took this many IKE datagrams off its queue. */
   | { readonly kind: 'ike-taken'; readonly count: number }
   | { readonly kind: 'stop' };
 
 export type PacketLoopReport =
   | { readonly kind: 'ready' }
-  /** Installed; from now on its packets are accepted. */
-  | { readonly kind: 'installed'; readonly id: number }
+  /** Installed; from now on its packets are accepted, inner ones up to `innerMtu` octets. */
+  | { readonly kind: 'installed'; readonly id: number; readonly innerMtu: number }
   | { readonly kind: 'removed'; readonly id: number }
   /** IKE messages that arrived on 4500, non-ESP marker removed. */
-  | { readonly kind: 'ike'; readonly local: Endpoint; readonly remote: Endpoint; readonly octets: Uint8Array }
-  | { readonly kind: 'path-mtu-changed'; readonly id: number; readonly outerMtu: number; readonly innerMtu: number }
+  | {
+      readonly kind: 'ike';
+      readonly local: Endpoint;
+      readonly remote: Endpoint;
+      readonly octets: Uint8Array;
+    }
+  | {
+      readonly kind: 'path-mtu-changed';
+      readonly id: number;
+      readonly outerMtu: number;
+      readonly innerMtu: number;
+    }
   | { readonly kind: 'stopped' };

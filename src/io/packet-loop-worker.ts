@@ -121,8 +121,8 @@ class PacketLoop {
   #install(sa: InstalledChildSa): void {
     const { contextIn, contextOut } = espContexts(this.#native, sa);
     const path = this.#pathOf(sa);
-    this.#engine.install(sa, { contextIn, contextOut, path });
-    this.#report({ kind: 'installed', id: sa.id });
+    const { innerMtu } = this.#engine.install(sa, { contextIn, contextOut, path });
+    this.#report({ kind: 'installed', id: sa.id, innerMtu });
   }
 
   #remove(id: number): void {
