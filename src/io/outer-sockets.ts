@@ -43,7 +43,8 @@ export function openOuterSockets(ports: OuterPorts, addon: Native = native()): O
       ...ports,
       ike4: keep(openUdp(addon, 4, ports.ikePort)),
       ike6: keep(openUdp(addon, 6, ports.ikePort)),
-      natt4: keep(openUdp(addon, 4, ports.nattPort)),
+      // RFC 3948 §2.1: over IPv4 the UDP checksum of ESP is sent as zero.
+      natt4: keep(openUdp(addon, 4, ports.nattPort, true)),
       natt6: keep(openUdp(addon, 6, ports.nattPort)),
       esp4: keep(openEsp(addon, 4)),
       esp6: keep(openEsp(addon, 6)),
@@ -59,9 +60,15 @@ export function closeOuterSockets(sockets: OuterSockets, addon: Native = native(
   for (const fd of [ike4, ike6, natt4, natt6, esp4, esp6]) if (fd !== undefined) addon.close(fd);
 }
 
-function openUdp(addon: Native, family: 4 | 6, port: number): number | undefined {
+function openUdp(
+  addon: Native,
+  family: 4 | 6,
+  port: number,
+  noChecksum = false,
+): number | undefined {
+  const options = { bufferOctets: BUFFER_OCTETS, mark: OUTER_MARK, noChecksum };
   return openFamily(`UDP port ${port} of IPv${family}`, () =>
-    addon.udpSocket({ family, port, bufferOctets: BUFFER_OCTETS, mark: OUTER_MARK }),
+    addon.udpSocket({ family, port, ...options }),
   );
 }
 

@@ -12,7 +12,7 @@ const probes = [
   ['leftovers', 'sweeps away what a killed process left'],
   ['protocol-50', 'sends and receives IP protocol 50 with DF and TOS'],
   ['dont-fragment', 'sets DF packet by packet: too big costs that packet, the others fragment'],
-  ['silent-neighbour', 'is not held up by a neighbour that does not resolve'],
+  ['silent-neighbours', 'is not held up by neighbours that do not resolve'],
   ['icmp', 'hears ICMP and ICMPv6 "too big" and nothing else'],
   ['ike-socket', 'exchanges IKE datagrams on 500, sends on 4500 behind the marker'],
 ] as const;

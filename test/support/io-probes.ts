@@ -323,15 +323,16 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
     }
   },
 
-  'silent-neighbour': () => {
+  'silent-neighbours': () => {
     const fd = addon.udpSocket({ family: 4, port: 4500, bufferOctets: 8 << 20 });
     const rows = new Rows();
-    const silent = rows.path(fd, '192.0.2.77', 4500);
+    const silent = [71, 72, 73, 74].map((host) => rows.path(fd, `192.0.2.${host}`, 4500));
     const alive = rows.path(fd, '192.0.2.2', 4500);
     const start = performance.now();
     for (let turn = 0; turn < 500; turn++) {
       for (let row = 0; row < 8; row++) {
-        rows.fill(row, new Uint8Array(1300), { path: row === 7 ? alive : silent });
+        const path = row === 7 ? alive : (silent[row % 4] ?? alive);
+        rows.fill(row, new Uint8Array(1300), { path });
       }
       addon.send(rows.number, 0, 8);
       assert.equal(rows.word(7, Word.STATUS), 0, `turn ${turn}`);
@@ -405,12 +406,23 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
       '2001:db8:1::1[500] 2001:db8:1::1[500] 400',
     ]);
     const natt = end('127.0.0.1', 4500);
+    const sniffer = addon.rawSocket(4, 17);
+    ike.send(four, four, Uint8Array.of(1, 2, 3), plain);
     assert.equal(ike.send(natt, natt, Uint8Array.of(1, 2, 3), { nonEspMarker: true }), true);
     const rows = new Rows();
     rows.empty(1000);
     assert.ok(sockets.natt4 !== undefined);
     assert.equal(addon.receive(sockets.natt4, rows.number, 0, 8), 1);
     assert.deepEqual(rows.octets(0), Uint8Array.of(0, 0, 0, 0, 1, 2, 3));
+    rows.empty(1000);
+    assert.equal(addon.receive(sniffer, rows.number, 0, 8), 2);
+    const checksums = [0, 1].map((row) =>
+      rows
+        .octets(row)
+        .subarray(26, 28)
+        .some((octet) => octet),
+    );
+    assert.deepEqual(checksums, [true, false], 'RFC 3948 §2.1: none on 4500');
     assert.equal(ike.send(four, end('203.0.113.1', 500), Uint8Array.of(1), plain), false);
     assert.equal(ike.send(four, six, Uint8Array.of(1), plain), false);
     assert.equal(ike.send(four, four, new Uint8Array(70_000), plain), false);
