@@ -32,6 +32,7 @@ export interface EspSaParameters extends EspTransforms {
   readonly copyEcn: boolean;
   readonly copyDscp: 'no' | 'in' | 'out' | 'yes';
   readonly priority: number;
+  /** Rows of `SharedCounters.sas`. */
   readonly rowIn: number;
   readonly rowOut: number;
 }

@@ -6,19 +6,11 @@
  * Handles (batch, context, path, watch) belong to the thread that made them.
  */
 import { createRequire } from 'node:module';
-
-/** Bulk ciphers by OpenSSL's name. */
-export type NativeCipher =
-  | 'aes-128-gcm'
-  | 'aes-192-gcm'
-  | 'aes-256-gcm'
-  | 'chacha20-poly1305'
-  | 'aes-128-cbc'
-  | 'aes-192-cbc'
-  | 'aes-256-cbc';
+import type { OpensslCipher } from '../crypto/algorithms.ts';
 
 export interface NativeContextOptions {
-  readonly cipher: NativeCipher;
+  /** By OpenSSL's name. */
+  readonly cipher: OpensslCipher;
   readonly key: Uint8Array;
   /** AEAD: 4 octets in front of the 8 octet IV; empty for CBC. */
   readonly salt: Uint8Array;

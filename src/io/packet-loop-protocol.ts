@@ -3,35 +3,16 @@
  *
  * Structured-clone data only. Counters do not travel: both see `SharedCounters`.
  */
+import type { EspSaParameters } from '../esp/esp-sa.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
-import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
 import type { Endpoint } from '../wire/address.ts';
 
-/** A Child SA as the packet loop needs it: `ipsec/child-sa.ts` with bare keys and counter rows. */
-export interface InstalledChildSa {
-  readonly id: number;
-  readonly spiIn: number;
-  readonly spiOut: number;
-  readonly encr: { readonly id: number; readonly keyLength?: number };
-  readonly integ?: { readonly id: number };
-  readonly esn: boolean;
+/** A Child SA as the packet loop needs it: what ESP goes by, and bare keys. */
+export interface InstalledChildSa extends EspSaParameters {
   readonly encryptionKeyIn: Uint8Array;
   readonly integrityKeyIn: Uint8Array;
   readonly encryptionKeyOut: Uint8Array;
   readonly integrityKeyOut: Uint8Array;
-  readonly local: Endpoint;
-  readonly remote: Endpoint;
-  readonly udpEncapsulation: boolean;
-  readonly localTs: readonly TrafficSelector[];
-  readonly remoteTs: readonly TrafficSelector[];
-  readonly replayWindow: number;
-  readonly copyDf: boolean;
-  readonly copyEcn: boolean;
-  readonly copyDscp: 'no' | 'in' | 'out' | 'yes';
-  readonly priority: number;
-  /** Rows of `SharedCounters.sas`. */
-  readonly rowIn: number;
-  readonly rowOut: number;
 }
 
 /** Everything the worker starts with (`workerData`). Descriptors are open already. */

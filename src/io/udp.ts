@@ -6,6 +6,7 @@
  * sends it again.
  */
 import { type Batch, ORIGIN_OCTETS, Origin, STATUS_OK, WORDS, Word } from '../esp/batch.ts';
+import { sendDropReason } from '../esp/send-status.ts';
 import { DROP_REASONS, DropReason } from '../events/drop-reason.ts';
 import { type Endpoint, ipAddress, isAnyAddress } from '../wire/address.ts';
 import { type Native, native } from './native.ts';
@@ -98,7 +99,8 @@ export class IkeSocket {
     words[at + Word.PATH] = path;
     this.#addon.send(this.#number, SEND_ROW, 1);
     this.#addon.freePath(path);
-    return sendDropReason(words[at + Word.STATUS] ?? 0);
+    const status = words[at + Word.STATUS] ?? 0;
+    return status === STATUS_OK ? DropReason.NONE : sendDropReason(status);
   }
 
   #receive(fd: number, callback: OnIkeDatagram): void {
@@ -135,26 +137,6 @@ export class IkeSocket {
 
   #count(reason: DropReason): void {
     this.drops[reason] = (this.drops[reason] ?? 0) + 1;
-  }
-}
-
-/** The drop reason for the STATUS of a row that `send` was given. */
-export function sendDropReason(status: number): DropReason {
-  switch (status) {
-    case STATUS_OK:
-      return DropReason.NONE;
-    case -11: // EAGAIN
-    case -105: // ENOBUFS
-      return DropReason['send-would-block'];
-    case -90: // EMSGSIZE
-      return DropReason['send-too-big'];
-    case -101: // ENETUNREACH
-    case -111: // ECONNREFUSED
-    case -112: // EHOSTDOWN
-    case -113: // EHOSTUNREACH
-      return DropReason['send-unreachable'];
-    default:
-      return DropReason['send-failed'];
   }
 }
 
