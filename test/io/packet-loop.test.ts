@@ -95,7 +95,7 @@ describeNative('Packet loop', () => {
     await loop.stop();
     assert.deepEqual(reports.all, [
       { kind: 'ready' },
-      { kind: 'installed', id: 1 },
+      { kind: 'installed', id: 1, innerMtu: 1400 },
       { kind: 'path-mtu-changed', id: 1, outerMtu: 1400, innerMtu: 1338 },
       { kind: 'removed', id: 1 },
       { kind: 'stopped' },
