@@ -138,9 +138,10 @@ const exits = new Set<() => void>();
 function atExit(undo: () => void): () => void {
   if (exits.size === 0) {
     process.once('exit', leave);
-    process.once('SIGINT', interrupted);
-    process.once('SIGTERM', interrupted);
-    process.once('SIGHUP', interrupted);
+    // Not `once`: a second Ctrl-C must not cut the cleaning short.
+    process.on('SIGINT', interrupted);
+    process.on('SIGTERM', interrupted);
+    process.on('SIGHUP', interrupted);
   }
   exits.add(undo);
   return () => {
