@@ -41,6 +41,8 @@ export interface Link {
 export interface LinkChange {
   readonly up?: boolean;
   readonly mtu?: number;
+  /** Packets that wait for the device at most. */
+  readonly queueLength?: number;
   /** No link-local IPv6 address appears by itself. */
   readonly noAddressGeneration?: boolean;
 }
@@ -94,6 +96,9 @@ export function encodeLinkChange(index: number, change: LinkChange): Uint8Array 
   const changeUp = change.up === undefined ? 0 : LINK_UP;
   const body = linkBody(index, change.up === true ? LINK_UP : 0, changeUp);
   if (change.mtu !== undefined) body.attribute32(LinkAttribute.MTU, change.mtu);
+  if (change.queueLength !== undefined) {
+    body.attribute32(LinkAttribute.TXQLEN, change.queueLength);
+  }
   if (change.noAddressGeneration === true) {
     const mode = new NetlinkWriter().attribute(ADDRESS_GENERATION_MODE, Uint8Array.of(1)).finish();
     const inet6 = new NetlinkWriter().attribute(Family.INET6, mode).finish();
@@ -307,7 +312,7 @@ function decodeIpAddress(octets: Uint8Array | undefined): IpAddress | undefined 
 const Family = { INET: 2, INET6: 10 } as const;
 
 const LINK_UP = 1;
-const LinkAttribute = { NAME: 3, MTU: 4, FAMILY_SPECIFIC: 26 } as const;
+const LinkAttribute = { NAME: 3, MTU: 4, TXQLEN: 13, FAMILY_SPECIFIC: 26 } as const;
 /** IFLA_INET6_ADDR_GEN_MODE; 1 = none. */
 const ADDRESS_GENERATION_MODE = 8;
 

@@ -31,13 +31,23 @@ export function openTunDevice(
     // What the kernel sends by itself on a new device (router solicitations, listener reports) no
     // policy of ours covers: without a link-local address it sends nothing.
     rtnetlink.changeLink(link.index, { noAddressGeneration: true });
-    rtnetlink.changeLink(link.index, { mtu: options.mtu, up: true });
+    rtnetlink.changeLink(link.index, {
+      mtu: options.mtu,
+      queueLength: QUEUE_PACKETS,
+      up: true,
+    });
     return { fd, name, index: link.index };
   } catch (error) {
     addon.close(fd);
     throw error;
   }
 }
+
+/**
+ * Packets that wait while the packet loop has its turn elsewhere: the kernel's 500 overflow whenever
+ * another process keeps the core for a few milliseconds.
+ */
+const QUEUE_PACKETS = 2000;
 
 function openExclusive(
   name: string,
