@@ -35,6 +35,7 @@ void state_release(struct state *state) {
   handles_clear(&state->watches, keep, NULL);
   if (state->cleanup != NULL) napi_remove_async_cleanup_hook(state->cleanup);
   free(state->scratch);
+  ring_close(state->ring);
   OPENSSL_cleanse(state->iv_pool, sizeof state->iv_pool);
   free(state);
 }

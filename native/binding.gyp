@@ -12,6 +12,7 @@
         "netlink.c",
         "path.c",
         "receive.c",
+        "ring.c",
         "seal.c",
         "send.c",
         "socket.c",

@@ -70,6 +70,7 @@ void *handles_next(const struct handles *table, uint32_t *at);
 /* --- One environment. --- */
 
 struct message_scratch;
+struct ring;
 struct uv_loop_s;
 
 struct state {
@@ -84,6 +85,9 @@ struct state {
   uint32_t open_watches;
   bool tearing_down;
   struct message_scratch *scratch;
+  /** NULL where the kernel gives none; asked for once. */
+  struct ring *ring;
+  bool ring_asked;
   /** Random octets for CBC IVs, drawn many packets at a time. */
   uint8_t iv_pool[2048];
   size_t iv_left;
@@ -174,6 +178,20 @@ struct message_scratch {
   uint32_t rows[BURST];
   _Alignas(16) uint8_t controls[BURST][CONTROL_OCTETS];
 };
+
+/* --- Writes of a batch in one system call. --- */
+
+/** What became of row `number`: octets written, or a negative errno. */
+typedef void (*ring_done)(uint32_t number, int result, void *with);
+
+/** NULL where io_uring is not to be had. */
+struct ring *ring_open(void);
+void ring_close(struct ring *ring);
+bool ring_full(const struct ring *ring);
+/** Prepares a write of the row's packet; the ring must not be full. */
+void ring_write(struct ring *ring, int fd, const struct row *row, uint32_t number);
+/** Performs what is prepared and reports each; a negative errno when the ring itself failed. */
+int ring_submit(struct ring *ring, ring_done done, void *with);
 
 /* --- Paths. --- */
 

@@ -109,23 +109,59 @@ static int write_packet(int fd, const struct row *row) {
   return (size_t)length == row->length ? STATUS_OK : -EMSGSIZE;
 }
 
+/** The writes of one call, and how many went well. */
+struct writes {
+  struct rows rows;
+  uint32_t written;
+};
+
+static void written(uint32_t number, int result, void *with) {
+  struct writes *writes = with;
+  struct row row;
+  bool whole = batch_row(writes->rows.batch, number, &row) && (size_t)result == row.length;
+  int status = result < 0 ? result : whole ? STATUS_OK : -EMSGSIZE;
+  row_set(&row, WORD_STATUS, status);
+  if (status == STATUS_OK) writes->written++;
+}
+
+static struct ring *ring_of(struct state *state) {
+  if (!state->ring_asked) state->ring = ring_open();
+  state->ring_asked = true;
+  return state->ring;
+}
+
+/** A ring that failed is not asked again: from then on each packet is a write. */
+static void submit(struct state *state, struct writes *writes) {
+  if (ring_submit(state->ring, written, writes) >= 0) return;
+  ring_close(state->ring);
+  state->ring = NULL;
+}
+
 napi_value tsgw_write_tun(napi_env env, napi_callback_info info) {
   napi_value values[4];
-  struct rows rows;
+  struct writes writes = { .written = 0 };
   int fd;
   struct state *state = arguments(env, info, 4, values);
   if (state == NULL || !argument_fd(env, values[0], &fd) ||
-      !argument_rows(state, values + 1, &rows)) {
+      !argument_rows(state, values + 1, &writes.rows)) {
     return NULL;
   }
-  uint32_t written = 0;
-  for (uint32_t at = rows.first; at < rows.end; at++) {
+  ring_of(state);
+  for (uint32_t at = writes.rows.first; at < writes.rows.end; at++) {
     struct row row;
-    bool inside = batch_row(rows.batch, at, &row);
+    bool inside = batch_row(writes.rows.batch, at, &row);
     if (row_word(&row, WORD_DROP) != 0) continue;
-    int status = inside && row.length > 0 ? write_packet(fd, &row) : -EINVAL;
-    row_set(&row, WORD_STATUS, status);
-    if (status == STATUS_OK) written++;
+    row_set(&row, WORD_STATUS, -EINVAL);
+    if (!inside || row.length == 0) continue;
+    if (state->ring == NULL) {
+      int status = write_packet(fd, &row);
+      row_set(&row, WORD_STATUS, status);
+      if (status == STATUS_OK) writes.written++;
+      continue;
+    }
+    ring_write(state->ring, fd, &row, at);
+    if (ring_full(state->ring)) submit(state, &writes);
   }
-  return result_integer(env, written);
+  if (state->ring != NULL) submit(state, &writes);
+  return result_integer(env, writes.written);
 }

@@ -64,7 +64,7 @@ export const HEADROOM = 64;
 /** Octets from one slot to the next: a 9000-octet packet with all ESP adds, odd against cache sets. */
 export const SLOT_OCTETS = 9408;
 /** Packets of a batch. */
-export const BATCH_SIZE = 128;
+export const BATCH_SIZE = 64;
 
 export interface Batch {
   readonly arena: Uint8Array;
