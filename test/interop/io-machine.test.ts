@@ -6,6 +6,7 @@ import { Network } from '../../lab/namespaces.ts';
 const probes = [
   ['tun-device', 'opens the TUN device exclusively, with its MTU, up, and silent'],
   ['tun-packets', 'reads and writes packets, marks cut ones, passes dropped ones over'],
+  ['tun-packets-without-ring', 'does the same where the kernel gives no io_uring'],
   ['rtnetlink', 'lists, adds and removes addresses, routes and rules, and looks up routes'],
   ['routes', 'routes Child SAs with their source, shares prefixes, and leaves nothing behind'],
   ['own-packets', 'keeps the gateway outside a tunnel that covers its peer'],

@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 import { createBatch, FLAG_DF, SLOT_OCTETS, WORDS, Word } from '../../src/esp/batch.ts';
 import { DropReason } from '../../src/events/drop-reason.ts';
 import { addressInside, localAddresses } from '../../src/io/addresses.ts';
@@ -60,46 +61,13 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
   },
 
   'tun-packets': () => {
-    const rtnetlink = new Rtnetlink();
-    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
-    rtnetlink.addAddress({ interfaceIndex: tun.index, address: at('10.9.0.1'), prefixLength: 24 });
-    const rows = new Rows();
-    const udp = addon.udpSocket({ family: 4, port: 7000, address: at('10.9.0.1').octets });
-    const path = rows.path(udp, '10.9.0.2', 7000);
-    for (let row = 0; row < 3; row++) rows.fill(row, new Uint8Array(100 + row).fill(row), { path });
-    assert.equal(addon.send(rows.number, 0, 3), 3);
-    rows.empty(1000);
-    rows.words[WORDS + Word.LENGTH] = 50;
-    assert.equal(addon.readTun(tun.fd, rows.number, 0, 8), 3);
-    assert.deepEqual(
-      [0, 1, 2].map((row) => rows.word(row, Word.LENGTH)),
-      [128, 50, 130],
-    );
-    assert.deepEqual(
-      [0, 1, 2].map((row) => rows.word(row, Word.STATUS)),
-      [0, EMSGSIZE, 0],
-    );
-    // Echo: with both addresses exchanged every checksum stays right.
-    for (const row of [0, 2]) {
-      const packet = rows.octets(row);
-      const addresses = packet.slice(12, 20);
-      packet.set(addresses.subarray(4), 12);
-      packet.set(addresses.subarray(0, 4), 16);
-      rows.words[row * WORDS + Word.DROP] = 0;
-    }
-    rows.words[WORDS + Word.DROP] = DropReason['truncated-datagram'];
-    rows.fill(3, new Uint8Array(0), {});
-    rows.fill(4, new Uint8Array(20), {});
-    assert.equal(addon.writeTun(tun.fd, rows.number, 0, 5), 2);
-    assert.deepEqual(
-      [0, 2, 3, 4].map((row) => rows.word(row, Word.STATUS)),
-      [0, 0, -22, -22],
-    );
-    rows.empty(1000);
-    assert.equal(addon.receive(udp, rows.number, 0, 8), 2);
-    assert.deepEqual(rows.octets(1), new Uint8Array(102).fill(2));
-    addon.close(tun.fd);
-    assert.throws(() => addon.readTun(tun.fd, rows.number, 0, 1), { code: 'EBADF' });
+    tunPackets();
+    assert.equal(hasRing(), true, 'the writes went through one ring');
+  },
+
+  'tun-packets-without-ring': () => {
+    tunPackets(takeAllDescriptors);
+    assert.equal(hasRing(), false, 'there was no descriptor for a ring');
   },
 
   rtnetlink: () => {
@@ -489,6 +457,69 @@ function ip(...words: readonly string[]): string {
 
 function lines(text: string): readonly string[] {
   return text.split('\n').flatMap((line) => (line.trim() === '' ? [] : [line.trim()]));
+}
+
+/** Reads what is routed into the device and writes it back, in rows of every kind. */
+function tunPackets(beforeWrite: () => void = () => undefined): void {
+  const rtnetlink = new Rtnetlink();
+  const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
+  rtnetlink.addAddress({ interfaceIndex: tun.index, address: at('10.9.0.1'), prefixLength: 24 });
+  const rows = new Rows();
+  const udp = addon.udpSocket({ family: 4, port: 7000, address: at('10.9.0.1').octets });
+  const path = rows.path(udp, '10.9.0.2', 7000);
+  for (let row = 0; row < 3; row++) rows.fill(row, new Uint8Array(100 + row).fill(row), { path });
+  assert.equal(addon.send(rows.number, 0, 3), 3);
+  rows.empty(1000);
+  rows.words[WORDS + Word.LENGTH] = 50;
+  assert.equal(addon.readTun(tun.fd, rows.number, 0, 8), 3);
+  assert.deepEqual(
+    [0, 1, 2].map((row) => rows.word(row, Word.LENGTH)),
+    [128, 50, 130],
+  );
+  assert.deepEqual(
+    [0, 1, 2].map((row) => rows.word(row, Word.STATUS)),
+    [0, EMSGSIZE, 0],
+  );
+  // Echo: with both addresses exchanged every checksum stays right.
+  for (const row of [0, 2]) {
+    const packet = rows.octets(row);
+    const addresses = packet.slice(12, 20);
+    packet.set(addresses.subarray(4), 12);
+    packet.set(addresses.subarray(0, 4), 16);
+    rows.words[row * WORDS + Word.DROP] = 0;
+  }
+  rows.words[WORDS + Word.DROP] = DropReason['truncated-datagram'];
+  rows.fill(3, new Uint8Array(0), {});
+  rows.fill(4, new Uint8Array(20), {});
+  beforeWrite();
+  assert.equal(addon.writeTun(tun.fd, rows.number, 0, 5), 2);
+  assert.deepEqual(
+    [0, 2, 3, 4].map((row) => rows.word(row, Word.STATUS)),
+    [0, 0, -22, -22],
+  );
+  rows.empty(1000);
+  assert.equal(addon.receive(udp, rows.number, 0, 8), 2);
+  assert.deepEqual(rows.octets(1), new Uint8Array(102).fill(2));
+  addon.close(tun.fd);
+  assert.throws(() => addon.readTun(tun.fd, rows.number, 0, 1), { code: 'EBADF' });
+}
+
+/** The native layer opened an io_uring. */
+function hasRing(): boolean {
+  return readdirSync('/proc/self/fd').some((fd) => {
+    const path = `/proc/self/fd/${fd}`;
+    return existsSync(path) && readlinkSync(path).includes('io_uring');
+  });
+}
+
+/** From here on the process can open nothing. */
+function takeAllDescriptors(): void {
+  execFileSync('prlimit', ['--pid', String(process.pid), '--nofile=100:100']);
+  try {
+    for (;;) openSync('/dev/null', 'r');
+  } catch (error) {
+    assert.ok(error instanceof Error && 'code' in error && error.code === 'EMFILE');
+  }
 }
 
 /** The tunnel table as `ip` prints it. */
