@@ -85,8 +85,11 @@ static unsigned send_run(struct state *state, struct batch *batch, const struct 
     }
     int error = done == 0 ? EAGAIN : errno;
     if (error == EINTR) continue;
-    /* It may be an earlier packet's error that waited at the socket: reading it has cleared it. */
-    if (error != EAGAIN && error != ENOBUFS && !retried) {
+    /*
+     * It may be an earlier packet's error that waited at the socket: reading it has cleared it.
+     * EPERM is this packet's own: a firewall refused it and would see it twice.
+     */
+    if (error != EAGAIN && error != ENOBUFS && error != EPERM && !retried) {
       retried = true;
       continue;
     }

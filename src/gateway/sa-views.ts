@@ -39,7 +39,8 @@ export function ikeSaView(sa: IkeSa, context: ViewContext): IkeSaView {
   const peer = 'peer' in sa.state ? sa.state.peer : undefined;
   const age = peer && (context.now - peer.since) / 1000;
   return {
-    connection: sa.connection.name,
+    // As with charon: which connection it is, only the peer's identity tells.
+    connection: sa.state.name === 'AwaitingIkeAuthRequest' ? '(unnamed)' : sa.connection.name,
     uniqueId: sa.id,
     state: STATE_NAMES[sa.state.name],
     localHost: formatAddress(sa.local.address),
@@ -55,23 +56,18 @@ export function ikeSaView(sa: IkeSa, context: ViewContext): IkeSaView {
     natRemote: sa.secured?.nat.remoteBehindNat ?? false,
     natFake: sa.connection.encap,
     ...(sa.secured && suiteView(sa.secured)),
-    ...(age !== undefined && {
-      establishedSeconds: Math.floor(age),
-      rekeySeconds: Math.max(0, Math.floor(sa.connection.rekeyTimeSeconds - age)),
-    }),
+    ...(age !== undefined && { establishedSeconds: Math.floor(age) }),
     tasksQueued: sa.queued.map(({ kind }) => kind.toUpperCase().replaceAll('-', '_')),
     tasksActive: sa.inFlight ? [sa.inFlight.kind.toUpperCase().replaceAll('-', '_')] : [],
     tasksPassive: [],
-    children: [...sa.children.values()].map((childSa) => childSaView(sa, childSa, context)),
+    children: [...sa.children.values()].map((childSa) => childSaView(childSa, context)),
   };
 }
 
-export function childSaView(sa: IkeSa, childSa: ChildSa, context: ViewContext): ChildSaView {
+export function childSaView(childSa: ChildSa, context: ViewContext): ChildSaView {
   const inbound = context.rows.inbound(childSa.id);
   const outbound = context.rows.outbound(childSa.id);
   const installed = (context.now - (context.installedAt(childSa.id) ?? context.now)) / 1000;
-  const policy = sa.connection.children.find(({ name }) => name === childSa.name);
-  const left = (seconds: number | undefined) => Math.max(0, Math.floor((seconds ?? 0) - installed));
   return {
     name: childSa.name,
     uniqueId: childSa.id,
@@ -90,8 +86,6 @@ export function childSaView(sa: IkeSa, childSa: ChildSa, context: ViewContext): 
     octetsOut: outbound.octets,
     packetsOut: outbound.packets,
     ...useView('useOutSeconds', outbound, context.now),
-    ...(policy && { rekeySeconds: left(policy.rekeyTimeSeconds) }),
-    ...(policy && { lifeSeconds: left(policy.lifeTimeSeconds) }),
     installedSeconds: Math.floor(installed),
     localTs: childSa.localTs.map(formatSelector),
     remoteTs: childSa.remoteTs.map(formatSelector),

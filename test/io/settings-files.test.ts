@@ -5,10 +5,12 @@ import { join, relative } from 'node:path';
 import { readFiles, readSettings, SettingsFileError } from '../../src/io/settings-files.ts';
 
 describe('Files that include names', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'tsgw-settings-'));
-  const from = join(directory, 'swanctl.conf');
+  let directory: string;
+  let from: string;
 
   before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'tsgw-settings-'));
+    from = join(directory, 'swanctl.conf');
     mkdirSync(join(directory, 'conf.d', 'deep'), { recursive: true });
     mkdirSync(join(directory, 'conf.d', 'a.conf.d'));
     for (const name of ['b.conf', 'a.conf', '.hidden.conf', 'c.txt', 'deep/d.conf', 'x[1].conf']) {

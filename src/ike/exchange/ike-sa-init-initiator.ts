@@ -9,13 +9,7 @@
 import { keyExchangeName } from '../../crypto/algorithms.ts';
 import { keyExchangeMethod } from '../../crypto/key-exchange.ts';
 import { TransformType } from '../../crypto/transform.ts';
-import {
-  explainRefusal,
-  formatProposal,
-  type Proposal,
-  ProtocolId,
-  selectProposal,
-} from '../../ipsec/proposal.ts';
+import { formatProposal, type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
 import type { InitAttempt, Secured } from '../ike-sa-state.ts';
 import { type IkeSuite, ikeSuite } from '../keys.ts';
@@ -209,7 +203,8 @@ function refused(turn: Turn, sa: IkeSa, notify: string): void {
     by: 'peer',
     notify,
     what: `offered ${offered.map(formatProposal).join(', ')}`,
-    transforms: explainRefusal([], offered),
+    // The peer never says what it would have accepted.
+    transforms: [],
     ...sa.subject,
   });
   sa.close(turn, notify, { kind: 'refused', what: `the peer answered ${notify}` });
