@@ -56,18 +56,23 @@ export function ikeSaView(sa: IkeSa, context: ViewContext): IkeSaView {
     natRemote: sa.secured?.nat.remoteBehindNat ?? false,
     natFake: sa.connection.encap,
     ...(sa.secured && suiteView(sa.secured)),
-    ...(age !== undefined && { establishedSeconds: Math.floor(age) }),
+    ...(age !== undefined && {
+      establishedSeconds: Math.floor(age),
+      rekeySeconds: Math.max(0, Math.floor(sa.connection.rekeyTimeSeconds - age)),
+    }),
     tasksQueued: sa.queued.map(({ kind }) => kind.toUpperCase().replaceAll('-', '_')),
     tasksActive: sa.inFlight ? [sa.inFlight.kind.toUpperCase().replaceAll('-', '_')] : [],
     tasksPassive: [],
-    children: [...sa.children.values()].map((childSa) => childSaView(childSa, context)),
+    children: [...sa.children.values()].map((childSa) => childSaView(sa, childSa, context)),
   };
 }
 
-export function childSaView(childSa: ChildSa, context: ViewContext): ChildSaView {
+export function childSaView(sa: IkeSa, childSa: ChildSa, context: ViewContext): ChildSaView {
   const inbound = context.rows.inbound(childSa.id);
   const outbound = context.rows.outbound(childSa.id);
   const installed = (context.now - (context.installedAt(childSa.id) ?? context.now)) / 1000;
+  const policy = sa.connection.children.find(({ name }) => name === childSa.name);
+  const left = (seconds: number) => Math.max(0, Math.floor(seconds - installed));
   return {
     name: childSa.name,
     uniqueId: childSa.id,
@@ -86,6 +91,8 @@ export function childSaView(childSa: ChildSa, context: ViewContext): ChildSaView
     octetsOut: outbound.octets,
     packetsOut: outbound.packets,
     ...useView('useOutSeconds', outbound, context.now),
+    ...(policy && { rekeySeconds: left(policy.rekeyTimeSeconds) }),
+    ...(policy && { lifeSeconds: left(policy.lifeTimeSeconds) }),
     installedSeconds: Math.floor(installed),
     localTs: childSa.localTs.map(formatSelector),
     remoteTs: childSa.remoteTs.map(formatSelector),
