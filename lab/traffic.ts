@@ -95,7 +95,9 @@ export class TransferServer {
   /** One TCP stream; answers what the receiver counted. */
   async transfer(options: TransferOptions): Promise<Transfer> {
     const { family = 'ipv4', octets, seconds = 1, omitSeconds = 0, reverse = false } = options;
-    const amount = octets === undefined ? ['-t', String(seconds)] : ['-n', String(octets)];
+    // The client stops when the last octet is in its buffer; a small one keeps the count honest.
+    const amount =
+      octets === undefined ? ['-t', String(seconds)] : ['-n', String(octets), '--window', '256K'];
     const { stdout } = await this.#topology.network.exec(
       'h1',
       [
