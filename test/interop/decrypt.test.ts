@@ -38,7 +38,7 @@ describe('A captured run with the key log (tshark)', () => {
     const capture = await Capture.start(lab.topology.network, 'g1');
     await lab.up(role, pair);
     await lab.carries({ inner, count: 10 });
-    await lab.transfer({ family: inner, octets: 300_000 });
+    await lab.transfer({ family: inner, octets: 1_000_000 });
     await lab.clear();
     const file = await capture.stop();
 
