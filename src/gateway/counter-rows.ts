@@ -2,12 +2,7 @@
  * Rows of the shared counters: two per Child SA, taken at its installation and given back once the
  * packet loop has let go of it.
  */
-import {
-  MAX_SA_ROWS,
-  SA_COUNTERS,
-  SaCounter,
-  type SharedCounters,
-} from '../events/shared-counters.ts';
+import { SA_COUNTERS, SaCounter, type SharedCounters } from '../events/shared-counters.ts';
 import { type Instant, instant } from '../wire/instant.ts';
 
 export interface ChildRows {
@@ -38,9 +33,9 @@ export class CounterRows {
 
   /** Two zeroed rows for a Child SA, or undefined when all are taken. */
   take(childSaId: number): ChildRows | undefined {
+    if (this.#free.length < 2 && this.#next + 2 > this.#rows) return undefined;
     const rowIn = this.#takeRow();
     const rowOut = this.#takeRow();
-    if (rowIn === undefined || rowOut === undefined) return undefined;
     const rows = { rowIn, rowOut };
     this.#byChild.set(childSaId, rows);
     return rows;
@@ -62,9 +57,13 @@ export class CounterRows {
     return this.#read(this.#byChild.get(childSaId)?.rowOut);
   }
 
-  #takeRow(): number | undefined {
-    const row = this.#free.pop() ?? (this.#next < MAX_SA_ROWS ? this.#next++ : undefined);
-    if (row === undefined) return undefined;
+  get #rows(): number {
+    return this.#counters.sas.length / SA_COUNTERS;
+  }
+
+  /** Rows come and go in pairs: where there was one free, there is another. */
+  #takeRow(): number {
+    const row = this.#free.pop() ?? this.#next++;
     this.#counters.sas.fill(0, row * SA_COUNTERS, (row + 1) * SA_COUNTERS);
     return row;
   }
