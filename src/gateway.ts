@@ -30,6 +30,7 @@ import type { ChildSa } from './ipsec/child-sa.ts';
 import { Pad } from './ipsec/pad.ts';
 import { Spd } from './ipsec/spd.ts';
 import { ViciServer } from './vici/server.ts';
+import { formatAddress } from './wire/address.ts';
 import { type Instant, instant } from './wire/instant.ts';
 
 export interface GatewayOptions {
@@ -212,6 +213,10 @@ export class Gateway {
 
   #remove(childSa: ChildSa): void {
     this.#installed.delete(childSa.id);
+    for (const { encryption, integrity } of [childSa.keysIn, childSa.keysOut]) {
+      encryption.wipe();
+      integrity.wipe();
+    }
     this.#spd.remove(childSa.id);
     this.#host.remove(childSa.id);
   }
@@ -227,7 +232,12 @@ export class Gateway {
       case 'installed':
       case 'path-mtu-changed': {
         const installed = this.#installed.get(report.id);
-        if (installed) installed.innerMtu = report.innerMtu;
+        if (!installed) break;
+        installed.innerMtu = report.innerMtu;
+        if (report.kind === 'path-mtu-changed') {
+          const peer = formatAddress(installed.childSa.remote.address);
+          this.#emit({ kind: 'path-mtu', peer, mtu: report.outerMtu });
+        }
         break;
       }
       case 'ready':

@@ -13,7 +13,10 @@ export type EventField = readonly [
 ];
 
 export function eventLevel(event: Event): Level {
-  return event.kind === 'daemon' ? event.level : levels[event.kind];
+  if (event.kind === 'daemon') return event.level;
+  // What strangers ask for is no operator's business, and must not fill a log.
+  if (event.kind === 'refused' && event.ikeSa === 0) return 'debug';
+  return levels[event.kind];
 }
 
 /** Whether an event of this level is shown when `threshold` is asked for. */

@@ -25,8 +25,6 @@ export const RtnetlinkType = {
 /** Who installed a route or rule; ours lets a later process find what a killed one left. */
 export const PROTOCOL_TSGW = 220;
 
-export const RouteTable = { DEFAULT: 253, MAIN: 254, LOCAL: 255 } as const;
-
 /** `throw` ends the look-up in its table; the next rule decides. */
 export const RouteType = { UNICAST: 1, THROW: 9 } as const;
 export type RouteType = (typeof RouteType)[keyof typeof RouteType];

@@ -29,14 +29,6 @@ export const Icmpv6Type = {
   ECHO_REPLY: 129,
 } as const;
 
-/** Codes of ICMPv6 DESTINATION_UNREACHABLE. */
-export const Icmpv6UnreachableCode = {
-  NO_ROUTE: 0,
-  ADMINISTRATIVELY_PROHIBITED: 1,
-  ADDRESS: 3,
-  PORT: 4,
-} as const;
-
 /** Octets before the quoted packet of an error message, in both protocols. */
 export const ICMP_HEADER = 8;
 

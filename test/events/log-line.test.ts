@@ -58,6 +58,8 @@ describe('Levels', () => {
     assert.equal(eventLevel(sampleEvents.message), 'trace');
     assert.equal(eventLevel(sampleEvents.authenticationFailed), 'error');
     assert.equal(eventLevel({ ...sampleEvents.daemon, level: 'error' }), 'error');
+    assert.equal(eventLevel(sampleEvents.refused), 'error');
+    assert.equal(eventLevel({ ...sampleEvents.refused, ikeSa: 0 }), 'debug', 'a stranger');
   });
 
   it('show what is at least as grave as asked for', () => {

@@ -16,8 +16,6 @@ import { fromHex, OctetReader, type OctetWriter } from '../../wire/octets.ts';
 import { type IkeHeader, ikeSpi, messageId } from './message.ts';
 
 export const HEADER_OCTETS = 28;
-/** Where the header's Length stands, for those who learn it last. */
-export const LENGTH_AT = 24;
 
 /** A header with the two fields that belong to the coding, not to the message. */
 export interface DecodedHeader {
