@@ -300,6 +300,7 @@ export class Gateway {
       counters: this.#counters,
       spd: this.#spd,
       identity: daemonIdentity(),
+      socketDrops: () => this.#host.drops(),
       uptimeSeconds: () => Math.floor((now() - this.#started) / 1000),
       view: () => this.#view(),
       childSas: () => [...this.#installed.values()].map(({ childSa }) => childSa),

@@ -93,7 +93,8 @@ export class PacketEngine {
   /** A router said what the path to the peer of an SA carries (RFC 4301 §8.2). */
   learnPathMtu(spiOut: number, remote: Endpoint, mtu: number, now: Instant): void {
     const sa = this.#sas.findSent(spiOut, remote);
-    if (sa?.pathMtu.learn(mtu, now)) this.#pathMtuChanged(sa);
+    if (sa === undefined) this.#counters.drops[DropReason['icmp-unknown-spi']]!++;
+    else if (sa.pathMtu.learn(mtu, now)) this.#pathMtuChanged(sa);
   }
 
   /** `count` rows of `inbound` were received. Afterwards they are empty again. */

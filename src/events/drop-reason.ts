@@ -24,6 +24,7 @@ export const DropReason = {
   'malformed-ike-datagram': 15,
   'ike-queue-full': 16,
   'wrong-encapsulation': 17,
+  'icmp-unknown-spi': 18,
   // From the inside
   'malformed-packet': 32,
   'no-policy': 33,

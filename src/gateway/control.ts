@@ -48,6 +48,8 @@ export interface GatewayParts {
   /** Version, machine and start of the daemon. */
   readonly identity: Pick<StatsView, 'version' | 'sysname' | 'release' | 'machine' | 'since'>;
   uptimeSeconds(): number;
+  /** What the sockets of the control thread discarded, by reason. */
+  socketDrops(): Readonly<Record<string, number>>;
   view(): ViewContext;
   childSas(): readonly ChildSa[];
   childSa(id: number): ChildSa | undefined;
@@ -198,15 +200,18 @@ export class GatewayControl implements Control {
 
   stats(): StatsView {
     const { identity, engine, counters } = this.#parts;
-    const drops = [...counters.drops].flatMap((count, reason): [string, number][] =>
-      count > 0 ? [[dropReasonName(reason), count]] : [],
+    const packets = [...counters.drops].map((count, reason) => [dropReasonName(reason), count]);
+    const drops = addUp(
+      Object.fromEntries(packets),
+      this.#parts.socketDrops(),
+      this.#ikeCounters.drops,
     );
     return {
       ...identity,
       uptimeSeconds: this.#parts.uptimeSeconds(),
       ikeSas: engine.ikeSas().length,
       halfOpen: engine.halfOpen,
-      drops: Object.fromEntries(drops),
+      drops,
     };
   }
 
@@ -232,4 +237,15 @@ export class GatewayControl implements Control {
 
 function refused(what: string): ControlOutcome {
   return { kind: 'failed', what };
+}
+
+/** Counts of several tables under one name each; what never happened is left out. */
+function addUp(
+  ...tables: readonly Readonly<Record<string, number>>[]
+): Readonly<Record<string, number>> {
+  const total = new Map<string, number>();
+  for (const [name, count] of tables.flatMap((table) => Object.entries(table))) {
+    if (count > 0) total.set(name, (total.get(name) ?? 0) + count);
+  }
+  return Object.fromEntries(total);
 }

@@ -1,5 +1,6 @@
 /**
- * IKE messages counted under strongSwan's names, for all connections and for each.
+ * IKE messages counted under strongSwan's names, for all connections and for each; and what was
+ * discarded or refused before the sender proved anything, by reason.
  */
 import type { Event } from '../events/event.ts';
 
@@ -15,9 +16,20 @@ const ALL = '';
 
 export class IkeCounters {
   readonly #counts = new Map<string, Map<string, number>>([[ALL, new Map()]]);
+  /** Reasons are ours, never a peer's words: the map stays small. */
+  readonly #drops = new Map<string, number>();
+
+  /** Messages nobody was served with, by reason, since the start. */
+  get drops(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#drops);
+  }
 
   count(event: Event): void {
+    if (event.kind === 'refused' && event.by === 'us' && event.ikeSa === 0) {
+      this.#drop(event.notify);
+    }
     if (event.kind === 'ike-drop') {
+      this.#drop(event.reason);
       this.#add(ALL, event.reason === 'unknown-ike-spi' ? 'invalid-spi' : 'invalid');
     }
     if (event.kind !== 'message') return;
@@ -39,6 +51,10 @@ export class IkeCounters {
   reset(connection: string = ALL): void {
     if (connection === ALL) this.#counts.set(ALL, new Map());
     else this.#counts.delete(connection);
+  }
+
+  #drop(reason: string): void {
+    this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1);
   }
 
   #add(connection: string, name: string): void {

@@ -4,6 +4,7 @@
  * Opens everything in one order and takes it down in the other. IKE goes out on UDP 500 or, with the
  * non-ESP marker, on the NAT traversal port whose reading end belongs to the packet loop.
  */
+import { dropReasonName } from '../events/drop-reason.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { Endpoint, IpAddress } from '../wire/address.ts';
 import { IcmpListener } from './icmp-listener.ts';
@@ -55,6 +56,7 @@ export class Host {
   readonly #listener: HostListener;
   readonly #opened: (() => void)[] = [];
   #running: Running | undefined;
+  #icmp: IcmpListener | undefined;
 
   constructor(settings: HostSettings, counters: SharedCounters, listener: HostListener) {
     this.#settings = settings;
@@ -88,6 +90,16 @@ export class Host {
     });
     this.#running = { rtnetlink, tun, routes, ike, loop, innerMtus: new Map() };
     this.#listenToIcmp(loop);
+  }
+
+  /** What the sockets of this thread discarded, by reason. */
+  drops(): Readonly<Record<string, number>> {
+    const ike = [...(this.#running?.ike.drops ?? [])];
+    const icmp = Object.entries(this.#icmp?.drops ?? {});
+    return Object.fromEntries([
+      ...ike.map((count, reason) => [dropReasonName(reason), count] as const),
+      ...icmp.map(([reason, count]) => [`icmp-${reason}`, count] as const),
+    ]);
   }
 
   /** Safe to call after a failed `open`, and twice. */
@@ -173,7 +185,7 @@ export class Host {
 
   #listenToIcmp(loop: PacketLoop): void {
     try {
-      this.#keep(
+      this.#icmp = this.#keep(
         IcmpListener.open(({ remote, mtu, spi }) =>
           loop.tell({ kind: 'path-mtu', spiOut: spi, remote: { address: remote, port: 0 }, mtu }),
         ),

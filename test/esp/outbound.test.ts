@@ -308,6 +308,7 @@ describe('What the path refuses', () => {
     a.engine.learnPathMtu(0xc000_0003, childSa().remote, 1000, a.now);
     a.engine.learnPathMtu(0xc000_0002, childSa().local, 1000, a.now);
     assert.equal(saA.pathMtu.octets, 1500);
+    assert.deepEqual(a.drops(), { 'icmp-unknown-spi': 2 });
   });
 
   it('counts packets of an SA without a socket', () => {

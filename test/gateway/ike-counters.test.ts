@@ -65,6 +65,17 @@ describe('Counters of IKE messages', () => {
     assert.deepEqual(counters.read(), { '': { invalid: 1, 'invalid-spi': 1 } });
   });
 
+  it('say why nobody was served, by reason', () => {
+    assert.deepEqual(counters.drops, {});
+    counters.count(sampleEvents.ikeDrop);
+    counters.count(sampleEvents.ikeDrop);
+    counters.count({ ...sampleEvents.refused, ikeSa: 0 });
+    counters.count(sampleEvents.refused);
+    counters.count({ ...sampleEvents.refused, ikeSa: 0, by: 'peer' });
+    counters.reset();
+    assert.deepEqual(counters.drops, { malformed: 2, NO_PROPOSAL_CHOSEN: 1 });
+  });
+
   it('pass over other events and exchanges of no name', () => {
     counters.count(sampleEvents.ikeSaUp);
     counters.count(message({ exchange: 'IKE_SESSION_RESUME' }));
