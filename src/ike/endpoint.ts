@@ -4,7 +4,6 @@
  * Finds the IKE SA of a datagram, opens and checks the message, and hands it to its exchange.
  * The one place where `MalformedError` is caught: nothing a peer sends escapes as an exception.
  */
-import type { Connection } from '../ipsec/connection.ts';
 import { type Endpoint, formatEndpoint } from '../wire/address.ts';
 import { earliest, type Instant } from '../wire/instant.ts';
 import { equalOctets, MalformedError } from '../wire/octets.ts';
@@ -12,14 +11,11 @@ import type { Action, Input } from './action.ts';
 import { CookieJar } from './cookie.ts';
 import { handleIkeAuthResponse } from './exchange/ike-auth-initiator.ts';
 import { handleIkeAuthRequest } from './exchange/ike-auth-responder.ts';
-import {
-  firstAttempt,
-  handleIkeSaInitResponse,
-  sendIkeSaInit,
-} from './exchange/ike-sa-init-initiator.ts';
+import { handleIkeSaInitResponse } from './exchange/ike-sa-init-initiator.ts';
 import { handleIkeSaInitRequest } from './exchange/ike-sa-init-responder.ts';
 import { handleInformationalRequest } from './exchange/informational.ts';
-import { IkeSa, type Incoming, type Path } from './ike-sa.ts';
+import type { IkeSa, Incoming } from './ike-sa.ts';
+import { initiate, tryAgain } from './initiation.ts';
 import { keepAlive, livenessDeadline } from './liveness.ts';
 import { decodeMessage } from './message/codec.ts';
 import { decodeHeader } from './message/header.ts';
@@ -39,7 +35,6 @@ import { replyUnprotected } from './unprotected.ts';
 const EVERYTHING = { selector: {}, force: false };
 
 type Datagram = Extract<Input, { readonly kind: 'datagram' }>;
-type Initiate = Extract<Input, { readonly kind: 'initiate' }>;
 
 export class IkeEndpoint {
   readonly #environment: IkeEnvironment;
@@ -72,7 +67,7 @@ export class IkeEndpoint {
         this.#receive(turn, input);
         break;
       case 'initiate':
-        this.#initiate(turn, input);
+        initiate(turn, this.#registry, input);
         break;
       case 'terminate':
         this.#terminations.start(turn, this.ikeSas(), input.request, input);
@@ -273,68 +268,6 @@ export class IkeEndpoint {
     }
   }
 
-  #initiate(turn: Turn, input: Initiate): void {
-    const connection = this.#environment.pad.connection(input.connection);
-    const child = connection?.children.find(({ name }) => name === input.child);
-    if (!connection || !child) {
-      const what = connection
-        ? `connection ${input.connection} has no child ${input.child ?? '(none named)'}`
-        : `no connection ${input.connection}`;
-      turn.push({
-        kind: 'complete',
-        request: input.request,
-        outcome: { kind: 'failed', what },
-      });
-      return;
-    }
-    const standing = this.#standing(connection, child.name);
-    if (standing?.children.size) {
-      turn.push({
-        kind: 'complete',
-        request: input.request,
-        outcome: { kind: 'done', matches: 1, terminated: 0 },
-      });
-    } else if (standing) {
-      standing.initiateRequests.add(input.request);
-    } else {
-      this.#start(turn, connection, child.name, input);
-    }
-  }
-
-  /** The IKE SA that has the child up, or is about to. */
-  #standing(connection: Connection, child: string): IkeSa | undefined {
-    return this.ikeSas().find(
-      (sa) =>
-        sa.connection.name === connection.name &&
-        ([...sa.children.values()].some(({ name }) => name === child) ||
-          (sa.wantedChild === child && sa.state.name.endsWith('Response') && !sa.isClosing)),
-    );
-  }
-
-  #start(
-    turn: Turn,
-    connection: Connection,
-    child: string,
-    path: Path & { readonly request?: number },
-  ): void {
-    const attempt = firstAttempt(turn, connection.proposals);
-    const sa = new IkeSa({
-      id: this.#numbers.newIkeSaId(),
-      initiator: true,
-      connection,
-      local: path.local,
-      remote: path.remote,
-      spiI: this.#registry.newIkeSpi(),
-      spiR: NO_IKE_SPI,
-      state: { name: 'AwaitingIkeSaInitResponse', attempt },
-      now: turn.now,
-      wantedChild: child,
-    });
-    this.#registry.add(sa);
-    if (path.request !== undefined) sa.initiateRequests.add(path.request);
-    sendIkeSaInit(turn, sa, attempt);
-  }
-
   #expire(turn: Turn): void {
     for (const sa of [...this.#registry.all()]) {
       if (sa.state.name === 'Closed') {
@@ -359,16 +292,7 @@ export class IkeEndpoint {
   #giveUp(turn: Turn, sa: IkeSa): void {
     const attempts = this.#environment.settings.retransmitTries + 1;
     turn.emit({ kind: 'peer-unreachable', attempts, ...sa.subject });
-    const { keyingTries } = sa.connection;
-    const establishing = sa.initiator && !('peer' in sa.state);
-    if (establishing && (keyingTries === 0 || sa.tries < keyingTries)) {
-      sa.tries++;
-      const attempt = firstAttempt(turn, sa.connection.proposals);
-      sa.restart();
-      sa.move({ name: 'AwaitingIkeSaInitResponse', attempt });
-      sendIkeSaInit(turn, sa, attempt);
-      return;
-    }
+    if (tryAgain(turn, this.#registry, sa)) return;
     const lost = sa.isClosing ? [] : [...sa.children.values()];
     const what = `no answer after ${attempts} transmissions`;
     sa.close(turn, what, { kind: 'timeout', what });

@@ -75,7 +75,7 @@ export type IkeSaStateName = IkeSaState['name'];
 export const IKE_SA_TRANSITIONS: Readonly<Record<IkeSaStateName, readonly IkeSaStateName[]>> = {
   AwaitingIkeSaInitResponse: ['AwaitingIkeSaInitResponse', 'AwaitingIkeAuthResponse', 'Closed'],
   AwaitingIkeAuthRequest: ['Established', 'Closed'],
-  AwaitingIkeAuthResponse: ['Established', 'AwaitingIkeSaInitResponse', 'Closed'],
+  AwaitingIkeAuthResponse: ['Established', 'Closed'],
   Established: ['AwaitingDeleteResponse', 'Closed'],
   AwaitingDeleteResponse: ['Closed'],
   Closed: [],

@@ -24,7 +24,6 @@ import {
   type IkeHeader,
   type IkeSpi,
   type MessageId,
-  NO_IKE_SPI,
   type Payload,
   messageId as toMessageId,
 } from './message/message.ts';
@@ -81,6 +80,8 @@ export interface IkeSaOptions {
   readonly now: Instant;
   /** Initiator: name of the child whose SA comes with IKE_AUTH. */
   readonly wantedChild?: string;
+  /** Initiator: which attempt of `keyingtries` this is. */
+  readonly tries?: number;
 }
 
 /** Time a closed IKE SA keeps answering repeated requests. */
@@ -96,14 +97,14 @@ export class IkeSa {
   readonly children = new Map<number, ChildSa>();
   /** `initiate` requests that wait for this SA's first Child SA. */
   readonly initiateRequests = new Set<number>();
-  /** Where the peer was in the first message. */
-  readonly initiation: Endpoint;
+  /** The path of the first message. */
+  readonly initiation: Path;
+  /** Initiator: which attempt of `keyingtries` this is, from 1. */
+  readonly tries: number;
   connection: Connection;
   local: Endpoint;
   remote: Endpoint;
   spiR: IkeSpi;
-  /** Attempts of `keyingtries` used up. */
-  tries = 1;
   /** Last authenticated message from the peer. */
   lastHeard: Instant;
   /** Last NAT keepalive sent, or the start. */
@@ -121,7 +122,8 @@ export class IkeSa {
     this.connection = options.connection;
     this.local = options.local;
     this.remote = options.remote;
-    this.initiation = options.remote;
+    this.initiation = { local: options.local, remote: options.remote };
+    this.tries = options.tries ?? 1;
     this.spiI = options.spiI;
     this.spiR = options.spiR;
     this.created = options.now;
@@ -143,6 +145,18 @@ export class IkeSa {
   /** A Delete of ours is on its way. */
   get isClosing(): boolean {
     return this.#state.name === 'AwaitingDeleteResponse';
+  }
+
+  /** Ours, and not up yet. */
+  get isEstablishing(): boolean {
+    const { name } = this.#state;
+    return name === 'AwaitingIkeSaInitResponse' || name === 'AwaitingIkeAuthResponse';
+  }
+
+  /** A Delete of ours for this Child SA is on its way, or waits for the window. */
+  isDeleting({ id }: ChildSa): boolean {
+    const purposes = [this.inFlight, ...this.queued];
+    return purposes.some((one) => one?.kind === 'delete-child-sa' && one.childSa.id === id);
   }
 
   get inFlight(): RequestPurpose | undefined {
@@ -176,7 +190,6 @@ export class IkeSa {
 
   /** Starts over with message ids at zero (RFC 7296 §2.6: a restarted IKE_SA_INIT keeps id 0). */
   restart(): void {
-    this.spiR = NO_IKE_SPI;
     this.#inFlight = undefined;
     this.#nextRequestId = 0;
   }
@@ -266,6 +279,9 @@ export class IkeSa {
     if (this.#state.name === 'Closed') return;
     const wasUp = 'peer' in this.#state;
     for (const childSa of this.children.values()) this.removeChild(turn, childSa, reason);
+    if (this.#state.name === 'AwaitingIkeAuthResponse') {
+      turn.numbers.releaseSpi(this.#state.child.spiIn);
+    }
     this.move({
       name: 'Closed',
       secured: this.secured,

@@ -32,6 +32,11 @@ export class SaRegistry {
     return this.#byOwnSpi.values();
   }
 
+  find(fits: (sa: IkeSa) => boolean): IkeSa | undefined {
+    for (const sa of this.all()) if (fits(sa)) return sa;
+    return undefined;
+  }
+
   bySpi(ownSpi: IkeSpi): IkeSa | undefined {
     return this.#byOwnSpi.get(ownSpi);
   }
@@ -57,8 +62,8 @@ export class SaRegistry {
   add(sa: IkeSa): void {
     this.#byOwnSpi.set(sa.ownSpi, sa);
     if (sa.initiator) return;
-    this.#byInitiation.set(initiationKey(sa.spiI, sa.initiation), sa);
-    const address = formatAddress(sa.initiation.address);
+    this.#byInitiation.set(initiationKey(sa.spiI, sa.initiation.remote), sa);
+    const address = formatAddress(sa.initiation.remote.address);
     const siblings = this.#halfOpenByAddress.get(address) ?? new Set();
     this.#halfOpenByAddress.set(address, siblings.add(sa));
     this.#halfOpen++;
@@ -66,7 +71,7 @@ export class SaRegistry {
 
   /** A responder's SA authenticated or ended: it no longer counts as half-open. */
   settle(sa: IkeSa): void {
-    const address = formatAddress(sa.initiation.address);
+    const address = formatAddress(sa.initiation.remote.address);
     const siblings = this.#halfOpenByAddress.get(address);
     if (!siblings?.delete(sa)) return;
     this.#halfOpen--;
@@ -75,7 +80,7 @@ export class SaRegistry {
 
   remove(sa: IkeSa): void {
     this.#byOwnSpi.delete(sa.ownSpi);
-    this.#byInitiation.delete(initiationKey(sa.spiI, sa.initiation));
+    this.#byInitiation.delete(initiationKey(sa.spiI, sa.initiation.remote));
     this.settle(sa);
   }
 

@@ -9,7 +9,7 @@ describe('States of an IKE SA (RFC 7296 §1.2, §1.4, §2.21)', () => {
     assert.deepEqual(printed, [
       'AwaitingIkeSaInitResponse -> AwaitingIkeSaInitResponse | AwaitingIkeAuthResponse | Closed',
       'AwaitingIkeAuthRequest -> Established | Closed',
-      'AwaitingIkeAuthResponse -> Established | AwaitingIkeSaInitResponse | Closed',
+      'AwaitingIkeAuthResponse -> Established | Closed',
       'Established -> AwaitingDeleteResponse | Closed',
       'AwaitingDeleteResponse -> Closed',
       'Closed -> (end)',

@@ -65,13 +65,11 @@ export function handleIkeAuthResponse(turn: Turn, sa: IkeSa, response: Incoming)
   const id = payloadOf(payloads, 'IDr');
   const auth = payloadOf(payloads, 'AUTH');
   if (!id || !auth) {
-    turn.numbers.releaseSpi(child.spiIn);
     refusedByPeer(turn, sa, payloads);
     return;
   }
   const doubt = distrust(turn, sa, secured, { localId, id, auth });
   if (doubt !== undefined) {
-    turn.numbers.releaseSpi(child.spiIn);
     turn.emit({ kind: 'authentication-failed', by: 'us', what: doubt, ...sa.subject });
     // RFC 7296 §2.21.2: the responder believes the SA is up; one notify tells it otherwise.
     sa.request(turn, { kind: 'liveness' }, ExchangeType.INFORMATIONAL, [

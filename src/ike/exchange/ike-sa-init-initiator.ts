@@ -7,9 +7,10 @@
  * our SPI ends it.
  */
 import { keyExchangeName } from '../../crypto/algorithms.ts';
-import { keyExchangeMethod } from '../../crypto/key-exchange.ts';
+import { type KeyExchangePair, keyExchangeMethod } from '../../crypto/key-exchange.ts';
 import { TransformType } from '../../crypto/transform.ts';
 import { formatProposal, type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.ts';
+import { equalOctets } from '../../wire/octets.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
 import type { InitAttempt, Secured } from '../ike-sa-state.ts';
 import { type IkeSuite, ikeSuite } from '../keys.ts';
@@ -34,19 +35,8 @@ const MAX_COOKIE_OCTETS = 64;
 export function firstAttempt(turn: Turn, proposals: readonly Proposal[]): InitAttempt {
   const [method] = keyExchangeMethods(proposals);
   if (method === undefined) throw new Error('a connection without a key exchange method');
-  return newAttempt(turn, method);
-}
-
-export function newAttempt(turn: Turn, method: number): InitAttempt {
-  const keyExchange = keyExchangeMethod(method)?.generate(turn.environment.random);
-  if (!keyExchange) throw new Error(`key exchange method ${method} is not implemented`);
-  return {
-    nonce: turn.environment.random(NONCE_OCTETS),
-    keyExchange,
-    method,
-    cookie: undefined,
-    restarts: 0,
-  };
+  const nonce = turn.environment.random(NONCE_OCTETS);
+  return { nonce, keyExchange: keyPair(turn, method), method, cookie: undefined, restarts: 0 };
 }
 
 /** Sends IKE_SA_INIT for the attempt the SA's state holds. */
@@ -72,10 +62,12 @@ export function handleIkeSaInitResponse(
   if (sa.state.name !== 'AwaitingIkeSaInitResponse') return;
   const { attempt } = sa.state;
   const { payloads } = response;
-  const cookie = notifiesOf(payloads, NotifyType.COOKIE)[0];
+  const cookie = notifiesOf(payloads, NotifyType.COOKIE)[0]?.data;
   const refusal = errorNotify(payloads);
-  if (cookie && cookie.data.length >= 1 && cookie.data.length <= MAX_COOKIE_OCTETS) {
-    restart(turn, sa, { ...attempt, cookie: cookie.data, restarts: attempt.restarts + 1 });
+  if (cookie && cookie.length >= 1 && cookie.length <= MAX_COOKIE_OCTETS) {
+    // The answer to a request that was repeated: this cookie is on its way already.
+    if (attempt.cookie && equalOctets(cookie, attempt.cookie)) return;
+    restart(turn, sa, { ...attempt, cookie, restarts: attempt.restarts + 1 });
   } else if (refusal?.type === NotifyType.INVALID_KE_PAYLOAD) {
     changeMethod(turn, sa, attempt, refusal.data);
   } else if (refusal) {
@@ -175,12 +167,21 @@ function chosenSuite(sa: IkeSa, payloads: readonly Payload[]): IkeSuite | undefi
 function changeMethod(turn: Turn, sa: IkeSa, attempt: InitAttempt, data: Uint8Array): void {
   const [high, low] = data;
   const method = data.length === 2 ? (high ?? 0) * 256 + (low ?? 0) : 0;
-  if (!keyExchangeMethods(sa.connection.proposals).includes(method) || method === attempt.method) {
+  // The answer to a request that was repeated: we have changed already.
+  if (method === attempt.method) return;
+  if (!keyExchangeMethods(sa.connection.proposals).includes(method)) {
     refused(turn, sa, `INVALID_KE_PAYLOAD naming ${keyExchangeName(method)}`);
     return;
   }
-  const { cookie, restarts } = attempt;
-  restart(turn, sa, { ...newAttempt(turn, method), cookie, restarts: restarts + 1 });
+  // RFC 7296 §2.6.1: the cookie stays good because the nonce it covers stays.
+  const restarts = attempt.restarts + 1;
+  restart(turn, sa, { ...attempt, method, keyExchange: keyPair(turn, method), restarts });
+}
+
+function keyPair(turn: Turn, method: number): KeyExchangePair {
+  const pair = keyExchangeMethod(method)?.generate(turn.environment.random);
+  if (!pair) throw new Error(`key exchange method ${method} is not implemented`);
+  return pair;
 }
 
 function restart(turn: Turn, sa: IkeSa, attempt: InitAttempt): void {

@@ -1,0 +1,48 @@
+/** Two sites with one connection between them, and what operators and strangers do to them. */
+import type { Connection } from '../../src/ipsec/connection.ts';
+import { connection, loadSecret, mirrored } from './connections.ts';
+import { A, B, endpoint, type Flight, Pair, type Side } from './pair.ts';
+
+export type PairOptions = ConstructorParameters<typeof Pair>[0];
+
+/** Site a with connection `one`, site b with its mirror image, one secret. */
+export function sites(
+  one: Connection = connection(),
+  other: Connection = mirrored(one),
+  options: PairOptions = {},
+): Pair {
+  const pair = new Pair(options);
+  pair.a.pad.load(one);
+  pair.b.pad.load(other);
+  for (const side of [pair.a, pair.b]) loadSecret(side.pad, 'secret');
+  return pair;
+}
+
+export function initiate(
+  pair: Pair,
+  side: Side = pair.a,
+  { request = 1, name = 'peer', port = 500 } = {},
+): void {
+  const [local, remote] = side === pair.a ? [A, B] : [B, A];
+  pair.handle(side, {
+    kind: 'initiate',
+    request,
+    connection: name,
+    child: 'net',
+    local: endpoint(local, port),
+    remote: endpoint(remote, port),
+  });
+}
+
+export function terminate(pair: Pair, side: Side, request: number, force = false): void {
+  pair.handle(side, { kind: 'terminate', request, selector: { ike: 'peer' }, force });
+}
+
+/** The first IKE_SA_INIT request of a fresh initiator. */
+export function firstRequest(seed: number, one: Connection = connection()): Flight {
+  const pair = sites(one, undefined, { seed });
+  initiate(pair);
+  const [flight] = pair.flights;
+  if (!flight) throw new Error('nothing was sent');
+  return flight;
+}
