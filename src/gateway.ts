@@ -170,9 +170,7 @@ export class Gateway {
         this.#requests.complete(action.request, action.outcome);
         break;
       case 'key-log':
-        if (!this.#keyLog?.ike(action.line)) {
-          this.#say('notice', 'key log: Wireshark does not know the algorithms of this IKE SA');
-        }
+        this.#missKeys(`IKE SA ${action.line.spiI}`, this.#keyLog?.ike(action.line));
         break;
       case 'emit':
         this.#emit(action.event);
@@ -268,12 +266,11 @@ export class Gateway {
       encryptionKey: childSa.keysOut.encryption.reveal(),
       integrityKey: childSa.keysOut.integrity.reveal(),
     });
-    if (!inbound || !outbound) {
-      this.#say(
-        'notice',
-        `key log: Wireshark does not know the algorithms of child SA ${childSa.id}`,
-      );
-    }
+    this.#missKeys(`child SA ${childSa.id}`, inbound ?? outbound);
+  }
+
+  #missKeys(sa: string, why: string | undefined): void {
+    if (why !== undefined) this.#say('error', `no keys of ${sa} in the key log: ${why}`);
   }
 
   // Requests of operators and of the engine

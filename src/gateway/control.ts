@@ -108,6 +108,9 @@ export class GatewayControl implements Control {
     if (type.toLowerCase() !== 'ike') {
       throw new ConfigError(at, `a secret of type ${type} is not used yet: only ike is`);
     }
+    if (secret.length === 0) {
+      throw new ConfigError(at, `secrets.${id} is empty: anyone could know it`);
+    }
     const patterns = owners.map((text) => parseOwner({ path: `secrets.${id}.id`, text, at }));
     this.#parts.pad.loadShared({ id, owners: patterns, secret: new SecretBytes(secret) });
   }

@@ -4,7 +4,7 @@
  * The only place where keys leave the process, and only when the operator asked for a directory.
  * Files are readable by the owner alone.
  */
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { appendFileSync, closeSync, fchmodSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   wiresharkEspEncryption,
@@ -47,25 +47,24 @@ export class KeyLog {
     this.#directory = directory;
   }
 
-  /** Answers whether Wireshark knows the algorithms; without, no line is written. */
-  ike(line: IkeKeyLine): boolean {
+  /** Answers why no line was written, if none was. */
+  ike(line: IkeKeyLine): string | undefined {
     const encr = wiresharkIkeEncryption(line.encr, line.encrKeyLength ?? 0);
     const integ = wiresharkIkeIntegrity(line.integ);
-    if (encr === undefined || integ === undefined) return false;
+    if (encr === undefined || integ === undefined) return UNKNOWN;
     const keys = [line.skEi, line.skEr].map(toHex).join(',');
     const macs = [line.skAi, line.skAr].map(toHex);
-    this.#append(
+    return this.#append(
       'ikev2_decryption_table',
       `${line.spiI},${line.spiR},${keys},"${encr}",${macs.join(',')},"${integ}"`,
     );
-    return true;
   }
 
-  /** Answers whether Wireshark knows the algorithms; without, no line is written. */
-  esp(line: EspKeyLine): boolean {
+  /** Answers why no line was written, if none was. */
+  esp(line: EspKeyLine): string | undefined {
     const encr = wiresharkEspEncryption(line.encr);
     const integ = wiresharkEspIntegrity(line.integ);
-    if (encr === undefined || integ === undefined) return false;
+    if (encr === undefined || integ === undefined) return UNKNOWN;
     const hex = (octets: Uint8Array) => (octets.length > 0 ? `0x${toHex(octets)}` : '');
     const fields = [
       line.source.family === 4 ? 'IPv4' : 'IPv6',
@@ -77,11 +76,24 @@ export class KeyLog {
       integ,
       hex(line.integrityKey),
     ];
-    this.#append('esp_sa', fields.map((field) => `"${field}"`).join(','));
-    return true;
+    return this.#append('esp_sa', fields.map((field) => `"${field}"`).join(','));
   }
 
-  #append(name: string, line: string): void {
-    appendFileSync(join(this.#directory, name), `${line}\n`, { mode: 0o600 });
+  #append(name: string, line: string): string | undefined {
+    try {
+      const file = openSync(join(this.#directory, name), 'a', 0o600);
+      try {
+        // The mode above is for a new file only.
+        fchmodSync(file, 0o600);
+        appendFileSync(file, `${line}\n`);
+      } finally {
+        closeSync(file);
+      }
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
   }
 }
+
+const UNKNOWN = 'Wireshark does not know the algorithms';

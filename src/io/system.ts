@@ -2,7 +2,7 @@
  * Who we are and on what machine: the answers of `version` and `stats`.
  */
 import { readFileSync } from 'node:fs';
-import { arch, release, type as systemName } from 'node:os';
+import { machine, release, type as systemName } from 'node:os';
 
 export interface DaemonIdentity {
   readonly version: string;
@@ -18,7 +18,7 @@ export function daemonIdentity(): DaemonIdentity {
     version: packageVersion(),
     sysname: systemName(),
     release: release(),
-    machine: arch() === 'x64' ? 'x86_64' : arch(),
+    machine: machine(),
     since: startText(new Date()),
   };
 }

@@ -1,0 +1,294 @@
+import assert from 'node:assert/strict';
+import type { ConfigWarning } from '../../src/config/findings.ts';
+import { ConfigError, type Section } from '../../src/config/section.ts';
+import { DropReason } from '../../src/events/drop-reason.ts';
+import type { Event } from '../../src/events/event.ts';
+import { createSharedCounters } from '../../src/events/shared-counters.ts';
+import { GatewayControl } from '../../src/gateway/control.ts';
+import { CounterRows } from '../../src/gateway/counter-rows.ts';
+import type { SaSelector } from '../../src/ike/action.ts';
+import { Spd } from '../../src/ipsec/spd.ts';
+import { viciSection } from '../../src/vici/message.ts';
+import { sectionFromVici } from '../../src/vici/settings.ts';
+import { acquainted, established } from '../support/child-sas.ts';
+import { child, connection, fqdn } from '../support/connections.ts';
+import type { Pair } from '../support/pair.ts';
+import { sampleEvents } from '../support/sample-events.ts';
+
+const IDENTITY = {
+  version: '0.1.0',
+  sysname: 'Linux',
+  release: '6.1.0',
+  machine: 'x86_64',
+  since: 'Nov 21 22:01:52 2026',
+};
+const DONE = { kind: 'done', matches: 1, terminated: 0 } as const;
+
+/** Side a of a pair under a control, what the control asked for, and what it warned about. */
+class Controlled {
+  readonly pair: Pair;
+  readonly control: GatewayControl;
+  readonly counters = createSharedCounters(2);
+  readonly spd = new Spd();
+  readonly initiated: string[] = [];
+  readonly terminated: { readonly selector: SaSelector; readonly force: boolean }[] = [];
+  readonly warnings: ConfigWarning[] = [];
+
+  constructor(pair: Pair) {
+    this.pair = pair;
+    const { a } = pair;
+    for (const { id, localTs, remoteTs } of a.children.values()) {
+      this.spd.insert({ id, action: 'protect', sa: id, localTs, remoteTs, priority: 0 });
+    }
+    this.control = new GatewayControl({
+      pad: a.pad,
+      engine: a.engine,
+      counters: this.counters,
+      spd: this.spd,
+      identity: IDENTITY,
+      uptimeSeconds: () => 26,
+      socketDrops: () => ({ 'bad-icv': 1, 'icmp-malformed': 4, 'send-failed': 0 }),
+      view: () => ({
+        now: pair.now,
+        rows: new CounterRows(this.counters),
+        installedAt: () => pair.now,
+        innerMtu: () => 1400,
+      }),
+      childSas: () => [...a.children.values()],
+      childSa: (id) => a.children.get(id),
+      initiate: async (name, policy) => {
+        this.initiated.push(`${name}/${policy}`);
+        return DONE;
+      },
+      terminate: async (selector, force) => {
+        this.terminated.push({ selector, force });
+        return DONE;
+      },
+      warn: (warnings) => this.warnings.push(...warnings),
+    });
+  }
+}
+
+function settings(...pairs: Parameters<typeof viciSection>[0][number][]): Section {
+  return sectionFromVici(viciSection(pairs));
+}
+
+function peerSettings(startAction: string): Section {
+  const net = viciSection([
+    ['local_ts', ['10.1.0.0/16']],
+    ['remote_ts', ['10.2.0.0/16']],
+    ['start_action', startAction],
+  ]);
+  return settings(
+    ['remote_addrs', ['192.0.2.2']],
+    [
+      'local',
+      viciSection([
+        ['auth', 'psk'],
+        ['id', 'a.lab'],
+      ]),
+    ],
+    [
+      'remote',
+      viciSection([
+        ['auth', 'psk'],
+        ['id', 'b.lab'],
+      ]),
+    ],
+    ['children', viciSection([['net', net]])],
+  );
+}
+
+describe('Connections of the control', () => {
+  let test: Controlled;
+  beforeEach(() => {
+    test = new Controlled(acquainted());
+  });
+
+  it('are loaded into the PAD and listed by name', () => {
+    test.control.loadConnection('branch', peerSettings('none'));
+    assert.deepEqual(
+      test.control.connections().map(({ name }) => name),
+      ['peer', 'branch'],
+    );
+    assert.deepEqual(
+      test.control.connections('branch').map(({ name }) => name),
+      ['branch'],
+    );
+    assert.deepEqual(test.control.connections('nobody'), []);
+    assert.deepEqual(test.initiated, []);
+  });
+
+  it('start the children whose start_action says so', () => {
+    test.control.loadConnection('branch', peerSettings('start'));
+    assert.deepEqual(test.initiated, ['branch/net']);
+    const children = [child({ startAction: 'start' }), child({ name: 'idle' })];
+    test.control.start(connection({ name: 'third', children }));
+    assert.deepEqual(test.initiated, ['branch/net', 'third/net']);
+  });
+
+  it('are refused as a whole where a setting is wrong, and warned about', () => {
+    assert.throws(() => test.control.loadConnection('x', settings(['colour', 'red'])), /colour/);
+    assert.equal(test.control.connections('x').length, 0);
+    test.control.loadConnection('branch', peerSettings('none'));
+    assert.equal(test.warnings.length, 0);
+    const weak = settings(...weakPairs);
+    test.control.loadConnection('weak', weak);
+    assert.match(test.warnings[0]?.what ?? '', /sha1/i);
+  });
+
+  it('go when they are unloaded, once', () => {
+    assert.equal(test.control.unloadConnection('peer'), true);
+    assert.equal(test.control.unloadConnection('peer'), false);
+    assert.deepEqual(test.control.connections(), []);
+  });
+});
+
+const weakPairs = [
+  ['proposals', ['aes256-sha1-x25519']],
+  ['remote_addrs', ['192.0.2.2']],
+  ['local', viciSection([['auth', 'psk']])],
+  ['remote', viciSection([['auth', 'psk']])],
+] as const;
+
+describe('Shared secrets of the control', () => {
+  const octets = Uint8Array.of(1, 2, 3);
+  let test: Controlled;
+  beforeEach(() => {
+    test = new Controlled(acquainted());
+    test.control.clearCredentials();
+  });
+
+  it('serve the identities they are loaded for', () => {
+    test.control.loadShared('one', 'IKE', octets, ['a.lab', 'b.lab']);
+    const { pad } = test.pair.a;
+    assert.deepEqual(test.control.sharedIds(), ['one']);
+    assert.deepEqual(pad.sharedSecret(fqdn('a.lab'), fqdn('b.lab'))?.reveal(), octets);
+    assert.equal(pad.sharedSecret(fqdn('x.lab'), fqdn('y.lab')), undefined);
+  });
+
+  it('go one by one or all at once', () => {
+    test.control.loadShared('one', 'ike', octets, []);
+    test.control.loadShared('two', 'ike', octets, []);
+    test.control.loadShared('three', 'ike', octets, []);
+    assert.equal(test.control.unloadShared('two'), true);
+    assert.equal(test.control.unloadShared('two'), false);
+    assert.deepEqual(test.control.sharedIds(), ['one', 'three']);
+    test.control.clearCredentials();
+    assert.deepEqual(test.control.sharedIds(), []);
+  });
+
+  it('of other kinds, with impossible owners, or empty are refused without being shown', () => {
+    const refused = (load: () => void, what: RegExp) =>
+      assert.throws(load, (error) => error instanceof ConfigError && what.test(error.message));
+    refused(() => test.control.loadShared('one', 'EAP', octets, []), /type EAP/);
+    refused(() => test.control.loadShared('one', 'ike', octets, ['@#zz']), /secrets\.one\.id/);
+    refused(() => test.control.loadShared('one', 'ike', new Uint8Array(), []), /one.* is empty/);
+    assert.deepEqual(test.control.sharedIds(), []);
+  });
+});
+
+describe("Operators' requests to the control", () => {
+  let test: Controlled;
+  beforeEach(() => {
+    test = new Controlled(acquainted());
+    test.control.start(connection({ name: 'second', children: [child({ name: 'other' })] }));
+  });
+
+  it('initiate a child by name, of the connection that has it', async () => {
+    assert.deepEqual(await test.control.initiate('other', undefined), DONE);
+    assert.deepEqual(await test.control.initiate('net', 'peer'), DONE);
+    assert.deepEqual(test.initiated, ['second/other', 'peer/net']);
+  });
+
+  it('refuse to initiate what is not there, and say what is', async () => {
+    assert.deepEqual(await test.control.initiate('nat', undefined), {
+      kind: 'failed',
+      what: "CHILD_SA config 'nat' not found; known: net, other",
+    });
+    assert.deepEqual(await test.control.initiate('other', 'peer'), {
+      kind: 'failed',
+      what: "CHILD_SA config 'other' not found; known: net",
+    });
+    assert.equal((await test.control.initiate(undefined, 'peer')).kind, 'failed');
+    assert.deepEqual(test.initiated, []);
+  });
+
+  it('terminate exactly what was named', async () => {
+    await test.control.terminate({ ike: 'peer', ikeId: 4, force: false });
+    await test.control.terminate({ child: 'net', childId: 9, force: true });
+    assert.deepEqual(test.terminated, [
+      { selector: { ike: 'peer', ikeSaId: 4 }, force: false },
+      { selector: { child: 'net', childSaId: 9 }, force: true },
+    ]);
+  });
+});
+
+describe('Listings of the control', () => {
+  it('show the SAs of the engine', () => {
+    const { control } = new Controlled(established());
+    const [sa, ...others] = control.ikeSas();
+    assert.equal(sa?.state, 'ESTABLISHED');
+    assert.deepEqual(others, []);
+    assert.deepEqual(
+      control.sad().map(({ direction, child: name }) => `${direction} ${name}`),
+      ['in net', 'out net'],
+    );
+    assert.deepEqual(control.policies(), []);
+  });
+
+  it('show outbound policies with the SA that protects, and inbound selectors', () => {
+    const test = new Controlled(established());
+    const localTs = [...test.pair.a.children.values()].flatMap((one) => one.localTs);
+    test.spd.insert({ id: 99, action: 'discard', localTs, remoteTs: localTs, priority: 1 });
+    const [spiIn, spiOut] = test.control.sad().map(({ spi }) => spi);
+    const net = { action: 'protect', local: '10.1.0.0/16', remote: '10.2.0.0/16' };
+    const owner = { child: 'net', ike: 'peer' };
+    const ownNet = { local: '10.1.0.0/16', remote: '10.1.0.0/16' };
+    assert.deepEqual(test.control.spd(), [
+      { direction: 'out', action: 'discard', ...ownNet, child: '', ike: '', spi: '' },
+      { direction: 'out', ...net, ...owner, spi: spiOut },
+      { direction: 'in', ...net, ...owner, spi: spiIn },
+    ]);
+  });
+
+  it('show who we are, how many SAs there are and what was dropped, by reason', () => {
+    const test = new Controlled(established());
+    test.counters.drops[DropReason['bad-icv']] = 2;
+    test.counters.drops[DropReason['no-policy']] = 1;
+    test.control.publish({ ...sampleEvents.ikeDrop, reason: 'unknown-ike-spi' });
+    assert.deepEqual(test.control.stats(), {
+      ...IDENTITY,
+      uptimeSeconds: 26,
+      ikeSas: 1,
+      halfOpen: 0,
+      drops: { 'bad-icv': 3, 'icmp-malformed': 4, 'no-policy': 1, 'unknown-ike-spi': 1 },
+    });
+  });
+
+  it('show the algorithms there are, each under its kind', () => {
+    const { encryption, integrity, aead, prf, dh } = new Controlled(
+      acquainted(),
+    ).control.algorithms();
+    assert.deepEqual(encryption, ['AES_CBC']);
+    assert.deepEqual([...(aead ?? [])].sort(), ['AES_GCM_16', 'CHACHA20_POLY1305']);
+    assert.ok(integrity?.includes('HMAC_SHA2_256_128'));
+    assert.ok(prf?.includes('PRF_HMAC_SHA2_256'));
+    assert.ok(dh?.includes('CURVE_25519'));
+  });
+});
+
+describe('Events of the control', () => {
+  it('reach every subscriber until it leaves, and are counted', () => {
+    const { control } = new Controlled(acquainted());
+    const heard: Event[] = [];
+    const leave = control.subscribe((event) => heard.push(event));
+    control.publish(sampleEvents.message);
+    leave();
+    control.publish(sampleEvents.message);
+    assert.deepEqual(heard, [sampleEvents.message]);
+    assert.deepEqual(control.counters('peer'), { peer: { 'ike-init-out-req': 2 } });
+    control.resetCounters('peer');
+    assert.deepEqual(control.counters(), { '': { 'ike-init-out-req': 2 } });
+  });
+});
