@@ -3,8 +3,8 @@
  */
 import { runCli } from './cli/cli.ts';
 import { parseRunOptions, type RunOptions } from './cli/run-options.ts';
-import { type Config, loadConfig } from './config/config.ts';
-import { ConfigErrors } from './config/findings.ts';
+import { printable } from './cli/terminal.ts';
+import { loadConfig } from './config/config.ts';
 import type { Event } from './events/event.ts';
 import { eventLevel, isShown, logLine, logRecord } from './events/log-line.ts';
 import { readFiles, readSettings } from './io/settings-files.ts';
@@ -22,7 +22,7 @@ async function runGateway(options: RunOptions): Promise<number> {
   try {
     // Loaded for this verb only: the others work without the native addon and its rooms.
     const { Gateway } = await import('./gateway.ts');
-    const config = readConfig(options.config);
+    const config = loadConfig(readSettings(options.config), options.config, readFiles);
     let ended = (_code: number): void => {};
     const end = new Promise<number>((resolve) => {
       ended = resolve;
@@ -50,16 +50,6 @@ async function runGateway(options: RunOptions): Promise<number> {
   }
 }
 
-/** The configuration, or all errors in it as one. */
-function readConfig(path: string): Config {
-  try {
-    return loadConfig(readSettings(path), path, readFiles);
-  } catch (error) {
-    if (!(error instanceof ConfigErrors)) throw error;
-    throw new Error(error.errors.map(({ message }) => message).join('\n'), { cause: error });
-  }
-}
-
 /** One line per event on stderr, as text or as JSON. */
 function logger({ logLevel, jsonLog }: RunOptions): (event: Event) => void {
   return (event) => {
@@ -69,6 +59,7 @@ function logger({ logLevel, jsonLog }: RunOptions): (event: Event) => void {
   };
 }
 
+/** Several errors are one a line. */
 function say(what: string): void {
-  process.stderr.write(`tsgw: ${what}\n`);
+  for (const line of what.split('\n')) process.stderr.write(`tsgw: ${printable(line)}\n`);
 }

@@ -1,0 +1,145 @@
+/**
+ * What the documents say, tried: examples, commands, links, the version.
+ */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { VERBS } from '../src/cli/verbs.ts';
+import { loadConfig } from '../src/config/config.ts';
+
+const DOCUMENTS = readdirSync('.').filter((name) => name.endsWith('.md'));
+const README = read('README.md');
+
+function read(path: string): string {
+  return readFileSync(path, 'utf8');
+}
+
+/** What stands between fences. */
+function fenced(text: string): readonly string[] {
+  return [...text.matchAll(/^```[a-z]*\n(.*?)^```$/gms)].map(([, inside = '']) => inside);
+}
+
+/** Commands at the start of a line or after a backtick, without what explains them. */
+function commands(text: string, program: string): readonly string[] {
+  const found = text.matchAll(new RegExp(`(?:^|\`)(${program} [^#\`\n]*)`, 'gm'));
+  return [...found].map(([, command = '']) => command.trim());
+}
+
+describe('Examples in README.md', () => {
+  it('of swanctl.conf load', () => {
+    const examples = fenced(README).filter((text) => text.startsWith('connections {'));
+    assert.equal(examples.length, 1);
+    const { connections, secrets } = loadConfig(examples[0] ?? '', 'README.md', () => []);
+    assert.deepEqual(
+      connections.map(({ name }) => name),
+      ['peer'],
+    );
+    assert.equal(secrets.length, 1);
+  });
+
+  it('of bin/tsgw are verbs it has, with options they have', () => {
+    const called = [...commands(README, 'bin/tsgw'), ...commands(README, 'tsgw')];
+    assert.ok(called.length >= 4, called.join('; '));
+    for (const command of called) {
+      const [, name, ...rest] = command.split(/\s+/);
+      const verb = VERBS.find((one) => one.name === name);
+      assert.ok(verb, command);
+      for (const option of rest.filter((word) => word.startsWith('--'))) {
+        assert.ok(Object.hasOwn(verb.options, option.slice(2)), command);
+      }
+    }
+  });
+
+  it('of verbs in a list are verbs', () => {
+    const [, list = ''] = /own listings: ([a-z ]+)$/m.exec(README) ?? [];
+    const named = list.split(' ');
+    assert.ok(named.length > 1, "README lists tsgw's listings");
+    assert.deepEqual(
+      named.filter((name) => !VERBS.some((verb) => verb.name === name)),
+      [],
+    );
+  });
+
+  it('need the Node.js that package.json asks for', () => {
+    const { engines } = JSON.parse(read('package.json'));
+    const [, version] = /Node (\d+\.\d+) or newer/.exec(README) ?? [];
+    assert.equal(engines.node, `>=${version}`);
+  });
+});
+
+describe('The documents', () => {
+  it('are there', () => {
+    const expected = [
+      'README.md',
+      'ARCHITECTURE.md',
+      'SECURITY.md',
+      'CHANGELOG.md',
+      'CONTRIBUTING.md',
+    ];
+    assert.deepEqual(
+      expected.filter((name) => !DOCUMENTS.includes(name)),
+      [],
+    );
+  });
+
+  for (const name of DOCUMENTS) {
+    const text = read(name);
+
+    it(`${name} names npm scripts that exist`, () => {
+      const { scripts } = JSON.parse(read('package.json'));
+      const named = [...text.matchAll(/npm (?:run ([\w:-]+)|(test)\b)/g)];
+      const missing = named.flatMap(([, run, test]) => {
+        const script = run ?? test ?? '';
+        return Object.hasOwn(scripts, script) ? [] : [script];
+      });
+      assert.deepEqual(missing, []);
+    });
+
+    it(`${name} links to what is there`, () => {
+      const targets = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+      const relative = targets.filter((target) => !/^[a-z]+:/.test(target));
+      const broken = relative.filter((target) => !linkHolds(name, target));
+      assert.deepEqual(broken, []);
+    });
+
+    it(`${name} names files that are there`, () => {
+      const fromRoot = text.matchAll(/`((?:src|test|native|vectors|bench|lab|bin)\/[\w./-]*)`/g);
+      const fromSource = text.matchAll(/`([a-z]+\/[\w/-]+\.ts)`/g);
+      const paths = [...fromRoot, ...fromSource].map(([, path = '']) => path);
+      const missing = paths.filter((path) => !existsSync(path) && !existsSync(join('src', path)));
+      assert.deepEqual(missing, []);
+    });
+  }
+
+  it('are in the package where package.json says so', () => {
+    const { files } = JSON.parse(read('package.json'));
+    const named = files.filter((name: string) => name.endsWith('.md'));
+    assert.deepEqual(
+      named.filter((name: string) => !DOCUMENTS.includes(name)),
+      [],
+    );
+  });
+
+  it('have the version of the package at the top of CHANGELOG.md', () => {
+    const [, version] = /^## (\S+)/m.exec(read('CHANGELOG.md')) ?? [];
+    assert.equal(version, JSON.parse(read('package.json')).version);
+  });
+});
+
+/** A file beside the document, and a heading in it where the link names one. */
+function linkHolds(from: string, target: string): boolean {
+  const [path = '', anchor] = target.split('#');
+  const file = path === '' ? from : join(dirname(from), path);
+  if (!existsSync(file)) return false;
+  return anchor === undefined || headings(read(file)).includes(anchor);
+}
+
+/** As GitHub names headings in links. */
+function headings(text: string): readonly string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
