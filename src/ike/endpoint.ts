@@ -7,19 +7,26 @@
 import { type Endpoint, formatEndpoint } from '../wire/address.ts';
 import { earliest, type Instant } from '../wire/instant.ts';
 import { equalOctets, MalformedError } from '../wire/octets.ts';
-import type { Action, Input } from './action.ts';
+import type { Action, Input, Outcome } from './action.ts';
 import { CookieJar } from './cookie.ts';
+import { DeadlineQueue } from './deadline-queue.ts';
 import { handleIkeAuthResponse } from './exchange/ike-auth-initiator.ts';
 import { handleIkeAuthRequest } from './exchange/ike-auth-responder.ts';
 import { handleIkeSaInitResponse } from './exchange/ike-sa-init-initiator.ts';
 import { handleIkeSaInitRequest } from './exchange/ike-sa-init-responder.ts';
 import { handleInformationalRequest } from './exchange/informational.ts';
-import type { IkeSa, Incoming } from './ike-sa.ts';
+import { DELETE_IKE_SA, type IkeSa, type Incoming } from './ike-sa.ts';
 import { initiate, tryAgain } from './initiation.ts';
 import { keepAlive, livenessDeadline } from './liveness.ts';
 import { decodeMessage } from './message/codec.ts';
 import { decodeHeader } from './message/header.ts';
-import { ExchangeType, type IkeHeader, NO_IKE_SPI, type Payload } from './message/message.ts';
+import {
+  ExchangeType,
+  type IkeHeader,
+  type IkeSpi,
+  NO_IKE_SPI,
+  type Payload,
+} from './message/message.ts';
 import { NotifyType } from './message/notify-types.ts';
 import { checkPayloads } from './message/payload-rules.ts';
 import { statusNotify } from './payload-access.ts';
@@ -42,6 +49,7 @@ export class IkeEndpoint {
   readonly #registry: SaRegistry;
   readonly #cookies: CookieJar;
   readonly #terminations = new Terminations();
+  readonly #deadlines = new DeadlineQueue<IkeSpi>();
 
   constructor(environment: IkeEnvironment) {
     this.#environment = environment;
@@ -82,15 +90,21 @@ export class IkeEndpoint {
         return input satisfies never;
     }
     this.#terminations.complete(turn);
+    for (const spi of turn.touched) this.#review(spi);
     return turn.actions;
   }
 
+  /** When to hand in `deadline`. Traffic of Child SAs may have put it off: then nothing happens. */
   nextDeadline(): Instant | undefined {
-    let next: Instant | undefined;
-    for (const sa of this.#registry.all()) {
-      next = earliest(next, sa.nextDeadline(), livenessDeadline(sa, this.#environment));
-    }
-    return next;
+    return this.#deadlines.first;
+  }
+
+  /** After something happened to an IKE SA: does it count as half-open, when does it want a call? */
+  #review(ownSpi: IkeSpi): void {
+    const sa = this.#registry.bySpi(ownSpi);
+    if (sa && 'peer' in sa.state) this.#registry.settle(sa);
+    const deadline = sa && earliest(sa.nextDeadline(), livenessDeadline(sa, this.#environment));
+    this.#deadlines.set(ownSpi, deadline);
   }
 
   #receive(turn: Turn, datagram: Datagram): void {
@@ -105,7 +119,6 @@ export class IkeEndpoint {
       );
       if (sa && sa.initiator !== header.fromInitiator) {
         this.#receiveFor(turn, sa, datagram, header);
-        if (sa.state.name !== 'AwaitingIkeAuthRequest') this.#registry.settle(sa);
       } else if (isFirstRequest(header)) this.#receiveFirst(turn, datagram);
       else drop(turn, datagram, 'unknown-ike-spi');
     } catch (error) {
@@ -139,6 +152,11 @@ export class IkeEndpoint {
   #receiveFor(turn: Turn, sa: IkeSa, datagram: Datagram, header: IkeHeader): void {
     if (header.exchangeType === ExchangeType.IKE_SA_INIT) {
       this.#receiveInitResponse(turn, sa, datagram, header);
+      return;
+    }
+    // RFC 7296 §2.15: the peer has its say after its AUTH; it repeats what it said before.
+    if (!header.isResponse && sa.state.name === 'AwaitingIkeAuthResponse') {
+      drop(turn, datagram, 'ike-request-before-auth');
       return;
     }
     const { secured } = sa;
@@ -253,23 +271,29 @@ export class IkeEndpoint {
   #answerFault(turn: Turn, sa: IkeSa, message: Incoming, fault: PeerFault): void {
     turn.emit({ kind: 'peer-fault', what: fault.what, ...sa.subject });
     const { isResponse, messageId } = message.header;
+    const failed: Outcome = { kind: 'failed', what: fault.what };
+    const unproven = sa.state.name === 'AwaitingIkeAuthRequest';
     if (isResponse) {
       if (!sa.takeResponse(messageId)) return;
-      sa.close(turn, fault.what, { kind: 'failed', what: fault.what });
+      // The peer has done what we asked for and holds the IKE SA for good.
+      if (sa.state.name === 'Established') sa.deleteIkeSa(turn, fault.what, failed);
+      else sa.closeTelling(turn, DELETE_IKE_SA, fault.what, failed);
       return;
     }
     const place = sa.placeRequest(messageId);
     if (place === 'repeated') sa.repeatResponse(turn, message);
     if (place !== 'new' || sa.state.name === 'Closed') return;
     sa.respond(turn, message, [faultNotify(fault)]);
-    // RFC 7296 §2.21.3: INVALID_SYNTAX is fatal, the other faults cost one exchange.
-    if (fault.fault === 'invalid-syntax') {
-      sa.close(turn, fault.what, { kind: 'failed', what: fault.what });
-    }
+    // RFC 7296 §2.21.2, §2.21.3: INVALID_SYNTAX is fatal, the other faults cost one exchange; but
+    // without IKE_AUTH there is nothing to keep.
+    if (unproven || fault.fault === 'invalid-syntax') sa.close(turn, fault.what, failed);
   }
 
   #expire(turn: Turn): void {
-    for (const sa of [...this.#registry.all()]) {
+    for (const ownSpi of this.#deadlines.due(turn.now)) {
+      turn.touched.add(ownSpi);
+      const sa = this.#registry.bySpi(ownSpi);
+      if (!sa) continue;
       if (sa.state.name === 'Closed') {
         if (turn.now >= sa.state.until) this.#registry.remove(sa);
         continue;

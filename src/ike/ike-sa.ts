@@ -20,6 +20,7 @@ import {
 } from './ike-sa-state.ts';
 import { encodeMessage } from './message/codec.ts';
 import {
+  type DeletePayload,
   ExchangeType,
   type IkeHeader,
   type IkeSpi,
@@ -83,6 +84,14 @@ export interface IkeSaOptions {
   /** Initiator: which attempt of `keyingtries` this is. */
   readonly tries?: number;
 }
+
+// RFC 7296 §3.11: the IKE SA of the message needs no SPI.
+export const DELETE_IKE_SA: DeletePayload = {
+  kind: 'DELETE',
+  protocol: ProtocolId.IKE,
+  spiSize: 0,
+  spis: [],
+};
 
 /** Time a closed IKE SA keeps answering repeated requests. */
 const LINGER_MS = 30_000;
@@ -289,8 +298,20 @@ export class IkeSa {
     });
     this.#inFlight = undefined;
     this.#queue = [];
+    turn.touched.add(this.ownSpi);
     if (wasUp) turn.emit({ kind: 'ike-sa-down', reason, ...this.subject });
     this.completeInitiate(turn, outcome);
+  }
+
+  /** The end where no answer is expected: the peer is told once, if the window is free. */
+  closeTelling(turn: Turn, payload: Payload, reason: string, outcome: Outcome): void {
+    this.request(turn, { kind: 'delete-ike-sa' }, ExchangeType.INFORMATIONAL, [payload]);
+    this.close(turn, reason, outcome);
+  }
+
+  // RFC 7296 §2.12: keys of an SA that is gone must be forgotten.
+  forget(): void {
+    for (const key of Object.values(this.secured?.keys ?? {})) key.wipe();
   }
 
   /** Tells the peer that the IKE SA ends (RFC 7296 §1.4.1); closes when it answers or is given up. */
@@ -300,9 +321,7 @@ export class IkeSa {
     this.move({ name: 'AwaitingDeleteResponse', secured, peer, reason });
     this.#queue = [];
     this.completeInitiate(turn, outcome);
-    this.request(turn, { kind: 'delete-ike-sa' }, ExchangeType.INFORMATIONAL, [
-      { kind: 'DELETE', protocol: ProtocolId.IKE, spiSize: 0, spis: [] },
-    ]);
+    this.request(turn, { kind: 'delete-ike-sa' }, ExchangeType.INFORMATIONAL, [DELETE_IKE_SA]);
   }
 
   completeInitiate(turn: Turn, outcome: Outcome): void {
@@ -391,6 +410,7 @@ export class IkeSa {
     octets: number,
     retransmission: number,
   ): void {
+    turn.touched.add(this.ownSpi);
     turn.emit({
       kind: 'message',
       direction,

@@ -90,7 +90,7 @@ function start(
     wantedChild: child,
     tries,
   });
-  registry.add(sa);
+  registry.add(turn, sa);
   sendIkeSaInit(turn, sa, attempt);
   return sa;
 }

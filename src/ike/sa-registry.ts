@@ -7,6 +7,7 @@ import { equalIdentities } from '../ipsec/identity.ts';
 import { type Endpoint, formatAddress, formatEndpoint } from '../wire/address.ts';
 import type { IkeSa } from './ike-sa.ts';
 import { type IkeSpi, ikeSpi, NO_IKE_SPI } from './message/message.ts';
+import type { Turn } from './turn.ts';
 
 export class SaRegistry {
   readonly #random: RandomBytes;
@@ -59,7 +60,8 @@ export class SaRegistry {
     );
   }
 
-  add(sa: IkeSa): void {
+  add(turn: Turn, sa: IkeSa): void {
+    turn.touched.add(sa.ownSpi);
     this.#byOwnSpi.set(sa.ownSpi, sa);
     if (sa.initiator) return;
     this.#byInitiation.set(initiationKey(sa.spiI, sa.initiation.remote), sa);
@@ -69,7 +71,7 @@ export class SaRegistry {
     this.#halfOpen++;
   }
 
-  /** A responder's SA authenticated or ended: it no longer counts as half-open. */
+  /** A responder's SA whose peer proved itself, or is forgotten, counts as half-open no more. */
   settle(sa: IkeSa): void {
     const address = formatAddress(sa.initiation.remote.address);
     const siblings = this.#halfOpenByAddress.get(address);
@@ -80,8 +82,10 @@ export class SaRegistry {
 
   remove(sa: IkeSa): void {
     this.#byOwnSpi.delete(sa.ownSpi);
-    this.#byInitiation.delete(initiationKey(sa.spiI, sa.initiation.remote));
+    const initiation = initiationKey(sa.spiI, sa.initiation.remote);
+    if (this.#byInitiation.get(initiation) === sa) this.#byInitiation.delete(initiation);
     this.settle(sa);
+    sa.forget();
   }
 
   newIkeSpi(): IkeSpi {

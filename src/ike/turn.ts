@@ -9,6 +9,7 @@ import type { Event } from '../events/event.ts';
 import type { Pad } from '../ipsec/pad.ts';
 import type { Instant } from '../wire/instant.ts';
 import type { Action } from './action.ts';
+import type { IkeSpi } from './message/message.ts';
 import type { SaNumbers } from './sa-numbers.ts';
 import type { IkeSettings } from './settings.ts';
 
@@ -32,6 +33,8 @@ export class Turn {
   readonly environment: IkeEnvironment;
   readonly numbers: SaNumbers;
   readonly actions: Action[] = [];
+  /** IKE SAs whose deadlines may have changed, by their own SPI. */
+  readonly touched = new Set<IkeSpi>();
 
   constructor(environment: IkeEnvironment, numbers: SaNumbers, now: Instant) {
     this.environment = environment;

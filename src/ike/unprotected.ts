@@ -7,24 +7,29 @@
 import { formatEndpoint } from '../wire/address.ts';
 import type { Incoming } from './ike-sa.ts';
 import { encodeMessage } from './message/codec.ts';
-import { type IkeHeader, NO_IKE_SPI, type Payload } from './message/message.ts';
+import { type IkeHeader, type IkeSpi, NO_IKE_SPI, type Payload } from './message/message.ts';
 import { exchangeName, payloadName } from './message/payload-rules.ts';
 import type { Turn } from './turn.ts';
 
-export function replyUnprotected(
-  turn: Turn,
-  request: Omit<Incoming, 'payloads'>,
-  payloads: readonly Payload[],
-): void {
-  const header: IkeHeader = {
-    ...request.header,
-    responderSpi: NO_IKE_SPI,
+// RFC 7296 §2.5: the version is ours, whatever the request's minor version and V bit say.
+export function firstResponseHeader(request: IkeHeader, responderSpi: IkeSpi): IkeHeader {
+  return {
+    ...request,
+    responderSpi,
     majorVersion: 2,
     minorVersion: 0,
     fromInitiator: false,
     higherVersion: false,
     isResponse: true,
   };
+}
+
+export function replyUnprotected(
+  turn: Turn,
+  request: Omit<Incoming, 'payloads'>,
+  payloads: readonly Payload[],
+): void {
+  const header = firstResponseHeader(request.header, NO_IKE_SPI);
   const octets = encodeMessage({ header, payloads });
   const peer = formatEndpoint(request.remote);
   // The request is counted already; silence is better than amplification.

@@ -124,6 +124,11 @@ export class Pair {
     if (!done()) this.#now = Math.max(this.#now, milliseconds);
   }
 
+  /** The clock goes on and nobody is awake. */
+  skip(milliseconds: number): void {
+    this.#now += milliseconds;
+  }
+
   #nextTime(): number | undefined {
     const times = [
       ...this.#queue.map(({ at }) => at),

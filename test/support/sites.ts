@@ -1,7 +1,11 @@
 /** Two sites with one connection between them, and what operators and strangers do to them. */
+import type { IkeSa } from '../../src/ike/ike-sa.ts';
+import { type IkeHeader, messageId, type Payload } from '../../src/ike/message/message.ts';
+import { sealMessage } from '../../src/ike/protection.ts';
 import type { Connection } from '../../src/ipsec/connection.ts';
 import { connection, loadSecret, mirrored } from './connections.ts';
 import { A, B, endpoint, type Flight, Pair, type Side } from './pair.ts';
+import { seededRandom } from './seeded-random.ts';
 
 export type PairOptions = ConstructorParameters<typeof Pair>[0];
 
@@ -45,4 +49,25 @@ export function firstRequest(seed: number, one: Connection = connection()): Flig
   const [flight] = pair.flights;
   if (!flight) throw new Error('nothing was sent');
   return flight;
+}
+
+/** A message the holder of an IKE SA's keys could send, whatever its state allows. */
+export function sealed(
+  sa: IkeSa,
+  about: { exchangeType: number; id: number; isResponse?: boolean },
+  payloads: readonly Payload[],
+): Uint8Array {
+  if (!sa.secured) throw new Error('no keys yet');
+  const header: IkeHeader = {
+    initiatorSpi: sa.spiI,
+    responderSpi: sa.spiR,
+    majorVersion: 2,
+    minorVersion: 0,
+    exchangeType: about.exchangeType,
+    fromInitiator: sa.initiator,
+    higherVersion: false,
+    isResponse: about.isResponse ?? false,
+    messageId: messageId(about.id),
+  };
+  return sealMessage(header, payloads, sa.secured.sealing, seededRandom(5));
 }

@@ -72,10 +72,8 @@ export function handleIkeAuthResponse(turn: Turn, sa: IkeSa, response: Incoming)
   if (doubt !== undefined) {
     turn.emit({ kind: 'authentication-failed', by: 'us', what: doubt, ...sa.subject });
     // RFC 7296 §2.21.2: the responder believes the SA is up; one notify tells it otherwise.
-    sa.request(turn, { kind: 'liveness' }, ExchangeType.INFORMATIONAL, [
-      statusNotify(NotifyType.AUTHENTICATION_FAILED),
-    ]);
-    sa.close(turn, doubt, { kind: 'authentication-failed', what: doubt });
+    const notify = statusNotify(NotifyType.AUTHENTICATION_FAILED);
+    sa.closeTelling(turn, notify, doubt, { kind: 'authentication-failed', what: doubt });
     return;
   }
   sa.move({

@@ -10,7 +10,7 @@ import { selectProposal } from '../../ipsec/proposal.ts';
 import { SHARED_KEY_MIC, sharedKeyAuth, verifySharedKeyAuth } from '../auth/shared-key.ts';
 import { createChildSa } from '../child-creation.ts';
 import { answerChildOffer, childGrant, chosenAsProposal } from '../child-negotiation.ts';
-import type { IkeSa, Incoming } from '../ike-sa.ts';
+import { DELETE_IKE_SA, type IkeSa, type Incoming } from '../ike-sa.ts';
 import type { Secured } from '../ike-sa-state.ts';
 import type { Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
@@ -125,7 +125,9 @@ function admitPeer(
   const initialContact = notifiesOf(payloads, NotifyType.INITIAL_CONTACT).length > 0;
   const gone = { kind: 'failed', what: 'replaced by a newer IKE SA of the peer' } as const;
   if (initialContact) {
-    for (const one of older) one.close(turn, 'the peer starts afresh (INITIAL_CONTACT)', gone);
+    const reason = 'the peer starts afresh (INITIAL_CONTACT)';
+    // Told all the same: an IKE SA that both were just bringing up may be alive there.
+    for (const one of older) one.closeTelling(turn, DELETE_IKE_SA, reason, gone);
     return undefined;
   }
   if (unique === 'keep' && older.length > 0) {

@@ -23,8 +23,11 @@ import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import { secure } from '../secure.ts';
 import type { Turn } from '../turn.ts';
-import { replyUnprotected } from '../unprotected.ts';
+import { firstResponseHeader, replyUnprotected } from '../unprotected.ts';
 import { NONCE_OCTETS, unusableKeyExchange } from './ike-sa-init-initiator.ts';
+
+/** Of the room for half-open IKE SAs, what one address may take: cookies cost it nothing. */
+const ADDRESS_SHARE = 0.1;
 
 /** What a responder holds across requests. */
 export interface ResponderState {
@@ -64,7 +67,12 @@ function admit(
 ): boolean {
   const { settings } = turn.environment;
   const peer = formatEndpoint(request.remote);
-  if (registry.halfOpen >= settings.maxHalfOpen || registry.size >= settings.maxIkeSas) {
+  const share = Math.max(1, settings.maxHalfOpen * ADDRESS_SHARE);
+  if (
+    registry.halfOpen >= settings.maxHalfOpen ||
+    registry.halfOpenFrom(request.remote) >= share ||
+    registry.size >= settings.maxIkeSas
+  ) {
     turn.emit({ kind: 'ike-drop', reason: 'too-many-ike-sas', peer });
     return false;
   }
@@ -144,16 +152,25 @@ function establish(
   }: AgreedSuite & { readonly ke: KePayload; readonly nonceI: Uint8Array },
 ): void {
   const { random, settings } = turn.environment;
+  const { local, remote } = request;
+  const spiI = request.header.initiatorSpi;
+  const spiR = registry.newIkeSpi();
+  const id = turn.numbers.newIkeSaId();
+  const { now } = turn;
+  const ends = { id, initiator: false, connection, local, remote, spiI, spiR, now };
+  const until = after(now, settings.halfOpenTimeoutSeconds * 1000);
   const pair = keyExchangeMethod(ke.method)?.generate(random);
   const sharedSecret = pair?.shared(ke.data);
   if (!pair || !sharedSecret) {
     const what = `KE: the peer's ${keyExchangeName(ke.method)} value is refused`;
     refuse(turn, request, peerFault('invalid-syntax', what));
+    // It cost us a key exchange, so it counts like one that goes on: cookies come sooner.
+    registry.add(
+      turn,
+      new IkeSa({ ...ends, state: { name: 'Closed', secured: undefined, until } }),
+    );
     return;
   }
-  const { local, remote } = request;
-  const spiI = request.header.initiatorSpi;
-  const spiR = registry.newIkeSpi();
   const nonceR = random(NONCE_OCTETS);
   const nat = detectNat(request.payloads, spiI, request.header.responderSpi, request);
   const payloads: readonly Payload[] = [
@@ -163,7 +180,7 @@ function establish(
     ...(nat.supported ? natDetectionNotifies(spiI, spiR, request, connection.encap) : []),
   ];
   const responseOctets = encodeMessage({
-    header: { ...request.header, responderSpi: spiR, fromInitiator: false, isResponse: true },
+    header: firstResponseHeader(request.header, spiR),
     payloads,
   });
   const secured = secure(
@@ -179,19 +196,8 @@ function establish(
       nat,
     },
   );
-  const until = after(turn.now, settings.halfOpenTimeoutSeconds * 1000);
-  const sa = new IkeSa({
-    id: turn.numbers.newIkeSaId(),
-    initiator: false,
-    connection,
-    local,
-    remote,
-    spiI,
-    spiR,
-    state: { name: 'AwaitingIkeAuthRequest', secured, until },
-    now: turn.now,
-  });
-  registry.add(sa);
+  const sa = new IkeSa({ ...ends, state: { name: 'AwaitingIkeAuthRequest', secured, until } });
+  registry.add(turn, sa);
   sa.received(turn, request);
   sa.respond(turn, request, payloads);
   reportNat(turn, sa, nat);
