@@ -339,10 +339,11 @@ function isFirstRequest(header: IkeHeader): boolean {
   );
 }
 
-// RFC 7296 §2.5: another major version is answered with the version we speak.
+// RFC 7296 §2.5: another major version is answered with the version we speak. Only a first request
+// is: an answer to anything else would be about an IKE SA of whoever the request claims to be from.
 function refuseVersion(turn: Turn, datagram: Datagram, header: IkeHeader): void {
   drop(turn, datagram, 'ike-major-version');
-  if (header.isResponse || header.majorVersion < 2) return;
+  if (!isFirstRequest(header) || header.majorVersion < 2) return;
   replyUnprotected(turn, { ...datagram, header }, [statusNotify(NotifyType.INVALID_MAJOR_VERSION)]);
 }
 

@@ -125,26 +125,24 @@ describe('Hostile octets (RFC 7296 §2.4, §2.21)', () => {
 
   it('another major version within an IKE SA is not answered to whom it claims to be from', () => {
     const pair = established();
-    const known = pair.flights[0]?.octets.slice() ?? new Uint8Array();
-    const before = pair.flights.length;
-    for (const [at, octet] of [
+    const [first] = pair.flights;
+    assert.ok(first);
+    const changes: readonly (readonly [at: number, octet: number])[] = [
       [8, 1],
       [18, ExchangeType.INFORMATIONAL],
       [19, 0x00],
       [19, 0x28],
       [23, 2],
-    ] as const) {
-      const octets = known.slice();
+    ];
+    const before = pair.flights.length;
+    for (const [at, octet] of changes) {
+      const octets = first.octets.slice();
       octets[17] = 0x30;
       octets[at] = octet;
       pair.inject({ from: endpoint(A), to: endpoint(B), octets });
     }
-    pair.run(10);
-    const sent = pair.flights.slice(before).filter(({ from }) => from.port === endpoint(B).port);
-    assert.deepEqual(
-      sent.filter(({ from }) => formatEndpoint(from) === formatEndpoint(endpoint(B))),
-      [],
-    );
+    pair.run(2000);
+    assert.equal(pair.flights.length, before + changes.length, 'none is answered');
   });
 
   it('an unknown critical payload is named, an unknown other one passed over (§2.5)', () => {
