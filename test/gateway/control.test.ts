@@ -10,10 +10,11 @@ import type { SaSelector } from '../../src/ike/action.ts';
 import { Spd } from '../../src/ipsec/spd.ts';
 import { viciSection } from '../../src/vici/message.ts';
 import { sectionFromVici } from '../../src/vici/settings.ts';
-import { acquainted, established } from '../support/child-sas.ts';
+import { established } from '../support/child-sas.ts';
 import { child, connection, fqdn } from '../support/connections.ts';
 import type { Pair } from '../support/pair.ts';
 import { sampleEvents } from '../support/sample-events.ts';
+import { sites } from '../support/sites.ts';
 
 const IDENTITY = {
   version: '0.1.0',
@@ -102,7 +103,7 @@ function peerSettings(startAction: string): Section {
 describe('Connections of the control', () => {
   let test: Controlled;
   beforeEach(() => {
-    test = new Controlled(acquainted());
+    test = new Controlled(sites());
   });
 
   it('are loaded into the PAD and listed by name', () => {
@@ -155,7 +156,7 @@ describe('Shared secrets of the control', () => {
   const octets = Uint8Array.of(1, 2, 3);
   let test: Controlled;
   beforeEach(() => {
-    test = new Controlled(acquainted());
+    test = new Controlled(sites());
     test.control.clearCredentials();
   });
 
@@ -191,7 +192,7 @@ describe('Shared secrets of the control', () => {
 describe("Operators' requests to the control", () => {
   let test: Controlled;
   beforeEach(() => {
-    test = new Controlled(acquainted());
+    test = new Controlled(sites());
     test.control.start(connection({ name: 'second', children: [child({ name: 'other' })] }));
   });
 
@@ -267,9 +268,7 @@ describe('Listings of the control', () => {
   });
 
   it('show the algorithms there are, each under its kind', () => {
-    const { encryption, integrity, aead, prf, dh } = new Controlled(
-      acquainted(),
-    ).control.algorithms();
+    const { encryption, integrity, aead, prf, dh } = new Controlled(sites()).control.algorithms();
     assert.deepEqual(encryption, ['AES_CBC']);
     assert.deepEqual([...(aead ?? [])].sort(), ['AES_GCM_16', 'CHACHA20_POLY1305']);
     assert.ok(integrity?.includes('HMAC_SHA2_256_128'));
@@ -280,7 +279,7 @@ describe('Listings of the control', () => {
 
 describe('Events of the control', () => {
   it('reach every subscriber until it leaves, and are counted', () => {
-    const { control } = new Controlled(acquainted());
+    const { control } = new Controlled(sites());
     const heard: Event[] = [];
     const leave = control.subscribe((event) => heard.push(event));
     control.publish(sampleEvents.message);

@@ -3,9 +3,10 @@ import { createSharedCounters, SA_COUNTERS, SaCounter } from '../../src/events/s
 import { CounterRows } from '../../src/gateway/counter-rows.ts';
 import { childSaView, ikeSaView, sadViews, type ViewContext } from '../../src/gateway/sa-views.ts';
 import { type Instant, instant } from '../../src/wire/instant.ts';
-import { acquainted, childSa, established, initiate, onlyIkeSa } from '../support/child-sas.ts';
+import { childSa, established, onlyIkeSa } from '../support/child-sas.ts';
 import { AES_CBC_256, connection, SHA2_256, X25519 } from '../support/connections.ts';
 import { A, B, endpoint, type Pair } from '../support/pair.ts';
+import { initiate, sites } from '../support/sites.ts';
 
 const CHILD = 7;
 
@@ -163,7 +164,7 @@ describe('An IKE SA as list-sas shows it', () => {
   }
 
   it('is connecting before the peer answers: no suite, no responder SPI, no identities', () => {
-    const pair = acquainted();
+    const pair = sites();
     initiate(pair);
     const { initiatorSpi, ...view } = viewOf(pair);
     assert.match(initiatorSpi, /^[0-9a-f]{16}$/);
@@ -190,7 +191,7 @@ describe('An IKE SA as list-sas shows it', () => {
   });
 
   it('has no name while its peer has none', () => {
-    const pair = acquainted();
+    const pair = sites();
     initiate(pair);
     pair.run(1000, () => pair.b.engine.halfOpen === 1);
     const view = viewOf(pair, pair.b);
@@ -259,7 +260,7 @@ describe('An IKE SA as list-sas shows it', () => {
   });
 
   it('keeps the ports of its ends', () => {
-    const pair = acquainted();
+    const pair = sites();
     pair.handle(pair.a, {
       kind: 'initiate',
       request: 1,

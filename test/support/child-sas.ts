@@ -6,8 +6,9 @@ import type { Connection } from '../../src/ipsec/connection.ts';
 import { spi } from '../../src/ipsec/spi.ts';
 import type { TrafficSelector } from '../../src/ipsec/traffic-selector.ts';
 import { parsePrefix, prefixRange } from '../../src/wire/address.ts';
-import { AES_GCM_256, connection, loadSecret, mirrored } from './connections.ts';
-import { A, B, endpoint, Pair, type Side } from './pair.ts';
+import { AES_GCM_256, connection } from './connections.ts';
+import { A, B, endpoint, type Pair, type Side } from './pair.ts';
+import { initiate, sites } from './sites.ts';
 
 /** Everything between a prefix and anywhere. */
 export function selector(text: string): TrafficSelector {
@@ -49,33 +50,9 @@ export function key(length: number, octet: number): SecretBytes {
   return new SecretBytes(new Uint8Array(length).fill(octet));
 }
 
-/** Two sides that know each other; nothing sent yet. */
-export function acquainted(
-  one: Connection = connection(),
-  options: ConstructorParameters<typeof Pair>[0] = {},
-): Pair {
-  const pair = new Pair(options);
-  pair.a.pad.load(one);
-  pair.b.pad.load(mirrored(one));
-  for (const side of [pair.a, pair.b]) loadSecret(side.pad, 'a secret both ends know');
-  return pair;
-}
-
-/** Side a asks for the child of its connection. */
-export function initiate(pair: Pair, request = 1): void {
-  pair.handle(pair.a, {
-    kind: 'initiate',
-    request,
-    connection: 'peer',
-    child: 'net',
-    local: endpoint(A),
-    remote: endpoint(B),
-  });
-}
-
 /** Two sides with an IKE SA and its first Child SA. */
-export function established(...how: Parameters<typeof acquainted>): Pair {
-  const pair = acquainted(...how);
+export function established(one: Connection = connection()): Pair {
+  const pair = sites(one);
   initiate(pair);
   pair.run(1000, () => pair.a.outcomes.has(1));
   return pair;
