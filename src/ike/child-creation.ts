@@ -28,7 +28,6 @@ export function createChildSa(
   const length = childKeymatLength(proposal.encr, integ);
   const keymat = childKeymat(secured.suite, secured.keys, secured.nonceI, secured.nonceR, length);
   const keys = childKeys(keymat, proposal.encr, integ, sa.initiator);
-  const { nat } = secured;
   const childSa: ChildSa = {
     id: turn.numbers.newChildSaId(),
     ikeSaId: sa.id,
@@ -45,8 +44,7 @@ export function createChildSa(
     keysOut: keys.outbound,
     local: sa.local,
     remote: sa.remote,
-    udpEncapsulation:
-      nat.supported && (nat.localBehindNat || nat.remoteBehindNat || sa.connection.encap),
+    udpEncapsulation: secured.udpEncapsulation,
     localTs: agreed.localTs,
     remoteTs: agreed.remoteTs,
     replayWindow: policy.replayWindow,

@@ -15,6 +15,7 @@ import {
 import { isReservedSpi, type Spi, spi } from '../ipsec/spi.ts';
 import {
   formatSelector,
+  intersectSelectors,
   narrow,
   selectorContains,
   type TrafficSelector,
@@ -161,9 +162,16 @@ function within(inner: readonly TrafficSelector[], outer: readonly TrafficSelect
   );
 }
 
-/** Selectors of types we know; the others cannot be narrowed to and fall away (§2.9). */
+/**
+ * Selectors of types we know; the others cannot be narrowed to and fall away (§2.9), and so does a
+ * range that runs backwards and describes nothing.
+ */
 function known(payload: TsPayload): readonly TrafficSelector[] {
-  return payload.entries.flatMap((entry) => (entry.kind === 'range' ? [entry.selector] : []));
+  return payload.entries.flatMap((entry) =>
+    entry.kind === 'range' && intersectSelectors(entry.selector, entry.selector)
+      ? [entry.selector]
+      : [],
+  );
 }
 
 function tsPayload(kind: 'TSi' | 'TSr', selectors: readonly TrafficSelector[]): TsPayload {

@@ -36,6 +36,8 @@ export interface Secured {
   readonly requestOctets: Uint8Array;
   readonly responseOctets: Uint8Array;
   readonly nat: NatDetection;
+  /** ESP goes into UDP; decided here, whatever connection IKE_AUTH turns out. */
+  readonly udpEncapsulation: boolean;
 }
 
 /** A Child SA we asked for. */

@@ -22,6 +22,14 @@ export const NO_NAT_TRAVERSAL: NatDetection = {
   remoteBehindNat: false,
 };
 
+/**
+ * Does ESP go into UDP, and the initiator to port 4500? With `fake` our source hash fitted no
+ * address, so the peer saw a NAT and concludes the same.
+ */
+export function needsEncapsulation(nat: NatDetection, fake: boolean): boolean {
+  return nat.supported && (nat.localBehindNat || nat.remoteBehindNat || fake);
+}
+
 /** SHA-1 over SPIi | SPIr | address | port. */
 export function natDetectionHash(spiI: IkeSpi, spiR: IkeSpi, endpoint: Endpoint): Uint8Array {
   const port = Uint8Array.of(endpoint.port >> 8, endpoint.port & 0xff);

@@ -52,12 +52,23 @@ export class SaRegistry {
 
   /** Established IKE SAs between the same two identities. */
   between(localId: Identity, remoteId: Identity): readonly IkeSa[] {
-    return [...this.all()].filter(
+    return this.#filter(
       ({ state }) =>
         state.name === 'Established' &&
-        equalIdentities(state.peer.localId, localId) &&
-        equalIdentities(state.peer.remoteId, remoteId),
+        equalIdentities(state.peer.remoteId, remoteId) &&
+        equalIdentities(state.peer.localId, localId),
     );
+  }
+
+  /** Is another IKE SA between the same two identities, or about to be on our initiative? */
+  hasOther(sa: IkeSa, localId: Identity, remoteId: Identity): boolean {
+    if (this.between(localId, remoteId).some((one) => one !== sa)) return true;
+    const coming = this.#filter(({ state, connection }) => {
+      if (state.name !== 'AwaitingIkeAuthResponse') return false;
+      const wanted = connection.remote.id?.identity;
+      return wanted && equalIdentities(wanted, remoteId) && equalIdentities(state.localId, localId);
+    });
+    return coming.some((one) => one !== sa);
   }
 
   add(turn: Turn, sa: IkeSa): void {
@@ -86,6 +97,12 @@ export class SaRegistry {
     if (this.#byInitiation.get(initiation) === sa) this.#byInitiation.delete(initiation);
     this.settle(sa);
     sa.forget();
+  }
+
+  #filter(fits: (sa: IkeSa) => boolean | undefined): readonly IkeSa[] {
+    const found: IkeSa[] = [];
+    for (const sa of this.all()) if (fits(sa)) found.push(sa);
+    return found;
   }
 
   newIkeSpi(): IkeSpi {

@@ -17,6 +17,7 @@ export interface FinishedKeyExchange {
   readonly requestOctets: Uint8Array;
   readonly responseOctets: Uint8Array;
   readonly nat: NatDetection;
+  readonly udpEncapsulation: boolean;
 }
 
 /** Derives the keys, wipes the shared secret, and reports the keys where a key log asks. */

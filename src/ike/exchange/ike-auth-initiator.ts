@@ -45,8 +45,8 @@ export function startIkeAuth(turn: Turn, registry: SaRegistry, sa: IkeSa, secure
     skP: secured.keys.skPi,
   });
   const idR: readonly Payload[] = wanted ? [{ kind: 'IDr', identity: wanted }] : [];
-  // RFC 7296 §2.4: no other IKE SA with this peer is known to us.
-  const alone = !wanted || registry.between(localId, wanted).length === 0;
+  // RFC 7296 §2.4: claimed only of a peer we know by name and have, and expect, no other IKE SA with.
+  const alone = wanted && !registry.hasOther(sa, localId, wanted);
   const contact =
     alone && connection.unique !== 'never' ? [statusNotify(NotifyType.INITIAL_CONTACT)] : [];
   sa.request(turn, { kind: 'ike-auth' }, ExchangeType.IKE_AUTH, [

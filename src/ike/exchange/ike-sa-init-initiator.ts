@@ -16,7 +16,7 @@ import type { InitAttempt, Secured } from '../ike-sa-state.ts';
 import { type IkeSuite, ikeSuite } from '../keys.ts';
 import { ExchangeType, type KePayload, NO_IKE_SPI, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
-import { detectNat, natDetectionNotifies } from '../nat-detection.ts';
+import { detectNat, natDetectionNotifies, needsEncapsulation } from '../nat-detection.ts';
 import { errorNotify, notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import { secure } from '../secure.ts';
@@ -26,6 +26,9 @@ import { startIkeAuth } from './ike-auth-initiator.ts';
 export const NONCE_OCTETS = 32;
 /** RFC 7296 §2.10: nonces have 16 to 256 octets. */
 const NONCE_RANGE = { least: 16, most: 256 };
+/** Where peers listen that are configured no other way. */
+const IKE_PORT = 500;
+const NAT_TRAVERSAL_PORT = 4500;
 /** Cookies and other methods the peer may ask for, in all, before we stop believing it. */
 const MAX_RESTARTS = 6;
 /** RFC 7296 §2.6: a cookie has 1 to 64 octets. */
@@ -43,10 +46,11 @@ export function firstAttempt(turn: Turn, proposals: readonly Proposal[]): InitAt
 export function sendIkeSaInit(turn: Turn, sa: IkeSa, attempt: InitAttempt): void {
   // RFC 7296 §2.6: the cookie comes first, the rest of the message stays as it was.
   const cookie = attempt.cookie ? [statusNotify(NotifyType.COOKIE, attempt.cookie)] : [];
-  const nat = natDetectionNotifies(sa.spiI, NO_IKE_SPI, sa, sa.connection.encap);
+  const { connection } = sa;
+  const nat = natDetectionNotifies(sa.spiI, NO_IKE_SPI, sa, connection.encap);
   sa.request(turn, { kind: 'ike-sa-init' }, ExchangeType.IKE_SA_INIT, [
     ...cookie,
-    { kind: 'SA', proposals: ikeOffer(sa.connection.proposals) },
+    { kind: 'SA', proposals: ikeOffer(connection.proposals) },
     { kind: 'KE', method: attempt.method, data: attempt.keyExchange.publicData },
     { kind: 'NONCE', nonce: attempt.nonce },
     ...nat,
@@ -129,6 +133,7 @@ function agree(
   sa.takeResponse(header.messageId);
   sa.spiR = header.responderSpi;
   const nat = detectNat(payloads, sa.spiI, sa.spiR, response);
+  const udpEncapsulation = needsEncapsulation(nat, sa.connection.encap);
   const secured = secure(turn, sa, {
     suite,
     sharedSecret,
@@ -137,8 +142,9 @@ function agree(
     requestOctets,
     responseOctets: response.octets,
     nat,
+    udpEncapsulation,
   });
-  float(turn, sa, nat.localBehindNat || nat.remoteBehindNat || sa.connection.encap);
+  if (udpEncapsulation) float(turn, sa);
   if (nat.localBehindNat || nat.remoteBehindNat) {
     const { localBehindNat, remoteBehindNat } = nat;
     turn.emit({ kind: 'nat-detected', localBehindNat, remoteBehindNat, ...sa.subject });
@@ -147,11 +153,13 @@ function agree(
 }
 
 // RFC 7296 §2.23: with a NAT between, the initiator goes on from port 4500 to port 4500.
-function float(turn: Turn, sa: IkeSa, needed: boolean): void {
+function float(turn: Turn, sa: IkeSa): void {
   const { portNatT } = turn.environment.settings;
-  if (!needed || sa.local.port === portNatT) return;
+  if (sa.local.port === portNatT) return;
   sa.local = { address: sa.local.address, port: portNatT };
-  sa.remote = { address: sa.remote.address, port: portNatT };
+  // A peer on ports of its own is taken to be configured like us.
+  const port = sa.remote.port === IKE_PORT ? NAT_TRAVERSAL_PORT : portNatT;
+  sa.remote = { address: sa.remote.address, port };
 }
 
 function chosenSuite(sa: IkeSa, payloads: readonly Payload[]): IkeSuite | undefined {

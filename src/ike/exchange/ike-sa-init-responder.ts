@@ -17,7 +17,12 @@ import { type IkeSuite, ikeSuite } from '../keys.ts';
 import { encodeMessage } from '../message/codec.ts';
 import type { KePayload, Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
-import { detectNat, type NatDetection, natDetectionNotifies } from '../nat-detection.ts';
+import {
+  detectNat,
+  type NatDetection,
+  natDetectionNotifies,
+  needsEncapsulation,
+} from '../nat-detection.ts';
 import { notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
 import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
 import type { SaRegistry } from '../sa-registry.ts';
@@ -107,7 +112,10 @@ function chooseSuite(
 ): AgreedSuite | PeerFault {
   const { pad } = turn.environment;
   const candidates = pad.candidates(request.local.address, request.remote.address);
-  const ikeOffers = offered.filter((proposal) => proposal.protocol === ProtocolId.IKE);
+  // RFC 7296 §3.3.1: in the first negotiation of an IKE SA no proposal has an SPI.
+  const ikeOffers = offered.filter(
+    ({ protocol, spi }) => protocol === ProtocolId.IKE && spi.length === 0,
+  );
   for (const connection of candidates) {
     // A method that we accept and the peer has computed already saves both a round trip.
     const chosen = selectProposal(connection.proposals, ikeOffers, method);
@@ -194,6 +202,7 @@ function establish(
       requestOctets: request.octets,
       responseOctets,
       nat,
+      udpEncapsulation: needsEncapsulation(nat, connection.encap),
     },
   );
   const sa = new IkeSa({ ...ends, state: { name: 'AwaitingIkeAuthRequest', secured, until } });
