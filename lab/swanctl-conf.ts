@@ -32,6 +32,8 @@ export interface PairSettings extends EndSettings {
   readonly childName?: string;
   readonly outer?: Family;
   readonly inner?: Family;
+  /** Who the gateways are in this connection; `g1.lab` and `g2.lab` unless told. */
+  readonly identities?: Readonly<Record<GatewayNode, string>>;
   readonly g1?: EndSettings;
   readonly g2?: EndSettings;
 }
@@ -46,12 +48,31 @@ export function swanctlConf(
   pairs: readonly PairSettings[],
 ): string {
   const connections = pairs.map((pair) => connection(topology, node, pair));
-  const secret = pairs[0]?.[node]?.secret ?? pairs[0]?.secret ?? 'a secret only the lab knows';
+  // Connections of the same two identities share the secret of the first.
+  const secrets = new Map(
+    pairs
+      .toReversed()
+      .map((pair) => [identities(pair).g1 + identities(pair).g2, secret(node, pair)]),
+  );
   return [
     `connections {\n${connections.join('\n')}\n}`,
-    `secrets {\n  ike-lab {\n    id-1 = g1.lab\n    id-2 = g2.lab\n    secret = "${secret}"\n  }\n}`,
+    `secrets {\n${[...secrets.values()].join('\n')}\n}`,
     '',
   ].join('\n');
+}
+
+function identities(pair: PairSettings): Readonly<Record<GatewayNode, string>> {
+  return pair.identities ?? { g1: 'g1.lab', g2: 'g2.lab' };
+}
+
+function secret(node: GatewayNode, pair: PairSettings): string {
+  const { g1, g2 } = identities(pair);
+  const octets = pair[node]?.secret ?? pair.secret ?? 'a secret only the lab knows';
+  return `  ike-${g1.replace('.', '-')} {
+    id-1 = ${g1}
+    id-2 = ${g2}
+    secret = "${octets}"
+  }`;
 }
 
 function connection(topology: Topology, node: GatewayNode, pair: PairSettings): string {
@@ -71,11 +92,11 @@ function connection(topology: Topology, node: GatewayNode, pair: PairSettings): 
     proposals = ${proposals}
 ${entries({ ...pair.connection, ...settings.connection }, 4)}    local {
       auth = psk
-      id = ${node}.lab
+      id = ${identities(pair)[node]}
     }
     remote {
       auth = psk
-      id = ${other}.lab
+      id = ${identities(pair)[other]}
     }
     children {
       ${pair.childName ?? childName} {

@@ -279,7 +279,8 @@ export class Gateway {
     const connection = this.#pad.connection(name);
     if (!connection) return { kind: 'failed', what: `no connection ${name}` };
     try {
-      const { local, remote } = await initiationPath(connection, this.#host);
+      const { gateway: ports } = this.#options.config;
+      const { local, remote } = await initiationPath(connection, this.#host, ports);
       return await this.#requests.open((request) =>
         this.#handle({ kind: 'initiate', request, connection: name, child, local, remote }),
       );

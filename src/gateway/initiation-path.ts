@@ -3,7 +3,8 @@
  * used, on both ends.
  *
  * Names are resolved through the system; our own address, where it is open, is the one the routes
- * prefer for the peer.
+ * prefer for the peer. Our own port is the one that speaks as the peer's port does: with the non-ESP
+ * marker or without.
  */
 import { matchAddress, type ResolvedNames } from '../ipsec/address-match.ts';
 import type { AddressMatch, Connection } from '../ipsec/connection.ts';
@@ -21,11 +22,19 @@ export interface InitiationPath {
   readonly remote: Endpoint;
 }
 
-/** Throws an `Error` that says which address is missing. */
+/** The ports our sockets are bound to. */
+export interface OwnPorts {
+  readonly portIke: number;
+  readonly portNatT: number;
+}
+
+/** Throws an `Error` that says which address is missing, or which port does not fit. */
 export async function initiationPath(
   connection: Connection,
   book: AddressBook,
+  ports: OwnPorts,
 ): Promise<InitiationPath> {
+  const localPort = ownPort(connection, ports);
   const remotes = await definite(connection.remoteAddresses, book);
   if (remotes.length === 0) {
     throw new Error(`connection ${connection.name} has no remote address to initiate to`);
@@ -36,12 +45,23 @@ export async function initiationPath(
       own.find(({ family }) => family === remote.family) ?? openSource(connection, remote, book);
     if (!local) continue;
     return {
-      local: { address: local, port: connection.localPort },
+      local: { address: local, port: localPort },
       remote: { address: remote, port: connection.remotePort },
     };
   }
   const peers = remotes.map(formatAddress).join(', ');
   throw new Error(`no local address and no route for ${peers}`);
+}
+
+// RFC 7296 §3.1, RFC 3948 §2.2: IKE has a marker on port 4500 and none on port 500.
+function ownPort({ name, localPort, remotePort }: Connection, ports: OwnPorts): number {
+  const marked = remotePort !== IKE_PORT && remotePort !== ports.portIke;
+  const port = marked ? ports.portNatT : ports.portIke;
+  if (localPort === IKE_PORT || localPort === port) return port;
+  throw new Error(
+    `connection ${name}: local_port = ${localPort} does not go with remote_port = ${remotePort}: ` +
+      `write local_port = ${port}`,
+  );
 }
 
 /** The source the routes prefer, where `local_addrs` leaves it to them. */
@@ -70,3 +90,6 @@ async function definite(
 
 /** Names that resolve are definite addresses and looked at before. */
 const NO_NAMES: ResolvedNames = new Map();
+
+/** Also what `local_port` and `remote_port` are where nobody wrote them. */
+const IKE_PORT = 500;

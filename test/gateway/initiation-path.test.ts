@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
-import { type AddressBook, initiationPath } from '../../src/gateway/initiation-path.ts';
-import type { AddressMatch } from '../../src/ipsec/connection.ts';
+import {
+  type AddressBook,
+  initiationPath,
+  type OwnPorts,
+} from '../../src/gateway/initiation-path.ts';
+import type { AddressMatch, Connection } from '../../src/ipsec/connection.ts';
 import {
   formatEndpoint,
   type IpAddress,
@@ -9,6 +13,7 @@ import {
 } from '../../src/wire/address.ts';
 import { connection } from '../support/connections.ts';
 
+const PORTS: OwnPorts = { portIke: 500, portNatT: 4500 };
 const ANY: AddressMatch = { kind: 'any' };
 
 function address(text: string): IpAddress {
@@ -37,23 +42,48 @@ const book: AddressBook = {
 
 async function path(local: readonly AddressMatch[], remote: readonly string[]): Promise<string> {
   const addresses = { localAddresses: local, remoteAddresses: remote.map(match) };
-  const found = await initiationPath(connection(addresses), book);
+  const found = await initiationPath(connection(addresses), book, PORTS);
   return `${formatEndpoint(found.local)} ${formatEndpoint(found.remote)}`;
 }
 
+/** Local and remote port. */
+async function ports(
+  configured: Partial<Pick<Connection, 'localPort' | 'remotePort'>>,
+  own: OwnPorts = PORTS,
+): Promise<readonly number[]> {
+  const peer = connection({ remoteAddresses: [match('192.0.2.2')], ...configured });
+  const { local, remote } = await initiationPath(peer, book, own);
+  return [local.port, remote.port];
+}
+
 describe('Where a connection is initiated from and to', () => {
-  it('the configured addresses, with the configured ports', async () => {
-    const found = await initiationPath(
-      connection({
-        localAddresses: [match('192.0.2.9')],
-        remoteAddresses: [match('192.0.2.2')],
-        localPort: 1500,
-        remotePort: 2500,
-      }),
-      book,
+  it('the configured addresses', async () => {
+    assert.equal(await path([match('192.0.2.9')], ['192.0.2.2']), '192.0.2.9[500] 192.0.2.2[500]');
+  });
+
+  it('from the port that has the non-ESP marker where the port of the peer has it', async () => {
+    assert.deepEqual(await ports({ remotePort: 4500 }), [4500, 4500]);
+    assert.deepEqual(await ports({ remotePort: 4500, localPort: 4500 }), [4500, 4500]);
+    assert.deepEqual(await ports({ remotePort: 2500 }), [4500, 2500]);
+    assert.deepEqual(
+      await ports({ remotePort: 4500 }, { portIke: 1500, portNatT: 5500 }),
+      [5500, 4500],
     );
-    assert.equal(formatEndpoint(found.local), '192.0.2.9[1500]');
-    assert.equal(formatEndpoint(found.remote), '192.0.2.2[2500]');
+  });
+
+  it('from our IKE port, wherever it is, where the port of the peer has no marker', async () => {
+    const own = { portIke: 1500, portNatT: 5500 };
+    assert.deepEqual(await ports({}, own), [1500, 500]);
+    assert.deepEqual(await ports({ localPort: 1500 }, own), [1500, 500]);
+    assert.deepEqual(await ports({ remotePort: 1500 }, own), [1500, 1500]);
+  });
+
+  it('says which port does not fit', async () => {
+    await assert.rejects(
+      ports({ localPort: 4500 }),
+      /local_port = 4500 does not go with remote_port = 500: write local_port = 500$/,
+    );
+    await assert.rejects(ports({ localPort: 1500, remotePort: 4500 }), /write local_port = 4500$/);
   });
 
   it('our own address is what the route says where any will do', async () => {
@@ -92,7 +122,7 @@ describe('Where a connection is initiated from and to', () => {
   });
 
   it('says what is missing', async () => {
-    const open = initiationPath(connection(), book);
+    const open = initiationPath(connection(), book, PORTS);
     await assert.rejects(open, /connection peer has no remote address to initiate to/);
     await assert.rejects(path([ANY], ['192.0.2.0/24']), /has no remote address/);
     await assert.rejects(path([ANY], ['2001:db8::2']), /no route for 2001:db8::2/);

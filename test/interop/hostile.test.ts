@@ -1,0 +1,255 @@
+/**
+ * The running gateway under abuse: whatever arrives costs the packet that brought it, is counted
+ * under a name, and disturbs nobody else.
+ *
+ * Every loop is bounded in packets and in time; all of it stays inside the lab's namespaces.
+ */
+import assert from 'node:assert/strict';
+import { Capture } from '../../lab/capture.ts';
+import { sleep } from '../../lab/command.ts';
+import { connectionName } from '../../lab/swanctl-conf.ts';
+import { hostAddress, outerAddress } from '../../lab/topology.ts';
+import { ping } from '../../lab/traffic.ts';
+import {
+  type AbuseOptions,
+  abuse,
+  type Counts,
+  dropsOf,
+  growth,
+  halfOpenOf,
+  loggedKeys,
+  macOf,
+  repliesIn,
+  residentOctets,
+  sadRow,
+  sum,
+} from '../support/abuse.ts';
+import { AbusiveClients } from '../support/abusive-clients.ts';
+import { impatient, type Lab, onlyTsgw, useLab } from '../support/lab.ts';
+
+/** Octets a heap varies by when nothing is kept; seen were 8 MiB. */
+const RESIDENT_GROWTH = 32 << 20;
+/** The server holds up to 1 MiB for each client that does not read, in many small pieces. */
+const RESIDENT_GROWTH_OF_CLIENTS = 160 << 20;
+const families = ['ipv4', 'ipv6'] as const;
+
+describe('A tunnel under abuse', () => {
+  onlyTsgw();
+  const lab = useLab();
+  /** Towards the outside of the gateway, from the address of its peer. */
+  let outside: AbuseOptions;
+  let resident: number;
+
+  before(async function captureRealMessages() {
+    this.timeout(20_000);
+    const { network } = lab.topology;
+    const running = await Capture.start(network, 'g2');
+    await lab.up('responder');
+    await lab.peer.swanctl.must(['--terminate', '--ike', connectionName]);
+    await lab.empty();
+    assert.equal((await lab.initiate('responder')).status, 0);
+    await lab.carries({ count: 20 });
+    const capture = await running.stop();
+    const paths = families.map((family) => ({
+      source: outerAddress(lab.topology, 'g2', family),
+      destination: outerAddress(lab.topology, 'g1', family),
+    }));
+    const mac = await macOf(network, 'g1', 'wan');
+    const gateway = outerAddress(lab.topology, 'g1', 'ipv4');
+    outside = { device: 'wan', mac, paths, capture, gateway };
+    resident = residentOctets(lab.tsgw.process());
+  });
+
+  it('outlives random datagrams on 500 and 4500', async () => {
+    const { sent, dropped } = await abused('g2', 'random-datagrams', { ...outside, count: 400 });
+    grew(dropped, 'nat-keepalive', 'short-esp-packet', 'malformed-ike-datagram', 'unknown-spi');
+    grew(dropped, 'malformed-ike-message', 'unknown-ike-spi');
+    everyOneCounted(sent, dropped);
+  });
+
+  it('outlives IKE headers of every exchange type and with every flag', async () => {
+    const { sent, dropped } = await abused('g2', 'ike-headers', outside);
+    grew(dropped, 'malformed-ike-message', 'ike-major-version', 'unknown-ike-spi', 'bad-ike-icv');
+    everyOneCounted(sent, dropped);
+  });
+
+  it('outlives real IKE messages, cut, altered and repeated', async () => {
+    const { dropped } = await abused('g2', 'altered-ike', { ...outside, count: 400 });
+    grew(dropped, 'malformed-ike-message', 'malformed-ike-datagram', 'unknown-ike-spi');
+    grew(dropped, 'bad-ike-icv', 'ike-sa-init-repeated', 'no-proposal-chosen');
+  });
+
+  it('outlives forged, replayed, altered and short ESP', async () => {
+    const before = await sadRow(lab.tsgw, 'in');
+    const { sent, dropped } = await abused('g2', 'esp', { ...outside, count: 150 });
+    grew(dropped, 'bad-icv', 'unknown-spi', 'reserved-spi', 'short-esp-packet');
+    grew(dropped, 'replayed-sequence-number', 'wrong-encapsulation');
+    everyOneCounted(sent, dropped);
+    const grown = growth(before, await sadRow(lab.tsgw, 'in'));
+    grew(grown, 'drops', 'replays', 'bad-icvs');
+  });
+
+  it('outlives what a host behind it routes into the device', async () => {
+    const { dropped } = await abused('h1', 'inner', {
+      device: 'eth0',
+      mac: await macOf(lab.topology.network, 'g1', 'lan'),
+      paths: [{ source: hostAddress('h1', 'ipv4'), destination: hostAddress('h2', 'ipv4') }],
+      count: 1000,
+    });
+    grew(dropped, 'no-policy', 'malformed-packet');
+  });
+
+  it('outlives what no kernel would route into the device', async () => {
+    const paths = families.map((family) => ({
+      source: hostAddress('h1', family),
+      destination: hostAddress('h2', family),
+    }));
+    const { dropped } = await abused('g1', 'device', { device: 'tsgw0', paths, count: 500 });
+    grew(dropped, 'malformed-packet', 'no-policy', 'hop-limit-expired');
+  });
+
+  it('believes no "too big" error that quotes an SPI it does not send with', async () => {
+    const before = (await sadRow(lab.tsgw, 'out')).mtu;
+    const { dropped } = await abused('g2', 'too-big', { ...outside, count: 20, live: false });
+    grew(dropped, 'icmp-unknown-spi', 'icmp-foreign', 'icmp-malformed', 'icmp-excess');
+    assert.equal((await sadRow(lab.tsgw, 'out')).mtu, before);
+    const large = await ping(lab.topology, { size: 1300, dontFragment: true });
+    assert.equal(large.lossPercent, 0);
+  });
+
+  it('has kept nothing of all that in memory', () => residentWithin(RESIDENT_GROWTH));
+
+  it('goes on under vici clients that send nonsense, too much, or never read', async () => {
+    const clients = new AbusiveClients(lab.tsgw.swanctl.uri);
+    try {
+      const pinging = ping(lab.topology, { count: 120, intervalSeconds: 0.02 });
+      await clients.nonsense(200);
+      await clients.hugeLengths();
+      await clients.requestsNeverRead(20);
+      await clients.halfSegments(50);
+      // Events for those who registered and do not read.
+      await abuse(lab.topology.network, 'g2', 'ike-headers', outside);
+      assert.equal((await lab.subject.swanctl.sas()).length > 0, true, 'swanctl is served');
+      await clients.connect(300);
+      assert.equal((await pinging).lossPercent, 0);
+    } finally {
+      clients.close();
+    }
+    await sleep(100);
+    await lab.subject.swanctl.must(['--stats']);
+    await lab.tunnel();
+    residentWithin(RESIDENT_GROWTH_OF_CLIENTS);
+  });
+
+  it('lets a forged "too big" error for a live SPI narrow the path to a floor, no further', async () => {
+    await abused('g2', 'too-big', { ...outside, count: 20, live: true });
+    const { mtu = 0 } = await sadRow(lab.tsgw, 'out');
+    assert.ok(mtu >= 480 && mtu < 1000, `the path is believed to carry inner packets of ${mtu}`);
+    // The first one is answered with the number; from then on the host sends fragments.
+    const large = await ping(lab.topology, { size: 1300 });
+    assert.ok(large.received >= 4, `${large.received} of 5 came back`);
+  });
+
+  it('has the SA it had, and told its log neither an exception nor a secret', async () => {
+    await lab.carries();
+    const log = lab.tsgw.log();
+    const lines = log.split('\n');
+    assert.deepEqual(
+      lines.filter((line) => /exception|internal error|\b\w*Error\b|^ +at /.test(line)),
+      [],
+    );
+    assert.ok(lines.length < 60, `strangers filled the log: ${lines.length} lines`);
+    const keys = loggedKeys(lab.tsgw.keyLog);
+    assert.ok(keys.length >= 8, `${keys.length} keys in the key log`);
+    const told = [...keys, 'a secret only the lab knows'].filter((secret) =>
+      log.toLowerCase().includes(secret),
+    );
+    assert.equal(told.length, 0, 'a secret is in the log');
+  });
+
+  function residentWithin(bound: number): void {
+    const kept = residentOctets(lab.tsgw.process()) - resident;
+    assert.ok(kept < bound, `${kept} octets more are resident, ${bound} at most expected`);
+  }
+
+  /** Pings through the tunnel from before the abuse until after it. */
+  async function abused(node: string, verb: string, options: AbuseOptions): Promise<Abused> {
+    const before = await dropsOf(lab.tsgw);
+    let pinging = true;
+    const pings = ping(lab.topology, { count: 120, intervalSeconds: 0.02 }).finally(() => {
+      pinging = false;
+    });
+    const sent = await abuse(lab.topology.network, node, verb, options);
+    assert.ok(pinging, 'the pings ended before the abuse did');
+    const { lossPercent, received } = await pings;
+    assert.equal(lossPercent, 0, `${received} of 120 pings came back`);
+    const dropped = growth(before, await dropsOf(lab.tsgw));
+    return { sent, dropped };
+  }
+});
+
+describe('A flood of IKE_SA_INIT requests (RFC 7296 §2.6)', () => {
+  onlyTsgw();
+  const network = '198.18.0.0';
+  const threshold = 10;
+  const lab = useLab({ subjectSettings: { ...impatient, cookieThreshold: threshold } });
+
+  it('leaves few half-open, amplifies nothing, and lets a real peer through', async () => {
+    await answersFindTheirWay(lab, network);
+    await lab.load({ g1: { remoteAddress: '%any' } });
+    const capture = await Capture.start(lab.topology.network, 'g1');
+    let flooding = true;
+    const flood = abuse(lab.topology.network, 'g2', 'flood', {
+      device: 'wan',
+      mac: await macOf(lab.topology.network, 'g1', 'wan'),
+      gateway: outerAddress(lab.topology, 'g1', 'ipv4'),
+      network,
+      count: 6000,
+      rate: 1500,
+    }).finally(() => {
+      flooding = false;
+    });
+    await sleep(1000);
+    assert.ok((await halfOpenOf(lab.tsgw)) >= threshold, 'cookies are asked for');
+    const { status, stdout } = await lab.initiate('responder');
+    assert.equal(status, 0, `a real peer gets through: ${stdout}`);
+    await lab.carries();
+    const open = await halfOpenOf(lab.tsgw);
+    assert.ok(open <= threshold + 1, `${open} half-open IKE SAs`);
+    assert.ok(flooding, 'the flood went on all the time');
+    const sent = await flood;
+    const replies = await repliesIn(await capture.stop(), network);
+    assert.equal(replies.requests, sum(sent));
+    assert.ok((replies.cookies ?? 0) > 3000, `${replies.cookies} were asked for a cookie`);
+    assert.ok((replies.answers ?? 0) <= (replies.requests ?? 0));
+    assert.equal(replies.larger, 0, 'an answer is larger than its request');
+    assert.equal(replies.unasked, 0, 'an answer nobody asked for');
+    assert.ok((await halfOpenOf(lab.tsgw)) <= threshold + 1);
+    grew(await dropsOf(lab.tsgw), 'ike-major-version', 'unsupported-critical-payload');
+  });
+});
+
+interface Abused {
+  /** By class of packet. */
+  readonly sent: Counts;
+  /** By reason. */
+  readonly dropped: Counts;
+}
+
+/** Answers to claimed addresses leave the gateway and end at its neighbour. */
+async function answersFindTheirWay({ topology, peer }: Lab, network: string): Promise<void> {
+  const via = outerAddress(topology, peer.node, 'ipv4');
+  await topology.network.ip('g1', [`route add ${network}/16 via ${via}`]);
+  await topology.network.ip('g2', [`route add blackhole ${network}/16`]);
+}
+
+function grew(dropped: Counts, ...reasons: readonly string[]): void {
+  for (const reason of reasons) {
+    assert.ok((dropped[reason] ?? 0) > 0, `nothing is counted as ${reason}`);
+  }
+}
+
+/** No packet vanished without a reason. */
+function everyOneCounted(sent: Counts, dropped: Counts): void {
+  assert.ok(sum(dropped) >= sum(sent), `${sum(sent)} sent, ${sum(dropped)} counted`);
+}
