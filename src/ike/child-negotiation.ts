@@ -151,7 +151,8 @@ export function chosenAsProposal(chosen: ChosenProposal): Proposal {
   };
 }
 
-function isSingle(proposal: Proposal): boolean {
+/** One transform of each type: what an answer must be (RFC 7296 §3.3). */
+export function isSingle(proposal: Proposal): boolean {
   const types = proposal.transforms.map((transform) => transform.type);
   return new Set(types).size === types.length;
 }

@@ -60,8 +60,8 @@ export class CookieJar {
 
 /** The secret comes first and last, so that no suffix of the subject can be swapped. */
 function cookie(subject: CookieSubject, secret: Uint8Array): Uint8Array {
-  return digest(
-    'sha256',
-    concatOctets(secret, subject.nonceI, subject.address.octets, fromHex(subject.spiI), secret),
-  ).slice(0, COOKIE_OCTETS);
+  const { nonceI, address, spiI } = subject;
+  // The length of the address too: what follows a nonce of any length must not be read two ways.
+  const parts = [nonceI, address.octets, Uint8Array.of(address.octets.length), fromHex(spiI)];
+  return digest('sha256', concatOctets(secret, ...parts, secret)).slice(0, COOKIE_OCTETS);
 }

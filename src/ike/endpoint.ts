@@ -10,6 +10,7 @@ import { equalOctets, MalformedError } from '../wire/octets.ts';
 import type { Action, Input, Outcome } from './action.ts';
 import { CookieJar } from './cookie.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
+import { handleCreateChildSaRequest } from './exchange/create-child-sa.ts';
 import { handleIkeAuthResponse } from './exchange/ike-auth-initiator.ts';
 import { handleIkeAuthRequest } from './exchange/ike-auth-responder.ts';
 import { handleIkeSaInitResponse } from './exchange/ike-sa-init-initiator.ts';
@@ -254,9 +255,7 @@ export class IkeEndpoint {
     } else if (authenticated && exchangeType === ExchangeType.INFORMATIONAL) {
       handleInformationalRequest(turn, sa, request);
     } else if (authenticated && exchangeType === ExchangeType.CREATE_CHILD_SA) {
-      // RFC 7296 §1.3: a responder may accept no further SAs.
-      const fault = peerFault('no-additional-sas', 'CREATE_CHILD_SA is not granted');
-      this.#answerFault(turn, sa, request, fault);
+      handleCreateChildSaRequest(turn, sa, request);
     } else {
       this.#answerFault(
         turn,

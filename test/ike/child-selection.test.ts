@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { EsnId, IntegrityId, TransformType } from '../../src/crypto/transform.ts';
 import { acceptChildGrant, answerChildOffer } from '../../src/ike/child-negotiation.ts';
 import type { TsEntry } from '../../src/ike/message/message.ts';
-import type { Proposal } from '../../src/ipsec/proposal.ts';
+import type { Proposal, Transform } from '../../src/ipsec/proposal.ts';
 import { AES_GCM_256, child, espProposal, NO_ESN } from '../support/connections.ts';
 import { A, B, endpoint } from '../support/pair.ts';
 
-const ESN = { type: TransformType.ESN, id: EsnId.ESN };
+const ESN: Transform = { type: TransformType.ESN, id: EsnId.ESN };
 const ADDRESSES = { local: endpoint(A).address, remote: endpoint(B).address };
 const PLAIN = espProposal(AES_GCM_256, NO_ESN);
 const SPI = [1, 2, 3, 4];
@@ -58,7 +58,7 @@ describe('The proposal of a Child SA (RFC 7296 §3.3)', () => {
   });
 
   it('agrees on sequence numbers of 32 or 64 bits; none named means 32', () => {
-    const gcm = (...esn: readonly (typeof ESN)[]) => espProposal(AES_GCM_256, ...esn);
+    const gcm = (...esn: readonly Transform[]) => espProposal(AES_GCM_256, ...esn);
     const none = { ...ESN, id: EsnId.NO_ESN };
     const cases: readonly [Proposal, Proposal, number | undefined][] = [
       [gcm(ESN, none), gcm(none, ESN), EsnId.ESN],

@@ -12,6 +12,14 @@ const subject = {
 };
 
 describe('Cookies (RFC 7296 §2.6)', () => {
+  it('of an IPv6 address are none of the IPv4 address it ends with', () => {
+    const jar = new CookieJar(seededRandom(1));
+    const six = endpoint('2001:db8::c000:201').address;
+    const cookie = jar.issue({ ...subject, address: six }, instant(0));
+    const nonceI = Uint8Array.of(...subject.nonceI, ...six.octets.subarray(0, 12));
+    assert.equal(jar.verify(cookie, { ...subject, nonceI }, instant(1)), false);
+  });
+
   it('are good for the subject they were issued to', () => {
     const jar = new CookieJar(seededRandom(1));
     const cookie = jar.issue(subject, instant(0));

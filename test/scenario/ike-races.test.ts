@@ -10,8 +10,8 @@ import {
   PRF_SHA2_256,
   SHA2_256,
 } from '../support/connections.ts';
-import type { Flight, Pair } from '../support/pair.ts';
-import { initiate, sites, terminate } from '../support/sites.ts';
+import { A, B, endpoint, type Flight, type Pair } from '../support/pair.ts';
+import { initiate, sealed, sites, terminate } from '../support/sites.ts';
 
 const ECP_ONLY = mirrored(
   connection({ proposals: [ikeProposal(AES_CBC_256, SHA2_256, PRF_SHA2_256, ECP_256)] }),
@@ -169,6 +169,48 @@ describe('Both sides at once', () => {
       const pairs = (side: typeof pair.a, from: 'spiIn' | 'spiOut') =>
         [...side.children.values()].map((childSa) => childSa[from]).sort();
       assert.deepEqual(pairs(pair.a, 'spiIn'), pairs(pair.b, 'spiOut'), `seed ${seed}`);
+    }
+  });
+});
+
+describe('Deletes (RFC 7296 §1.4.1, §2.25)', () => {
+  it('asked for twice go out once', () => {
+    const pair = sites();
+    initiate(pair);
+    pair.run(1000);
+    for (const request of [2, 3]) {
+      const selector = { child: 'net' };
+      pair.handle(pair.a, { kind: 'terminate', request, selector, force: false });
+    }
+    pair.run(2000);
+    assert.equal(requests(pair, ExchangeType.INFORMATIONAL).length, 1);
+    assert.deepEqual(
+      [2, 3].map((one) => pair.a.outcomes.get(one)?.kind),
+      ['done', 'done'],
+    );
+  });
+
+  it('of the IKE SA leave no room for another Child SA (§2.25.1)', () => {
+    for (const [closing, notify] of [
+      [false, 'NO_ADDITIONAL_SAS'],
+      [true, 'TEMPORARY_FAILURE'],
+    ] as const) {
+      const pair = sites();
+      initiate(pair);
+      pair.run(1000);
+      const [sa] = pair.a.engine.ikeSas();
+      assert.ok(sa);
+      const about = { exchangeType: ExchangeType.CREATE_CHILD_SA, id: 2 };
+      const octets = sealed(sa, about, [
+        { kind: 'SA', proposals: connection().proposals },
+        { kind: 'NONCE', nonce: new Uint8Array(32) },
+        { kind: 'KE', method: 31, data: new Uint8Array(32) },
+      ]);
+      pair.translate = () => undefined;
+      if (closing) terminate(pair, pair.b, 2);
+      pair.handle(pair.b, { kind: 'datagram', local: endpoint(B), remote: endpoint(A), octets });
+      assert.equal(pair.ladder.at(-1), `<- CREATE_CHILD_SA response 2 [N(${notify})]`);
+      assert.equal(pair.b.children.size, 1);
     }
   });
 });

@@ -10,7 +10,7 @@ import {
 import { formatProposal } from '../../ipsec/proposal.ts';
 import { SHARED_KEY_MIC, sharedKeyAuth, verifySharedKeyAuth } from '../auth/shared-key.ts';
 import { createChildSa } from '../child-creation.ts';
-import { acceptChildGrant, childOffer, chosenAsProposal } from '../child-negotiation.ts';
+import { acceptChildGrant, childOffer } from '../child-negotiation.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
 import type { ProposedChild, Secured } from '../ike-sa-state.ts';
 import { ExchangeType, type IdPayload, type Payload } from '../message/message.ts';
@@ -18,6 +18,7 @@ import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { errorNotify, payloadOf, statusNotify } from '../payload-access.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
+import { establish } from './ike-auth.ts';
 
 /** Sends IKE_AUTH for the Child SA the attempt is about. */
 export function startIkeAuth(turn: Turn, registry: SaRegistry, sa: IkeSa, secured: Secured): void {
@@ -76,12 +77,7 @@ export function handleIkeAuthResponse(turn: Turn, sa: IkeSa, response: Incoming)
     sa.closeTelling(turn, notify, doubt, { kind: 'authentication-failed', what: doubt });
     return;
   }
-  sa.move({
-    name: 'Established',
-    secured,
-    peer: { localId, remoteId: id.identity, since: turn.now },
-  });
-  announce(turn, sa);
+  establish(turn, sa, secured, { localId, remoteId: id.identity });
   finishChild(turn, sa, secured, child, payloads);
 }
 
@@ -184,20 +180,4 @@ function refusedByPeer(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): voi
   }
   turn.emit({ kind: 'refused', by: 'peer', notify: name, what, transforms: [], ...sa.subject });
   sa.close(turn, what, { kind: 'refused', what });
-}
-
-/** The IKE SA is up: says so, once, for either role. */
-export function announce(turn: Turn, sa: IkeSa): void {
-  if (sa.state.name !== 'Established') return;
-  const { secured, peer } = sa.state;
-  turn.emit({
-    kind: 'ike-sa-up',
-    initiator: sa.initiator,
-    spiI: sa.spiI,
-    spiR: sa.spiR,
-    localId: formatIdentity(peer.localId),
-    remoteId: formatIdentity(peer.remoteId),
-    suite: formatProposal(chosenAsProposal(secured.suite.proposal)),
-    ...sa.subject,
-  });
 }

@@ -18,7 +18,7 @@ import { notifiesOf, payloadOf } from '../payload-access.ts';
 import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
-import { announce } from './ike-auth-initiator.ts';
+import { establish } from './ike-auth.ts';
 
 interface ProvenPeer {
   readonly kind: 'proven';
@@ -50,15 +50,14 @@ export function handleIkeAuthRequest(
     return;
   }
   sa.connection = peer.connection;
-  const { localId, remoteId } = peer;
-  sa.move({ name: 'Established', secured, peer: { localId, remoteId, since: turn.now } });
+  const { localId } = peer;
   const auth = sharedKeyAuth(secured.suite.prf, peer.secret, {
     message: secured.responseOctets,
     peerNonce: secured.nonceI,
     id: { kind: 'IDr', identity: localId },
     skP: secured.keys.skPr,
   });
-  announce(turn, sa);
+  establish(turn, sa, secured, peer);
   const child = answerChild(turn, sa, secured, request.payloads);
   sa.respond(turn, request, [
     { kind: 'IDr', identity: localId },

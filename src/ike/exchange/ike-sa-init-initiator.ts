@@ -11,10 +11,11 @@ import { type KeyExchangePair, keyExchangeMethod } from '../../crypto/key-exchan
 import { TransformType } from '../../crypto/transform.ts';
 import { formatProposal, type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.ts';
 import { equalOctets } from '../../wire/octets.ts';
+import { isSingle } from '../child-negotiation.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
 import type { InitAttempt, Secured } from '../ike-sa-state.ts';
 import { type IkeSuite, ikeSuite } from '../keys.ts';
-import { ExchangeType, type KePayload, NO_IKE_SPI, type Payload } from '../message/message.ts';
+import { ExchangeType, NO_IKE_SPI, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { detectNat, natDetectionNotifies, needsEncapsulation } from '../nat-detection.ts';
 import { errorNotify, notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
@@ -22,10 +23,8 @@ import type { SaRegistry } from '../sa-registry.ts';
 import { secure } from '../secure.ts';
 import type { Turn } from '../turn.ts';
 import { startIkeAuth } from './ike-auth-initiator.ts';
+import { NONCE_OCTETS, reportNat, unusableKeyExchange } from './ike-sa-init.ts';
 
-export const NONCE_OCTETS = 32;
-/** RFC 7296 §2.10: nonces have 16 to 256 octets. */
-const NONCE_RANGE = { least: 16, most: 256 };
 /** Where peers listen that are configured no other way. */
 const IKE_PORT = 500;
 const NAT_TRAVERSAL_PORT = 4500;
@@ -92,17 +91,6 @@ export function ikeOffer(proposals: readonly Proposal[]): readonly Proposal[] {
   }));
 }
 
-/** Why the key exchange and nonce of a peer cannot be used; undefined if they can. */
-export function unusableKeyExchange(ke: KePayload, nonce: Uint8Array): string | undefined {
-  if (nonce.length < NONCE_RANGE.least || nonce.length > NONCE_RANGE.most) {
-    return `nonce: ${nonce.length} octets, 16 to 256 allowed`;
-  }
-  const expected = keyExchangeMethod(ke.method)?.publicLength;
-  return ke.data.length === expected
-    ? undefined
-    : `KE: ${ke.data.length} octets for ${keyExchangeName(ke.method)}, ${expected} expected`;
-}
-
 /** Keys for the SA, and its ports moved where a NAT is between; undefined if the response is no use. */
 function agree(
   turn: Turn,
@@ -145,10 +133,7 @@ function agree(
     udpEncapsulation,
   });
   if (udpEncapsulation) float(turn, sa);
-  if (nat.localBehindNat || nat.remoteBehindNat) {
-    const { localBehindNat, remoteBehindNat } = nat;
-    turn.emit({ kind: 'nat-detected', localBehindNat, remoteBehindNat, ...sa.subject });
-  }
+  reportNat(turn, sa, nat);
   return secured;
 }
 
@@ -164,9 +149,7 @@ function float(turn: Turn, sa: IkeSa): void {
 
 function chosenSuite(sa: IkeSa, payloads: readonly Payload[]): IkeSuite | undefined {
   const [granted, ...others] = payloadOf(payloads, 'SA')?.proposals ?? [];
-  if (!granted || others.length > 0) return undefined;
-  const types = granted.transforms.map((transform) => transform.type);
-  if (new Set(types).size !== types.length) return undefined;
+  if (!granted || others.length > 0 || !isSingle(granted)) return undefined;
   const chosen = selectProposal(ikeOffer(sa.connection.proposals), [granted]);
   return chosen && ikeSuite(chosen);
 }

@@ -17,19 +17,14 @@ import { type IkeSuite, ikeSuite } from '../keys.ts';
 import { encodeMessage } from '../message/codec.ts';
 import type { KePayload, Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
-import {
-  detectNat,
-  type NatDetection,
-  natDetectionNotifies,
-  needsEncapsulation,
-} from '../nat-detection.ts';
+import { detectNat, natDetectionNotifies, needsEncapsulation } from '../nat-detection.ts';
 import { notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
 import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import { secure } from '../secure.ts';
 import type { Turn } from '../turn.ts';
 import { firstResponseHeader, replyUnprotected } from '../unprotected.ts';
-import { NONCE_OCTETS, unusableKeyExchange } from './ike-sa-init-initiator.ts';
+import { NONCE_OCTETS, reportNat, unusableKeyExchange } from './ike-sa-init.ts';
 
 /** Of the room for half-open IKE SAs, what one address may take: cookies cost it nothing. */
 const ADDRESS_SHARE = 0.1;
@@ -210,12 +205,6 @@ function establish(
   sa.received(turn, request);
   sa.respond(turn, request, payloads);
   reportNat(turn, sa, nat);
-}
-
-function reportNat(turn: Turn, sa: IkeSa, nat: NatDetection): void {
-  const { localBehindNat, remoteBehindNat } = nat;
-  if (!localBehindNat && !remoteBehindNat) return;
-  turn.emit({ kind: 'nat-detected', localBehindNat, remoteBehindNat, ...sa.subject });
 }
 
 /** Counted and answered without state (RFC 7296 §2.21.1). */

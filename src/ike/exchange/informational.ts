@@ -37,13 +37,9 @@ export function handleInformationalRequest(turn: Turn, sa: IkeSa, request: Incom
   reopen(turn, sa, removed);
 }
 
-/** The peer answered what we sent in an INFORMATIONAL request. */
-export function handleInformationalResponse(turn: Turn, sa: IkeSa): void {
-  sa.proceed(turn);
-}
-
 /** Asks the peer to delete one Child SA; ours goes when it answers. */
 export function startDeleteChild(turn: Turn, sa: IkeSa, childSa: ChildSa): void {
+  if (sa.isDeleting(childSa)) return;
   sa.request(
     turn,
     { kind: 'delete-child-sa', childSa },
