@@ -7,6 +7,7 @@ import {
   NO_NAT_TRAVERSAL,
   natDetectionHash,
   natDetectionNotifies,
+  needsEncapsulation,
 } from '../../src/ike/nat-detection.ts';
 import { statusNotify } from '../../src/ike/payload-access.ts';
 import { fromHex } from '../../src/wire/octets.ts';
@@ -93,5 +94,14 @@ describe('NAT detection (RFC 7296 §2.23)', () => {
     const long = statusNotify(NotifyType.NAT_DETECTION_DESTINATION_IP, new Uint8Array(64));
     const found = detectNat([empty, long], SPI, NO_IKE_SPI, { local: b, remote: a });
     assert.deepEqual(found, { supported: true, localBehindNat: true, remoteBehindNat: true });
+  });
+
+  it('puts ESP into UDP where a NAT is between or pretended, if the peer can', () => {
+    const none = { supported: true, localBehindNat: false, remoteBehindNat: false };
+    assert.equal(needsEncapsulation(none, false), false);
+    assert.equal(needsEncapsulation({ ...none, localBehindNat: true }, false), true);
+    assert.equal(needsEncapsulation({ ...none, remoteBehindNat: true }, false), true);
+    assert.equal(needsEncapsulation(none, true), true);
+    assert.equal(needsEncapsulation(NO_NAT_TRAVERSAL, true), false);
   });
 });
