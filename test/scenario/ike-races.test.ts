@@ -213,4 +213,17 @@ describe('Deletes (RFC 7296 §1.4.1, §2.25)', () => {
       assert.equal(pair.b.children.size, 1);
     }
   });
+
+  it('leave no key behind once nothing is answered any more (§2.12)', () => {
+    const pair = sites();
+    initiate(pair);
+    pair.run(1000);
+    const keys = [pair.a, pair.b].flatMap(({ engine }) =>
+      Object.values(engine.ikeSas()[0]?.secured?.keys ?? {}),
+    );
+    assert.equal(keys.length, 14);
+    terminate(pair, pair.a, 2);
+    pair.run(60_000);
+    for (const key of keys) assert.ok(key.reveal().every((octet: number) => octet === 0));
+  });
 });

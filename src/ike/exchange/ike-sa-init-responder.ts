@@ -13,9 +13,10 @@ import { after } from '../../wire/instant.ts';
 import { chosenAsProposal } from '../child-negotiation.ts';
 import type { CookieJar } from '../cookie.ts';
 import { IkeSa, type Incoming } from '../ike-sa.ts';
+import type { Secured } from '../ike-sa-state.ts';
 import { type IkeSuite, ikeSuite } from '../keys.ts';
 import { encodeMessage } from '../message/codec.ts';
-import type { KePayload, Payload } from '../message/message.ts';
+import type { IkeSpi, KePayload, Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
 import { detectNat, natDetectionNotifies, needsEncapsulation } from '../nat-detection.ts';
 import { notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
@@ -55,7 +56,7 @@ export function handleIkeSaInitRequest(turn: Turn, state: ResponderState, reques
     refuse(turn, request, fault);
     return;
   }
-  establish(turn, state.registry, request, { ...agreed, ke, nonceI: nonce });
+  openHalf(turn, state.registry, request, { ...agreed, ke, nonceI: nonce });
 }
 
 /** Room for one more half-open IKE SA, and a cookie where too many are open already. */
@@ -143,68 +144,71 @@ function keyExchangeFault(
   return unusable === undefined ? undefined : peerFault('invalid-syntax', unusable);
 }
 
-function establish(
-  turn: Turn,
-  registry: SaRegistry,
-  request: Incoming,
-  {
-    connection,
-    suite,
-    ke,
-    nonceI,
-  }: AgreedSuite & { readonly ke: KePayload; readonly nonceI: Uint8Array },
-): void {
-  const { random, settings } = turn.environment;
-  const { local, remote } = request;
-  const spiI = request.header.initiatorSpi;
+/** What the answer is made of: the agreed suite and the peer's half of the key exchange. */
+type Agreement = AgreedSuite & { readonly ke: KePayload; readonly nonceI: Uint8Array };
+
+/** A half-open IKE SA; also where the key exchange fails, for the peer has to pay for that too. */
+function openHalf(turn: Turn, registry: SaRegistry, request: Incoming, agreement: Agreement): void {
+  const { now, environment } = turn;
+  const until = after(now, environment.settings.halfOpenTimeoutSeconds * 1000);
   const spiR = registry.newIkeSpi();
-  const id = turn.numbers.newIkeSaId();
-  const { now } = turn;
-  const ends = { id, initiator: false, connection, local, remote, spiI, spiR, now };
-  const until = after(now, settings.halfOpenTimeoutSeconds * 1000);
-  const pair = keyExchangeMethod(ke.method)?.generate(random);
-  const sharedSecret = pair?.shared(ke.data);
-  if (!pair || !sharedSecret) {
-    const what = `KE: the peer's ${keyExchangeName(ke.method)} value is refused`;
+  const answer = exchangeKeys(turn, request, spiR, agreement);
+  const sa = new IkeSa({
+    id: turn.numbers.newIkeSaId(),
+    initiator: false,
+    connection: agreement.connection,
+    local: request.local,
+    remote: request.remote,
+    spiI: request.header.initiatorSpi,
+    spiR,
+    state: answer
+      ? { name: 'AwaitingIkeAuthRequest', secured: answer.secured, until }
+      : { name: 'Closed', secured: undefined, until },
+    now,
+  });
+  registry.add(turn, sa);
+  if (!answer) {
+    const what = `KE: the peer's ${keyExchangeName(agreement.ke.method)} value is refused`;
     refuse(turn, request, peerFault('invalid-syntax', what));
-    // It cost us a key exchange, so it counts like one that goes on: cookies come sooner.
-    registry.add(
-      turn,
-      new IkeSa({ ...ends, state: { name: 'Closed', secured: undefined, until } }),
-    );
     return;
   }
+  sa.received(turn, request);
+  sa.respond(turn, request, answer.payloads);
+  reportNat(turn, sa, answer.secured.nat);
+}
+
+/** Our half of the key exchange and the keys; undefined where the peer's value is no good. */
+function exchangeKeys(
+  turn: Turn,
+  request: Incoming,
+  spiR: IkeSpi,
+  { connection, suite, ke, nonceI }: Agreement,
+): { readonly secured: Secured; readonly payloads: readonly Payload[] } | undefined {
+  const { random } = turn.environment;
+  const pair = keyExchangeMethod(ke.method)?.generate(random);
+  const sharedSecret = pair?.shared(ke.data);
+  if (!pair || !sharedSecret) return undefined;
+  const { initiatorSpi: spiI, responderSpi: none } = request.header;
   const nonceR = random(NONCE_OCTETS);
-  const nat = detectNat(request.payloads, spiI, request.header.responderSpi, request);
+  const nat = detectNat(request.payloads, spiI, none, request);
   const payloads: readonly Payload[] = [
     { kind: 'SA', proposals: [chosenAsProposal(suite.proposal)] },
     { kind: 'KE', method: ke.method, data: pair.publicData },
     { kind: 'NONCE', nonce: nonceR },
     ...(nat.supported ? natDetectionNotifies(spiI, spiR, request, connection.encap) : []),
   ];
-  const responseOctets = encodeMessage({
-    header: firstResponseHeader(request.header, spiR),
-    payloads,
-  });
-  const secured = secure(
-    turn,
-    { initiator: false, spiI, spiR },
-    {
-      suite,
-      sharedSecret,
-      nonceI,
-      nonceR,
-      requestOctets: request.octets,
-      responseOctets,
-      nat,
-      udpEncapsulation: needsEncapsulation(nat, connection.encap),
-    },
-  );
-  const sa = new IkeSa({ ...ends, state: { name: 'AwaitingIkeAuthRequest', secured, until } });
-  registry.add(turn, sa);
-  sa.received(turn, request);
-  sa.respond(turn, request, payloads);
-  reportNat(turn, sa, nat);
+  const header = firstResponseHeader(request.header, spiR);
+  const exchange = {
+    suite,
+    sharedSecret,
+    nonceI,
+    nonceR,
+    requestOctets: request.octets,
+    responseOctets: encodeMessage({ header, payloads }),
+    nat,
+    udpEncapsulation: needsEncapsulation(nat, connection.encap),
+  };
+  return { secured: secure(turn, { initiator: false, spiI, spiR }, exchange), payloads };
 }
 
 /** Counted and answered without state (RFC 7296 §2.21.1). */
