@@ -132,11 +132,10 @@ export class IkeEndpoint {
   #receiveFirst(turn: Turn, datagram: Datagram): void {
     const message = decodeMessage(datagram.octets);
     const known = this.#registry.byInitiation(message.header.initiatorSpi, datagram.remote);
-    if (known) {
-      const same =
-        known.state.name === 'AwaitingIkeAuthRequest' &&
-        equalOctets(known.state.secured.requestOctets, datagram.octets);
-      if (same) known.repeatResponse(turn, datagram);
+    const earlier = known?.secured?.requestOctets ?? datagram.octets;
+    // RFC 7296 §2.1: a repetition is the same octet by octet; otherwise the SPI is used again.
+    if (known && equalOctets(earlier, datagram.octets)) {
+      if (known.state.name === 'AwaitingIkeAuthRequest') known.repeatResponse(turn, datagram);
       else drop(turn, datagram, 'ike-sa-init-repeated');
       return;
     }

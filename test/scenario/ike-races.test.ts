@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { decodeMessage, encodeMessage } from '../../src/ike/message/codec.ts';
 import { decodeHeader } from '../../src/ike/message/header.ts';
 import { ExchangeType } from '../../src/ike/message/message.ts';
 import {
@@ -102,6 +103,33 @@ describe('keyingtries', () => {
     terminate(pair, pair.a, 2);
     assert.equal(pair.a.outcomes.get(1)?.kind, 'failed');
     assert.equal(pair.a.outcomes.get(2)?.kind, 'done');
+  });
+});
+
+describe('An SPI that an initiator uses again (RFC 7296 §2.1, §2.2)', () => {
+  it('is another request unless every octet is the same', () => {
+    const pair = sites();
+    initiate(pair);
+    pair.run(1000);
+    const [first] = pair.flights;
+    assert.ok(first);
+    const before = pair.flights.length;
+    pair.inject(first);
+    pair.run(2000);
+    assert.equal(pair.flights.length, before + 1, 'a repetition long after');
+    const { header, payloads } = decodeMessage(first.octets);
+    const fresh = payloads.map((one) =>
+      one.kind === 'NONCE' ? { ...one, nonce: new Uint8Array(32) } : one,
+    );
+    for (let repeats = 0; repeats < 2; repeats++) {
+      pair.inject({ ...first, octets: encodeMessage({ header, payloads: fresh }) });
+      pair.run(pair.now + 10);
+    }
+    assert.equal(pair.b.engine.halfOpen, 1);
+    assert.equal(pair.b.established, 1);
+    assert.deepEqual(pair.flights.at(-1)?.octets, pair.flights.at(-3)?.octets);
+    pair.run(pair.now + 60_000);
+    assert.equal(pair.b.engine.halfOpen, 0);
   });
 });
 
