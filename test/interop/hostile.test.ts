@@ -7,11 +7,12 @@
 import assert from 'node:assert/strict';
 import { Capture } from '../../lab/capture.ts';
 import { sleep } from '../../lab/command.ts';
-import { connectionName } from '../../lab/swanctl-conf.ts';
-import { hostAddress, outerAddress } from '../../lab/topology.ts';
+import { connectionName, type PairSettings } from '../../lab/swanctl-conf.ts';
+import { hostAddress, outerAddress, protectedNet } from '../../lab/topology.ts';
 import { ping } from '../../lab/traffic.ts';
 import {
   type AbuseOptions,
+  type AbusePath,
   abuse,
   type Counts,
   dropsOf,
@@ -33,6 +34,16 @@ const RESIDENT_GROWTH = 32 << 20;
 const RESIDENT_GROWTH_OF_CLIENTS = 160 << 20;
 const families = ['ipv4', 'ipv6'] as const;
 
+/** One Child SA for IPv4 and IPv6. */
+const networks = {
+  g1: families.map((family) => protectedNet('g1', family)).join(','),
+  g2: families.map((family) => protectedNet('g2', family)).join(','),
+};
+const bothFamilies: PairSettings = {
+  g1: { localTs: networks.g1, remoteTs: networks.g2 },
+  g2: { localTs: networks.g2, remoteTs: networks.g1 },
+};
+
 describe('A tunnel under abuse', () => {
   onlyTsgw();
   const lab = useLab();
@@ -44,7 +55,7 @@ describe('A tunnel under abuse', () => {
     this.timeout(20_000);
     const { network } = lab.topology;
     const running = await Capture.start(network, 'g2');
-    await lab.up('responder');
+    await lab.up('responder', bothFamilies);
     await lab.peer.swanctl.must(['--terminate', '--ike', connectionName]);
     await lab.empty();
     assert.equal((await lab.initiate('responder')).status, 0);
@@ -93,18 +104,15 @@ describe('A tunnel under abuse', () => {
     const { dropped } = await abused('h1', 'inner', {
       device: 'eth0',
       mac: await macOf(lab.topology.network, 'g1', 'lan'),
-      paths: [{ source: hostAddress('h1', 'ipv4'), destination: hostAddress('h2', 'ipv4') }],
-      count: 1000,
+      paths: inside(),
+      count: 500,
     });
     grew(dropped, 'no-policy', 'malformed-packet');
   });
 
   it('outlives what no kernel would route into the device', async () => {
-    const paths = families.map((family) => ({
-      source: hostAddress('h1', family),
-      destination: hostAddress('h2', family),
-    }));
-    const { dropped } = await abused('g1', 'device', { device: 'tsgw0', paths, count: 500 });
+    const options = { device: 'tsgw0', paths: inside(), count: 500 };
+    const { dropped } = await abused('g1', 'device', options);
     grew(dropped, 'malformed-packet', 'no-policy', 'hop-limit-expired');
   });
 
@@ -230,6 +238,14 @@ describe('A flood of IKE_SA_INIT requests (RFC 7296 §2.6)', () => {
     grew(await dropsOf(lab.tsgw), 'ike-major-version', 'unsupported-critical-payload');
   });
 });
+
+/** From h1 to h2. */
+function inside(): readonly AbusePath[] {
+  return families.map((family) => ({
+    source: hostAddress('h1', family),
+    destination: hostAddress('h2', family),
+  }));
+}
 
 interface Abused {
   /** By class of packet. */
