@@ -248,12 +248,11 @@ describe('An IKE SA as list-sas shows it', () => {
   it('says what it waits for and what waits behind', () => {
     const pair = established();
     pair.translate = () => undefined;
-    for (const request of [2, 3]) {
-      const selector = { child: 'net' };
+    for (const [request, selector] of [[2, { child: 'net' }] as const, [3, {}] as const]) {
       pair.handle(pair.a, { kind: 'terminate', request, selector, force: false });
     }
     assert.deepEqual(viewOf(pair).tasksActive, ['DELETE_CHILD_SA']);
-    assert.deepEqual(viewOf(pair).tasksQueued, ['DELETE_CHILD_SA']);
+    assert.deepEqual(viewOf(pair).tasksQueued, ['DELETE_IKE_SA']);
     pair.handle(pair.b, { kind: 'terminate', request: 1, selector: {}, force: false });
     assert.equal(viewOf(pair, pair.b).state, 'DELETING');
     assert.deepEqual(viewOf(pair, pair.b).tasksActive, ['DELETE_IKE_SA']);
