@@ -211,7 +211,10 @@ describe("Operators' requests to the control", () => {
       kind: 'failed',
       what: "CHILD_SA config 'other' not found; known: net",
     });
-    assert.equal((await test.control.initiate(undefined, 'peer')).kind, 'failed');
+    assert.deepEqual(await test.control.initiate(undefined, 'peer'), {
+      kind: 'failed',
+      what: 'an IKE SA without a Child SA (childless) comes later: name a child',
+    });
     assert.deepEqual(test.initiated, []);
   });
 

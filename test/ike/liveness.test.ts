@@ -62,11 +62,21 @@ describe('Liveness of a peer (RFC 7296 §2.4)', () => {
     assert.deepEqual(sentAt(99_000, sa).actions, []);
   });
 
-  it('is not asked without dpd_delay, nor before the IKE SA is up', () => {
-    assert.equal(deadline(quiet(established())), undefined);
+  it('is not asked without dpd_delay', () => {
+    const sa = quiet();
+    sa.connection = connection({ dpdDelaySeconds: 0 });
+    assert.equal(deadline(sa), undefined);
+    assert.deepEqual(sentAt(99_000, sa).actions, []);
+  });
+
+  it('is not asked before the IKE SA is up', () => {
     const pair = sites(connection({ dpdDelaySeconds: DPD }));
     initiate(pair);
-    assert.equal(deadline(quiet(pair)), undefined);
+    pair.run(1000, () => pair.b.engine.halfOpen === 1);
+    const halfOpen = onlyIkeSa(pair.b);
+    assert.equal(halfOpen.inFlight, undefined);
+    assert.equal(deadline(halfOpen), undefined);
+    assert.deepEqual(sentAt(99_000, halfOpen).actions, []);
   });
 });
 

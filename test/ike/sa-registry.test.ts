@@ -73,6 +73,7 @@ describe('The registry of IKE SAs', () => {
     assert.deepEqual(registry.between(A_LAB, B_LAB), [sa]);
     assert.deepEqual(registry.between(B_LAB, A_LAB), []);
     assert.deepEqual(registry.between(A_LAB, fqdn('c.lab')), []);
+    assert.deepEqual(registry.between(fqdn('c.lab'), B_LAB), []);
   });
 
   it('draws SPIs that are not zero and not in use (RFC 7296 §3.1)', () => {
