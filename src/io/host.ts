@@ -6,7 +6,7 @@
  */
 import { dropReasonName } from '../events/drop-reason.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
-import type { Endpoint, IpAddress } from '../wire/address.ts';
+import { type Endpoint, formatAddress, type IpAddress } from '../wire/address.ts';
 import { IcmpListener } from './icmp-listener.ts';
 import { native } from './native.ts';
 import { NetlinkError } from './netlink.ts';
@@ -88,7 +88,16 @@ export class Host {
       outerMtu: OUTER_MTU,
       mssClamp,
     });
-    this.#running = { rtnetlink, tun, routes, ike, loop, innerMtus: new Map() };
+    this.#running = {
+      rtnetlink,
+      tun,
+      routes,
+      ike,
+      loop,
+      innerMtus: new Map(),
+      sent: new Set(),
+      sentBy: new Map(),
+    };
     this.#listenToIcmp(loop);
   }
 
@@ -130,6 +139,9 @@ export class Host {
       if (!(error instanceof NetlinkError)) throw error;
       this.#listener.warn(`child SA ${childSa.id} has no route: ${error.message}`);
     }
+    const key = sentTo(childSa.spiOut, childSa.remote.address);
+    this.#running.sent.add(key);
+    this.#running.sentBy.set(childSa.id, key);
     this.#running.loop.tell({ kind: 'install', sa: childSa });
   }
 
@@ -138,6 +150,8 @@ export class Host {
     this.#running.loop.tell({ kind: 'remove', id: childSaId });
     this.#running.routes.remove(childSaId);
     this.#running.innerMtus.delete(childSaId);
+    this.#running.sent.delete(this.#running.sentBy.get(childSaId) ?? '');
+    this.#running.sentBy.delete(childSaId);
     this.#fitDevice();
   }
 
@@ -186,9 +200,11 @@ export class Host {
   #listenToIcmp(loop: PacketLoop): void {
     try {
       this.#icmp = this.#keep(
-        IcmpListener.open(({ remote, mtu, spi }) =>
-          loop.tell({ kind: 'path-mtu', spiOut: spi, remote: { address: remote, port: 0 }, mtu }),
-        ),
+        IcmpListener.open({
+          concerns: ({ spi, remote }) => this.#running?.sent.has(sentTo(spi, remote)) === true,
+          heard: ({ remote, mtu, spi }) =>
+            loop.tell({ kind: 'path-mtu', spiOut: spi, remote: { address: remote, port: 0 }, mtu }),
+        }),
       );
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
@@ -211,4 +227,11 @@ interface Running {
   readonly loop: PacketLoop;
   /** By Child SA: the largest inner packet. */
   readonly innerMtus: Map<number, number>;
+  /** What ESP of ours carries outside, SPI and peer: all of them, and by Child SA. */
+  readonly sent: Set<string>;
+  readonly sentBy: Map<number, string>;
+}
+
+function sentTo(spi: number, peer: IpAddress): string {
+  return `${spi} ${formatAddress(peer)}`;
 }

@@ -11,7 +11,11 @@ import { Buffer } from 'node:buffer';
 import { createRequire } from 'node:module';
 import { decodeTooBig, type TooBig } from './icmp-too-big.ts';
 
-export type OnTooBig = (report: TooBig) => void;
+export interface TooBigListener {
+  /** Whether we send with the SPI to that peer: a stranger's guess must not use up the limit. */
+  readonly concerns: (report: TooBig) => boolean;
+  readonly heard: (report: TooBig) => void;
+}
 
 /** Why messages were not reported. */
 export interface IcmpDrops {
@@ -19,6 +23,8 @@ export interface IcmpDrops {
   malformed: number;
   /** Of a packet that was not ESP: somebody else's business, or IKE's. */
   foreign: number;
+  /** Of an SPI that nothing is sent with. */
+  'unknown-spi': number;
   /** More than a second's share. */
   excess: number;
 }
@@ -27,30 +33,30 @@ export interface IcmpDrops {
 const REPORTS_A_SECOND = 100;
 
 export class IcmpListener {
-  readonly drops: IcmpDrops = { malformed: 0, foreign: 0, excess: 0 };
+  readonly drops: IcmpDrops = { malformed: 0, foreign: 0, 'unknown-spi': 0, excess: 0 };
   readonly #sockets: RawSocket[] = [];
-  readonly #onTooBig: OnTooBig;
+  readonly #listener: TooBigListener;
   readonly #clock: () => number;
   #second = 0;
   #reports = 0;
 
-  private constructor(onTooBig: OnTooBig, clock: () => number) {
-    this.#onTooBig = onTooBig;
+  private constructor(listener: TooBigListener, clock: () => number) {
+    this.#listener = listener;
     this.#clock = clock;
   }
 
   /** Throws when `raw-socket` is not installed or raw sockets are not permitted. */
-  static open(onTooBig: OnTooBig, clock: () => number = Date.now): IcmpListener {
+  static open(listener: TooBigListener, clock: () => number = Date.now): IcmpListener {
     const raw = loadRawSocket();
-    const listener = new IcmpListener(onTooBig, clock);
+    const one = new IcmpListener(listener, clock);
     try {
-      listener.#listen(raw, 4);
-      listener.#listen(raw, 6);
+      one.#listen(raw, 4);
+      one.#listen(raw, 6);
     } catch (error) {
-      listener.close();
+      one.close();
       throw error;
     }
-    return listener;
+    return one;
   }
 
   close(): void {
@@ -76,13 +82,17 @@ export class IcmpListener {
       this.drops[outcome]++;
       return;
     }
+    if (!this.#listener.concerns(outcome)) {
+      this.drops['unknown-spi']++;
+      return;
+    }
     const second = Math.floor(this.#clock() / 1000);
     if (second !== this.#second) {
       this.#second = second;
       this.#reports = 0;
     }
     if (++this.#reports > REPORTS_A_SECOND) this.drops.excess++;
-    else this.#onTooBig(outcome);
+    else this.#listener.heard(outcome);
   }
 }
 

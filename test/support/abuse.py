@@ -186,9 +186,12 @@ def ike_headers(wire, options, dice):
 
 
 def altered_ike(wire, options, dice):
-    """Real messages cut at every length, with octets changed, and as they were."""
+    """Real messages as they were, cut at every length, and with octets changed."""
     messages = {octets[18:20] + octets[20:24]: octets for octets in Seen(options["capture"], options["gateway"]).ike}
     ways = ike_ways(options)
+    for octets in messages.values():
+        for _ in range(20):
+            send_ike(wire, "repeated", next(ways), octets)
     for octets in messages.values():
         for length in range(len(octets)):
             send_ike(wire, "truncated", next(ways), octets[:length])
@@ -201,8 +204,6 @@ def altered_ike(wire, options, dice):
                 # Now and then anywhere; mostly behind the SPIs, so that the SA is found.
                 altered[dice.randrange(0 if dice.random() < 0.2 else 16, len(altered))] = dice.randrange(256)
             send_ike(wire, "altered", next(ways), bytes(altered))
-        for _ in range(20):
-            send_ike(wire, "repeated", next(ways), octets)
 
 
 def esp(wire, options, dice):
@@ -270,6 +271,10 @@ def too_big(wire, options, dice):
         def error(name, mtu, quoted, good=True):
             wire.send(name, icmp(peer, us, 2 if six else 3, 0 if six else 4, mtu, quoted, good))
 
+        if options["live"]:
+            # Guesses first: they must not use up what is heard in a second.
+            for _ in range(300):
+                error("unknown SPI", 1000, udp(us, peer, 4500, 4500, dice.randbytes(4) + bytes(40)))
         for _ in range(options["count"]):
             for mtu in (0, 1, 68, 1279, 9000, 65535):
                 if options["live"]:

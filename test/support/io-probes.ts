@@ -315,8 +315,11 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
     const all = new Promise<void>((resolve) => {
       enough = resolve;
     });
-    const listener = IcmpListener.open((report) => {
-      if (heard.push(report) === 2) enough();
+    const listener = IcmpListener.open({
+      concerns: ({ spi }) => spi === 0xdeadbeef,
+      heard: (report) => {
+        if (heard.push(report) === 2) enough();
+      },
     });
     const rows = new Rows();
     const raw4 = addon.rawSocket(4, 1);
@@ -331,22 +334,27 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
     tooBig4.set([sum >>> 8, sum & 0xff], 2);
     const wrong = Uint8Array.from(tooBig4);
     wrong[7] = 1;
+    const stranger = Uint8Array.from(tooBig4);
+    // One SPI off, and the checksum right again.
+    stranger[8 + 20 + 8 + 3] = 0xee;
+    stranger.set([(sum + 1) >>> 8, (sum + 1) & 0xff], 2);
     const echo = fromHex('0800f7ff00000000');
     const here4 = rows.path(raw4, '127.0.0.1', 0);
     rows.fill(0, echo, { path: here4 });
     rows.fill(1, wrong, { path: here4 });
-    rows.fill(2, tooBig4, { path: here4 });
-    rows.fill(3, concatOctets(fromHex('0200000000000500'), quoted6), {
+    rows.fill(2, stranger, { path: here4 });
+    rows.fill(3, tooBig4, { path: here4 });
+    rows.fill(4, concatOctets(fromHex('0200000000000500'), quoted6), {
       path: rows.path(raw6, '::1', 0),
     });
-    assert.equal(addon.send(rows.number, 0, 4), 4);
+    assert.equal(addon.send(rows.number, 0, 5), 5);
     await all;
     const [four, six] = heard[0]?.remote.family === 4 ? heard : heard.toReversed();
     assert.deepEqual([four?.spi, four?.mtu, four?.remotePort], [0xdeadbeef, 1300, 4500]);
     assert.equal(four?.remote && formatAddress(four.remote), '192.0.2.2');
     assert.deepEqual([six?.spi, six?.mtu], [0xdeadbeef, 1280]);
     assert.equal(six?.remote && formatAddress(six.remote), '2001:db8:1::2');
-    assert.deepEqual(listener.drops, { malformed: 1, foreign: 0, excess: 0 });
+    assert.deepEqual(listener.drops, { malformed: 1, foreign: 0, 'unknown-spi': 1, excess: 0 });
     listener.close();
   },
 
