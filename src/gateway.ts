@@ -27,6 +27,7 @@ import type { PacketLoopReport } from './io/packet-loop-protocol.ts';
 import { randomBytes } from './io/random.ts';
 import { daemonIdentity } from './io/system.ts';
 import type { ChildSa } from './ipsec/child-sa.ts';
+import type { Connection } from './ipsec/connection.ts';
 import { Pad } from './ipsec/pad.ts';
 import { Spd } from './ipsec/spd.ts';
 import { ViciServer } from './vici/server.ts';
@@ -291,6 +292,18 @@ export class Gateway {
     }
   }
 
+  /** A peer that comes first is found by the address its name has. */
+  async #resolveNames({ localAddresses, remoteAddresses }: Connection): Promise<void> {
+    for (const match of [...localAddresses, ...remoteAddresses]) {
+      if (match.kind !== 'name') continue;
+      try {
+        this.#pad.resolve(match.name, await this.#host.resolve(match.name));
+      } catch (error) {
+        this.#say('notice', describe(error));
+      }
+    }
+  }
+
   #parts(): ConstructorParameters<typeof GatewayControl>[0] {
     return {
       pad: this.#pad,
@@ -303,6 +316,7 @@ export class Gateway {
       view: () => this.#view(),
       childSas: () => [...this.#installed.values()].map(({ childSa }) => childSa),
       childSa: (id) => this.#installed.get(id)?.childSa,
+      resolveNames: (connection) => void this.#resolveNames(connection),
       initiate: (connection, child) => this.#initiate(connection, child),
       terminate: (selector, force) =>
         this.#requests.open((request) =>

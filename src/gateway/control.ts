@@ -53,6 +53,8 @@ export interface GatewayParts {
   view(): ViewContext;
   childSas(): readonly ChildSa[];
   childSa(id: number): ChildSa | undefined;
+  /** Tells the PAD where the connection's names are, as soon as that is known. */
+  resolveNames(connection: Connection): void;
   initiate(connection: string, child: string): Promise<Outcome>;
   terminate(selector: SaSelector, force: boolean): Promise<Outcome>;
   warn(warnings: readonly ConfigWarning[]): void;
@@ -87,6 +89,7 @@ export class GatewayControl implements Control {
   /** Puts a connection into the PAD and begins what its `start_action`s ask for. */
   start(connection: Connection): void {
     this.#parts.pad.load(connection);
+    this.#parts.resolveNames(connection);
     for (const child of connection.children) {
       if (child.startAction === 'start') void this.#parts.initiate(connection.name, child.name);
     }

@@ -58,7 +58,7 @@ export function ikeSaView(sa: IkeSa, context: ViewContext): IkeSaView {
     ...(sa.secured && suiteView(sa.secured)),
     ...(age !== undefined && {
       establishedSeconds: Math.floor(age),
-      rekeySeconds: Math.max(0, Math.floor(sa.connection.rekeyTimeSeconds - age)),
+      ...timeLeft('rekeySeconds', sa.connection.rekeyTimeSeconds, age),
     }),
     tasksQueued: sa.queued.map(({ kind }) => kind.toUpperCase().replaceAll('-', '_')),
     tasksActive: sa.inFlight ? [sa.inFlight.kind.toUpperCase().replaceAll('-', '_')] : [],
@@ -72,7 +72,6 @@ export function childSaView(sa: IkeSa, childSa: ChildSa, context: ViewContext): 
   const outbound = context.rows.outbound(childSa.id);
   const installed = (context.now - (context.installedAt(childSa.id) ?? context.now)) / 1000;
   const policy = sa.connection.children.find(({ name }) => name === childSa.name);
-  const left = (seconds: number) => Math.max(0, Math.floor(seconds - installed));
   return {
     name: childSa.name,
     uniqueId: childSa.id,
@@ -91,8 +90,8 @@ export function childSaView(sa: IkeSa, childSa: ChildSa, context: ViewContext): 
     octetsOut: outbound.octets,
     packetsOut: outbound.packets,
     ...useView('useOutSeconds', outbound, context.now),
-    ...(policy && { rekeySeconds: left(policy.rekeyTimeSeconds) }),
-    ...(policy && { lifeSeconds: left(policy.lifeTimeSeconds) }),
+    ...timeLeft('rekeySeconds', policy?.rekeyTimeSeconds ?? 0, installed),
+    ...timeLeft('lifeSeconds', policy?.lifeTimeSeconds ?? 0, installed),
     installedSeconds: Math.floor(installed),
     localTs: childSa.localTs.map(formatSelector),
     remoteTs: childSa.remoteTs.map(formatSelector),
@@ -148,6 +147,12 @@ function cipherView(encr: Transform, integ: Transform | undefined) {
     ...(encr.keyLength !== undefined && { encrKeySize: encr.keyLength }),
     ...(integ && { integAlg: integrityName(integ) }),
   };
+}
+
+/** Seconds of a lifetime that are left; nothing where it has no end. */
+function timeLeft<Key extends string>(key: Key, lifetimeSeconds: number, ageSeconds: number) {
+  if (lifetimeSeconds === 0) return {};
+  return { [key]: Math.max(0, Math.floor(lifetimeSeconds - ageSeconds)) };
 }
 
 function useView<Key extends string>(key: Key, { lastUse }: Traffic, now: Instant) {

@@ -60,7 +60,7 @@ function openExclusive(
     throw new Error(
       busy
         ? `device ${name} exists: another tsgw runs, or remove it with \`ip link del ${name}\``
-        : `device ${name}: ${String(error)}`,
+        : `device ${name}: ${error instanceof Error ? error.message : String(error)}`,
       { cause: error },
     );
   }

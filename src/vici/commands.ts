@@ -168,7 +168,11 @@ function failurePairs(what: string): readonly (readonly [string, string])[] {
   ];
 }
 
+/** Of one connection, of all that have counters, or of the daemon. */
 function resetCounters(control: Control, request: ViciSection): ViciSection {
-  control.resetCounters(viciText(request, 'name'));
+  const { '': _daemon, ...connections } = control.counters();
+  const all = viciText(request, 'all') === 'yes';
+  const names = all ? Object.keys(connections) : [viciText(request, 'name')];
+  for (const name of names) control.resetCounters(name);
   return success();
 }

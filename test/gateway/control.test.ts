@@ -34,6 +34,7 @@ class Controlled {
   readonly initiated: string[] = [];
   readonly terminated: { readonly selector: SaSelector; readonly force: boolean }[] = [];
   readonly warnings: ConfigWarning[] = [];
+  readonly resolved: string[] = [];
 
   constructor(pair: Pair) {
     this.pair = pair;
@@ -57,6 +58,9 @@ class Controlled {
       }),
       childSas: () => [...a.children.values()],
       childSa: (id) => a.children.get(id),
+      resolveNames: ({ name }) => {
+        this.resolved.push(name);
+      },
       initiate: async (name, policy) => {
         this.initiated.push(`${name}/${policy}`);
         return DONE;
@@ -126,6 +130,7 @@ describe('Connections of the control', () => {
     const children = [child({ startAction: 'start' }), child({ name: 'idle' })];
     test.control.start(connection({ name: 'third', children }));
     assert.deepEqual(test.initiated, ['branch/net', 'third/net']);
+    assert.deepEqual(test.resolved, ['branch', 'third'], 'their names are looked up');
   });
 
   it('are refused as a whole where a setting is wrong, and warned about', () => {

@@ -191,6 +191,15 @@ describe('What the daemon says about itself', () => {
       'peer',
       'gcm',
     ]);
+    asked(control, 'reset-counters', viciSection([['all', true]]));
+    asked(control, 'reset-counters', viciSection([['name', 'gcm']]));
+    asked(control, 'reset-counters', viciSection([]));
+    assert.deepEqual(control.calls, [
+      'reset-counters peer',
+      'reset-counters gcm',
+      'reset-counters gcm',
+      'reset-counters undefined',
+    ]);
     const gcm = of(viciSection([['name', 'gcm']]));
     assert.match(ordered(gcm), /"invalid": "2"/);
     const unknown = recordedCommands().find(
