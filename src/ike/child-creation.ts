@@ -13,6 +13,7 @@ import type { IkeSa } from './ike-sa.ts';
 import type { Secured } from './ike-sa-state.ts';
 import { childKeymat } from './keys.ts';
 import type { Turn } from './turn.ts';
+import { reportWeakAlgorithms } from './weak-algorithms.ts';
 
 /** Derives the keys, adds the Child SA to its IKE SA and asks for its installation. */
 export function createChildSa(
@@ -66,6 +67,7 @@ export function createChildSa(
     remoteTs: printSelectors(agreed.remoteTs),
     ...sa.subject,
   });
+  reportWeakAlgorithms(turn, sa, proposal, `child SA ${childSa.name}`);
   return childSa;
 }
 

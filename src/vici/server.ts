@@ -4,7 +4,7 @@
  * Nothing a client does escapes from here: a command that fails in us is answered with a vici error
  * and reported through `fault`.
  */
-import { lstat, unlink } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Event } from '../events/event.ts';
 import { failure } from './answers.ts';
@@ -235,7 +235,7 @@ async function removeStale(path: string): Promise<void> {
   if (await answers(path)) {
     throw new Error(`another daemon answers on ${path}: stop it or choose another --vici`);
   }
-  await unlink(path).catch(() => {});
+  await rm(path, { force: true });
 }
 
 function answers(path: string): Promise<boolean> {

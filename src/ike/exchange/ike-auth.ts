@@ -7,6 +7,7 @@ import { chosenAsProposal } from '../child-negotiation.ts';
 import type { IkeSa } from '../ike-sa.ts';
 import type { Secured } from '../ike-sa-state.ts';
 import type { Turn } from '../turn.ts';
+import { reportWeakAlgorithms } from '../weak-algorithms.ts';
 
 /** Both peers proved who they are: the state says so, and an event. */
 export function establish(
@@ -26,4 +27,5 @@ export function establish(
     suite: formatProposal(chosenAsProposal(secured.suite.proposal)),
     ...sa.subject,
   });
+  reportWeakAlgorithms(turn, sa, secured.suite.proposal, `IKE SA ${sa.connection.name}`);
 }

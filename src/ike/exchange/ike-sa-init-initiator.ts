@@ -103,7 +103,7 @@ function agree(
   const nonce = payloadOf(payloads, 'NONCE')?.nonce;
   const suite = chosenSuite(sa, payloads);
   if (!ke || !nonce || !suite || header.responderSpi === NO_IKE_SPI) {
-    return drop(turn, sa, 'IKE_SA_INIT response: no SPI, or a suite we did not offer');
+    return drop(turn, sa, 'ike-sa-init-suite-not-offered');
   }
   const unusable = unusableKeyExchange(ke, nonce);
   const sharedSecret =
@@ -111,11 +111,7 @@ function agree(
       ? attempt.keyExchange.shared(ke.data)
       : undefined;
   if (!sharedSecret) {
-    return drop(
-      turn,
-      sa,
-      unusable ?? `KE: the peer's ${keyExchangeName(ke.method)} value is refused`,
-    );
+    return drop(turn, sa, 'ike-sa-init-ke-refused');
   }
   const requestOctets = sa.inFlightOctets;
   sa.takeResponse(header.messageId);
@@ -202,8 +198,9 @@ function refused(turn: Turn, sa: IkeSa, notify: string): void {
   sa.close(turn, notify, { kind: 'refused', what: `the peer answered ${notify}` });
 }
 
-function drop(turn: Turn, sa: IkeSa, what: string): undefined {
-  turn.emit({ kind: 'peer-fault', what, ...sa.subject });
+/** Anyone could have sent it: counted, and the request goes on being repeated. */
+function drop(turn: Turn, sa: IkeSa, reason: string): undefined {
+  turn.emit({ kind: 'ike-drop', reason, peer: sa.subject.peer });
 }
 
 function keyExchangeMethods(proposals: readonly Proposal[]): readonly number[] {
