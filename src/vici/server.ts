@@ -4,6 +4,7 @@
  * Nothing a client does escapes from here: a command that fails in us is answered with a vici error
  * and reported through `fault`.
  */
+import type { Stats } from 'node:fs';
 import { lstat, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Event } from '../events/event.ts';
@@ -229,13 +230,23 @@ async function bind(server: Server, address: ViciAddress): Promise<void> {
 
 /** Removes a socket file on which nothing answers. */
 async function removeStale(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined);
+  const found = await statusOf(path);
   if (found === undefined) return;
   if (!found.isSocket()) throw new Error(`${path} is in the way and is no socket: remove it`);
   if (await answers(path)) {
     throw new Error(`another daemon answers on ${path}: stop it or choose another --vici`);
   }
   await rm(path, { force: true });
+}
+
+/** Undefined where nothing has the name; what else is wrong with the path is the operator's to know. */
+async function statusOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 function answers(path: string): Promise<boolean> {
