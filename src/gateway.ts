@@ -164,6 +164,12 @@ export class Gateway {
       case 'remove-child-sa':
         this.#remove(action.childSa);
         break;
+      case 'set-outbound':
+      case 'move-child-sa':
+      case 'trap':
+      case 'install-virtual':
+      case 'remove-virtual':
+        throw new Error(`${action.kind} is not performed yet`);
       case 'reinitiate':
         void this.#initiate(action.connection, action.child);
         break;

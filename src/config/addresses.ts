@@ -8,6 +8,7 @@ import type { AddressMatch, SelectorTemplate } from '../ipsec/connection.ts';
 import {
   type AddressRange,
   compareAddresses,
+  type IpAddress,
   parseAddress,
   parsePrefix,
   prefixRange,
@@ -38,6 +39,11 @@ export function parseAddressMatch(setting: Setting): AddressMatch {
     );
   }
   return { kind: 'name', name: text };
+}
+
+/** A virtual address to ask for (`vips`): 0.0.0.0 and :: stand for any. */
+export function parseVirtualAddress(setting: Setting): IpAddress {
+  return parseAddress(setting.text) ?? refuse(setting, 'write an address, 0.0.0.0 or ::');
 }
 
 /** One traffic selector (`local_ts`, `remote_ts`). */

@@ -10,7 +10,8 @@ import type {
   StartAction,
 } from '../ipsec/connection.ts';
 import { type IdentityPattern, parseIdentityPattern } from '../ipsec/identity.ts';
-import { parseAddressMatch, parseSelector } from './addresses.ts';
+import type { IkeLifetime, LifetimeBounds } from '../ipsec/lifetime.ts';
+import { parseAddressMatch, parseSelector, parseVirtualAddress } from './addresses.ts';
 import { checkSection } from './check-section.ts';
 import { type ConfigWarning, Findings } from './findings.ts';
 import { frozen } from './frozen.ts';
@@ -21,6 +22,7 @@ import { SettingsReader } from './settings-reader.ts';
 import {
   parseBoolean,
   parseInteger,
+  parseOctets,
   parseSeconds,
   parseWord,
   refuse,
@@ -67,7 +69,16 @@ export function readConnection(name: string, section: Section, findings: Finding
     dpdDelaySeconds: reader.read('dpd_delay', parseSeconds, 0),
     keyingTries: reader.read('keyingtries', (setting) => parseInteger(setting, 0, 0xffff), 1),
     unique: reader.read('unique', (setting) => parseWord(setting, UNIQUE), 'no'),
-    rekeyTimeSeconds: reader.read('rekey_time', parseSeconds, defaultIkeRekey(reader)),
+    lifetime: readIkeLifetime(reader),
+    mobike: reader.read('mobike', parseBoolean, true),
+    fragmentation: reader.read(
+      'fragmentation',
+      (setting) => parseWord(setting, FRAGMENTATION),
+      'yes',
+    ),
+    childless: reader.read('childless', (setting) => parseWord(setting, CHILDLESS), 'allow'),
+    vips: reader.readList('vips', parseVirtualAddress, []),
+    pools: reader.list('pools').map(({ text }) => text),
     children: (children?.reader.sections() ?? []).map((child) =>
       readChild(child.name, child.reader),
     ),
@@ -122,10 +133,9 @@ function parseOwnId(setting: Setting): IdentityPattern | undefined {
 }
 
 function readChild(name: string, reader: SettingsReader): ChildPolicy {
-  const rekeyTimeSeconds = reader.read('rekey_time', parseSeconds, CHILD_REKEY_SECONDS);
   return {
     name,
-    mode: 'tunnel',
+    mode: reader.read('mode', (setting) => parseWord(setting, MODE), 'tunnel'),
     proposals: readProposals(reader, 'esp_proposals', 'esp'),
     localTs: reader.readList('local_ts', parseSelector, [DYNAMIC]),
     remoteTs: reader.readList('remote_ts', parseSelector, [DYNAMIC]),
@@ -138,12 +148,12 @@ function readChild(name: string, reader: SettingsReader): ChildPolicy {
     copyDscp: reader.read('copy_dscp', (setting) => parseWord(setting, COPY_DSCP), 'out'),
     priority: reader.read('priority', (setting) => parseInteger(setting, 0, 0xffffffff), 0),
     reqid: reader.read('reqid', (setting) => parseInteger(setting, 0, 0xffffffff), 0),
-    rekeyTimeSeconds,
-    lifeTimeSeconds: reader.read(
-      'life_time',
-      (setting) => parseLifeTime(setting, rekeyTimeSeconds),
-      Math.floor(rekeyTimeSeconds * 1.1),
-    ),
+    lifetime: {
+      seconds: readBounds(reader, 'time', CHILD_REKEY_SECONDS, parseSeconds),
+      octets: readBounds(reader, 'bytes', 0, parseOctets),
+      packets: readBounds(reader, 'packets', 0, parseCount),
+    },
+    inactivitySeconds: reader.read('inactivity', parseSeconds, 0),
   };
 }
 
@@ -168,28 +178,48 @@ function parsePort(setting: Setting): number {
 }
 
 function parseStartAction(setting: Setting): StartAction {
-  refuseTrap(setting, 'start');
-  return parseWord(setting, START_ACTION);
+  const words = setting.text.split('|').map((word) => ({ ...setting, text: word.trim() }));
+  const actions = new Set(words.map((word) => parseWord(word, START_ACTION)));
+  if (actions.has('trap') && actions.has('start')) return 'trap|start';
+  return actions.has('trap') ? 'trap' : actions.has('start') ? 'start' : 'none';
 }
 
 function parseDpdAction(setting: Setting): DpdAction {
-  refuseTrap(setting, 'restart');
   return parseWord(setting, DPD_ACTION);
 }
 
-function refuseTrap(setting: Setting, instead: string): void {
-  const words = setting.text.toLowerCase().split('|');
-  if (words.some((word) => word.trim() === 'trap' || word.trim() === 'route')) {
-    refuse(setting, `trap policies are not implemented yet: write ${instead}`);
-  }
+function parseCount(setting: Setting): number {
+  return parseInteger(setting, 0, Number.MAX_SAFE_INTEGER);
 }
 
-function parseLifeTime(setting: Setting, rekeyTimeSeconds: number): number {
-  const seconds = parseSeconds(setting);
-  if (seconds !== 0 && seconds <= rekeyTimeSeconds) {
-    refuse(setting, `the SA would end before it is rekeyed: write more than ${rekeyTimeSeconds}s`);
+/** `rekey_*`, `life_*` and `rand_*` of one unit, with strongSwan's defaults for those not written. */
+function readBounds(
+  reader: SettingsReader,
+  unit: 'time' | 'bytes' | 'packets',
+  otherwise: number,
+  parse: (setting: Setting) => number,
+): LifetimeBounds {
+  const written = reader.read<number | undefined>(`life_${unit}`, parse, undefined);
+  // Without a word on rekeying, it happens a tenth before the end that somebody wrote.
+  const early = written ? Math.floor(written * 0.9) : otherwise;
+  const rekey = reader.read(`rekey_${unit}`, parse, early);
+  const setting = reader.setting(`life_${unit}`);
+  if (setting && written !== undefined && written !== 0 && written <= rekey) {
+    const what = `the SA would end before it is rekeyed: write more than ${rekey}`;
+    reader.findings.error(setting.at, `${setting.path} = ${setting.text}: ${what}`);
   }
-  return seconds;
+  const life = written ?? Math.floor(rekey * 1.1);
+  const random = reader.read(`rand_${unit}`, parse, Math.max(0, life - rekey));
+  return { rekey, life, random };
+}
+
+/** `reauth_time` in place of rekeying unless both are written; `over_time` is a tenth of them. */
+function readIkeLifetime(reader: SettingsReader): IkeLifetime {
+  const reauth = reader.read('reauth_time', parseSeconds, 0);
+  const rekey = reader.read('rekey_time', parseSeconds, reauth === 0 ? IKE_REKEY_SECONDS : 0);
+  const over = reader.read('over_time', parseSeconds, Math.floor(Math.max(rekey, reauth) / 10));
+  const random = reader.read('rand_time', parseSeconds, over);
+  return { rekey, reauth, over, random };
 }
 
 function readReplayWindow(reader: SettingsReader): number {
@@ -203,11 +233,6 @@ function readReplayWindow(reader: SettingsReader): number {
     return whole;
   };
   return reader.read('replay_window', parse, DEFAULT_REPLAY_WINDOW);
-}
-
-/** Reauthentication replaces rekeying unless both are asked for. */
-function defaultIkeRekey(reader: SettingsReader): number {
-  return reader.read('reauth_time', parseSeconds, 0) === 0 ? IKE_REKEY_SECONDS : 0;
 }
 
 function warnOfNoPeer(connection: Connection, reader: SettingsReader): void {
@@ -226,6 +251,35 @@ const UNIQUE = { no: 'no', never: 'never', keep: 'keep', replace: 'replace' } as
 
 const COPY_DSCP = { no: 'no', in: 'in', out: 'out', yes: 'yes' } as const;
 
-const START_ACTION = { none: 'none', clear: 'none', start: 'start', restart: 'start' } as const;
+const MODE = { tunnel: 'tunnel', pass: 'pass', drop: 'drop' } as const;
 
-const DPD_ACTION = { clear: 'clear', none: 'clear', restart: 'restart', start: 'restart' } as const;
+const FRAGMENTATION = {
+  yes: 'yes',
+  no: 'no',
+  accept: 'accept',
+  force: 'force',
+  true: 'yes',
+  false: 'no',
+} as const;
+
+const CHILDLESS = { allow: 'allow', prefer: 'prefer', force: 'force', never: 'never' } as const;
+
+const START_ACTION = {
+  none: 'none',
+  clear: 'none',
+  trap: 'trap',
+  route: 'trap',
+  hold: 'trap',
+  start: 'start',
+  restart: 'start',
+} as const;
+
+const DPD_ACTION = {
+  clear: 'clear',
+  none: 'clear',
+  trap: 'trap',
+  route: 'trap',
+  hold: 'trap',
+  restart: 'restart',
+  start: 'restart',
+} as const;

@@ -55,6 +55,16 @@ export function parseSeconds(setting: Setting): number {
   return seconds;
 }
 
+/** Octets; the number may end in k, m or g for powers of 1024. */
+export function parseOctets(setting: Setting): number {
+  const [, digits, unit = ''] = /^(\d{1,15}) *([kmg]?)b?$/i.exec(setting.text) ?? [];
+  const octets = Number(digits) * 1024 ** ' kmg'.indexOf(unit.toLowerCase() || ' ');
+  if (digits === undefined || !Number.isSafeInteger(octets)) {
+    refuse(setting, 'write a number of octets such as 500000000 or 500m');
+  }
+  return octets;
+}
+
 /** One of the words, whatever its case; answers what the word stands for. */
 export function parseWord<T>(setting: Setting, words: Readonly<Record<string, T>>): T {
   const word = setting.text.toLowerCase();

@@ -64,6 +64,46 @@ export type Event =
       readonly spiOut: string;
       readonly reason: string;
     } & IkeSubject)
+  /** A Child SA took the place of another; `child-sa-down` does not follow for that one. */
+  | ({
+      readonly kind: 'child-sa-rekeyed';
+      readonly child: string;
+      readonly childSa: number;
+      /** Number of the Child SA that goes. */
+      readonly replaces: number;
+      readonly spiIn: string;
+      readonly spiOut: string;
+      readonly suite: string;
+    } & IkeSubject)
+  /** An IKE SA, the subject, took the place and the Child SAs of another. */
+  | ({
+      readonly kind: 'ike-sa-rekeyed';
+      /** Number of the IKE SA that goes. */
+      readonly replaces: number;
+      readonly initiator: boolean;
+      readonly spiI: string;
+      readonly spiR: string;
+      readonly suite: string;
+    } & IkeSubject)
+  /** The subject's addresses are those it has now. */
+  | ({
+      readonly kind: 'ike-sa-moved';
+      readonly fromLocal: string;
+      readonly fromPeer: string;
+      readonly why: string;
+    } & IkeSubject)
+  | ({
+      readonly kind: 'redirected';
+      readonly by: 'us' | 'peer';
+      readonly gateway: string;
+    } & IkeSubject)
+  | ({
+      readonly kind: 'virtual-addresses';
+      readonly to: 'us' | 'peer';
+      readonly addresses: string;
+    } & IkeSubject)
+  /** Something that will hurt although it works now; named as vici's alerts are. */
+  | ({ readonly kind: 'alert'; readonly alert: string; readonly what: string } & IkeSubject)
   | ({
       readonly kind: 'refused';
       readonly by: 'us' | 'peer';

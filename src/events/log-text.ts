@@ -44,6 +44,38 @@ function sentences(event: Event): readonly LogText[] {
         say('IKE', 0, `closing CHILD_SA ${childSa(event)} with SPIs ${spis(event)}`),
         say('IKE', 1, `CHILD_SA closed: ${event.reason}`),
       ];
+    case 'child-sa-rekeyed':
+      return [
+        say('CFG', 1, `selected proposal: ${event.suite}`),
+        say('IKE', 0, `CHILD_SA ${childSa(event)} rekeyed, SPIs ${spis(event)}`),
+      ];
+    case 'ike-sa-rekeyed':
+      return [
+        say('CFG', 1, `selected proposal: ${event.suite}`),
+        say('IKE', 0, `IKE_SA ${ikeSa(event)} rekeyed, it replaces ${event.replaces}`),
+      ];
+    case 'ike-sa-moved':
+      return [
+        say(
+          'IKE',
+          1,
+          `IKE_SA ${ikeSa(event)} moved from ${event.fromLocal} - ${event.fromPeer} (${event.why})`,
+        ),
+      ];
+    case 'redirected':
+      return [
+        event.by === 'us'
+          ? say('IKE', 0, `IKE_SA ${ikeSa(event)} redirected to ${event.gateway}`)
+          : say('IKE', 0, `redirected by the peer to ${event.gateway}`),
+      ];
+    case 'virtual-addresses':
+      return [
+        event.to === 'us'
+          ? say('IKE', 0, `installing new virtual IP ${event.addresses}`)
+          : say('IKE', 0, `assigning virtual IP ${event.addresses} to peer`),
+      ];
+    case 'alert':
+      return [say('IKE', 1, `${event.alert}: ${event.what}`)];
     case 'refused':
       return refusedTexts(event);
     case 'authentication-failed':

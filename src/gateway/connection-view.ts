@@ -11,7 +11,7 @@ export function connectionView(connection: Connection): ConnectionView {
     localAddrs: connection.localAddresses.map(matchText),
     remoteAddrs: connection.remoteAddresses.map(matchText),
     version: 'IKEv2',
-    rekeySeconds: connection.rekeyTimeSeconds,
+    rekeySeconds: connection.lifetime.rekey,
     unique: UNIQUE_NAMES[connection.unique],
     dpdDelaySeconds: connection.dpdDelaySeconds,
     local: authView(connection.local.id?.text),
@@ -19,7 +19,7 @@ export function connectionView(connection: Connection): ConnectionView {
     children: connection.children.map((child) => ({
       name: child.name,
       mode: 'TUNNEL',
-      rekeySeconds: child.rekeyTimeSeconds,
+      rekeySeconds: child.lifetime.seconds.rekey,
       dpdAction: DPD_ACTION_NAMES[child.dpdAction],
       closeAction: child.closeAction,
       localTs: child.localTs.map(formatSelectorTemplate),
@@ -37,7 +37,7 @@ const UNIQUE_NAMES = {
 } as const;
 
 /** strongSwan lists what it does with the Child SA after it cleared it. */
-const DPD_ACTION_NAMES = { clear: 'none', restart: 'start' } as const;
+const DPD_ACTION_NAMES = { clear: 'none', trap: 'trap', restart: 'start' } as const;
 
 function authView(id: string | undefined) {
   return { class: 'pre-shared key', ...(id !== undefined && { id }) };

@@ -4,8 +4,10 @@
  * An action says what must happen, never how; only `gateway.ts` performs it.
  */
 import type { Event } from '../events/event.ts';
-import type { ChildSa } from '../ipsec/child-sa.ts';
-import type { Endpoint } from '../wire/address.ts';
+import type { ChildSa, OutboundUse } from '../ipsec/child-sa.ts';
+import type { IdentityPattern } from '../ipsec/identity.ts';
+import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
+import type { AddressRange, Endpoint, IpAddress } from '../wire/address.ts';
 
 /** Names SAs for termination the way swanctl does; unset = any. */
 export interface SaSelector {
@@ -27,9 +29,12 @@ export type Input =
       readonly kind: 'initiate';
       readonly request: number;
       readonly connection: string;
+      /** Unset: the IKE SA alone (RFC 6023). */
       readonly child?: string;
       readonly local: Endpoint;
       readonly remote: Endpoint;
+      /** The packet that asked for it, from us to the peer: it leads TSi and TSr (RFC 7296 §2.9). */
+      readonly trigger?: { readonly local: TrafficSelector; readonly remote: TrafficSelector };
     }
   | {
       readonly kind: 'terminate';
@@ -37,6 +42,38 @@ export type Input =
       readonly selector: SaSelector;
       readonly force: boolean;
     }
+  /** Replaces what the selector names; `reauthenticate` replaces IKE SAs by new ones from the start. */
+  | {
+      readonly kind: 'rekey';
+      readonly request: number;
+      readonly selector: SaSelector;
+      readonly reauthenticate: boolean;
+    }
+  /** Sends clients elsewhere (RFC 5685): those of the selector, at these addresses, of this identity. */
+  | {
+      readonly kind: 'redirect';
+      readonly request: number;
+      readonly selector: SaSelector;
+      readonly peerAddress?: AddressRange;
+      readonly peerId?: IdentityPattern;
+      /** An address or a name. */
+      readonly gateway: string;
+    }
+  /** An authenticated ESP packet, newer than all before, came from here: a NAT has a new mapping. */
+  | {
+      readonly kind: 'peer-moved';
+      readonly childSaId: number;
+      readonly local: Endpoint;
+      readonly remote: Endpoint;
+    }
+  /** The packet loop counted an SA to a limit; `hard` ended it. */
+  | {
+      readonly kind: 'traffic-limit';
+      readonly childSaId: number;
+      readonly limit: 'soft' | 'hard';
+    }
+  /** The machine's own addresses, now that they changed (RFC 4555 §3.3). */
+  | { readonly kind: 'local-addresses'; readonly addresses: readonly IpAddress[] }
   /** Delete every SA and tell the peers; completes when they answered or were tried. */
   | { readonly kind: 'shutdown'; readonly request: number }
   /** The clock passed `nextDeadline()`. */
@@ -50,6 +87,12 @@ export type Outcome =
   | { readonly kind: 'timeout'; readonly what: string }
   | { readonly kind: 'failed'; readonly what: string };
 
+/** What a configuration payload gave us (RFC 7296 §2.19). */
+export interface VirtualSettings {
+  readonly addresses: readonly IpAddress[];
+  readonly nameServers: readonly IpAddress[];
+}
+
 export type Action =
   | {
       readonly kind: 'send';
@@ -60,6 +103,24 @@ export type Action =
   /** One octet 0xFF from the NAT traversal port (RFC 3948 §2.3). */
   | { readonly kind: 'send-nat-keepalive'; readonly local: Endpoint; readonly remote: Endpoint }
   | { readonly kind: 'install-child-sa'; readonly childSa: ChildSa }
+  | {
+      readonly kind: 'set-outbound';
+      readonly childSaId: number;
+      readonly outbound: OutboundUse;
+    }
+  /** The outer addresses of an SA changed; its keys, numbers and window go on. */
+  | {
+      readonly kind: 'move-child-sa';
+      readonly childSaId: number;
+      readonly local: Endpoint;
+      readonly remote: Endpoint;
+      readonly udpEncapsulation: boolean;
+    }
+  /** `close_action`, `dpd_action`: the child's traffic shall bring it up again. */
+  | { readonly kind: 'trap'; readonly connection: string; readonly child: string }
+  /** As client: addresses and name servers of the peer's network, until `remove-` of the same SA. */
+  | { readonly kind: 'install-virtual'; readonly ikeSa: number; readonly virtual: VirtualSettings }
+  | { readonly kind: 'remove-virtual'; readonly ikeSa: number; readonly virtual: VirtualSettings }
   | { readonly kind: 'remove-child-sa'; readonly childSa: ChildSa; readonly reason: string }
   /** A connection wants to come up again (close_action, dpd_action): the gateway resolves and initiates. */
   | { readonly kind: 'reinitiate'; readonly connection: string; readonly child: string }

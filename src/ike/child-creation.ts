@@ -35,7 +35,7 @@ export function createChildSa(
     connection: sa.connection.name,
     name: policy.name,
     reqid: policy.reqid || turn.numbers.reqid(sa.connection.name, policy.name),
-    mode: policy.mode,
+    mode: 'tunnel',
     spiIn,
     spiOut: agreed.spiOut,
     encr: proposal.encr,
@@ -53,6 +53,8 @@ export function createChildSa(
     copyEcn: policy.copyEcn,
     copyDscp: policy.copyDscp,
     priority: policy.priority,
+    limits: { softOctets: 0, hardOctets: 0, softPackets: 0, hardPackets: 0 },
+    outbound: 'now',
   };
   sa.installChild(turn, childSa);
   turn.emit({

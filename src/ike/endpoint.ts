@@ -84,6 +84,12 @@ export class IkeEndpoint {
       case 'shutdown':
         this.#terminations.start(turn, this.ikeSas(), input.request, EVERYTHING);
         break;
+      case 'rekey':
+      case 'redirect':
+      case 'peer-moved':
+      case 'traffic-limit':
+      case 'local-addresses':
+        throw new Error(`${input.kind} is not handled yet`);
       case 'deadline':
         this.#expire(turn);
         break;

@@ -15,6 +15,23 @@ export interface EspKeys {
   readonly integrity: SecretBytes;
 }
 
+/**
+ * What the packet loop counts for an SA (RFC 4301 §4.4.2.1), in each direction; 0 = no limit. At a
+ * soft limit the IKE SA is told once, at a hard one no further packet is sent or accepted.
+ */
+export interface TrafficLimits {
+  readonly softOctets: number;
+  readonly hardOctets: number;
+  readonly softPackets: number;
+  readonly hardPackets: number;
+}
+
+/**
+ * Whether an SA sends: at once; as soon as an authenticated packet arrived on it, which proves that
+ * the peer has it too (RFC 7296 §2.8); or not any more, while it still receives.
+ */
+export type OutboundUse = 'now' | 'after-inbound' | 'never';
+
 export interface ChildSa {
   /** Unique in this process, never reused. */
   readonly id: number;
@@ -43,4 +60,7 @@ export interface ChildSa {
   readonly copyEcn: boolean;
   readonly copyDscp: 'no' | 'in' | 'out' | 'yes';
   readonly priority: number;
+  readonly limits: TrafficLimits;
+  /** As installed; `set-outbound` changes it. */
+  readonly outbound: OutboundUse;
 }

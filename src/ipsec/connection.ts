@@ -4,6 +4,7 @@
  */
 import type { AddressRange, IpAddress, Prefix } from '../wire/address.ts';
 import type { Identity } from './identity.ts';
+import type { ChildLifetime, IkeLifetime } from './lifetime.ts';
 import type { Proposal } from './proposal.ts';
 import {
   formatProtocolAndPorts,
@@ -58,13 +59,23 @@ export function formatSelectorTemplate(template: SelectorTemplate): string {
     : `dynamic${formatProtocolAndPorts(template)}`;
 }
 
-export type StartAction = 'none' | 'start';
-export type DpdAction = 'clear' | 'restart';
+/** What is done for a child without being asked: a trap waits for its traffic. */
+export type StartAction = 'none' | 'trap' | 'start' | 'trap|start';
+export type DpdAction = 'clear' | 'trap' | 'restart';
+
+export function wantsTrap(action: StartAction | DpdAction): boolean {
+  return action === 'trap' || action === 'trap|start';
+}
+
+export function wantsStart(action: StartAction | DpdAction): boolean {
+  return action === 'start' || action === 'trap|start' || action === 'restart';
+}
 
 /** Policy of one Child SA: `connections.NAME.children.CHILD`. */
 export interface ChildPolicy {
   readonly name: string;
-  readonly mode: 'tunnel';
+  /** `pass` and `drop` are shunts: policies without an SA (RFC 4301 §4.4.1 BYPASS, DISCARD). */
+  readonly mode: 'tunnel' | 'pass' | 'drop';
   readonly proposals: readonly Proposal[];
   readonly localTs: readonly SelectorTemplate[];
   readonly remoteTs: readonly SelectorTemplate[];
@@ -80,8 +91,9 @@ export interface ChildPolicy {
   readonly priority: number;
   /** 0 = assigned. */
   readonly reqid: number;
-  readonly rekeyTimeSeconds: number;
-  readonly lifeTimeSeconds: number;
+  readonly lifetime: ChildLifetime;
+  /** A Child SA that carries nothing for so long is deleted; 0 = never. */
+  readonly inactivitySeconds: number;
 }
 
 /** `connections.NAME`. */
@@ -101,6 +113,16 @@ export interface Connection {
   /** Attempts to establish; 0 = forever. */
   readonly keyingTries: number;
   readonly unique: 'no' | 'never' | 'keep' | 'replace';
-  readonly rekeyTimeSeconds: number;
+  readonly lifetime: IkeLifetime;
+  /** RFC 4555. */
+  readonly mobike: boolean;
+  /** RFC 7383: `accept` takes fragments but sends none, `force` fragments what would fit whole. */
+  readonly fragmentation: 'yes' | 'accept' | 'force' | 'no';
+  /** RFC 6023: `prefer` and `force` create the first Child SA by CREATE_CHILD_SA. */
+  readonly childless: 'allow' | 'prefer' | 'force' | 'never';
+  /** Virtual addresses to ask for; 0.0.0.0 and :: leave the choice to the peer. */
+  readonly vips: readonly IpAddress[];
+  /** Names of the pools that peers get virtual addresses and attributes from. */
+  readonly pools: readonly string[];
   readonly children: readonly ChildPolicy[];
 }

@@ -83,7 +83,12 @@ describe('swanctl.conf configuration', () => {
       dpdDelaySeconds: 0,
       keyingTries: 1,
       unique: 'no',
-      rekeyTimeSeconds: 14_400,
+      lifetime: { rekey: 14_400, reauth: 0, over: 1440, random: 1440 },
+      mobike: true,
+      fragmentation: 'yes',
+      childless: 'allow',
+      vips: [],
+      pools: [],
     });
     assert.equal(proposals.length, 2);
     const dynamic = [{ kind: 'dynamic', protocol: 0, startPort: 0, endPort: 65_535 }];
@@ -104,8 +109,12 @@ describe('swanctl.conf configuration', () => {
       copyDscp: 'out',
       priority: 0,
       reqid: 0,
-      rekeyTimeSeconds: 3600,
-      lifeTimeSeconds: 3960,
+      lifetime: {
+        seconds: { rekey: 3600, life: 3960, random: 360 },
+        octets: { rekey: 0, life: 0, random: 0 },
+        packets: { rekey: 0, life: 0, random: 0 },
+      },
+      inactivitySeconds: 0,
     });
   });
 
@@ -123,19 +132,19 @@ describe('swanctl.conf configuration', () => {
 
   it('derives lifetimes as strongSwan does', () => {
     const times = (lines: string): readonly number[] => {
-      const { rekeyTimeSeconds, lifeTimeSeconds } = child(lines);
-      return [rekeyTimeSeconds, lifeTimeSeconds];
+      const { rekey, life } = child(lines).lifetime.seconds;
+      return [rekey, life];
     };
     assert.deepEqual(times('rekey_time = 30m'), [1800, 1980]);
     assert.deepEqual(times('rekey_time = 16'), [16, 17]);
     assert.deepEqual(times('rekey_time = 0'), [0, 0]);
-    assert.deepEqual(times('life_time = 2h'), [3600, 7200]);
+    assert.deepEqual(times('life_time = 2h'), [6480, 7200]);
     assert.deepEqual(times('rekey_time = 0\nlife_time = 1h'), [0, 3600]);
     assert.deepEqual(times('life_time = 0'), [3600, 0]);
-    assert.equal(connection('reauth_time = 1h').rekeyTimeSeconds, 0);
-    assert.equal(connection('reauth_time = 1h\nrekey_time = 2h').rekeyTimeSeconds, 7200);
+    assert.equal(connection('reauth_time = 1h').lifetime.rekey, 0);
+    assert.equal(connection('reauth_time = 1h\nrekey_time = 2h').lifetime.rekey, 7200);
     assert.deepEqual(faults(withLines('', 'rekey_time = 10m\nlife_time = 5m')), [
-      'swanctl.conf:9: connections.peer.children.net.life_time = 5m: the SA would end before it is rekeyed: write more than 600s',
+      'swanctl.conf:9: connections.peer.children.net.life_time = 5m: the SA would end before it is rekeyed: write more than 600',
     ]);
   });
 

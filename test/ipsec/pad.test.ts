@@ -61,7 +61,12 @@ function connection(name: string, ends: Ends): Connection {
     dpdDelaySeconds: 0,
     keyingTries: 1,
     unique: 'no',
-    rekeyTimeSeconds: 0,
+    lifetime: { rekey: 0, reauth: 0, over: 0, random: 0 },
+    mobike: false,
+    fragmentation: 'no',
+    childless: 'allow',
+    vips: [],
+    pools: [],
     children: [],
   };
 }

@@ -41,6 +41,8 @@ export function childSa(changes: Partial<ChildSa> = {}): ChildSa {
     copyEcn: true,
     copyDscp: 'out',
     priority: 0,
+    limits: { softOctets: 0, hardOctets: 0, softPackets: 0, hardPackets: 0 },
+    outbound: 'now',
     ...changes,
   };
 }

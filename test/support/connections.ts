@@ -24,6 +24,8 @@ export function espProposal(...transforms: readonly Transform[]): Proposal {
   return { number: 0, protocol: ProtocolId.ESP, spi: new Uint8Array(), transforms };
 }
 
+const NEVER = { rekey: 0, life: 0, random: 0 };
+
 export function network(text: string): SelectorTemplate {
   const prefix = parsePrefix(text);
   if (!prefix) throw new Error(`not a prefix: ${text}`);
@@ -51,8 +53,8 @@ export function child(changes: Partial<ChildPolicy> = {}): ChildPolicy {
     copyDscp: 'out',
     priority: 0,
     reqid: 0,
-    rekeyTimeSeconds: 3600,
-    lifeTimeSeconds: 3960,
+    lifetime: { seconds: { rekey: 3600, life: 3960, random: 0 }, octets: NEVER, packets: NEVER },
+    inactivitySeconds: 0,
     ...changes,
   };
 }
@@ -72,7 +74,12 @@ export function connection(changes: Partial<Connection> = {}): Connection {
     dpdDelaySeconds: 0,
     keyingTries: 1,
     unique: 'no',
-    rekeyTimeSeconds: 14_400,
+    lifetime: { rekey: 14_400, reauth: 0, over: 1440, random: 0 },
+    mobike: false,
+    fragmentation: 'no',
+    childless: 'allow',
+    vips: [],
+    pools: [],
     children: [child()],
     ...changes,
   };

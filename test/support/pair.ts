@@ -6,10 +6,10 @@
  */
 
 import type { Event } from '../../src/events/event.ts';
-import type { Action, Input, Outcome } from '../../src/ike/action.ts';
+import type { Action, Input, Outcome, VirtualSettings } from '../../src/ike/action.ts';
 import { IkeEndpoint } from '../../src/ike/endpoint.ts';
 import { DEFAULT_IKE_SETTINGS, type IkeSettings } from '../../src/ike/settings.ts';
-import type { ChildSa } from '../../src/ipsec/child-sa.ts';
+import type { ChildSa, OutboundUse } from '../../src/ipsec/child-sa.ts';
 import { Pad } from '../../src/ipsec/pad.ts';
 import { type Endpoint, equalEndpoints, parseAddress } from '../../src/wire/address.ts';
 import { type Instant, instant } from '../../src/wire/instant.ts';
@@ -41,7 +41,11 @@ export class Side {
   readonly children = new Map<number, ChildSa>();
   readonly events: Event[] = [];
   readonly outcomes = new Map<number, Outcome>();
+  /** Which installed Child SAs send. */
+  readonly outbound = new Map<number, OutboundUse>();
   readonly reinitiated: string[] = [];
+  readonly traps: string[] = [];
+  readonly virtual = new Map<number, VirtualSettings>();
   keepalives = 0;
   /** What the packet loop would say about traffic. */
   lastInbound: Instant | undefined;
@@ -170,6 +174,7 @@ export class Pair {
           break;
         case 'install-child-sa':
           side.children.set(action.childSa.id, action.childSa);
+          side.outbound.set(action.childSa.id, action.childSa.outbound);
           break;
         case 'remove-child-sa':
           side.children.delete(action.childSa.id);
@@ -191,6 +196,25 @@ export class Pair {
             const kind = response ? 'response' : 'request';
             this.ladder.push(`${arrow} ${exchange} ${kind} ${messageId} [${payloads.join(' ')}]`);
           }
+          break;
+        case 'set-outbound':
+          side.outbound.set(action.childSaId, action.outbound);
+          break;
+        case 'move-child-sa': {
+          const moved = side.children.get(action.childSaId);
+          if (!moved) throw new Error(`side ${side.name}: no child SA ${action.childSaId} to move`);
+          const { local, remote, udpEncapsulation } = action;
+          side.children.set(moved.id, { ...moved, local, remote, udpEncapsulation });
+          break;
+        }
+        case 'trap':
+          side.traps.push(`${action.connection}/${action.child}`);
+          break;
+        case 'install-virtual':
+          side.virtual.set(action.ikeSa, action.virtual);
+          break;
+        case 'remove-virtual':
+          side.virtual.delete(action.ikeSa);
           break;
         case 'key-log':
           break;
