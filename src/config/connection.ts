@@ -135,7 +135,7 @@ function parseOwnId(setting: Setting): IdentityPattern | undefined {
 function readChild(name: string, reader: SettingsReader): ChildPolicy {
   return {
     name,
-    mode: reader.read('mode', (setting) => parseWord(setting, MODE), 'tunnel'),
+    mode: reader.read('mode', parseMode, 'tunnel'),
     proposals: readProposals(reader, 'esp_proposals', 'esp'),
     localTs: reader.readList('local_ts', parseSelector, [DYNAMIC]),
     remoteTs: reader.readList('remote_ts', parseSelector, [DYNAMIC]),
@@ -175,6 +175,12 @@ function parseVersion(setting: Setting): 2 {
 
 function parsePort(setting: Setting): number {
   return parseInteger(setting, 1, 0xffff);
+}
+
+function parseMode(setting: Setting): ChildPolicy['mode'] {
+  const why = REFUSED_MODES.get(setting.text.toLowerCase());
+  if (why !== undefined) refuse(setting, `${why}: write tunnel`);
+  return parseWord(setting, MODE);
 }
 
 function parseStartAction(setting: Setting): StartAction {
@@ -239,7 +245,9 @@ function warnOfNoPeer(connection: Connection, reader: SettingsReader): void {
   const reachable = connection.remoteAddresses.some(
     ({ kind }) => kind === 'address' || kind === 'name',
   );
-  const started = connection.children.find(({ startAction }) => startAction === 'start');
+  const started = connection.children.find(
+    ({ mode, startAction }) => mode === 'tunnel' && startAction !== 'none',
+  );
   if (started === undefined || reachable) return;
   const what = 'remote_addrs names no single address: nothing can be started';
   reader.findings.warn(reader.at, `${reader.path}.children.${started.name}: ${what}`);
@@ -252,6 +260,13 @@ const UNIQUE = { no: 'no', never: 'never', keep: 'keep', replace: 'replace' } as
 const COPY_DSCP = { no: 'no', in: 'in', out: 'out', yes: 'yes' } as const;
 
 const MODE = { tunnel: 'tunnel', pass: 'pass', drop: 'drop' } as const;
+
+const REFUSED_MODES: ReadonlyMap<string, string> = new Map([
+  ['transport', 'transport mode is not implemented yet'],
+  ['transport_proxy', 'it belongs to Mobile IPv6, which is not implemented'],
+  ['beet', 'it never became an RFC and is not implemented'],
+  ['iptfs', 'aggregation and fragmentation (RFC 9347) are not implemented yet'],
+]);
 
 const FRAGMENTATION = {
   yes: 'yes',

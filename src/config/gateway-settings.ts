@@ -37,6 +37,14 @@ export interface GatewaySettings {
   readonly keepAliveSeconds: number;
   readonly maxHalfOpen: number;
   readonly maxIkeSas: number;
+  /** IKE SAs of one peer identity within one connection; 0 = no limit. */
+  readonly maxIkeSasPerIdentity: number;
+  /** Child SAs of one IKE SA. */
+  readonly maxChildren: number;
+  /** Octets of an IP packet that a fragment of an IKE message fills at most (RFC 7383). */
+  readonly fragmentSize: number;
+  /** Seconds for which a replaced Child SA still receives after its Delete. */
+  readonly deleteRekeyedDelaySeconds: number;
 }
 
 export const DEFAULT_GATEWAY_SETTINGS: GatewaySettings = Object.freeze({
@@ -54,6 +62,10 @@ export const DEFAULT_GATEWAY_SETTINGS: GatewaySettings = Object.freeze({
   keepAliveSeconds: 20,
   maxHalfOpen: 1000,
   maxIkeSas: 30_000,
+  maxIkeSasPerIdentity: 64,
+  maxChildren: 256,
+  fragmentSize: 1280,
+  deleteRekeyedDelaySeconds: 5,
 });
 
 /** The keys of the section, as swanctl.conf writes them. */
@@ -72,6 +84,10 @@ export const GATEWAY_KEYS = [
   'keep_alive',
   'max_half_open',
   'max_ike_sas',
+  'max_ike_sas_per_identity',
+  'max_children',
+  'fragment_size',
+  'delete_rekeyed_delay',
 ] as const;
 
 /** The settings of the section; without a section, the defaults. */
@@ -124,6 +140,18 @@ export function readGatewaySettings(
     keepAliveSeconds: key('keep_alive', parseSeconds, defaults.keepAliveSeconds),
     maxHalfOpen: key('max_half_open', integer(1, 1e7), defaults.maxHalfOpen),
     maxIkeSas: key('max_ike_sas', integer(1, 1e7), defaults.maxIkeSas),
+    maxIkeSasPerIdentity: key(
+      'max_ike_sas_per_identity',
+      integer(0, 1e7),
+      defaults.maxIkeSasPerIdentity,
+    ),
+    maxChildren: key('max_children', integer(1, 1e6), defaults.maxChildren),
+    fragmentSize: key('fragment_size', integer(576, 0xffff), defaults.fragmentSize),
+    deleteRekeyedDelaySeconds: key(
+      'delete_rekeyed_delay',
+      parseSeconds,
+      defaults.deleteRekeyedDelaySeconds,
+    ),
   });
 }
 

@@ -21,6 +21,14 @@ export interface IkeSettings {
   readonly keepAliveSeconds: number;
   /** UDP port for IKE and UDP-encapsulated ESP once a NAT is seen. */
   readonly portNatT: number;
+  /** Child SAs of one IKE SA; a request for one more is answered NO_ADDITIONAL_SAS. */
+  readonly maxChildren: number;
+  /** Established IKE SAs of one peer identity within one connection; 0 = no limit. */
+  readonly maxIkeSasPerIdentity: number;
+  /** Octets of an IP packet that a fragment of an IKE message fills at most (RFC 7383 §2.5.1). */
+  readonly fragmentSize: number;
+  /** Seconds for which a replaced Child SA still receives after its Delete (RFC 7296 §2.8). */
+  readonly deleteRekeyedDelaySeconds: number;
 }
 
 export const DEFAULT_IKE_SETTINGS: IkeSettings = {
@@ -34,4 +42,8 @@ export const DEFAULT_IKE_SETTINGS: IkeSettings = {
   maxIkeSas: 30_000,
   keepAliveSeconds: 20,
   portNatT: 4500,
+  maxChildren: 256,
+  maxIkeSasPerIdentity: 64,
+  fragmentSize: 1280,
+  deleteRekeyedDelaySeconds: 5,
 };

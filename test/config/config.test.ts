@@ -141,28 +141,99 @@ describe('swanctl.conf configuration', () => {
     assert.deepEqual(times('life_time = 2h'), [6480, 7200]);
     assert.deepEqual(times('rekey_time = 0\nlife_time = 1h'), [0, 3600]);
     assert.deepEqual(times('life_time = 0'), [3600, 0]);
-    assert.equal(connection('reauth_time = 1h').lifetime.rekey, 0);
-    assert.equal(connection('reauth_time = 1h\nrekey_time = 2h').lifetime.rekey, 7200);
+    const ike = (lines: string): readonly number[] => {
+      const { rekey, reauth, over, random } = connection(lines).lifetime;
+      return [rekey, reauth, over, random];
+    };
+    assert.deepEqual(ike('reauth_time = 1h'), [0, 3600, 360, 360]);
+    assert.deepEqual(ike('reauth_time = 1h\nrekey_time = 2h'), [7200, 3600, 720, 720]);
+    assert.deepEqual(ike('rekey_time = 0'), [0, 0, 0, 0]);
+    assert.deepEqual(ike('over_time = 5m'), [14_400, 0, 300, 300]);
+    assert.deepEqual(ike('over_time = 0\nrand_time = 10'), [14_400, 0, 0, 10]);
+    const { seconds, octets, packets } = child(
+      'rekey_bytes = 500m\nlife_packets = 1000\nrand_packets = 5\nrand_time = 1m',
+    ).lifetime;
+    assert.deepEqual(seconds, { rekey: 3600, life: 3960, random: 60 });
+    assert.deepEqual(octets, { rekey: 524_288_000, life: 576_716_800, random: 52_428_800 });
+    assert.deepEqual(packets, { rekey: 900, life: 1000, random: 5 });
+    assert.equal(child('inactivity = 5m').inactivitySeconds, 300);
+    assert.match(faults(withLines('', 'rekey_bytes = 1.5m')).join(), /write a number of octets/);
+    assert.match(
+      faults(withLines('', 'rekey_packets = 100\nlife_packets = 100')).join(),
+      /the SA would end before it is rekeyed: write more than 100$/,
+    );
     assert.deepEqual(faults(withLines('', 'rekey_time = 10m\nlife_time = 5m')), [
       'swanctl.conf:9: connections.peer.children.net.life_time = 5m: the SA would end before it is rekeyed: write more than 600',
     ]);
   });
 
   it('reads the actions by all their names', () => {
-    assert.equal(child('start_action = restart').startAction, 'start');
-    assert.equal(child('close_action = clear').closeAction, 'none');
-    assert.equal(child('dpd_action = start').dpdAction, 'restart');
-    assert.equal(child('dpd_action = none').dpdAction, 'clear');
-    const refused: Readonly<Record<string, RegExp>> = {
-      'start_action = trap': /trap policies are not implemented yet: write start$/,
-      'start_action = trap|start': /trap policies are not implemented yet: write start$/,
-      'close_action = route': /trap policies are not implemented yet: write start$/,
-      'dpd_action = trap': /trap policies are not implemented yet: write restart$/,
-      'dpd_action = hold': /write one of clear, none, restart, start$/,
+    const start = {
+      none: 'none',
+      clear: 'none',
+      start: 'start',
+      restart: 'start',
+      trap: 'trap',
+      route: 'trap',
+      hold: 'trap',
+      'trap|start': 'trap|start',
+      'start | trap': 'trap|start',
     };
-    for (const [line, what] of Object.entries(refused)) {
-      assert.match(faults(withLines('', line)).join(), what, line);
+    for (const [word, action] of Object.entries(start)) {
+      assert.equal(child(`start_action = ${word}`).startAction, action, word);
+      assert.equal(child(`close_action = ${word}`).closeAction, action, word);
     }
+    const dpd = {
+      clear: 'clear',
+      none: 'clear',
+      trap: 'trap',
+      hold: 'trap',
+      restart: 'restart',
+      start: 'restart',
+    };
+    for (const [word, action] of Object.entries(dpd)) {
+      assert.equal(child(`dpd_action = ${word}`).dpdAction, action, word);
+    }
+    assert.match(
+      faults(withLines('', 'start_action = trapp')).join(),
+      /write one of none, clear, trap, route, hold, start, restart; did you mean trap\?$/,
+    );
+    assert.match(faults(withLines('', 'dpd_action = trap|start')).join(), /write one of clear/);
+  });
+
+  it('reads shunts and says why other modes are not had', () => {
+    assert.equal(child('mode = pass').mode, 'pass');
+    assert.equal(child('mode = DROP').mode, 'drop');
+    const refused: Readonly<Record<string, RegExp>> = {
+      transport: /= transport: transport mode is not implemented yet: write tunnel$/,
+      transport_proxy: /belongs to Mobile IPv6, which is not implemented: write tunnel$/,
+      beet: /it never became an RFC and is not implemented: write tunnel$/,
+      iptfs: /\(RFC 9347\) are not implemented yet: write tunnel$/,
+      tunel: /write one of tunnel, pass, drop; did you mean tunnel\?$/,
+    };
+    for (const [mode, what] of Object.entries(refused)) {
+      assert.match(faults(withLines('', `mode = ${mode}`)).join(), what);
+    }
+  });
+
+  it('reads what an IKE SA does besides its children', () => {
+    for (const fragmentation of ['yes', 'accept', 'force', 'no']) {
+      assert.equal(connection(`fragmentation = ${fragmentation}`).fragmentation, fragmentation);
+    }
+    assert.equal(connection('fragmentation = true').fragmentation, 'yes');
+    for (const childless of ['allow', 'prefer', 'force', 'never']) {
+      assert.equal(connection(`childless = ${childless}`).childless, childless);
+    }
+    assert.match(faults(withLines('childless = yes')).join(), /write one of allow, prefer, force/);
+    assert.equal(connection('mobike = no').mobike, false);
+    assert.deepEqual(connection('vips = 0.0.0.0, ::').vips, [
+      { family: 4, octets: new Uint8Array(4) },
+      { family: 6, octets: new Uint8Array(16) },
+    ]);
+    assert.deepEqual(faults(withLines('vips = 10.3.0.0/24')), [
+      'swanctl.conf:2: connections.peer.vips = 10.3.0.0/24: write an address, 0.0.0.0 or ::',
+    ]);
+    assert.deepEqual(connection('pools = rw4, rw6').pools, ['rw4', 'rw6']);
   });
 
   it('rounds the replay window up to whole words and says so', () => {
@@ -262,6 +333,9 @@ describe('swanctl.conf configuration', () => {
       '1: connections.peer.children.net: remote_addrs names no single address: nothing can be started',
     ]);
     assert.deepEqual(warnings(withLines('remote_addrs = 192.0.2.2', 'start_action = start')), []);
+    assert.equal(warnings(withLines('', 'start_action = trap|start')).length, 1);
+    assert.equal(warnings(withLines('', 'start_action = trap')).length, 1);
+    assert.deepEqual(warnings(withLines('', 'mode = pass\nstart_action = trap')), []);
   });
 
   it('answers a connection of a message like one of a file', () => {
@@ -323,11 +397,11 @@ describe('swanctl.conf configuration', () => {
 
 describe('swanctl.conf rules', () => {
   it('names every error at once, in the order of lines', () => {
-    const text = withLines('verson = 2\nvips = 0.0.0.0', 'mode = transport\nfoo { }\nmark_in = 1');
+    const text = withLines('verson = 2\nppk_id = a', 'mode = transport\nfoo { }\nmark_in = 1');
     assert.deepEqual(faults(`${text}\ngatway { }\nx = 1`), [
       'swanctl.conf:2: connections.peer.verson: unknown key; did you mean version?',
-      'swanctl.conf:3: connections.peer.vips = 0.0.0.0: virtual addresses are not implemented yet',
-      'swanctl.conf:9: connections.peer.children.net.mode = transport: not implemented yet: write tunnel',
+      'swanctl.conf:3: connections.peer.ppk_id = a: not implemented yet',
+      'swanctl.conf:9: connections.peer.children.net.mode = transport: transport mode is not implemented yet: write tunnel',
       'swanctl.conf:10: connections.peer.children.net.foo: unknown section; remove it',
       'swanctl.conf:11: connections.peer.children.net.mark_in = 1: not implemented yet: write 0/0',
       'swanctl.conf:13: gatway: unknown section; did you mean gateway?',
@@ -336,23 +410,26 @@ describe('swanctl.conf rules', () => {
   });
 
   it('accepts in silence what says what happens anyway', () => {
-    const lines = `mobike = no\naggressive = No\ndpd_timeout = 0s\nfragmentation = no
-      childless = allow\nppk_required = no\nvips = \npools = ""\nif_id_in = 0\nreauth_time = 0`;
-    const childLines = `mode = Tunnel\nipcomp = no\nmark_in = 0/0x00000000\nset_mark_out = 0
-      tfc_padding = 0\nhw_offload = auto\ninactivity = 0s\nrekey_bytes = 00\npolicies = yes`;
+    const lines = `aggressive = No\npull = yes\ndpd_timeout = 0s\ndscp = 000000
+      send_cert = ifasked\nppk_required = no\nvips = \npools = ""\nif_id_in = 0\nmediation = no`;
+    const childLines = `ipcomp = no\nmark_in = 0/0x00000000\nset_mark_out = 0\nhostaccess = 0
+      tfc_padding = 0\nhw_offload = auto\nper_cpu_sas = NO\nif_id_out = 00\npolicies = yes`;
     assert.deepEqual(warnings(withLines(lines, childLines)), []);
   });
 
   it('warns of what has no effect', () => {
-    assert.deepEqual(warnings(withLines('mobike = yes\nsend_cert = always', 'rekey_time = 1h')), [
-      '2: connections.peer.mobike = yes has no effect: MOBIKE is not implemented yet',
-      '3: connections.peer.send_cert = always has no effect: authentication by certificate is not implemented yet: write auth = psk',
-      '9: connections.peer.children.net.rekey_time = 1h has no effect: SAs are not rekeyed yet',
-    ]);
+    assert.deepEqual(
+      warnings(withLines('dpd_timeout = 1m\nsend_cert = always', 'policies_fwd_out = yes')),
+      [
+        '2: connections.peer.dpd_timeout = 1m has no effect: it concerns IKEv1 only; IKEv2 uses the retransmission times',
+        '3: connections.peer.send_cert = always has no effect: authentication by certificate is not implemented yet: write auth = psk',
+        '9: connections.peer.children.net.policies_fwd_out = yes has no effect: there are no policies in the kernel',
+      ],
+    );
   });
 
   it('checks the value also of what has no effect', () => {
-    assert.match(faults(withLines('mobike = maybe')).join(), /mobike = maybe: write yes or no$/);
+    assert.match(faults(withLines('pull = maybe')).join(), /pull = maybe: write yes or no$/);
     assert.match(faults(withLines('', 'mark_in = x/y')).join(), /write a whole number/);
   });
 
@@ -449,7 +526,8 @@ describe('gateway settings', () => {
     const { gateway } = load(`gateway { device = vpn0\nmtu = 1400\nmss_clamp = no\nport = 1500
       port_nat_t = 14500\ncookie_threshold = 10\ncookie_threshold_ip = 2\nhalf_open_timeout = 1m
       retransmit_tries = 3\nretransmit_timeout = 0.5\nretransmit_base = 2\nkeep_alive = 0
-      max_half_open = 7\nmax_ike_sas = 9\n }`);
+      max_half_open = 7\nmax_ike_sas = 9\nmax_ike_sas_per_identity = 2\nmax_children = 3
+      fragment_size = 1400\ndelete_rekeyed_delay = 10s\n }`);
     assert.deepEqual(gateway, {
       device: 'vpn0',
       mtu: 1400,
@@ -465,8 +543,19 @@ describe('gateway settings', () => {
       keepAliveSeconds: 0,
       maxHalfOpen: 7,
       maxIkeSas: 9,
+      maxIkeSasPerIdentity: 2,
+      maxChildren: 3,
+      fragmentSize: 1400,
+      deleteRekeyedDelaySeconds: 10,
     });
-    assert.notDeepEqual(Object.values(gateway), Object.values(DEFAULT_GATEWAY_SETTINGS));
+    for (const [key, value] of Object.entries(DEFAULT_GATEWAY_SETTINGS)) {
+      assert.notEqual(Object.entries(gateway).find(([name]) => name === key)?.[1], value, key);
+    }
+    assert.equal(
+      load('gateway { max_ike_sas_per_identity = 0\n }').gateway.maxIkeSasPerIdentity,
+      0,
+    );
+    assert.match(faults('gateway { fragment_size = 500\n }').join(), /from 576 to 65535$/);
   });
 
   it('refuses values out of bounds', () => {
