@@ -1,6 +1,6 @@
 /**
- * Sealing and opening whole messages: the Encrypted payload (RFC 7296 §3.14; RFC 5282 and
- * RFC 7634 for AEAD).
+ * Sealing and opening messages: the Encrypted payload (RFC 7296 §3.14; RFC 5282 and RFC 7634 for
+ * AEAD), and the Encrypted Fragment payloads that take its place (RFC 7383 §2.5).
  *
  * Opening verifies before it decrypts, and says no more than "wrong" until it has verified. The
  * direction is the caller's: a `MessageKey` is one direction of one IKE SA.
@@ -19,7 +19,16 @@ import type { SecretBytes } from '../crypto/secret-bytes.ts';
 import type { Transform } from '../ipsec/proposal.ts';
 import { concatOctets, MalformedError, OctetWriter } from '../wire/octets.ts';
 import { decodeMessage, decodePayloads, encodeMessage, encodePayloads } from './message/codec.ts';
-import type { IkeHeader, Payload } from './message/message.ts';
+import { HEADER_OCTETS } from './message/header.ts';
+import { Limit, within } from './message/limits.ts';
+import {
+  type EncryptedFragmentPayload,
+  type EncryptedPayload,
+  type IkeHeader,
+  type IkeMessage,
+  type Payload,
+  PayloadType,
+} from './message/message.ts';
 
 /** SK_e and SK_a of one direction with their algorithms, and the IVs already used. */
 export class MessageKey {
@@ -70,18 +79,145 @@ export function sealMessage(
   key: MessageKey,
   random: RandomBytes,
 ): Uint8Array {
-  const { first, octets } = encodePayloads(payloads);
+  return sealWhole(header, encodePayloads(payloads), { key, random });
+}
+
+/**
+ * The message in datagrams of at most `maxOctets`: whole as SK where that fits, else as fragments,
+ * each sealed by itself.
+ */
+export function sealDatagrams(
+  { header, payloads }: IkeMessage,
+  key: MessageKey,
+  random: RandomBytes,
+  maxOctets: number,
+): readonly Uint8Array[] {
+  const content = encodePayloads(payloads);
+  const sealing = { key, random };
+  return wholeOctets(key, content.octets.length) <= maxOctets
+    ? [sealWhole(header, content, sealing)]
+    : sealInFragments(header, content, sealing, maxOctets);
+}
+
+/** What we sent with this key once more, in fragments of at most `maxOctets` (RFC 7383 §2.5.2). */
+export function fragmentAgain(
+  datagrams: readonly Uint8Array[],
+  key: MessageKey,
+  random: RandomBytes,
+  maxOctets: number,
+): readonly Uint8Array[] {
+  const chunks = datagrams.map((octets) => {
+    const chunk = openChunk(octets, key);
+    if (!chunk) throw new Error(`a message of ${octets.length} octets is not sealed with this key`);
+    return chunk;
+  });
+  const [head] = chunks;
+  if (!head) return [];
+  const content = {
+    first: head.payload.firstPayload,
+    octets: concatOctets(...chunks.map(({ plaintext }) => plaintext)),
+  };
+  return sealInFragments(head.header, content, { key, random }, maxOctets);
+}
+
+/**
+ * The payloads inside the SK payload of a message that `decodeMessage` accepts; undefined where
+ * there is none or the ICV is wrong. `MalformedError` comes only from a sender who has the key.
+ */
+export function openMessage(octets: Uint8Array, key: MessageKey): readonly Payload[] | undefined {
+  const opened = openChunk(octets, key);
+  if (opened?.payload.kind !== 'SK') return undefined;
+  return decodePayloads(opened.payload.firstPayload, opened.plaintext, opened.at);
+}
+
+/** One fragment, authentic and decrypted. */
+export interface OpenedFragment {
+  readonly firstPayload: number;
+  readonly fragmentNumber: number;
+  readonly totalFragments: number;
+  /** Its part of the chain of payloads. */
+  readonly content: Uint8Array;
+}
+
+/** What is inside the SKF payload of a message; otherwise as `openMessage`. */
+export function openFragment(octets: Uint8Array, key: MessageKey): OpenedFragment | undefined {
+  const opened = openChunk(octets, key);
+  if (opened?.payload.kind !== 'SKF') return undefined;
+  const { firstPayload, fragmentNumber, totalFragments } = opened.payload;
+  return { firstPayload, fragmentNumber, totalFragments, content: opened.plaintext };
+}
+
+/** The chain of payloads that is sealed, and the type of its first. */
+interface Content {
+  readonly first: number;
+  readonly octets: Uint8Array;
+}
+
+interface Sealing {
+  readonly key: MessageKey;
+  readonly random: RandomBytes;
+}
+
+function sealWhole(header: IkeHeader, { first, octets }: Content, sealing: Sealing): Uint8Array {
+  return sealChunk(header, octets, sealing, (sealed) => ({
+    kind: 'SK',
+    firstPayload: first,
+    sealed,
+  }));
+}
+
+function sealInFragments(
+  header: IkeHeader,
+  { first, octets }: Content,
+  sealing: Sealing,
+  maxOctets: number,
+): readonly Uint8Array[] {
+  const room = fragmentRoom(sealing.key, maxOctets);
+  const pieces = Math.max(1, Math.ceil(octets.length / room));
+  const totalFragments = within(Limit.FRAGMENTS, pieces, 'fragments');
+  return Array.from({ length: totalFragments }, (_, index) =>
+    sealChunk(header, octets.subarray(index * room, (index + 1) * room), sealing, (sealed) => ({
+      kind: 'SKF',
+      // RFC 7383 §2.5: only the first fragment names a payload type.
+      firstPayload: index === 0 ? first : PayloadType.NONE,
+      fragmentNumber: index + 1,
+      totalFragments,
+      sealed,
+    })),
+  );
+}
+
+/** Octets of a message with so much content under SK. */
+function wholeOctets({ encr, icvLength }: MessageKey, contentOctets: number): number {
+  const padded = Math.ceil((contentOctets + 1) / encr.blockLength) * encr.blockLength;
+  return HEADER_OCTETS + SK_HEADER_OCTETS + encr.ivLength + padded + icvLength;
+}
+
+/** Octets of content in a fragment of at most `maxOctets`, header and pad length counted. */
+function fragmentRoom({ encr, icvLength }: MessageKey, maxOctets: number): number {
+  const around = HEADER_OCTETS + SKF_HEADER_OCTETS + encr.ivLength + icvLength;
+  const blocks = Math.floor((maxOctets - around) / encr.blockLength);
+  const room = blocks * encr.blockLength - 1;
+  if (room < 1) throw new RangeError(`fragments of ${maxOctets} octets hold nothing`);
+  return room;
+}
+
+/** A message whose payload `wrap` makes of what is sealed. */
+function sealChunk(
+  header: IkeHeader,
+  chunk: Uint8Array,
+  { key, random }: Sealing,
+  wrap: (sealed: Uint8Array) => EncryptedPayload | EncryptedFragmentPayload,
+): Uint8Array {
   const { encr, integ, icvLength } = key;
   const iv = key.nextIv(random);
-  const plaintext = pad(octets, encr.blockLength);
+  const plaintext = pad(chunk, encr.blockLength);
   // With room for ciphertext and ICV, so that every length in front of them is final.
   const sealed = concatOctets(iv, plaintext, new Uint8Array(icvLength));
-  const message = encodeMessage({
-    header,
-    payloads: [{ kind: 'SK', firstPayload: first, sealed }],
-  });
+  const message = encodeMessage({ header, payloads: [wrap(sealed)] });
   const ciphertextAt = message.length - icvLength - plaintext.length;
   // RFC 5282 §5.1: from the IKE header to the generic header of SK, the IV excluded.
+  // RFC 7383 §2.5: of SKF, the fragment numbers as well.
   const aad = message.subarray(0, ciphertextAt - iv.length);
   const encryption = key.encryption.reveal();
   message.set(seal({ algorithm: encr, key: encryption, iv, aad, plaintext }), ciphertextAt);
@@ -93,17 +229,24 @@ export function sealMessage(
   return message;
 }
 
-/**
- * The payloads inside the SK payload of a message that `decodeMessage` accepts; undefined where
- * there is none or the ICV is wrong. `MalformedError` comes only from a sender who has the key.
- */
-export function openMessage(octets: Uint8Array, key: MessageKey): readonly Payload[] | undefined {
-  const last = decodeMessage(octets).payloads.at(-1);
-  if (last?.kind !== 'SK') return undefined;
-  const ivAt = octets.length - last.sealed.length;
+interface OpenedChunk {
+  readonly header: IkeHeader;
+  readonly payload: EncryptedPayload | EncryptedFragmentPayload;
+  /** Without its padding. */
+  readonly plaintext: Uint8Array;
+  /** Where the plaintext starts in the message, for errors. */
+  readonly at: number;
+}
+
+/** The last payload of a message if it is sealed and its ICV is right. */
+function openChunk(octets: Uint8Array, key: MessageKey): OpenedChunk | undefined {
+  const { header, payloads } = decodeMessage(octets);
+  const payload = payloads.at(-1);
+  if (payload?.kind !== 'SK' && payload?.kind !== 'SKF') return undefined;
+  const ivAt = octets.length - payload.sealed.length;
   const plaintext = unseal(octets, ivAt, key);
   if (!plaintext) return undefined;
-  return decodePayloads(last.firstPayload, unpad(plaintext, ivAt), ivAt + key.encr.ivLength);
+  return { header, payload, plaintext: unpad(plaintext, ivAt), at: ivAt + key.encr.ivLength };
 }
 
 function unseal(octets: Uint8Array, ivAt: number, key: MessageKey): Uint8Array | undefined {
@@ -146,3 +289,7 @@ function known<T>(algorithm: T | undefined, what: string): T {
   if (algorithm === undefined) throw new Error(`${what} is not implemented`);
   return algorithm;
 }
+
+const SK_HEADER_OCTETS = 4;
+/** The generic header and the two fragment numbers. */
+const SKF_HEADER_OCTETS = 8;

@@ -1,5 +1,5 @@
 /**
- * The Encrypted payload (RFC 7296 §3.14, RFC 5282, RFC 7634).
+ * The Encrypted payload (RFC 7296 §3.14, RFC 5282, RFC 7634) and its fragments (RFC 7383).
  */
 import { strict as assert } from 'node:assert';
 import fc from 'fast-check';
@@ -8,10 +8,17 @@ import { computeIcv } from '../../src/crypto/integrity.ts';
 import { seal } from '../../src/crypto/message-cipher.ts';
 import { SecretBytes } from '../../src/crypto/secret-bytes.ts';
 import { EncryptionId, IntegrityId, TransformType } from '../../src/crypto/transform.ts';
-import { decodeMessage, encodeMessage } from '../../src/ike/message/codec.ts';
+import { decodeMessage, decodePayloads, encodeMessage } from '../../src/ike/message/codec.ts';
 import { type Payload, PayloadType } from '../../src/ike/message/message.ts';
 import { NotifyType } from '../../src/ike/message/notify-types.ts';
-import { MessageKey, openMessage, sealMessage } from '../../src/ike/protection.ts';
+import {
+  fragmentAgain,
+  MessageKey,
+  openFragment,
+  openMessage,
+  sealDatagrams,
+  sealMessage,
+} from '../../src/ike/protection.ts';
 import type { Transform } from '../../src/ipsec/proposal.ts';
 import { concatOctets, fromHex, MalformedError, toHex } from '../../src/wire/octets.ts';
 import { readVectorFiles } from '../vectors/vector-file.ts';
@@ -51,6 +58,11 @@ const KEYS: ReadonlyMap<string, () => MessageKey> = new Map([
 const innerPayloads: fc.Arbitrary<readonly Payload[]> = fc.array(
   fc.oneof<fc.Arbitrary<Payload>[]>(payloadOfKind.NOTIFY, payloadOfKind.ID, payloadOfKind.TS),
   { maxLength: 4 },
+);
+
+const manyPayloads = fc.array(
+  fc.oneof<fc.Arbitrary<Payload>[]>(payloadOfKind.NOTIFY, payloadOfKind.ID, payloadOfKind.TS),
+  { minLength: 1, maxLength: 40 },
 );
 
 describe('sealing messages', () => {
@@ -139,6 +151,148 @@ describe('sealing messages', () => {
   });
 });
 
+describe('sealing in fragments (RFC 7383 §2.5)', () => {
+  const random = sevens;
+
+  for (const [name, makeKey] of KEYS) {
+    it(`${name}: fragments of any size open to what was sealed, and none is too long`, () => {
+      fc.assert(
+        fc.property(header, manyPayloads, fc.integer({ min: 120, max: 700 }), (head, all, most) => {
+          const datagrams = sealDatagrams({ header: head, payloads: all }, makeKey(), random, most);
+          const whole = sealMessage(head, all, makeKey(), random);
+          assert.equal(datagrams.length === 1, whole.length <= most);
+          assert.ok(datagrams.every(({ length }) => length <= most));
+          assert.deepEqual(reassembled(datagrams, makeKey()), all);
+        }),
+        { numRuns: 40 },
+      );
+    });
+
+    it(`${name}: no octet of a fragment may change, and none be missing`, () => {
+      const payloads = Array.from({ length: 12 }, () => DELETE);
+      const [first] = sealDatagrams({ header: HEADER, payloads }, makeKey(), random, 130);
+      assert.ok(first);
+      assert.ok(openFragment(first, makeKey()));
+      for (let at = 0; at < first.length; at++) {
+        const changed = first.slice();
+        changed[at] = (changed[at] ?? 0) ^ 0x80;
+        assert.equal(fragmentOrMalformed(changed, makeKey()), undefined, `octet ${at}`);
+      }
+      for (let length = 0; length < first.length; length++) {
+        const cut = withLengths(first.slice(0, length));
+        assert.equal(fragmentOrMalformed(cut, makeKey()), undefined, `${length} octets`);
+      }
+    });
+
+    it(`${name}: what was sent is sealed again in smaller fragments`, () => {
+      fc.assert(
+        fc.property(manyPayloads, fc.integer({ min: 200, max: 2000 }), (all, most) => {
+          const key = makeKey();
+          const sent = sealDatagrams({ header: HEADER, payloads: all }, key, random, most);
+          const smaller = fragmentAgain(sent, key, random, 130);
+          assert.ok(smaller.every(({ length }) => length <= 130));
+          assert.deepEqual(reassembled(smaller, makeKey()), all);
+        }),
+        { numRuns: 20 },
+      );
+    });
+  }
+
+  it('fills every fragment but the last, and numbers them from one', () => {
+    const vendor: Payload = { kind: 'VENDOR', vendorId: counting(296) };
+    const key = messageKey(EncryptionId.AES_GCM_16, 128);
+    const datagrams = sealDatagrams({ header: HEADER, payloads: [vendor] }, key, random, 161);
+    // Header 28, SKF header 8, IV 8, 100 octets of the 300, pad length 1, tag 16.
+    assert.deepEqual(
+      datagrams.map(({ length }) => length),
+      [161, 161, 161],
+    );
+    const outer = datagrams.map((octets) => decodeMessage(octets));
+    for (const { header: one } of outer) assert.deepEqual(one, HEADER);
+    assert.deepEqual(
+      outer.map(({ payloads: [payload] }) =>
+        payload?.kind === 'SKF'
+          ? [payload.firstPayload, payload.fragmentNumber, payload.totalFragments]
+          : [],
+      ),
+      [
+        [PayloadType.VENDOR, 1, 3],
+        [PayloadType.NONE, 2, 3],
+        [PayloadType.NONE, 3, 3],
+      ],
+    );
+  });
+
+  it('leaves whole what just fits', () => {
+    const vendor: Payload = { kind: 'VENDOR', vendorId: counting(300) };
+    for (const makeKey of KEYS.values()) {
+      const message = { header: HEADER, payloads: [vendor] };
+      const { length } = sealMessage(HEADER, [vendor], makeKey(), random);
+      assert.equal(sealDatagrams(message, makeKey(), random, length).length, 1);
+      assert.equal(sealDatagrams(message, makeKey(), random, length - 1).length, 2);
+    }
+  });
+
+  it('fills whole blocks of CBC', () => {
+    const vendor: Payload = { kind: 'VENDOR', vendorId: counting(296) };
+    const datagrams = sealDatagrams(
+      { header: HEADER, payloads: [vendor] },
+      messageKey(12, 128, 12),
+      random,
+      199,
+    );
+    // Header 28, SKF header 8, IV 16, 127 octets and the pad length in 128, ICV 16: 196.
+    assert.deepEqual(
+      datagrams.map(({ length }) => length),
+      [196, 196, 116],
+    );
+  });
+
+  it('gives every fragment an IV of its own', () => {
+    const vendor: Payload = { kind: 'VENDOR', vendorId: counting(2000) };
+    const key = messageKey(EncryptionId.AES_GCM_16, 128);
+    const datagrams = sealDatagrams({ header: HEADER, payloads: [vendor] }, key, random, 128);
+    const ivs = datagrams.map((octets) => toHex(octets.subarray(36, 44)));
+    assert.equal(new Set(ivs).size, datagrams.length);
+  });
+
+  it('covers the fragment numbers by the ICV', () => {
+    const vendor: Payload = { kind: 'VENDOR', vendorId: counting(300) };
+    const key = messageKey(EncryptionId.AES_GCM_16, 128);
+    const [first] = sealDatagrams({ header: HEADER, payloads: [vendor] }, key, random, 161);
+    assert.ok(first);
+    const renumbered = first.slice();
+    renumbered[33] = 2;
+    assert.equal(openFragment(renumbered, key), undefined);
+  });
+
+  it('fits a message larger than one datagram can be', () => {
+    const payloads: readonly Payload[] = [
+      { kind: 'VENDOR', vendorId: new Uint8Array(60_000) },
+      { kind: 'VENDOR', vendorId: new Uint8Array(60_000) },
+    ];
+    const key = messageKey(EncryptionId.AES_GCM_16, 128);
+    const datagrams = sealDatagrams({ header: HEADER, payloads }, key, random, 1232);
+    assert.deepEqual(reassembled(datagrams, key), payloads);
+  });
+
+  it('is our own mistake where a fragment would hold nothing', () => {
+    const key = messageKey(EncryptionId.AES_GCM_16, 128);
+    const message = { header: HEADER, payloads: [DELETE] };
+    assert.throws(() => sealDatagrams(message, key, random, 61), /61 octets hold nothing/);
+  });
+
+  it('keeps SK and SKF apart', () => {
+    const key = messageKey(EncryptionId.AES_GCM_16, 128);
+    const whole = sealMessage(HEADER, [DELETE], key, random);
+    assert.equal(openFragment(whole, key), undefined);
+    const [fragment] = fragmentAgain([whole], key, random, 500);
+    assert.ok(fragment);
+    assert.equal(openMessage(fragment, key), undefined);
+    assert.ok(openFragment(fragment, key));
+  });
+});
+
 describe('opening what a peer with the key sealed wrongly', () => {
   const key = messageKey(EncryptionId.AES_CBC, 128, IntegrityId.AUTH_HMAC_SHA2_256_128);
 
@@ -204,6 +358,28 @@ const HEADER = decodeMessage(
 ).header;
 
 const DELETE: Payload = { kind: 'DELETE', protocol: 1, spiSize: 0, spis: [] };
+
+/** The payloads of a message in these datagrams, by the plain way: open, sort, join. */
+function reassembled(datagrams: readonly Uint8Array[], key: MessageKey): readonly Payload[] {
+  const [only] = datagrams;
+  if (only && decodeMessage(only).payloads[0]?.kind === 'SK') return openMessage(only, key) ?? [];
+  const fragments = datagrams.map((octets) => {
+    const fragment = openFragment(octets, key);
+    assert.ok(fragment);
+    return fragment;
+  });
+  const content = concatOctets(...fragments.map((fragment) => fragment.content));
+  return decodePayloads(fragments[0]?.firstPayload ?? 0, content);
+}
+
+function fragmentOrMalformed(octets: Uint8Array, key: MessageKey): unknown {
+  try {
+    return openFragment(octets, key);
+  } catch (error) {
+    if (error instanceof MalformedError) return undefined;
+    throw error;
+  }
+}
 
 function openOrMalformed(octets: Uint8Array, key: MessageKey): readonly Payload[] | undefined {
   try {

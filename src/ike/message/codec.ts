@@ -7,12 +7,18 @@
  * | 1     | Critical (1 bit), RESERVED     |
  * | 2     | Payload Length (2), these included |
  *
- * Decoding throws `MalformedError` and nothing else. An Encrypted payload stays sealed here.
+ * Decoding throws `MalformedError` and nothing else. Encrypted payloads stay sealed here.
  */
 import { OctetReader, OctetWriter } from '../../wire/octets.ts';
 import { HEADER_OCTETS, readHeader, writeHeader } from './header.ts';
 import { Limit, within } from './limits.ts';
-import { type IkeMessage, type Payload, PayloadType } from './message.ts';
+import {
+  type EncryptedFragmentPayload,
+  type EncryptedPayload,
+  type IkeMessage,
+  type Payload,
+  PayloadType,
+} from './message.ts';
 import { decodeBody, encodeBody, payloadType } from './payload-body.ts';
 
 const MAJOR_VERSION = 2;
@@ -57,7 +63,7 @@ export function decodePayloads(first: number, octets: Uint8Array, base = 0): rea
     body.end(`payload ${type}`);
     payloads.push(critical ? { ...payload, critical } : payload);
     // RFC 7296 §3.14, RFC 7383 §2.5: SK and SKF are last; their Next Payload points inside.
-    type = pointsInside(type) ? PayloadType.NONE : next;
+    type = pointsInside(payload) ? PayloadType.NONE : next;
   }
   reader.end('behind the last payload');
   return payloads;
@@ -73,7 +79,9 @@ export function encodePayloads(payloads: readonly Payload[]): {
   for (const [index, payload] of payloads.entries()) {
     const at = writer.length;
     const following = payloads[index + 1];
-    if (pointsInside(payloadType(payload)) && following) throw new RangeError('SK is not the last');
+    if (pointsInside(payload) && following) {
+      throw new RangeError(`${payload.kind} is not the last`);
+    }
     writer
       .u8(nextPayload(payload, following))
       .u8(payload.critical === true ? CRITICAL : 0)
@@ -87,10 +95,9 @@ export function encodePayloads(payloads: readonly Payload[]): {
 
 function nextPayload(payload: Payload, following: Payload | undefined): number {
   if (following) return payloadType(following);
-  const inside = payload.kind === 'SK' || payload.kind === 'unknown' ? payload.firstPayload : 0;
-  return inside ?? PayloadType.NONE;
+  return pointsInside(payload) ? payload.firstPayload : PayloadType.NONE;
 }
 
-function pointsInside(type: number): boolean {
-  return type === PayloadType.SK || type === PayloadType.SKF;
+function pointsInside(payload: Payload): payload is EncryptedPayload | EncryptedFragmentPayload {
+  return payload.kind === 'SK' || payload.kind === 'SKF';
 }

@@ -17,6 +17,14 @@ import type { OctetReader, OctetWriter } from '../../wire/octets.ts';
 import { Limit, within } from './limits.ts';
 import type { ConfigurationAttribute, ConfigurationPayload } from './message.ts';
 
+/** CFG Type values. */
+export const ConfigurationType = {
+  CFG_REQUEST: 1,
+  CFG_REPLY: 2,
+  CFG_SET: 3,
+  CFG_ACK: 4,
+} as const;
+
 const ATTRIBUTE_TYPE_MASK = 0x7fff;
 
 export function decodeCp(reader: OctetReader): ConfigurationPayload {

@@ -10,6 +10,8 @@ export const Limit = {
   /** Payload Length counts its own four octets. */
   PAYLOAD_OCTETS: 65_535,
   PAYLOADS: 64,
+  /** Of one message: Total Fragments has two octets. */
+  FRAGMENTS: 65_535,
   PROPOSALS: 255,
   TRANSFORMS: 255,
   /** Of one transform; RFC 7296 knows one attribute. */

@@ -155,6 +155,17 @@ export interface EncryptedPayload {
   readonly firstPayload: number;
   readonly sealed: Uint8Array;
 }
+/** A part of a sealed payload, sealed by itself; `firstPayload` is the type within the whole. */
+export interface EncryptedFragmentPayload {
+  readonly kind: 'SKF';
+  readonly critical?: boolean;
+  /** Only the first fragment tells it; 0 in the others. */
+  readonly firstPayload: number;
+  /** From 1 to `totalFragments` in an honest message. */
+  readonly fragmentNumber: number;
+  readonly totalFragments: number;
+  readonly sealed: Uint8Array;
+}
 export interface ConfigurationAttribute {
   readonly type: number;
   readonly value: Uint8Array;
@@ -175,8 +186,6 @@ export interface UnknownPayload {
   readonly critical?: boolean;
   readonly type: number;
   readonly body: Uint8Array;
-  /** Only of SKF: its Next Payload names a payload within it. */
-  readonly firstPayload?: number;
 }
 
 export type Payload =
@@ -192,6 +201,7 @@ export type Payload =
   | VendorPayload
   | TsPayload
   | EncryptedPayload
+  | EncryptedFragmentPayload
   | ConfigurationPayload
   | EapPayload
   | UnknownPayload;

@@ -9,6 +9,7 @@ import { decodeCp, encodeCp } from './cp.ts';
 import { decodeDelete, encodeDelete } from './delete.ts';
 import { decodeEap, encodeEap } from './eap.ts';
 import { decodeEncrypted, encodeEncrypted } from './encrypted.ts';
+import { decodeEncryptedFragment, encodeEncryptedFragment } from './encrypted-fragment.ts';
 import { decodeId, encodeId } from './id.ts';
 import { decodeKe, encodeKe } from './ke.ts';
 import { type Payload, PayloadType } from './message.ts';
@@ -60,7 +61,7 @@ export function decodeBody(type: number, next: number, reader: OctetReader): Pay
     case PayloadType.EAP:
       return decodeEap(reader);
     case PayloadType.SKF:
-      return { ...decodeUnknown(type, reader), firstPayload: next };
+      return decodeEncryptedFragment(reader, next);
     default:
       return decodeUnknown(type, reader);
   }
@@ -105,6 +106,9 @@ export function encodeBody(writer: OctetWriter, payload: Payload): void {
       break;
     case 'SK':
       encodeEncrypted(writer, payload);
+      break;
+    case 'SKF':
+      encodeEncryptedFragment(writer, payload);
       break;
     case 'CP':
       encodeCp(writer, payload);

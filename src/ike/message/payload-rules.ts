@@ -19,7 +19,7 @@ export type RuleCheck =
 
 /**
  * Compares the payloads of a message with the table: those in the clear, or (`encrypted`) those
- * that were inside SK.
+ * that were inside SK or SKF.
  */
 export function checkPayloads(
   exchangeType: number,
@@ -43,7 +43,10 @@ export function checkPayloads(
   return { kind: 'fault', what: `${where}: ${misfits[0] ?? 'SK is not expected'}` };
 }
 
-/** The notation of RFC 7296 §1.2: `SA`, `No`, `N(COOKIE)`; `P(200)` for a type we do not know. */
+/**
+ * The notation of RFC 7296 §1.2: `SA`, `No`, `N(COOKIE)`; `P(200)` for a type we do not know,
+ * `EF(1/3)` for a fragment.
+ */
 export function payloadName(payload: Payload): string {
   switch (payload.kind) {
     case 'NONCE':
@@ -54,6 +57,8 @@ export function payloadName(payload: Payload): string {
       return 'D';
     case 'VENDOR':
       return 'V';
+    case 'SKF':
+      return `EF(${payload.fragmentNumber}/${payload.totalFragments})`;
     case 'unknown':
       return `P(${payload.type})`;
     default:
@@ -156,11 +161,13 @@ const KINDS: readonly Kind[] = [
   'TSi',
   'TSr',
   'SK',
+  'SKF',
   'CP',
   'EAP',
 ];
 
-const SEALED_ONLY = only('SK');
+/** What is sealed, whole or in fragments (RFC 7383 §2.5), and nothing beside it in the clear. */
+const SEALED = [only('SK'), only('SKF')];
 /** RFC 7296 §1.5, §2.21: an error about a message that no IKE SA of ours protects. */
 const UNPROTECTED_NOTIFY = only('NOTIFY+', 'VENDOR*');
 
@@ -178,7 +185,7 @@ const EXCHANGES: readonly ExchangeRules[] = [
     type: ExchangeType.IKE_AUTH,
     name: 'IKE_AUTH',
     request: {
-      clear: [SEALED_ONLY],
+      clear: SEALED,
       sealed: [
         // Without AUTH the initiator asks for EAP (§2.16).
         shape('IDi', 'CERT*', 'CERTREQ*', 'IDr?', 'AUTH?', 'CP?', 'SA', 'TSi', 'TSr'),
@@ -187,7 +194,7 @@ const EXCHANGES: readonly ExchangeRules[] = [
       ],
     },
     response: {
-      clear: [SEALED_ONLY, UNPROTECTED_NOTIFY],
+      clear: [...SEALED, UNPROTECTED_NOTIFY],
       sealed: [
         shape('IDr', 'CERT*', 'AUTH', 'CP?', 'SA', 'TSi', 'TSr'),
         shape('IDr', 'CERT*', 'AUTH', 'EAP'),
@@ -200,11 +207,11 @@ const EXCHANGES: readonly ExchangeRules[] = [
     type: ExchangeType.CREATE_CHILD_SA,
     name: 'CREATE_CHILD_SA',
     request: {
-      clear: [SEALED_ONLY],
+      clear: SEALED,
       sealed: [shape('SA', 'NONCE', 'KE?', 'CP?', 'TSi', 'TSr'), shape('SA', 'NONCE', 'KE')],
     },
     response: {
-      clear: [SEALED_ONLY, UNPROTECTED_NOTIFY],
+      clear: [...SEALED, UNPROTECTED_NOTIFY],
       sealed: [shape('SA', 'NONCE', 'KE?', 'CP?', 'TSi', 'TSr'), shape('SA', 'NONCE', 'KE')],
     },
   },
@@ -212,11 +219,11 @@ const EXCHANGES: readonly ExchangeRules[] = [
     type: ExchangeType.INFORMATIONAL,
     name: 'INFORMATIONAL',
     request: {
-      clear: [SEALED_ONLY, UNPROTECTED_NOTIFY],
+      clear: [...SEALED, UNPROTECTED_NOTIFY],
       sealed: [shape('DELETE*', 'CP?')],
     },
     response: {
-      clear: [SEALED_ONLY, UNPROTECTED_NOTIFY],
+      clear: [...SEALED, UNPROTECTED_NOTIFY],
       sealed: [shape('DELETE*', 'CP?')],
     },
   },

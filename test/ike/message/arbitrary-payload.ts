@@ -191,10 +191,11 @@ const sealedPayload: fc.Arbitrary<Payload> = fc.oneof(
   fc.record({ kind: fc.constant('SK' as const), firstPayload: u8, sealed: octets(0, 70) }, PLAIN),
   fc.record(
     {
-      kind: fc.constant('unknown' as const),
-      type: fc.constant(PayloadType.SKF),
+      kind: fc.constant('SKF' as const),
       firstPayload: u8,
-      body: octets(0, 70),
+      fragmentNumber: u16,
+      totalFragments: u16,
+      sealed: octets(0, 70),
     },
     PLAIN,
   ),

@@ -130,18 +130,37 @@ describe('payload chain', () => {
     assert.throws(() => decodePayloads(PayloadType.SK, followed), malformed(/5 octets left over/));
   });
 
-  it('keeps SKF as an unknown payload, its next payload included', () => {
-    const octets = fromHex('23 00 0008 0001 0002');
+  it('ends with SKF, whose next payload is the first inside (RFC 7383 §2.5)', () => {
+    const octets = fromHex('23 00 000a 0001 0102 aabb');
     const payloads = decodePayloads(PayloadType.SKF, octets);
     assert.deepEqual(payloads, [
-      { kind: 'unknown', type: 53, firstPayload: 35, body: fromHex('00010002') },
+      {
+        kind: 'SKF',
+        firstPayload: PayloadType.IDi,
+        fragmentNumber: 1,
+        totalFragments: 0x102,
+        sealed: fromHex('aabb'),
+      },
     ]);
     assert.deepEqual(encodePayloads(payloads), { first: PayloadType.SKF, octets });
+    const followed = fromHex('2b 00 0008 0001 0002 00 00 0005 01');
+    assert.throws(() => decodePayloads(PayloadType.SKF, followed), malformed(/5 octets left over/));
   });
 
-  it('does not encode anything behind SK', () => {
-    const sk: Payload = { kind: 'SK', firstPayload: 0, sealed: new Uint8Array() };
+  it('holds both fragment numbers in SKF, whatever they are', () => {
+    const chain = (body: string) => decodePayloads(PayloadType.SKF, fromHex(body));
+    assert.throws(() => chain('00 00 0007 000100'), malformed(/SKF: total fragments/));
+    const [payload] = chain('00 00 0008 0000 0000');
+    assert.ok(payload?.kind === 'SKF' && payload.totalFragments === 0);
+  });
+
+  it('does not encode anything behind SK or SKF', () => {
+    const sealed = new Uint8Array();
+    const sk: Payload = { kind: 'SK', firstPayload: 0, sealed };
     assert.throws(() => encodePayloads([sk, sk]), RangeError);
+    const numbers = { fragmentNumber: 1, totalFragments: 1 };
+    const skf: Payload = { kind: 'SKF', firstPayload: 0, ...numbers, sealed };
+    assert.throws(() => encodePayloads([skf, sk]), RangeError);
   });
 
   it('is refused when it is too long, before it is decoded', () => {

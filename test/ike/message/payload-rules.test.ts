@@ -32,6 +32,13 @@ const PAYLOADS: Readonly<Record<string, Payload>> = {
   TSi: { kind: 'TSi', entries: [] },
   TSr: { kind: 'TSr', entries: [] },
   SK: { kind: 'SK', firstPayload: 0, sealed: EMPTY },
+  'EF(1/3)': {
+    kind: 'SKF',
+    firstPayload: 0,
+    fragmentNumber: 1,
+    totalFragments: 3,
+    sealed: EMPTY,
+  },
   CP: { kind: 'CP', type: 1, attributes: [] },
   EAP: { kind: 'EAP', message: EMPTY },
   'P(200)': { kind: 'unknown', type: 200, body: EMPTY },
@@ -74,6 +81,9 @@ const FITTING: readonly Case[] = [
   ['IKE_SA_INIT', 'response', 'N(NO_PROPOSAL_CHOSEN) V'],
   ['IKE_AUTH', 'request', 'SK'],
   ['IKE_AUTH', 'response', 'SK P(200)'],
+  ['IKE_AUTH', 'request', 'EF(1/3)'],
+  ['CREATE_CHILD_SA', 'response', 'EF(1/3)'],
+  ['INFORMATIONAL', 'request', 'EF(1/3)'],
   ['IKE_AUTH', 'response', 'N(INVALID_IKE_SPI)'],
   ['IKE_AUTH', 'sealed request', 'IDi AUTH SA TSi TSr'],
   ['IKE_AUTH', 'sealed request', 'TSr TSi SA AUTH N(INITIAL_CONTACT) IDi'],
@@ -104,6 +114,10 @@ const MISFITS: readonly (readonly [...Case, what: string])[] = [
   ['IKE_SA_INIT', 'request', 'SA KE', 'IKE_SA_INIT request: NONCE is missing'],
   ['IKE_SA_INIT', 'request', 'SA KE KE No', 'IKE_SA_INIT request: KE appears 2 times'],
   ['IKE_SA_INIT', 'request', 'SA KE No SK', 'IKE_SA_INIT request: SK is not expected'],
+  ['IKE_SA_INIT', 'request', 'EF(1/3)', 'IKE_SA_INIT request: EF(1/3) is not expected'],
+  ['IKE_AUTH', 'request', 'SK EF(1/3)', 'IKE_AUTH request: EF(1/3) is not expected'],
+  ['IKE_AUTH', 'request', 'EF(1/3) EF(1/3)', 'IKE_AUTH request: EF(1/3) is not expected'],
+  ['IKE_AUTH', 'sealed request', 'EF(1/3)', 'IKE_AUTH request: EF(1/3) is not expected'],
   ['IKE_SA_INIT', 'request', 'SA KE No TSi', 'IKE_SA_INIT request: TSi is not expected'],
   ['IKE_SA_INIT', 'request', 'N(INVALID_KE_PAYLOAD)', 'IKE_SA_INIT request: SA is missing'],
   ['IKE_SA_INIT', 'sealed request', 'SA KE No', 'IKE_SA_INIT request: SK is not expected'],
@@ -182,7 +196,8 @@ describe('payload rules', () => {
 
 describe('names for people', () => {
   it('payloads are called as in RFC 7296 §1.2', () => {
-    const ladder = 'SA KE No IDi IDr CERT CERTREQ AUTH N(COOKIE) D V TSi TSr SK CP EAP P(200)';
+    const ladder =
+      'SA KE No IDi IDr CERT CERTREQ AUTH N(COOKIE) D V TSi TSr SK EF(1/3) CP EAP P(200)';
     assert.equal(payloadsOf(ladder).map(payloadName).join(' '), ladder);
     assert.equal(payloadName(notify(40_000)), 'N(40000)');
   });

@@ -152,6 +152,16 @@ const KNOWN: readonly (readonly [payload: Payload, body: string])[] = [
   ],
   [{ kind: 'EAP', message: fromHex('0101000501') }, '01 01 0005 01'],
   [{ kind: 'SK', firstPayload: 0, sealed: fromHex('0011223344') }, '0011223344'],
+  [
+    {
+      kind: 'SKF',
+      firstPayload: 0,
+      fragmentNumber: 3,
+      totalFragments: 0x104,
+      sealed: fromHex('0011223344'),
+    },
+    '0003 0104 0011223344',
+  ],
   [{ kind: 'unknown', type: 200, body: fromHex('0011') }, '0011'],
 ];
 

@@ -1,0 +1,79 @@
+/**
+ * How large the datagrams of an IKE SA may be (RFC 7383 §2.5.1, §2.5.2).
+ *
+ * Starts with what the administrator set and only goes down: to what the peer's own fragments
+ * have, and, where nobody answers, to sizes that every path carries. A new path starts anew.
+ */
+import { type Endpoint, formatAddress } from '../wire/address.ts';
+import type { IkeSettings } from './settings.ts';
+
+/** Repeats of a message of one size before it goes out in smaller fragments. */
+export const REPEATS_PER_SIZE = 2;
+
+interface Path {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+}
+
+export class PathSize {
+  readonly #settings: IkeSettings;
+  #path = '';
+  /** Octets of an IP packet. */
+  #packetOctets = 0;
+
+  constructor(settings: IkeSettings) {
+    this.#settings = settings;
+  }
+
+  /** Octets that an IKE message may have on this path without being fragmented. */
+  messageOctets(path: Path): number {
+    return this.#turnTo(path) - this.#around(path);
+  }
+
+  /**
+   * Nobody answers datagrams of at most `largest` octets: true where smaller ones can be tried.
+   *
+   * RFC 7383 §2.5.2: the search goes downward and stops at what every path carries.
+   */
+  shrink(path: Path, largest: number): boolean {
+    this.#turnTo(path);
+    const least = LEAST_PACKET[path.remote.address.family];
+    const tried = largest + this.#around(path);
+    const next = STEPS.find((size) => size < tried && size >= least);
+    if (next === undefined) return false;
+    this.#packetOctets = Math.min(this.#packetOctets, next);
+    return true;
+  }
+
+  // RFC 7383 §2.5.1: the size of a fragment that arrived is a good one for those that go back.
+  /** The largest fragment of a message from the peer had so many octets. */
+  heard(path: Path, octets: number): void {
+    const size = this.#turnTo(path);
+    const least = LEAST_PACKET[path.remote.address.family];
+    this.#packetOctets = Math.min(size, Math.max(least, octets + this.#around(path)));
+  }
+
+  #turnTo({ local, remote }: Path): number {
+    const path = `${formatAddress(local.address)} ${formatAddress(remote.address)}`;
+    if (path !== this.#path) {
+      this.#path = path;
+      this.#packetOctets = this.#settings.fragmentSize;
+    }
+    return this.#packetOctets;
+  }
+
+  /** Octets of a packet that are not the IKE message. */
+  #around({ local, remote }: Path): number {
+    // RFC 3948 §2.2: the NAT traversal port has a marker in front of IKE.
+    const marker = local.port === this.#settings.portNatT ? NON_ESP_MARKER : 0;
+    return IP_HEADER[remote.address.family] + UDP_HEADER + marker;
+  }
+}
+
+const IP_HEADER = { 4: 20, 6: 40 } as const;
+const UDP_HEADER = 8;
+const NON_ESP_MARKER = 4;
+
+// RFC 7383 §2.5.1: 1280 octets for IPv6; 576 for IPv4, which few paths fragment.
+const LEAST_PACKET = { 4: 576, 6: 1280 } as const;
+const STEPS: readonly number[] = [1280, 576];
