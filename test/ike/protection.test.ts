@@ -227,7 +227,7 @@ describe('sealing in fragments (RFC 7383 §2.5)', () => {
     const vendor: Payload = { kind: 'VENDOR', vendorId: counting(300) };
     for (const makeKey of KEYS.values()) {
       const whole = sealMessage(HEADER, [vendor], makeKey(), random);
-      const sealed = (most: number) =>
+      const sealed = (most: number): readonly Uint8Array[] =>
         sealDatagrams({ header: HEADER, payloads: [vendor] }, makeKey(), random, most);
       assert.deepEqual(sealed(whole.length), [whole]);
       assert.equal(sealed(whole.length - 1).length, 2);
