@@ -18,7 +18,7 @@ import {
   type Payload,
 } from '../../src/ike/message/message.ts';
 import { NotifyType } from '../../src/ike/message/notify-types.ts';
-import { MessageKey, sealMessage } from '../../src/ike/protection.ts';
+import { MessageKey, sealDatagrams } from '../../src/ike/protection.ts';
 import type { Proposal, Transform } from '../../src/ipsec/proposal.ts';
 import { parseAddress } from '../../src/wire/address.ts';
 import { fromHex, toHex } from '../../src/wire/octets.ts';
@@ -88,12 +88,23 @@ class SealedSa {
   }
 
   seal(fields: Partial<IkeHeader>, payloads: readonly Payload[]): Uint8Array {
+    const [whole] = this.sealDatagrams(fields, payloads, 65_535);
+    assert.ok(whole);
+    return whole;
+  }
+
+  sealDatagrams(
+    fields: Partial<IkeHeader>,
+    payloads: readonly Payload[],
+    maxOctets: number,
+  ): readonly Uint8Array[] {
     const [skEi = NO_OCTETS, skEr = NO_OCTETS, skAi = NO_OCTETS, skAr = NO_OCTETS] = this.#keys;
     const sent = header({ initiatorSpi: this.spiI, responderSpi: this.spiR, ...fields });
     const [encryption, integrity] = sent.fromInitiator ? [skEi, skAi] : [skEr, skAr];
     const { encr, integ } = this.suite;
     const secrets = [new SecretBytes(encryption), new SecretBytes(integrity)] as const;
-    return sealMessage(sent, payloads, new MessageKey(encr, integ, ...secrets), random);
+    const key = new MessageKey(encr, integ, ...secrets);
+    return sealDatagrams({ header: sent, payloads }, key, random, maxOctets);
   }
 
   get #encryptionName(): string {
@@ -336,6 +347,26 @@ describe('messages of ours, read by tshark', () => {
       const [first, second] = await dissect([request, response], [sa.tableLine], fields);
       assert.deepEqual(first, AUTH_REQUEST_FIELDS);
       assert.deepEqual(second, DELETE_RESPONSE_FIELDS);
+    });
+
+    it(`${sa.name}: puts a request in fragments together (RFC 7383)`, async () => {
+      const datagrams = sa.sealDatagrams({}, AUTH_REQUEST, 130);
+      const total = datagrams.length;
+      assert.ok(total >= 3, `${total} fragments`);
+      const inside = Object.keys(AUTH_REQUEST_FIELDS);
+      const numbers = ['isakmp.frag.number', 'isakmp.frag.total', 'isakmp.fragment.count'];
+      const fragments = await dissect(datagrams, [sa.tableLine], [...numbers, ...inside]);
+      for (const [index, fragment] of fragments.entries()) {
+        assert.deepEqual(fragment['isakmp.frag.number'], [String(index + 1)]);
+        assert.deepEqual(fragment['isakmp.frag.total'], [String(total)]);
+        for (const complaint of COMPLAINTS) assert.equal(fragment[complaint], undefined);
+      }
+      const whole = fragments.at(-1);
+      assert.deepEqual(whole?.['isakmp.fragment.count'], [String(total)]);
+      for (const [field, values] of Object.entries(AUTH_REQUEST_FIELDS)) {
+        const expected = field === 'isakmp.typepayload' ? ['53', ...values.slice(1)] : values;
+        assert.deepEqual(whole?.[field], expected, field);
+      }
     });
 
     it(`${sa.name}: complains about a wrong ICV`, async () => {
