@@ -17,6 +17,8 @@ export interface DaemonSettings {
   readonly retransmitTries?: number;
   readonly retransmitBase?: number;
   readonly keepAliveSeconds?: number;
+  /** Octets of an IP packet that a fragment of an IKE message fills at most. */
+  readonly fragmentSize?: number;
 }
 
 export interface Gateway {

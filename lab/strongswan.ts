@@ -90,6 +90,7 @@ function strongswanConf(directory: string, settings: DaemonSettings): string {
     retransmit_tries: settings.retransmitTries,
     retransmit_base: settings.retransmitBase,
     keep_alive: settings.keepAliveSeconds,
+    fragment_size: settings.fragmentSize,
   };
   const lines = Object.entries(options)
     .filter(([, value]) => value !== undefined)

@@ -105,6 +105,7 @@ function tsgwConf(settings: DaemonSettings): string {
     retransmit_tries: settings.retransmitTries,
     retransmit_base: settings.retransmitBase,
     keep_alive: settings.keepAliveSeconds,
+    fragment_size: settings.fragmentSize,
   };
   const lines = Object.entries(options)
     .filter(([, value]) => value !== undefined)
