@@ -186,7 +186,7 @@ export function equalOctets(a: Uint8Array, b: Uint8Array): boolean {
 
 export function toHex(octets: Uint8Array): string {
   let hex = '';
-  for (const octet of octets) hex += octet.toString(16).padStart(2, '0');
+  for (const octet of octets) hex += HEX_PAIRS[octet];
   return hex;
 }
 
@@ -196,7 +196,17 @@ export function fromHex(text: string): Uint8Array {
   if (digits.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(digits)) {
     throw new MalformedError(0, `hex: ${digits.length} characters are not pairs of hex digits`);
   }
-  return Uint8Array.from({ length: digits.length / 2 }, (_, i) =>
-    Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16),
-  );
+  const octets = new Uint8Array(digits.length / 2);
+  for (let at = 0; at < octets.length; at++) {
+    octets[at] = (digitAt(digits, 2 * at) << 4) | digitAt(digits, 2 * at + 1);
+  }
+  return octets;
 }
+
+/** 0-9 are 0x30 and following; bit 0x20 of a letter is its case. */
+function digitAt(digits: string, at: number): number {
+  const code = digits.charCodeAt(at);
+  return code < 0x40 ? code - 0x30 : (code | 0x20) - 0x57;
+}
+
+const HEX_PAIRS = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, '0'));
