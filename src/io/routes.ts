@@ -29,7 +29,9 @@ import {
   rangeContains,
   rangePrefixes,
 } from '../wire/address.ts';
+import { after, type Instant } from '../wire/instant.ts';
 import { addressInside, localAddresses } from './addresses.ts';
+import { now } from './clock.ts';
 import { Errno, NetlinkError } from './netlink.ts';
 import { OUTER_MARK } from './outer-sockets.ts';
 import type { Rtnetlink } from './rtnetlink.ts';
@@ -37,6 +39,9 @@ import { PROTOCOL_TSGW, type Route, RouteType, type Rule } from './rtnetlink-mes
 
 /** The table's number and its rule's priority, as strongSwan's users know them. */
 export const ROUTE_TABLE = 220;
+
+/** An address that comes later than this before an SA is preferred as its source. */
+const ADDRESSES_AGE_MS = 1000;
 
 /** What routes need of a Child SA. */
 export interface RoutedChildSa {
@@ -57,6 +62,10 @@ export class Routes {
   readonly #rtnetlink: Rtnetlink;
   readonly #interfaceIndex: number;
   readonly #wanted = new Map<string, Wanted>();
+  /** By Child SA: what it wants. */
+  readonly #claims = new Map<number, Set<Wanted>>();
+  #addresses: readonly IpAddress[] = [];
+  #addressesAt: Instant | undefined;
 
   /** Removes what an earlier process left and adds the rules. The device must be ours already. */
   constructor(rtnetlink: Rtnetlink, interfaceIndex: number) {
@@ -70,17 +79,17 @@ export class Routes {
   install(childSa: RoutedChildSa): void {
     const localRanges = childSa.localTs.map(({ range }) => range);
     const remote = prefixesOf(childSa.remoteTs);
-    const addresses = localAddresses(this.#rtnetlink);
+    const addresses = this.#localAddresses();
     try {
       for (const prefix of remote) {
         const source = addressInside(addresses, localRanges, prefix.address.family);
-        const wanted = this.#want(prefix);
+        const wanted = this.#want(childSa.id, prefix);
         wanted.tunnelled.set(childSa.id, source);
         this.#settle(wanted);
       }
       for (const prefix of prefixesOf(childSa.localTs)) {
         if (!remote.some((one) => strictlyContains(one, prefix))) continue;
-        const wanted = this.#want(prefix);
+        const wanted = this.#want(childSa.id, prefix);
         wanted.local.add(childSa.id);
         this.#settle(wanted);
       }
@@ -92,26 +101,41 @@ export class Routes {
 
   /** Takes a Child SA's claims back; a route goes with the last claim on it. */
   remove(childSaId: number): void {
-    for (const wanted of this.#wanted.values()) {
-      const tunnelled = wanted.tunnelled.delete(childSaId);
-      const local = wanted.local.delete(childSaId);
-      if (tunnelled || local) this.#settle(wanted);
+    const claimed = this.#claims.get(childSaId) ?? [];
+    this.#claims.delete(childSaId);
+    for (const wanted of claimed) {
+      wanted.tunnelled.delete(childSaId);
+      wanted.local.delete(childSaId);
+      this.#settle(wanted);
     }
   }
 
   /** Removes every route and rule of ours. */
   close(): void {
     this.#wanted.clear();
+    this.#claims.clear();
     sweepRoutes(this.#rtnetlink);
   }
 
-  #want(prefix: Prefix): Wanted {
+  #want(childSaId: number, prefix: Prefix): Wanted {
     const key = formatPrefix(prefix);
-    const known = this.#wanted.get(key);
-    if (known !== undefined) return known;
-    const wanted = { prefix, tunnelled: new Map(), local: new Set<number>(), installed: undefined };
+    const wanted = this.#wanted.get(key) ?? {
+      ...{ prefix, tunnelled: new Map(), local: new Set<number>(), installed: undefined },
+    };
     this.#wanted.set(key, wanted);
+    const claims = this.#claims.get(childSaId) ?? new Set();
+    this.#claims.set(childSaId, claims.add(wanted));
     return wanted;
+  }
+
+  /** Listed once for all SAs that come at the same time. */
+  #localAddresses(): readonly IpAddress[] {
+    const at = now();
+    if (this.#addressesAt === undefined || at >= after(this.#addressesAt, ADDRESSES_AGE_MS)) {
+      this.#addresses = localAddresses(this.#rtnetlink);
+      this.#addressesAt = at;
+    }
+    return this.#addresses;
   }
 
   /** Makes the table agree with the claims. */
