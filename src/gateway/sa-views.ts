@@ -2,6 +2,7 @@
  * IKE SAs, Child SAs and policies as the listings show them.
  */
 import { encryptionAlgorithm, integrityAlgorithm, keyExchangeName } from '../crypto/algorithms.ts';
+import type { ChildStateName, HeldChild } from '../ike/held-child.ts';
 import type { IkeSa } from '../ike/ike-sa.ts';
 import type { IkeSaStateName, Secured } from '../ike/ike-sa-state.ts';
 import { NO_IKE_SPI } from '../ike/message/message.ts';
@@ -31,8 +32,18 @@ const STATE_NAMES: Readonly<Record<IkeSaStateName, string>> = {
   AwaitingIkeAuthRequest: 'CONNECTING',
   AwaitingIkeAuthResponse: 'CONNECTING',
   Established: 'ESTABLISHED',
+  AwaitingDelete: 'REKEYED',
   AwaitingDeleteResponse: 'DELETING',
   Closed: 'DESTROYING',
+};
+
+const CHILD_STATE_NAMES: Readonly<Record<ChildStateName, string>> = {
+  Installed: 'INSTALLED',
+  Rekeying: 'REKEYING',
+  Replaced: 'REKEYED',
+  Redundant: 'REKEYED',
+  Deleting: 'DELETING',
+  Draining: 'DELETED',
 };
 
 export function ikeSaView(sa: IkeSa, context: ViewContext): IkeSaView {
@@ -58,25 +69,28 @@ export function ikeSaView(sa: IkeSa, context: ViewContext): IkeSaView {
     ...(sa.secured && suiteView(sa.secured)),
     ...(age !== undefined && {
       establishedSeconds: Math.floor(age),
-      ...timeLeft('rekeySeconds', sa.connection.lifetime.rekey, age),
+      ...timeLeft('rekeySeconds', sa.rekeyAt, context.now),
+      ...timeLeft('reauthSeconds', sa.reauthenticateAt, context.now),
     }),
     tasksQueued: sa.queued.map(({ kind }) => kind.toUpperCase().replaceAll('-', '_')),
     tasksActive: sa.inFlight ? [sa.inFlight.kind.toUpperCase().replaceAll('-', '_')] : [],
     tasksPassive: [],
-    children: [...sa.children.values()].map((childSa) => childSaView(sa, childSa, context)),
+    children: [...sa.children.values()]
+      .filter(({ isHeldByPeer }) => isHeldByPeer)
+      .map((child) => childSaView(child, context)),
   };
 }
 
-export function childSaView(sa: IkeSa, childSa: ChildSa, context: ViewContext): ChildSaView {
+export function childSaView(child: HeldChild, context: ViewContext): ChildSaView {
+  const { childSa } = child;
   const inbound = context.rows.inbound(childSa.id);
   const outbound = context.rows.outbound(childSa.id);
   const installed = (context.now - (context.installedAt(childSa.id) ?? context.now)) / 1000;
-  const policy = sa.connection.children.find(({ name }) => name === childSa.name);
   return {
     name: childSa.name,
     uniqueId: childSa.id,
     reqid: childSa.reqid,
-    state: 'INSTALLED',
+    state: CHILD_STATE_NAMES[child.state.name],
     mode: 'TUNNEL',
     udpEncapsulation: childSa.udpEncapsulation,
     spiIn: formatSpi(childSa.spiIn),
@@ -90,8 +104,8 @@ export function childSaView(sa: IkeSa, childSa: ChildSa, context: ViewContext): 
     octetsOut: outbound.octets,
     packetsOut: outbound.packets,
     ...useView('useOutSeconds', outbound, context.now),
-    ...timeLeft('rekeySeconds', policy?.lifetime.seconds.rekey ?? 0, installed),
-    ...timeLeft('lifeSeconds', policy?.lifetime.seconds.life ?? 0, installed),
+    ...timeLeft('rekeySeconds', child.rekeyAt, context.now),
+    ...timeLeft('lifeSeconds', child.expireAt, context.now),
     installedSeconds: Math.floor(installed),
     localTs: childSa.localTs.map(formatSelector),
     remoteTs: childSa.remoteTs.map(formatSelector),
@@ -149,10 +163,9 @@ function cipherView(encr: Transform, integ: Transform | undefined) {
   };
 }
 
-/** Seconds of a lifetime that are left; nothing where it has no end. */
-function timeLeft<Key extends string>(key: Key, lifetimeSeconds: number, ageSeconds: number) {
-  if (lifetimeSeconds === 0) return {};
-  return { [key]: Math.max(0, Math.floor(lifetimeSeconds - ageSeconds)) };
+/** Seconds until then; nothing where there is no end. */
+function timeLeft<Key extends string>(key: Key, at: Instant | undefined, now: Instant) {
+  return at === undefined ? {} : { [key]: Math.max(0, Math.floor((at - now) / 1000)) };
 }
 
 function useView<Key extends string>(key: Key, { lastUse }: Traffic, now: Instant) {

@@ -8,6 +8,7 @@ import type { ChildSa, OutboundUse } from '../ipsec/child-sa.ts';
 import type { IdentityPattern } from '../ipsec/identity.ts';
 import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
 import type { AddressRange, Endpoint, IpAddress } from '../wire/address.ts';
+import type { ConfigurationAttribute } from './message/message.ts';
 
 /** Names SAs for termination the way swanctl does; unset = any. */
 export interface SaSelector {
@@ -91,6 +92,8 @@ export type Outcome =
 export interface VirtualSettings {
   readonly addresses: readonly IpAddress[];
   readonly nameServers: readonly IpAddress[];
+  /** What else the peer said of its network, as it came. */
+  readonly attributes: readonly ConfigurationAttribute[];
 }
 
 export type Action =

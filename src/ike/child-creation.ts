@@ -2,44 +2,61 @@
  * Building a Child SA out of what was agreed (RFC 7296 §2.17).
  */
 
+import type { RandomBytes } from '../crypto/random.ts';
 import { EsnId, IntegrityId } from '../crypto/transform.ts';
-import type { ChildSa } from '../ipsec/child-sa.ts';
+import type { ChildSa, OutboundUse, TrafficLimits } from '../ipsec/child-sa.ts';
+import type { ChildPolicy } from '../ipsec/connection.ts';
 import { childKeymatLength, childKeys } from '../ipsec/keymat.ts';
+import { drawSoft, type LifetimeBounds } from '../ipsec/lifetime.ts';
 import { formatProposal } from '../ipsec/proposal.ts';
 import { formatSpi, type Spi } from '../ipsec/spi.ts';
 import { formatSelector, type TrafficSelector } from '../ipsec/traffic-selector.ts';
 import { type AgreedChild, chosenAsProposal } from './child-negotiation.ts';
+import { HeldChild } from './held-child.ts';
 import type { IkeSa } from './ike-sa.ts';
 import type { Secured } from './ike-sa-state.ts';
-import { childKeymat } from './keys.ts';
+import { type ChildKeying, childKeymat } from './keys.ts';
 import type { Turn } from './turn.ts';
 import { reportWeakAlgorithms } from './weak-algorithms.ts';
+
+/** How a Child SA came about. */
+export interface ChildOrigin {
+  readonly agreed: AgreedChild;
+  readonly spiIn: Spi;
+  readonly keying: ChildKeying;
+  /** We began the exchange that made it. */
+  readonly initiator: boolean;
+  readonly outbound: OutboundUse;
+  readonly replaces?: HeldChild;
+}
 
 /** Derives the keys, adds the Child SA to its IKE SA and asks for its installation. */
 export function createChildSa(
   turn: Turn,
   sa: IkeSa,
   secured: Secured,
-  agreed: AgreedChild,
-  spiIn: Spi,
-): ChildSa {
+  origin: ChildOrigin,
+): HeldChild {
+  const { agreed, spiIn, keying, initiator, outbound, replaces } = origin;
   const { policy, proposal } = agreed;
   if (!proposal.encr) throw new Error('an ESP proposal without encryption was accepted');
   const integ = proposal.integ?.id === IntegrityId.NONE ? undefined : proposal.integ;
   const length = childKeymatLength(proposal.encr, integ);
-  const keymat = childKeymat(secured.suite, secured.keys, secured.nonceI, secured.nonceR, length);
-  const keys = childKeys(keymat, proposal.encr, integ, sa.initiator);
+  const keys = childKeys(childKeymat(secured, keying, length), proposal.encr, integ, initiator);
+  keying.sharedSecret?.wipe();
   const childSa: ChildSa = {
     id: turn.numbers.newChildSaId(),
-    ikeSaId: sa.id,
     connection: sa.connection.name,
     name: policy.name,
-    reqid: policy.reqid || turn.numbers.reqid(sa.connection.name, policy.name),
+    reqid:
+      replaces?.childSa.reqid ??
+      (policy.reqid || turn.numbers.reqid(sa.connection.name, policy.name)),
     mode: 'tunnel',
     spiIn,
     spiOut: agreed.spiOut,
     encr: proposal.encr,
     ...(integ && { integ }),
+    ...(proposal.ke && { ke: proposal.ke }),
     esn: proposal.esn?.id === EsnId.ESN,
     keysIn: keys.inbound,
     keysOut: keys.outbound,
@@ -53,24 +70,54 @@ export function createChildSa(
     copyEcn: policy.copyEcn,
     copyDscp: policy.copyDscp,
     priority: policy.priority,
-    limits: { softOctets: 0, hardOctets: 0, softPackets: 0, hardPackets: 0 },
-    outbound: 'now',
+    limits: trafficLimits(policy, turn.environment.random),
+    outbound,
   };
-  sa.installChild(turn, childSa);
-  turn.emit({
-    kind: 'child-sa-up',
+  const child = new HeldChild(childSa, policy, turn.now, turn.environment.random);
+  sa.installChild(turn, child);
+  announce(turn, sa, childSa, agreed, replaces);
+  reportWeakAlgorithms(turn, sa, proposal, `child SA ${childSa.name}`);
+  return child;
+}
+
+function announce(
+  turn: Turn,
+  sa: IkeSa,
+  childSa: ChildSa,
+  { proposal, localTs, remoteTs }: AgreedChild,
+  replaces: HeldChild | undefined,
+): void {
+  const common = {
     child: childSa.name,
     childSa: childSa.id,
-    spiIn: formatSpi(spiIn),
-    spiOut: formatSpi(agreed.spiOut),
+    spiIn: formatSpi(childSa.spiIn),
+    spiOut: formatSpi(childSa.spiOut),
     suite: formatProposal(chosenAsProposal(proposal)),
-    encapsulation: childSa.udpEncapsulation ? 'udp' : 'none',
-    localTs: printSelectors(agreed.localTs),
-    remoteTs: printSelectors(agreed.remoteTs),
     ...sa.subject,
+  };
+  if (replaces) {
+    turn.emit({ kind: 'child-sa-rekeyed', replaces: replaces.childSa.id, ...common });
+    return;
+  }
+  turn.emit({
+    kind: 'child-sa-up',
+    encapsulation: childSa.udpEncapsulation ? 'udp' : 'none',
+    localTs: printSelectors(localTs),
+    remoteTs: printSelectors(remoteTs),
+    ...common,
   });
-  reportWeakAlgorithms(turn, sa, proposal, `child SA ${childSa.name}`);
-  return childSa;
+}
+
+/** Soft limits are drawn, so that two ends do not reach them together. */
+function trafficLimits({ lifetime }: ChildPolicy, random: RandomBytes): TrafficLimits {
+  const soft = (bounds: LifetimeBounds) =>
+    Math.floor(drawSoft(bounds.rekey, bounds.random, random) ?? 0);
+  return {
+    softOctets: soft(lifetime.octets),
+    hardOctets: lifetime.octets.life,
+    softPackets: soft(lifetime.packets),
+    hardPackets: lifetime.packets.life,
+  };
 }
 
 function printSelectors(selectors: readonly TrafficSelector[]): string {

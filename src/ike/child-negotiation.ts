@@ -24,10 +24,29 @@ import type { IpAddress } from '../wire/address.ts';
 import type { Payload, SaPayload, TsPayload } from './message/message.ts';
 import { type PeerFault, peerFault } from './peer-fault.ts';
 
-/** The outer addresses: what `dynamic` selectors stand for. */
-export interface OuterAddresses {
-  readonly local: IpAddress;
-  readonly remote: IpAddress;
+/** What `dynamic` selectors stand for on each side: outer or virtual addresses. */
+export interface DynamicAddresses {
+  readonly local: readonly IpAddress[];
+  readonly remote: readonly IpAddress[];
+}
+
+/** What we ask for, or asked for: an answer is held against it. */
+export interface ChildProposal {
+  readonly proposals: readonly Proposal[];
+  readonly localTs: readonly TrafficSelector[];
+  readonly remoteTs: readonly TrafficSelector[];
+}
+
+/** SA, TSi and TSr of a message. */
+export interface ChildPayloads {
+  readonly sa: SaPayload;
+  readonly tsI: TsPayload;
+  readonly tsR: TsPayload;
+}
+
+/** What we would accept under one policy. */
+export interface AcceptableChild extends ChildProposal {
+  readonly policy: ChildPolicy;
 }
 
 export interface AgreedChild {
@@ -39,13 +58,19 @@ export interface AgreedChild {
   readonly remoteTs: readonly TrafficSelector[];
 }
 
-/** SA, TSi and TSr that ask for a Child SA of a policy. */
-export function childOffer(
-  policy: ChildPolicy,
-  spiIn: Spi,
-  addresses: OuterAddresses,
-): readonly Payload[] {
-  const proposals = withoutKeyExchange(policy.proposals).map((proposal, index) => ({
+/** What a policy says, to offer or to accept; IKE_AUTH leaves key exchange away (RFC 7296 §1.2). */
+export function policyProposal(policy: ChildPolicy, addresses: DynamicAddresses): AcceptableChild {
+  return {
+    policy,
+    proposals: withoutKeyExchange(policy.proposals),
+    localTs: resolveSelectors(policy.localTs, addresses.local),
+    remoteTs: resolveSelectors(policy.remoteTs, addresses.remote),
+  };
+}
+
+/** SA, TSi and TSr that ask for a Child SA. */
+export function childOffer(wanted: ChildProposal, spiIn: Spi): readonly Payload[] {
+  const proposals = wanted.proposals.map((proposal, index) => ({
     ...proposal,
     number: index + 1,
     protocol: ProtocolId.ESP,
@@ -53,8 +78,8 @@ export function childOffer(
   }));
   return [
     { kind: 'SA', proposals },
-    tsPayload('TSi', resolveSelectors(policy.localTs, addresses.local)),
-    tsPayload('TSr', resolveSelectors(policy.remoteTs, addresses.remote)),
+    tsPayload('TSi', wanted.localTs),
+    tsPayload('TSr', wanted.remoteTs),
   ];
 }
 
@@ -67,45 +92,51 @@ export function childGrant(agreed: AgreedChild, spiIn: Spi): readonly Payload[] 
   ];
 }
 
-/** As responder: the first policy that fits both proposals and selectors of the offer. */
+/**
+ * As responder: of the policies that fit both proposals and selectors of the offer the first that
+ * need not narrow it, or else the first. A proposal with the `method` the peer computed is preferred.
+ */
 export function answerChildOffer(
-  policies: readonly ChildPolicy[],
-  offer: { readonly sa: SaPayload; readonly tsI: TsPayload; readonly tsR: TsPayload },
-  addresses: OuterAddresses,
+  policies: readonly AcceptableChild[],
+  offer: ChildPayloads,
+  method?: number,
 ): AgreedChild | PeerFault {
   const espOffers = offer.sa.proposals.filter((one) => one.protocol === ProtocolId.ESP);
   let fault: PeerFault | undefined;
-  for (const policy of policies) {
-    const localTs = narrow(resolveSelectors(policy.localTs, addresses.local), known(offer.tsR));
-    const remoteTs = narrow(resolveSelectors(policy.remoteTs, addresses.remote), known(offer.tsI));
+  let found: AgreedChild | undefined;
+  for (const acceptable of policies) {
+    const { policy, proposals } = acceptable;
+    const localTs = narrow(acceptable.localTs, known(offer.tsR));
+    const remoteTs = narrow(acceptable.remoteTs, known(offer.tsI));
     if (localTs.length === 0 || remoteTs.length === 0) {
-      fault ??= peerFault('ts-unacceptable', describeSelectors(policy, offer, addresses));
+      fault ??= peerFault('ts-unacceptable', describeSelectors(acceptable, offer));
       continue;
     }
-    const accepted = withoutKeyExchange(policy.proposals);
-    const proposal = selectProposal(accepted, withoutKeyExchange(espOffers));
+    const proposal = selectProposal(proposals, espOffers, method);
     const spiOut = proposal && peerSpi(proposal.spi);
     if (!proposal || spiOut === undefined) {
       // Selectors fitted, so this is the fault that tells the peer most.
       fault = {
         ...peerFault('no-proposal-chosen', `child ${policy.name}: no common ESP proposal`),
-        transforms: explainRefusal(accepted, withoutKeyExchange(espOffers)),
+        transforms: explainRefusal(proposals, espOffers),
       };
       continue;
     }
-    return { kind: 'agreed', policy, proposal, spiOut, localTs, remoteTs };
+    const agreed = { kind: 'agreed', policy, proposal, spiOut, localTs, remoteTs } as const;
+    if (within(known(offer.tsR), localTs) && within(known(offer.tsI), remoteTs)) return agreed;
+    found ??= agreed;
   }
-  return fault ?? peerFault('ts-unacceptable', 'the connection has no child');
+  return found ?? fault ?? peerFault('ts-unacceptable', 'the connection has no child');
 }
 
 /** As initiator: checks that the grant is one of our proposals and within our selectors. */
 export function acceptChildGrant(
   policy: ChildPolicy,
-  grant: { readonly sa: SaPayload; readonly tsI: TsPayload; readonly tsR: TsPayload },
-  addresses: OuterAddresses,
+  asked: ChildProposal,
+  grant: ChildPayloads,
 ): AgreedChild | PeerFault {
   const [granted, ...others] = grant.sa.proposals;
-  const proposal = granted && selectProposal(withoutKeyExchange(policy.proposals), [granted]);
+  const proposal = granted && selectProposal(asked.proposals, [granted]);
   if (!granted || others.length > 0 || !proposal || !isSingle(granted)) {
     return peerFault(
       'no-proposal-chosen',
@@ -119,11 +150,9 @@ export function acceptChildGrant(
       `child ${policy.name}: the peer's ESP SPI is reserved or not 4 octets`,
     );
   }
-  const ourLocal = resolveSelectors(policy.localTs, addresses.local);
-  const ourRemote = resolveSelectors(policy.remoteTs, addresses.remote);
   const localTs = known(grant.tsI);
   const remoteTs = known(grant.tsR);
-  if (!within(localTs, ourLocal) || !within(remoteTs, ourRemote)) {
+  if (!within(localTs, asked.localTs) || !within(remoteTs, asked.remoteTs)) {
     return peerFault(
       'ts-unacceptable',
       `child ${policy.name}: the peer widened the selectors to ${localTs.map(formatSelector)} === ${remoteTs.map(formatSelector)}`,
@@ -132,12 +161,16 @@ export function acceptChildGrant(
   return { kind: 'agreed', policy, proposal, spiOut, localTs, remoteTs };
 }
 
-/** Selectors with `dynamic` replaced by an address. */
+/** Selectors with `dynamic` replaced by each address. */
 export function resolveSelectors(
   templates: readonly SelectorTemplate[],
-  address: IpAddress,
+  addresses: readonly IpAddress[],
 ): readonly TrafficSelector[] {
-  return templates.map((template) => resolveSelector(template, address));
+  return templates.flatMap((template) =>
+    template.kind === 'fixed'
+      ? [template.selector]
+      : addresses.map((address) => resolveSelector(template, address)),
+  );
 }
 
 /** A chosen proposal as it goes on the wire: one transform of each type. */
@@ -180,27 +213,19 @@ function tsPayload(kind: 'TSi' | 'TSr', selectors: readonly TrafficSelector[]): 
 }
 
 // RFC 4303 §2.1: SPIs 0-255 are reserved; a peer that picks one gets no SA.
-function peerSpi(octets: Uint8Array): Spi | undefined {
+export function peerSpi(octets: Uint8Array): Spi | undefined {
   if (octets.length !== 4) return undefined;
   const value = octets.reduce((sum, octet) => sum * 256 + octet, 0);
   return isReservedSpi(value) ? undefined : spi(value);
 }
 
-function spiOctets(value: Spi): Uint8Array {
+export function spiOctets(value: Spi): Uint8Array {
   return Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
 }
 
-function describeSelectors(
-  policy: ChildPolicy,
-  offer: { readonly tsI: TsPayload; readonly tsR: TsPayload },
-  addresses: OuterAddresses,
-): string {
-  const ours = [
-    resolveSelectors(policy.localTs, addresses.local),
-    resolveSelectors(policy.remoteTs, addresses.remote),
-  ];
-  const theirs = [known(offer.tsR), known(offer.tsI)];
-  const print = (pair: readonly (readonly TrafficSelector[])[]) =>
-    pair.map((list) => list.map(formatSelector).join(' ')).join(' === ');
-  return `child ${policy.name}: offered ${print(theirs)}, accepted ${print(ours)}`;
+function describeSelectors(ours: AcceptableChild, offer: ChildPayloads): string {
+  const print = (local: readonly TrafficSelector[], remote: readonly TrafficSelector[]) =>
+    [local, remote].map((list) => list.map(formatSelector).join(' ')).join(' === ');
+  const offered = print(known(offer.tsR), known(offer.tsI));
+  return `child ${ours.policy.name}: offered ${offered}, accepted ${print(ours.localTs, ours.remoteTs)}`;
 }

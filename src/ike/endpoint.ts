@@ -4,20 +4,30 @@
  * Finds the IKE SA of a datagram, opens and checks the message, and hands it to its exchange.
  * The one place where `MalformedError` is caught: nothing a peer sends escapes as an exception.
  */
+import { digest } from '../crypto/digest.ts';
+import { ProtocolId } from '../ipsec/proposal.ts';
 import { type Endpoint, formatEndpoint } from '../wire/address.ts';
 import { earliest, type Instant } from '../wire/instant.ts';
 import { equalOctets, MalformedError } from '../wire/octets.ts';
 import type { Action, Input, Outcome } from './action.ts';
 import { CookieJar } from './cookie.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
-import { handleCreateChildSaRequest } from './exchange/create-child-sa.ts';
+import { childDeleted, closeTelling, DELETE_IKE_SA, deleteIkeSa } from './deletion.ts';
+import { handleCreateChildResponse } from './exchange/create-child-initiator.ts';
+import { answerCreateChild } from './exchange/create-child-responder.ts';
 import { handleIkeAuthResponse } from './exchange/ike-auth-initiator.ts';
 import { handleIkeAuthRequest } from './exchange/ike-auth-responder.ts';
 import { handleIkeSaInitResponse } from './exchange/ike-sa-init-initiator.ts';
 import { handleIkeSaInitRequest } from './exchange/ike-sa-init-responder.ts';
 import { handleInformationalRequest } from './exchange/informational.ts';
-import { DELETE_IKE_SA, type IkeSa, type Incoming } from './ike-sa.ts';
-import { initiate, tryAgain } from './initiation.ts';
+import {
+  adoptRival,
+  answerIkeRekey,
+  attemptAgainst,
+  handleIkeRekeyResponse,
+} from './exchange/rekey-ike-sa.ts';
+import type { IkeSa, Incoming } from './ike-sa.ts';
+import { initiate, settleReauthentication, tryAgain } from './initiation.ts';
 import { keepAlive, livenessDeadline } from './liveness.ts';
 import { decodeMessage } from './message/codec.ts';
 import { decodeHeader } from './message/header.ts';
@@ -30,14 +40,17 @@ import {
 } from './message/message.ts';
 import { NotifyType } from './message/notify-types.ts';
 import { checkPayloads } from './message/payload-rules.ts';
-import { statusNotify } from './payload-access.ts';
+import { payloadOf, statusNotify } from './payload-access.ts';
 import { faultNotify, type PeerFault, peerFault } from './peer-fault.ts';
 import { openMessage } from './protection.ts';
+import { reopen } from './reopening.ts';
+import { startReplacements } from './replacement.ts';
 import { SaNumbers } from './sa-numbers.ts';
 import { SaRegistry } from './sa-registry.ts';
 import { Terminations } from './termination.ts';
 import { type IkeEnvironment, Turn } from './turn.ts';
 import { replyUnprotected } from './unprotected.ts';
+import { expireChild, rekeyChild, upkeep, upkeepDeadline } from './upkeep.ts';
 
 /** What `shutdown` deletes. */
 const EVERYTHING = { selector: {}, force: false };
@@ -85,9 +98,13 @@ export class IkeEndpoint {
         this.#terminations.start(turn, this.ikeSas(), input.request, EVERYTHING);
         break;
       case 'rekey':
+        startReplacements(turn, this.#registry, this.ikeSas(), input);
+        break;
+      case 'traffic-limit':
+        this.#reachedLimit(turn, input);
+        break;
       case 'redirect':
       case 'peer-moved':
-      case 'traffic-limit':
       case 'local-addresses':
         throw new Error(`${input.kind} is not handled yet`);
       case 'deadline':
@@ -97,7 +114,8 @@ export class IkeEndpoint {
         return input satisfies never;
     }
     this.#terminations.complete(turn);
-    for (const spi of turn.touched) this.#review(spi);
+    // Reviewing one may touch others, which then come after it.
+    for (const spi of turn.touched) this.#review(turn, spi);
     return turn.actions;
   }
 
@@ -107,10 +125,18 @@ export class IkeEndpoint {
   }
 
   /** After something happened to an IKE SA: does it count as half-open, when does it want a call? */
-  #review(ownSpi: IkeSpi): void {
+  #review(turn: Turn, ownSpi: IkeSpi): void {
     const sa = this.#registry.bySpi(ownSpi);
     if (sa && 'peer' in sa.state) this.#registry.settle(sa);
-    const deadline = sa && earliest(sa.nextDeadline(), livenessDeadline(sa, this.#environment));
+    if (sa) settleReauthentication(turn, sa);
+    const environment = this.#environment;
+    const deadline =
+      sa &&
+      earliest(
+        sa.nextDeadline(),
+        livenessDeadline(sa, environment),
+        upkeepDeadline(sa, environment),
+      );
     this.#deadlines.set(ownSpi, deadline);
   }
 
@@ -134,13 +160,27 @@ export class IkeEndpoint {
     }
   }
 
+  /** The packet loop counted a Child SA to its limit. */
+  #reachedLimit(
+    turn: Turn,
+    { childSaId, limit }: Extract<Input, { readonly kind: 'traffic-limit' }>,
+  ): void {
+    const sa = this.#registry.find(({ children }) => children.has(childSaId));
+    const child = sa?.children.get(childSaId);
+    if (!sa || !child) return;
+    if (limit === 'hard') expireChild(turn, sa, child, 'it carried what it may carry');
+    else if (child.state.name === 'Installed') rekeyChild(turn, sa, child);
+  }
+
   /** IKE_SA_INIT of a peer we hold nothing about, or that repeats itself. */
   #receiveFirst(turn: Turn, datagram: Datagram): void {
     const message = decodeMessage(datagram.octets);
     const known = this.#registry.byInitiation(message.header.initiatorSpi, datagram.remote);
-    const earlier = known?.secured?.requestOctets ?? datagram.octets;
     // RFC 7296 §2.1: a repetition is the same octet by octet; otherwise the SPI is used again.
-    if (known && equalOctets(earlier, datagram.octets)) {
+    if (
+      known?.requestDigest &&
+      equalOctets(known.requestDigest, digest('sha256', datagram.octets))
+    ) {
       if (known.state.name === 'AwaitingIkeAuthRequest') known.repeatResponse(turn, datagram);
       else drop(turn, datagram, 'ike-sa-init-repeated');
       return;
@@ -192,7 +232,7 @@ export class IkeEndpoint {
     const awaited =
       header.isResponse &&
       sa.state.name === 'AwaitingIkeSaInitResponse' &&
-      sa.awaits(header.messageId);
+      sa.window.inFlight?.header.messageId === header.messageId;
     if (!awaited) {
       drop(turn, datagram, 'ike-sa-init-not-awaited');
       return;
@@ -210,7 +250,7 @@ export class IkeEndpoint {
   }
 
   #receiveResponse(turn: Turn, sa: IkeSa, response: Incoming): void {
-    const purpose = sa.takeResponse(response.header.messageId);
+    const purpose = sa.window.take(response.header.messageId);
     if (!purpose) {
       drop(turn, response, 'ike-response-not-awaited');
       return;
@@ -221,12 +261,21 @@ export class IkeEndpoint {
       case 'ike-auth':
         handleIkeAuthResponse(turn, sa, response);
         break;
+      case 'create-child':
+        if (purpose.attempt) handleCreateChildResponse(turn, sa, purpose.attempt, response);
+        break;
+      case 'rekey-ike-sa':
+        if (purpose.attempt) {
+          handleIkeRekeyResponse(turn, this.#registry, sa, purpose.attempt, response);
+        }
+        break;
       case 'delete-ike-sa':
         sa.close(turn, closingReason(sa), { kind: 'failed', what: 'the IKE SA was deleted' });
         break;
       case 'delete-child-sa':
-        sa.removeChild(turn, purpose.childSa, 'deleted');
+        childDeleted(turn, sa, purpose.child);
         break;
+      case 'withdraw-child-sa':
       case 'liveness':
       case 'ike-sa-init':
         break;
@@ -237,7 +286,7 @@ export class IkeEndpoint {
   }
 
   #receiveRequest(turn: Turn, sa: IkeSa, request: Incoming): void {
-    switch (sa.placeRequest(request.header.messageId)) {
+    switch (sa.window.place(request.header.messageId)) {
       case 'repeated':
         sa.repeatResponse(turn, request);
         return;
@@ -258,9 +307,11 @@ export class IkeEndpoint {
     if (!authenticated && exchangeType === ExchangeType.IKE_AUTH) {
       handleIkeAuthRequest(turn, this.#registry, sa, request);
     } else if (authenticated && exchangeType === ExchangeType.INFORMATIONAL) {
-      handleInformationalRequest(turn, sa, request);
+      this.#preferRival(turn, sa, request);
+      handleInformationalRequest(turn, this.#registry, sa, request);
     } else if (authenticated && exchangeType === ExchangeType.CREATE_CHILD_SA) {
-      handleCreateChildSaRequest(turn, sa, request);
+      this.#preferRival(turn, sa, request);
+      this.#receiveCreateChildSa(turn, sa, request);
     } else {
       this.#answerFault(
         turn,
@@ -271,6 +322,26 @@ export class IkeEndpoint {
     }
   }
 
+  /**
+   * A request over an IKE SA that competes with one of ours, other than to delete it, says that the
+   * peer has settled for it.
+   */
+  #preferRival(turn: Turn, sa: IkeSa, { payloads }: Incoming): void {
+    const attempt = attemptAgainst(sa);
+    const deletes = payloads.some(
+      (one) => one.kind === 'DELETE' && one.protocol === ProtocolId.IKE,
+    );
+    if (attempt && sa.rivalOf && !deletes) adoptRival(turn, sa.rivalOf, attempt);
+  }
+
+  #receiveCreateChildSa(turn: Turn, sa: IkeSa, request: Incoming): void {
+    const ofIkeSa = payloadOf(request.payloads, 'SA')?.proposals.some(
+      ({ protocol }) => protocol === ProtocolId.IKE,
+    );
+    if (ofIkeSa) answerIkeRekey(turn, this.#registry, sa, request);
+    else answerCreateChild(turn, sa, request);
+  }
+
   /** An authenticated peer's fault is logged and, in a request, answered (RFC 7296 §2.21.3). */
   #answerFault(turn: Turn, sa: IkeSa, message: Incoming, fault: PeerFault): void {
     turn.emit({ kind: 'peer-fault', what: fault.what, ...sa.subject });
@@ -278,13 +349,13 @@ export class IkeEndpoint {
     const failed: Outcome = { kind: 'failed', what: fault.what };
     const unproven = sa.state.name === 'AwaitingIkeAuthRequest';
     if (isResponse) {
-      if (!sa.takeResponse(messageId)) return;
+      if (!sa.window.take(messageId)) return;
       // The peer has done what we asked for and holds the IKE SA for good.
-      if (sa.state.name === 'Established') sa.deleteIkeSa(turn, fault.what, failed);
-      else sa.closeTelling(turn, DELETE_IKE_SA, fault.what, failed);
+      if (sa.state.name === 'Established') deleteIkeSa(turn, sa, fault.what, failed);
+      else closeTelling(turn, sa, DELETE_IKE_SA, { reason: fault.what, outcome: failed });
       return;
     }
-    const place = sa.placeRequest(messageId);
+    const place = sa.window.place(messageId);
     if (place === 'repeated') sa.repeatResponse(turn, message);
     if (place !== 'new' || sa.state.name === 'Closed') return;
     sa.respond(turn, message, [faultNotify(fault)]);
@@ -311,8 +382,12 @@ export class IkeEndpoint {
         this.#registry.remove(sa);
         continue;
       }
-      if (sa.expireRequest(turn) === 'give-up') this.#giveUp(turn, sa);
-      else keepAlive(turn, sa);
+      if (sa.expireRequest(turn) === 'give-up') {
+        this.#giveUp(turn, sa);
+        continue;
+      }
+      keepAlive(turn, sa);
+      upkeep(turn, this.#registry, sa);
     }
   }
 
@@ -321,14 +396,10 @@ export class IkeEndpoint {
     const attempts = this.#environment.settings.retransmitTries + 1;
     turn.emit({ kind: 'peer-unreachable', attempts, ...sa.subject });
     if (tryAgain(turn, this.#registry, sa)) return;
-    const lost = sa.isClosing ? [] : [...sa.children.values()];
+    const lost = sa.isClosing ? [] : sa.childrenUp;
     const what = `no answer after ${attempts} transmissions`;
     sa.close(turn, what, { kind: 'timeout', what });
-    for (const { name } of lost) {
-      const policy = sa.connection.children.find((one) => one.name === name);
-      if (policy?.dpdAction !== 'restart') continue;
-      turn.push({ kind: 'reinitiate', connection: sa.connection.name, child: name });
-    }
+    reopen(turn, sa, lost, 'lost');
   }
 }
 

@@ -5,7 +5,6 @@
  */
 
 import type { KeyExchangePair } from '../crypto/key-exchange.ts';
-import type { ChildPolicy } from '../ipsec/connection.ts';
 import type { Identity } from '../ipsec/identity.ts';
 import type { Spi } from '../ipsec/spi.ts';
 import type { Instant } from '../wire/instant.ts';
@@ -22,7 +21,7 @@ export interface InitAttempt {
   readonly restarts: number;
 }
 
-/** What IKE_SA_INIT leaves behind: keys, and what AUTH will cover. */
+/** What a key exchange leaves behind for the life of the IKE SA. */
 export interface Secured {
   readonly suite: IkeSuite;
   readonly keys: IkeKeys;
@@ -30,38 +29,51 @@ export interface Secured {
   readonly sealing: MessageKey;
   /** Opens what the peer sends. */
   readonly opening: MessageKey;
-  readonly nonceI: Uint8Array;
-  readonly nonceR: Uint8Array;
-  /** IKE_SA_INIT as it went over the wire. */
-  readonly requestOctets: Uint8Array;
-  readonly responseOctets: Uint8Array;
   readonly nat: NatDetection;
   /** ESP goes into UDP; decided here, whatever connection IKE_AUTH turns out. */
   readonly udpEncapsulation: boolean;
 }
 
-/** A Child SA we asked for. */
-export interface ProposedChild {
-  readonly policy: ChildPolicy;
-  readonly spiIn: Spi;
+/** What AUTH covers and the first Child SA is keyed with; forgotten once IKE_AUTH is over. */
+export interface Handshake {
+  readonly nonceI: Uint8Array;
+  readonly nonceR: Uint8Array;
+  /** IKE_SA_INIT as it went over the wire. */
+  readonly requestOctets: Uint8Array;
+  readonly responseOctets: Uint8Array;
 }
 
 export interface Authenticated {
   readonly localId: Identity;
   readonly remoteId: Identity;
+  /** When the IKE SA came up, or took the place of another. */
   readonly since: Instant;
 }
 
 export type IkeSaState =
   | { readonly name: 'AwaitingIkeSaInitResponse'; readonly attempt: InitAttempt }
-  | { readonly name: 'AwaitingIkeAuthRequest'; readonly secured: Secured; readonly until: Instant }
+  | {
+      readonly name: 'AwaitingIkeAuthRequest';
+      readonly secured: Secured;
+      readonly handshake: Handshake;
+      readonly until: Instant;
+    }
   | {
       readonly name: 'AwaitingIkeAuthResponse';
       readonly secured: Secured;
+      readonly handshake: Handshake;
       readonly localId: Identity;
-      readonly child: ProposedChild;
+      /** Inbound SPI of the Child SA that comes along; undefined without one (RFC 6023). */
+      readonly spiIn: Spi | undefined;
     }
   | { readonly name: 'Established'; readonly secured: Secured; readonly peer: Authenticated }
+  /** Replaced, or made in vain: the peer deletes it; past `until` we do. */
+  | {
+      readonly name: 'AwaitingDelete';
+      readonly secured: Secured;
+      readonly peer: Authenticated;
+      readonly until: Instant;
+    }
   | {
       readonly name: 'AwaitingDeleteResponse';
       readonly secured: Secured;
@@ -73,12 +85,13 @@ export type IkeSaState =
 
 export type IkeSaStateName = IkeSaState['name'];
 
-/** Every transition there is (RFC 7296 §1.2, §1.4, §2.21). */
+/** Every transition there is (RFC 7296 §1.2, §1.4, §2.8, §2.21). */
 export const IKE_SA_TRANSITIONS: Readonly<Record<IkeSaStateName, readonly IkeSaStateName[]>> = {
   AwaitingIkeSaInitResponse: ['AwaitingIkeSaInitResponse', 'AwaitingIkeAuthResponse', 'Closed'],
   AwaitingIkeAuthRequest: ['Established', 'Closed'],
   AwaitingIkeAuthResponse: ['Established', 'Closed'],
-  Established: ['AwaitingDeleteResponse', 'Closed'],
+  Established: ['AwaitingDelete', 'AwaitingDeleteResponse', 'Closed'],
+  AwaitingDelete: ['AwaitingDeleteResponse', 'Closed'],
   AwaitingDeleteResponse: ['Closed'],
   Closed: [],
 };

@@ -4,42 +4,93 @@
  * Sends requests one at a time, repeats them, answers repeated requests from its cache. What the
  * messages mean is the business of `exchange/`.
  */
+import type { KeyExchangePair } from '../crypto/key-exchange.ts';
 import type { IkeSubject } from '../events/event.ts';
 import type { ChildSa } from '../ipsec/child-sa.ts';
-import type { Connection } from '../ipsec/connection.ts';
-import { ProtocolId } from '../ipsec/proposal.ts';
-import { formatSpi } from '../ipsec/spi.ts';
+import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
+import type { Proposal } from '../ipsec/proposal.ts';
+import { formatSpi, type Spi } from '../ipsec/spi.ts';
+import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
 import { type Endpoint, formatEndpoint } from '../wire/address.ts';
 import { after, earliest, type Instant } from '../wire/instant.ts';
 import type { Outcome } from './action.ts';
+import type { ChildProposal, DynamicAddresses } from './child-negotiation.ts';
+import { reportMessage, sealed, sendDatagrams } from './envelope.ts';
+import type { HeldChild } from './held-child.ts';
 import {
   IKE_SA_TRANSITIONS,
   type IkeSaState,
   type IkeSaStateName,
   type Secured,
 } from './ike-sa-state.ts';
-import { encodeMessage } from './message/codec.ts';
-import {
-  type DeletePayload,
-  ExchangeType,
-  type IkeHeader,
-  type IkeSpi,
-  type MessageId,
-  type Payload,
-  messageId as toMessageId,
-} from './message/message.ts';
-import { exchangeName, payloadName } from './message/payload-rules.ts';
-import { sealMessage } from './protection.ts';
-import { Retransmission } from './retransmission.ts';
+import type { IkeHeader, IkeSpi, MessageId, Payload } from './message/message.ts';
+import { MessageWindow } from './message-window.ts';
 import type { Turn } from './turn.ts';
 
-/** What a request in flight was for. */
+/** A Child SA that somebody wants, new or in place of another. */
+export interface ChildWish {
+  readonly policy: ChildPolicy;
+  readonly replaces?: HeldChild;
+  /** The packet that asked for it: its selectors lead the offer (RFC 7296 §2.9). */
+  readonly trigger?: { readonly local: TrafficSelector; readonly remote: TrafficSelector };
+  /** Operators' requests that end with it. */
+  readonly requests: Set<number>;
+  /** The key exchange method the peer asked for (INVALID_KE_PAYLOAD). */
+  readonly method?: number;
+  /** The peer wants a key exchange, or none, against our configuration. */
+  readonly otherPfs?: boolean;
+  /** The peer takes one pair of selectors for each Child SA (SINGLE_PAIR_REQUIRED). */
+  readonly singlePair?: boolean;
+  /** How often the peer put it off (TEMPORARY_FAILURE). */
+  readonly postponements?: number;
+}
+
+/** Our half of a CREATE_CHILD_SA exchange for a Child SA. */
+export interface ChildAttempt {
+  readonly wish: ChildWish;
+  readonly spiIn: Spi;
+  readonly nonce: Uint8Array;
+  readonly asked: ChildProposal;
+  readonly keyExchange: KeyExchangePair | undefined;
+  readonly method: number | undefined;
+  /** The peer's own rekey of the same Child SA, answered while ours was out (§2.8.1). */
+  rival?: { readonly child: HeldChild; readonly lowestNonce: Uint8Array };
+}
+
+/** Our half of a CREATE_CHILD_SA exchange that rekeys the IKE SA. */
+export interface IkeRekeyAttempt {
+  readonly spi: IkeSpi;
+  readonly nonce: Uint8Array;
+  readonly proposals: readonly Proposal[];
+  readonly keyExchange: KeyExchangePair;
+  readonly method: number;
+  /** The peer's own rekey, answered while ours was out (§2.8.2). */
+  rival?: { readonly sa: IkeSa; readonly lowestNonce: Uint8Array };
+}
+
+/** What a request is for. `attempt` is there once it is out. */
 export type RequestPurpose =
   | { readonly kind: 'ike-sa-init' }
   | { readonly kind: 'ike-auth' }
   | { readonly kind: 'liveness' }
   | { readonly kind: 'delete-ike-sa' }
-  | { readonly kind: 'delete-child-sa'; readonly childSa: ChildSa };
+  | { readonly kind: 'delete-child-sa'; readonly child: HeldChild }
+  | { readonly kind: 'withdraw-child-sa'; readonly spiIn: Spi }
+  | { readonly kind: 'create-child'; readonly wish: ChildWish; readonly attempt?: ChildAttempt }
+  | { readonly kind: 'rekey-ike-sa'; readonly attempt?: IkeRekeyAttempt };
+
+/** A request as it goes out; `purpose` where sending told more than wishing. */
+export interface Composed {
+  readonly exchangeType: number;
+  readonly payloads: readonly Payload[];
+  readonly purpose?: RequestPurpose;
+}
+
+/** A request that waits for the window. `compose` answers undefined when it is no longer needed. */
+export interface RequestWish {
+  readonly purpose: RequestPurpose;
+  compose(turn: Turn, sa: IkeSa): Composed | undefined;
+}
 
 /** The outer addresses and ports a message took. */
 export interface Path {
@@ -54,21 +105,6 @@ export interface Incoming extends Path {
   readonly octets: Uint8Array;
 }
 
-interface RequestInFlight {
-  readonly purpose: RequestPurpose;
-  readonly messageId: MessageId;
-  readonly exchangeType: number;
-  readonly payloads: readonly Payload[];
-  readonly octets: Uint8Array;
-  readonly retransmission: Retransmission;
-}
-
-interface QueuedRequest {
-  readonly purpose: RequestPurpose;
-  readonly exchangeType: number;
-  readonly payloads: readonly Payload[];
-}
-
 export interface IkeSaOptions {
   readonly id: number;
   readonly initiator: boolean;
@@ -79,19 +115,15 @@ export interface IkeSaOptions {
   readonly spiR: IkeSpi;
   readonly state: IkeSaState;
   readonly now: Instant;
-  /** Initiator: name of the child whose SA comes with IKE_AUTH. */
-  readonly wantedChild?: string;
+  /** Initiator: Child SAs to bring up, the first with IKE_AUTH. */
+  readonly wishes?: readonly ChildWish[];
   /** Initiator: which attempt of `keyingtries` this is. */
   readonly tries?: number;
+  /** The IKE SA that this one makes unnecessary once it is up (reauthentication). */
+  readonly reauthenticates?: IkeSa;
+  /** Responder: what the first request hashes to, to know its repetitions. */
+  readonly requestDigest?: Uint8Array;
 }
-
-// RFC 7296 §3.11: the IKE SA of the message needs no SPI.
-export const DELETE_IKE_SA: DeletePayload = {
-  kind: 'DELETE',
-  protocol: ProtocolId.IKE,
-  spiSize: 0,
-  spis: [],
-};
 
 /** Time a closed IKE SA keeps answering repeated requests. */
 const LINGER_MS = 30_000;
@@ -101,15 +133,21 @@ export class IkeSa {
   readonly initiator: boolean;
   readonly spiI: IkeSpi;
   readonly created: Instant;
-  /** Initiator: name of the child whose SA comes with IKE_AUTH. */
-  readonly wantedChild: string | undefined;
-  readonly children = new Map<number, ChildSa>();
-  /** `initiate` requests that wait for this SA's first Child SA. */
-  readonly initiateRequests = new Set<number>();
+  readonly requestDigest: Uint8Array | undefined;
+  readonly window = new MessageWindow<RequestPurpose, RequestWish>();
+  readonly children = new Map<number, HeldChild>();
+  /** Operators' requests that wait for the IKE SA itself. */
+  readonly requests = new Set<number>();
   /** The path of the first message. */
   readonly initiation: Path;
   /** Initiator: which attempt of `keyingtries` this is, from 1. */
   readonly tries: number;
+  /** The IKE SA that goes once this one has its Child SAs (reauthentication). */
+  reauthenticates: IkeSa | undefined;
+  /** Child SAs to bring up once it is established; the first may come with IKE_AUTH. */
+  wishes: ChildWish[];
+  /** Child SAs that the peer put off until later. */
+  readonly postponed: { readonly at: Instant; readonly wish: ChildWish }[] = [];
   connection: Connection;
   local: Endpoint;
   remote: Endpoint;
@@ -118,12 +156,18 @@ export class IkeSa {
   lastHeard: Instant;
   /** Last NAT keepalive sent, or the start. */
   lastKeepalive: Instant;
+  /** Notify types by which the peer said what it supports. */
+  announced: readonly number[] = [];
+  /** When to replace it, by rekeying or from the start, and past when it is gone. */
+  rekeyAt: Instant | undefined;
+  reauthenticateAt: Instant | undefined;
+  expireAt: Instant | undefined;
+  authenticationExpiresAt: Instant | undefined;
+  /** The IKE SA that this one of the peer and one of ours would both replace, while undecided. */
+  rivalOf: IkeSa | undefined;
+  /** Another has taken its place: its end is nobody's loss and no event. */
+  replaced = false;
   #state: IkeSaState;
-  #nextRequestId = 0;
-  #expectedRequestId = 0;
-  #inFlight: RequestInFlight | undefined;
-  #queue: QueuedRequest[] = [];
-  #lastResponse: { readonly messageId: number; readonly octets: Uint8Array } | undefined;
 
   constructor(options: IkeSaOptions) {
     this.id = options.id;
@@ -136,7 +180,9 @@ export class IkeSa {
     this.spiI = options.spiI;
     this.spiR = options.spiR;
     this.created = options.now;
-    this.wantedChild = options.wantedChild;
+    this.wishes = [...(options.wishes ?? [])];
+    this.reauthenticates = options.reauthenticates;
+    this.requestDigest = options.requestDigest;
     this.lastHeard = options.now;
     this.lastKeepalive = options.now;
     this.#state = options.state;
@@ -146,14 +192,14 @@ export class IkeSa {
     return this.#state;
   }
 
-  /** Keys and what AUTH covers, once IKE_SA_INIT is done. */
+  /** Keys, once IKE_SA_INIT is done. */
   get secured(): Secured | undefined {
     return 'secured' in this.#state ? this.#state.secured : undefined;
   }
 
-  /** A Delete of ours is on its way. */
+  /** A Delete is on its way, ours or the peer's. */
   get isClosing(): boolean {
-    return this.#state.name === 'AwaitingDeleteResponse';
+    return this.#state.name === 'AwaitingDeleteResponse' || this.#state.name === 'AwaitingDelete';
   }
 
   /** Ours, and not up yet. */
@@ -162,22 +208,26 @@ export class IkeSa {
     return name === 'AwaitingIkeSaInitResponse' || name === 'AwaitingIkeAuthResponse';
   }
 
-  /** A Delete of ours for this Child SA is on its way, or waits for the window. */
-  isDeleting({ id }: ChildSa): boolean {
-    const purposes = [this.inFlight, ...this.queued];
-    return purposes.some((one) => one?.kind === 'delete-child-sa' && one.childSa.id === id);
-  }
-
   get inFlight(): RequestPurpose | undefined {
-    return this.#inFlight?.purpose;
+    return this.window.inFlight?.purpose;
   }
 
   get queued(): readonly RequestPurpose[] {
-    return this.#queue.map((request) => request.purpose);
+    return this.window.waiting.map(({ purpose }) => purpose);
+  }
+
+  /** Child SAs that carry traffic and stay. */
+  get childrenUp(): readonly HeldChild[] {
+    return [...this.children.values()].filter(({ isUp }) => isUp);
   }
 
   get ownSpi(): IkeSpi {
     return this.initiator ? this.spiI : this.spiR;
+  }
+
+  /** What `dynamic` selectors stand for. */
+  get dynamicAddresses(): DynamicAddresses {
+    return { local: [this.local.address], remote: [this.remote.address] };
   }
 
   get subject(): IkeSubject {
@@ -197,21 +247,21 @@ export class IkeSa {
     this.#state = state;
   }
 
-  /** Starts over with message ids at zero (RFC 7296 §2.6: a restarted IKE_SA_INIT keeps id 0). */
-  restart(): void {
-    this.#inFlight = undefined;
-    this.#nextRequestId = 0;
+  // RFC 7296 §2.3: the window is one; further requests wait for the response.
+  request(turn: Turn, wish: RequestWish): void {
+    this.window.add(wish);
+    this.proceed(turn);
   }
 
-  // RFC 7296 §2.3: the window is one; further requests wait for the response.
-  request(
-    turn: Turn,
-    purpose: RequestPurpose,
-    exchangeType: number,
-    payloads: readonly Payload[],
-  ): void {
-    this.#queue.push({ purpose, exchangeType, payloads });
-    this.#sendNext(turn);
+  /** Sends the next request that is still needed, if the window is open. */
+  proceed(turn: Turn): void {
+    turn.touched.add(this.ownSpi);
+    while (this.#state.name !== 'Closed') {
+      const wish = this.window.shift();
+      if (!wish) return;
+      const composed = wish.compose(turn, this);
+      if (composed) this.#send(turn, composed.purpose ?? wish.purpose, composed);
+    }
   }
 
   /**
@@ -219,65 +269,35 @@ export class IkeSa {
    *
    * RFC 7296 §2.11: it goes to where the request came from, whatever we believed before.
    */
-  respond(turn: Turn, request: Incoming, payloads: readonly Payload[]): Uint8Array {
+  respond(turn: Turn, request: Incoming, payloads: readonly Payload[]): void {
     const { exchangeType, messageId } = request.header;
     const header = this.#header(exchangeType, messageId, true);
-    const octets = this.#encode(turn, header, payloads);
-    this.#lastResponse = { messageId, octets };
-    this.#expectedRequestId = messageId + 1;
-    this.#emitMessage(turn, 'sent', header, payloads, octets.length, 0);
-    this.#send(turn, octets, request);
-    return octets;
-  }
-
-  /** Where a request's message id stands against the window (RFC 7296 §2.3). */
-  placeRequest(messageId: number): 'new' | 'repeated' | 'outside' {
-    if (messageId === this.#expectedRequestId) return 'new';
-    return messageId === this.#lastResponse?.messageId ? 'repeated' : 'outside';
+    const datagrams = sealed(turn, this, header, payloads);
+    this.window.answered(messageId, datagrams);
+    reportMessage(turn, this, { direction: 'sent', header, payloads, datagrams });
+    sendDatagrams(turn, datagrams, request);
   }
 
   /** The cached answer once more, to where the request came from. */
   repeatResponse(turn: Turn, path: Path): void {
-    if (this.#lastResponse) this.#send(turn, this.#lastResponse.octets, path);
+    sendDatagrams(turn, this.window.lastResponse, path);
   }
 
-  /** The purpose of the request this response ends; undefined for a response nobody awaits. */
-  takeResponse(messageId: number): RequestPurpose | undefined {
-    if (this.#inFlight?.messageId !== messageId) return undefined;
-    const { purpose } = this.#inFlight;
-    this.#inFlight = undefined;
-    return purpose;
-  }
-
-  awaits(messageId: number): boolean {
-    return this.#inFlight?.messageId === messageId;
-  }
-
-  /** Sends the next waiting request, if the window is free. */
-  proceed(turn: Turn): void {
-    this.#sendNext(turn);
-  }
-
-  received(turn: Turn, message: Incoming): void {
-    const { header, payloads, octets } = message;
-    this.#emitMessage(turn, 'received', header, payloads, octets.length, 0);
+  received(turn: Turn, { header, payloads, octets }: Incoming): void {
+    reportMessage(turn, this, { direction: 'received', header, payloads, datagrams: [octets] });
   }
 
   /** At the deadline of the request in flight. `give-up`: the peer does not answer. */
   expireRequest(turn: Turn): 'waiting' | 'give-up' {
-    const request = this.#inFlight;
+    const request = this.window.inFlight;
     if (!request || turn.now < request.retransmission.nextAt) return 'waiting';
     if (request.retransmission.expire(turn.now) === 'give-up') return 'give-up';
-    const attempt = request.retransmission.attempts;
-    turn.emit({
-      kind: 'retransmit',
-      messageId: request.messageId,
-      attempt,
-      ...this.subject,
-    });
-    const header = this.#header(request.exchangeType, request.messageId, false);
-    this.#emitMessage(turn, 'sent', header, request.payloads, request.octets.length, attempt);
-    this.#send(turn, request.octets);
+    const { header, payloads, datagrams, retransmission } = request;
+    const attempt = retransmission.attempts;
+    turn.emit({ kind: 'retransmit', messageId: header.messageId, attempt, ...this.subject });
+    const message = { direction: 'sent', header, payloads, datagrams } as const;
+    reportMessage(turn, this, { ...message, retransmission: attempt });
+    sendDatagrams(turn, datagrams, this);
     return 'waiting';
   }
 
@@ -287,26 +307,17 @@ export class IkeSa {
   close(turn: Turn, reason: string, outcome: Outcome): void {
     if (this.#state.name === 'Closed') return;
     const wasUp = 'peer' in this.#state;
-    for (const childSa of this.children.values()) this.removeChild(turn, childSa, reason);
-    if (this.#state.name === 'AwaitingIkeAuthResponse') {
-      turn.numbers.releaseSpi(this.#state.child.spiIn);
+    for (const child of this.children.values()) this.removeChild(turn, child, reason);
+    if (this.#state.name === 'AwaitingIkeAuthResponse' && this.#state.spiIn !== undefined) {
+      turn.numbers.releaseSpi(this.#state.spiIn);
     }
-    this.move({
-      name: 'Closed',
-      secured: this.secured,
-      until: after(turn.now, LINGER_MS),
-    });
-    this.#inFlight = undefined;
-    this.#queue = [];
+    this.move({ name: 'Closed', secured: this.secured, until: after(turn.now, LINGER_MS) });
+    this.abandonWaiting(turn, outcome);
+    if (this.inFlight) abandon(turn, this.inFlight, outcome);
+    this.window.clear();
     turn.touched.add(this.ownSpi);
-    if (wasUp) turn.emit({ kind: 'ike-sa-down', reason, ...this.subject });
-    this.completeInitiate(turn, outcome);
-  }
-
-  /** The end where no answer is expected: the peer is told once, if the window is free. */
-  closeTelling(turn: Turn, payload: Payload, reason: string, outcome: Outcome): void {
-    this.request(turn, { kind: 'delete-ike-sa' }, ExchangeType.INFORMATIONAL, [payload]);
-    this.close(turn, reason, outcome);
+    if (wasUp && !this.replaced) turn.emit({ kind: 'ike-sa-down', reason, ...this.subject });
+    this.complete(turn, outcome);
   }
 
   // RFC 7296 §2.12: keys of an SA that is gone must be forgotten.
@@ -314,74 +325,50 @@ export class IkeSa {
     for (const key of Object.values(this.secured?.keys ?? {})) key.wipe();
   }
 
-  /** Tells the peer that the IKE SA ends (RFC 7296 §1.4.1); closes when it answers or is given up. */
-  deleteIkeSa(turn: Turn, reason: string, outcome: Outcome): void {
-    if (this.#state.name !== 'Established') return;
-    const { secured, peer } = this.#state;
-    this.move({ name: 'AwaitingDeleteResponse', secured, peer, reason });
-    this.#queue = [];
-    this.completeInitiate(turn, outcome);
-    this.request(turn, { kind: 'delete-ike-sa' }, ExchangeType.INFORMATIONAL, [DELETE_IKE_SA]);
+  /** Answers everyone who waits for the IKE SA or for a Child SA it was to bring. */
+  complete(turn: Turn, outcome: Outcome): void {
+    completeRequests(turn, this.requests, outcome);
+    for (const { requests } of this.wishes.splice(0)) completeRequests(turn, requests, outcome);
   }
 
-  completeInitiate(turn: Turn, outcome: Outcome): void {
-    for (const request of this.initiateRequests) turn.push({ kind: 'complete', request, outcome });
-    this.initiateRequests.clear();
+  /** What waits for the window or a better time will not come. */
+  abandonWaiting(turn: Turn, outcome: Outcome): void {
+    for (const { purpose } of this.window.drain()) abandon(turn, purpose, outcome);
+    for (const { wish } of this.postponed.splice(0)) {
+      completeRequests(turn, wish.requests, outcome);
+    }
   }
 
-  installChild(turn: Turn, childSa: ChildSa): void {
-    this.children.set(childSa.id, childSa);
-    turn.push({ kind: 'install-child-sa', childSa });
+  installChild(turn: Turn, child: HeldChild): void {
+    this.children.set(child.childSa.id, child);
+    turn.touched.add(this.ownSpi);
+    turn.push({ kind: 'install-child-sa', childSa: child.childSa });
   }
 
-  removeChild(turn: Turn, childSa: ChildSa, reason: string): void {
+  /** The end of a Child SA; an event tells, unless another has taken its place. */
+  removeChild(turn: Turn, child: HeldChild, reason: string): void {
+    const { childSa, state } = child;
     if (!this.children.delete(childSa.id)) return;
+    turn.touched.add(this.ownSpi);
     turn.numbers.releaseSpi(childSa.spiIn);
     turn.push({ kind: 'remove-child-sa', childSa, reason });
-    turn.emit({
-      kind: 'child-sa-down',
-      child: childSa.name,
-      childSa: childSa.id,
-      spiIn: formatSpi(childSa.spiIn),
-      spiOut: formatSpi(childSa.spiOut),
-      reason,
-      ...this.subject,
-    });
+    const replaced = state.name === 'Deleting' ? state.replaced : !child.isUp;
+    if (!replaced) turn.emit({ ...childDown(childSa, reason), ...this.subject });
   }
 
-  /** When this SA wants to be called again for what it sent; liveness is `liveness.ts`'s. */
+  /** When this SA wants to be called again for what it sent; liveness and lifetimes come on top. */
   nextDeadline(): Instant | undefined {
     const until = 'until' in this.#state ? this.#state.until : undefined;
-    return earliest(this.#inFlight?.retransmission.nextAt, until);
+    return earliest(this.window.deadline, until);
   }
 
-  #sendNext(turn: Turn): void {
-    if (this.#inFlight || this.#state.name === 'Closed') return;
-    const next = this.#queue.shift();
-    if (!next) return;
-    const messageId = toMessageId(this.#nextRequestId);
-    const header = this.#header(next.exchangeType, messageId, false);
-    const octets = this.#encode(turn, header, next.payloads);
-    // RFC 7296 §2.2: a restarted IKE_SA_INIT uses id 0 again; `restart` sees to that.
-    this.#nextRequestId++;
-    const retransmission = new Retransmission(turn.environment.settings, turn.now);
-    this.#inFlight = { ...next, messageId, octets, retransmission };
-    this.#emitMessage(turn, 'sent', header, next.payloads, octets.length, 0);
-    this.#send(turn, octets);
-  }
-
-  /** The octets of the request in flight: IKE_SA_INIT's are needed for AUTH. */
-  get inFlightOctets(): Uint8Array {
-    return this.#inFlight?.octets ?? new Uint8Array();
-  }
-
-  #encode(turn: Turn, header: IkeHeader, payloads: readonly Payload[]): Uint8Array {
-    if (header.exchangeType === ExchangeType.IKE_SA_INIT)
-      return encodeMessage({ header, payloads });
-    const secured = this.secured;
-    if (!secured)
-      throw new Error(`IKE SA ${this.id}: no keys for ${exchangeName(header.exchangeType)}`);
-    return sealMessage(header, payloads, secured.sealing, turn.environment.random);
+  #send(turn: Turn, purpose: RequestPurpose, { exchangeType, payloads }: Composed): void {
+    const header = this.#header(exchangeType, this.window.nextId, false);
+    const datagrams = sealed(turn, this, header, payloads);
+    const { settings } = turn.environment;
+    this.window.sent({ purpose, header, payloads, datagrams }, settings, turn.now);
+    reportMessage(turn, this, { direction: 'sent', header, payloads, datagrams });
+    sendDatagrams(turn, datagrams, this);
   }
 
   #header(exchangeType: number, messageId: MessageId, isResponse: boolean): IkeHeader {
@@ -397,30 +384,27 @@ export class IkeSa {
       messageId,
     };
   }
+}
 
-  #send(turn: Turn, octets: Uint8Array, { local, remote }: Path = this): void {
-    turn.push({ kind: 'send', local, remote, octets });
-  }
+/** Ends operators' requests with one outcome. */
+export function completeRequests(turn: Turn, requests: Set<number>, outcome: Outcome): void {
+  for (const request of requests) turn.push({ kind: 'complete', request, outcome });
+  requests.clear();
+}
 
-  #emitMessage(
-    turn: Turn,
-    direction: 'sent' | 'received',
-    header: IkeHeader,
-    payloads: readonly Payload[],
-    octets: number,
-    retransmission: number,
-  ): void {
-    turn.touched.add(this.ownSpi);
-    turn.emit({
-      kind: 'message',
-      direction,
-      exchange: exchangeName(header.exchangeType),
-      response: header.isResponse,
-      messageId: header.messageId,
-      payloads: payloads.map(payloadName),
-      octets,
-      retransmission,
-      ...this.subject,
-    });
-  }
+function abandon(turn: Turn, purpose: RequestPurpose, outcome: Outcome): void {
+  if (purpose.kind !== 'create-child') return;
+  if (purpose.attempt) turn.numbers.releaseSpi(purpose.attempt.spiIn);
+  completeRequests(turn, purpose.wish.requests, outcome);
+}
+
+function childDown(childSa: ChildSa, reason: string) {
+  return {
+    kind: 'child-sa-down',
+    child: childSa.name,
+    childSa: childSa.id,
+    spiIn: formatSpi(childSa.spiIn),
+    spiOut: formatSpi(childSa.spiOut),
+    reason,
+  } as const;
 }

@@ -1,42 +1,92 @@
 /**
- * Bringing an IKE SA with its first Child SA up for an operator or a trap, and trying again
- * (`keyingtries`).
+ * Bringing an IKE SA and its Child SAs up for an operator or a trap, trying again (`keyingtries`),
+ * and doing it all anew to prove who one is (reauthentication, make before break).
  */
-import type { Connection } from '../ipsec/connection.ts';
+import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
+import { after } from '../wire/instant.ts';
 import type { Input, Outcome } from './action.ts';
+import { deleteIkeSa } from './deletion.ts';
+import { requestChild } from './exchange/create-child-initiator.ts';
+import { retryDelay } from './exchange/create-child-sa.ts';
 import { firstAttempt, sendIkeSaInit } from './exchange/ike-sa-init-initiator.ts';
-import { IkeSa, type Path } from './ike-sa.ts';
+import { type ChildWish, IkeSa, type Path, type RequestPurpose } from './ike-sa.ts';
 import { NO_IKE_SPI } from './message/message.ts';
 import type { SaRegistry } from './sa-registry.ts';
 import type { Turn } from './turn.ts';
 
 type Initiate = Extract<Input, { readonly kind: 'initiate' }>;
 
-/** Answers at once if the Child SA is up, waits for the IKE SA that brings it, or starts one. */
+const DONE: Outcome = { kind: 'done', matches: 1, terminated: 0 };
+
+/**
+ * Answers at once what is up, waits for what is on its way, asks an IKE SA of the connection for one
+ * more Child SA, or starts an IKE SA.
+ */
 export function initiate(turn: Turn, registry: SaRegistry, input: Initiate): void {
   const { request, child } = input;
   const complete = (outcome: Outcome) => turn.push({ kind: 'complete', request, outcome });
   const connection = turn.environment.pad.connection(input.connection);
+  const policy = connection?.children.find(({ name }) => name === child);
   if (!connection) {
     complete({ kind: 'failed', what: `no connection ${input.connection}` });
-  } else if (child === undefined || !hasChild(connection, child)) {
-    const what = `connection ${connection.name} has no child ${child ?? '(none named)'}`;
+  } else if (child !== undefined && policy?.mode !== 'tunnel') {
+    const what = policy
+      ? `child ${child} has mode = ${policy.mode}: it protects nothing`
+      : `connection ${connection.name} has no child ${child}`;
     complete({ kind: 'failed', what });
-  } else if (registry.find((sa) => hasUp(sa, connection.name, child))) {
-    complete({ kind: 'done', matches: 1, terminated: 0 });
+  } else if (!policy) {
+    initiateAlone(turn, registry, input, connection);
   } else {
-    const coming = registry.find((sa) => bringsUp(sa, connection.name, child));
-    const sa =
-      coming ??
-      start(turn, registry, {
-        id: turn.numbers.newIkeSaId(),
-        connection,
-        child,
-        path: { local: input.local, remote: input.remote },
-        tries: 1,
-      });
-    sa.initiateRequests.add(request);
+    const wish = {
+      policy,
+      requests: new Set([request]),
+      ...(input.trigger && { trigger: input.trigger }),
+    };
+    bringUp(turn, registry, input, connection, wish);
   }
+}
+
+function bringUp(
+  turn: Turn,
+  registry: SaRegistry,
+  input: Initiate,
+  connection: Connection,
+  wish: ChildWish,
+): void {
+  const { name } = wish.policy;
+  const sas = registry.ofConnection(connection.name);
+  if (sas.some((sa) => sa.state.name === 'Established' && hasUp(sa, name))) {
+    turn.push({ kind: 'complete', request: input.request, outcome: DONE });
+    return;
+  }
+  const coming = sas.map((sa) => wishFor(sa, name)).find((one) => one !== undefined);
+  if (coming) {
+    for (const request of wish.requests) coming.requests.add(request);
+    return;
+  }
+  const establishing = sas.find((sa) => sa.isEstablishing);
+  const up = sas.find((sa) => sa.state.name === 'Established' && !sa.replaced);
+  if (up) requestChild(turn, up, wish);
+  else if (establishing) establishing.wishes.push(wish);
+  else start(turn, registry, { ...startOf(turn, connection, input), wishes: [wish] });
+}
+
+/** The IKE SA without a Child SA (RFC 6023). */
+function initiateAlone(
+  turn: Turn,
+  registry: SaRegistry,
+  input: Initiate,
+  connection: Connection,
+): void {
+  const sas = registry.ofConnection(connection.name);
+  if (sas.some((sa) => sa.state.name === 'Established')) {
+    turn.push({ kind: 'complete', request: input.request, outcome: DONE });
+    return;
+  }
+  const sa =
+    sas.find((one) => one.isEstablishing) ??
+    start(turn, registry, { ...startOf(turn, connection, input), wishes: [] });
+  sa.requests.add(input.request);
 }
 
 /**
@@ -45,40 +95,91 @@ export function initiate(turn: Turn, registry: SaRegistry, input: Initiate): voi
  */
 export function tryAgain(turn: Turn, registry: SaRegistry, sa: IkeSa): boolean {
   const connection = turn.environment.pad.connection(sa.connection.name);
-  const child = sa.wantedChild;
-  if (!sa.isEstablishing || !connection || child === undefined || !hasChild(connection, child)) {
-    return false;
-  }
+  if (!sa.isEstablishing || !connection) return false;
+  const wishes = sa.wishes.flatMap((wish) => current(connection, wish));
   const { keyingTries } = connection;
-  if (keyingTries !== 0 && sa.tries >= keyingTries) return false;
+  const wanted = wishes.length > 0 || sa.requests.size > 0;
+  if (!wanted || (keyingTries !== 0 && sa.tries >= keyingTries)) return false;
   const next = start(turn, registry, {
     id: sa.id,
     connection,
-    child,
+    wishes,
     path: sa.initiation,
     tries: sa.tries + 1,
+    ...(sa.reauthenticates && { reauthenticates: sa.reauthenticates }),
   });
-  for (const request of sa.initiateRequests) next.initiateRequests.add(request);
-  sa.initiateRequests.clear();
+  for (const request of sa.requests) next.requests.add(request);
+  sa.requests.clear();
+  sa.wishes = sa.wishes.filter(
+    (wish) => !wishes.some(({ requests }) => requests === wish.requests),
+  );
   sa.close(turn, 'tried again', { kind: 'timeout', what: 'tried again' });
   return true;
 }
 
-function start(
+/** A new IKE SA with the same Child SAs; the old one goes when they are up. */
+export function reauthenticate(
   turn: Turn,
   registry: SaRegistry,
-  options: {
-    readonly id: number;
-    readonly connection: Connection;
-    readonly child: string;
-    readonly path: Path;
-    readonly tries: number;
-  },
-): IkeSa {
-  const { id, connection, child, path, tries } = options;
+  sa: IkeSa,
+  requests: readonly number[] = [],
+): void {
+  const connection = turn.environment.pad.connection(sa.connection.name) ?? sa.connection;
+  const names = new Set(sa.childrenUp.map(({ policy }) => policy.name));
+  const wishes = connection.children
+    .filter(({ name }) => names.has(name))
+    .map((policy) => ({ policy, requests: new Set<number>() }));
+  const next = start(turn, registry, {
+    id: turn.numbers.newIkeSaId(),
+    connection,
+    wishes,
+    path: { local: sa.initiation.local, remote: sa.initiation.remote },
+    tries: 1,
+    reauthenticates: sa,
+  });
+  for (const request of requests) next.requests.add(request);
+}
+
+/**
+ * After something happened to an IKE SA that replaces another from the start: the old one goes when
+ * the new one has all its Child SAs; when it came to nothing the old one stays and tries again.
+ */
+export function settleReauthentication(turn: Turn, sa: IkeSa): void {
+  const old = sa.reauthenticates;
+  if (!old || sa.isEstablishing) return;
+  if (sa.state.name === 'Established' && [sa.inFlight, ...sa.queued].some(creates)) return;
+  sa.reauthenticates = undefined;
+  if (old.state.name !== 'Established') return;
+  if (sa.state.name === 'Established') {
+    deleteIkeSa(turn, old, 'reauthenticated', { kind: 'failed', what: 'reauthenticated' });
+  } else {
+    old.reauthenticateAt = after(turn.now, retryDelay(turn));
+    turn.touched.add(old.ownSpi);
+  }
+}
+
+interface Start {
+  readonly id: number;
+  readonly connection: Connection;
+  readonly wishes: readonly ChildWish[];
+  readonly path: Path;
+  readonly tries: number;
+  readonly reauthenticates?: IkeSa;
+}
+
+function startOf(
+  turn: Turn,
+  connection: Connection,
+  { local, remote }: Path,
+): Omit<Start, 'wishes'> {
+  return { id: turn.numbers.newIkeSaId(), connection, path: { local, remote }, tries: 1 };
+}
+
+function start(turn: Turn, registry: SaRegistry, options: Start): IkeSa {
+  const { connection, path } = options;
   const attempt = firstAttempt(turn, connection.proposals);
   const sa = new IkeSa({
-    id,
+    id: options.id,
     initiator: true,
     connection,
     local: path.local,
@@ -87,27 +188,36 @@ function start(
     spiR: NO_IKE_SPI,
     state: { name: 'AwaitingIkeSaInitResponse', attempt },
     now: turn.now,
-    wantedChild: child,
-    tries,
+    wishes: options.wishes,
+    tries: options.tries,
+    ...(options.reauthenticates && { reauthenticates: options.reauthenticates }),
   });
   registry.add(turn, sa);
   sendIkeSaInit(turn, sa, attempt);
   return sa;
 }
 
-function hasChild(connection: Connection, child: string): boolean {
-  return connection.children.some(({ name }) => name === child);
+/** The wish under the policy as it is now; nothing where the child is gone. */
+function current({ children }: Connection, wish: ChildWish): readonly ChildWish[] {
+  const policy: ChildPolicy | undefined = children.find(({ name }) => name === wish.policy.name);
+  return policy?.mode === 'tunnel' ? [{ ...wish, policy }] : [];
 }
 
-/** A Child SA that is on its way out is not up. */
-function hasUp(sa: IkeSa, connection: string, child: string): boolean {
-  return (
-    sa.connection.name === connection &&
-    sa.state.name === 'Established' &&
-    [...sa.children.values()].some((one) => one.name === child && !sa.isDeleting(one))
-  );
+function hasUp(sa: IkeSa, child: string): boolean {
+  return sa.childrenUp.some(({ policy }) => policy.name === child);
 }
 
-function bringsUp(sa: IkeSa, connection: string, child: string): boolean {
-  return sa.connection.name === connection && sa.isEstablishing && sa.wantedChild === child;
+/** A wish for this child that is under way or waits. */
+function wishFor(sa: IkeSa, child: string): ChildWish | undefined {
+  const waiting = [...sa.wishes, ...sa.postponed.map(({ wish }) => wish)];
+  const requested = [sa.inFlight, ...sa.queued].flatMap(creationOf);
+  return [...waiting, ...requested].find(({ policy }) => policy.name === child);
+}
+
+function creates(purpose: RequestPurpose | undefined): boolean {
+  return creationOf(purpose).length > 0;
+}
+
+function creationOf(purpose: RequestPurpose | undefined): readonly ChildWish[] {
+  return purpose?.kind === 'create-child' && !purpose.wish.replaces ? [purpose.wish] : [];
 }

@@ -58,6 +58,22 @@ export interface KeyExchangeResult {
 export function deriveIkeKeys(suite: IkeSuite, exchange: KeyExchangeResult): IkeKeys {
   const nonces = concatOctets(exchange.nonceI, exchange.nonceR);
   const skeyseed = prf(suite.prf, nonces, exchange.sharedSecret.reveal());
+  return cutIkeKeys(suite, skeyseed, exchange);
+}
+
+/** The keys of an IKE SA that replaces another (§2.18): SKEYSEED comes from the old SK_d and PRF. */
+export function deriveRekeyedIkeKeys(
+  suite: IkeSuite,
+  old: { readonly suite: IkeSuite; readonly keys: IkeKeys },
+  exchange: KeyExchangeResult,
+): IkeKeys {
+  const shared = exchange.sharedSecret.reveal();
+  const seed = concatOctets(shared, exchange.nonceI, exchange.nonceR);
+  return cutIkeKeys(suite, prf(old.suite.prf, old.keys.skD.reveal(), seed), exchange);
+}
+
+function cutIkeKeys(suite: IkeSuite, skeyseed: Uint8Array, exchange: KeyExchangeResult): IkeKeys {
+  const nonces = concatOctets(exchange.nonceI, exchange.nonceR);
   const integrityLength = suite.integ ? (integrityAlgorithm(suite.integ.id)?.keyLength ?? 0) : 0;
   const encryptionLength = encryptionKeyLength(suite.encr);
   const prfLength = suite.prf.keyLength;
@@ -75,15 +91,22 @@ export function deriveIkeKeys(suite: IkeSuite, exchange: KeyExchangeResult): Ike
   };
 }
 
-/** KEYMAT of a Child SA without a key exchange of its own (§2.17). */
+/** What a Child SA is keyed with besides SK_d: nonces, and g^ir of a key exchange of its own. */
+export interface ChildKeying {
+  readonly nonceI: Uint8Array;
+  readonly nonceR: Uint8Array;
+  readonly sharedSecret?: SecretBytes;
+}
+
+/** KEYMAT of a Child SA (§2.17). */
 export function childKeymat(
-  suite: IkeSuite,
-  keys: IkeKeys,
-  nonceI: Uint8Array,
-  nonceR: Uint8Array,
+  { suite, keys }: { readonly suite: IkeSuite; readonly keys: IkeKeys },
+  { nonceI, nonceR, sharedSecret }: ChildKeying,
   length: number,
 ): Uint8Array {
-  return prfPlus(suite.prf, keys.skD.reveal(), concatOctets(nonceI, nonceR), length);
+  const shared = sharedSecret?.reveal() ?? new Uint8Array();
+  const seed = concatOctets(shared, nonceI, nonceR);
+  return prfPlus(suite.prf, keys.skD.reveal(), seed, length);
 }
 
 function encryptionKeyLength(encr: Transform): number {

@@ -29,7 +29,7 @@ function probeAt(sa: IkeSa, { traffic }: IkeEnvironment): Instant | undefined {
   const { dpdDelaySeconds } = sa.connection;
   if (sa.state.name !== 'Established' || dpdDelaySeconds === 0 || sa.inFlight) return undefined;
   let heard = sa.lastHeard;
-  for (const { id } of sa.children.values()) {
+  for (const id of sa.children.keys()) {
     const inbound = traffic.lastInbound(id);
     if (inbound !== undefined && inbound > heard) heard = inbound;
   }
@@ -40,7 +40,7 @@ function keepaliveAt(sa: IkeSa, { settings, traffic }: IkeEnvironment): Instant 
   const behindNat = sa.state.name === 'Established' && sa.state.secured.nat.localBehindNat;
   if (!behindNat || settings.keepAliveSeconds === 0) return undefined;
   let sent = sa.lastKeepalive;
-  for (const { id } of sa.children.values()) {
+  for (const id of sa.children.keys()) {
     const outbound = traffic.lastOutbound(id);
     if (outbound !== undefined && outbound > sent) sent = outbound;
   }

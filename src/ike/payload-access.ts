@@ -31,3 +31,17 @@ export function errorNotify(payloads: readonly Payload[]): NotifyPayload | undef
 export function statusNotify(type: number, data: Uint8Array = new Uint8Array()): NotifyPayload {
   return { kind: 'NOTIFY', protocol: 0, spi: new Uint8Array(), type, data };
 }
+
+/** Four octets of notify data as a number, as AUTH_LIFETIME has them. */
+export function secondsOf({ data }: NotifyPayload): number | undefined {
+  return data.length === 4 ? data.reduce((sum, octet) => sum * 256 + octet, 0) : undefined;
+}
+
+export function secondsData(seconds: number): Uint8Array {
+  return Uint8Array.of(
+    seconds >>> 24,
+    (seconds >>> 16) & 0xff,
+    (seconds >>> 8) & 0xff,
+    seconds & 0xff,
+  );
+}

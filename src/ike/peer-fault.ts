@@ -26,8 +26,11 @@ const FAULT_NOTIFY = {
   'invalid-ke-payload': NotifyType.INVALID_KE_PAYLOAD,
   'authentication-failed': NotifyType.AUTHENTICATION_FAILED,
   'no-additional-sas': NotifyType.NO_ADDITIONAL_SAS,
+  'internal-address-failure': NotifyType.INTERNAL_ADDRESS_FAILURE,
+  'failed-cp-required': NotifyType.FAILED_CP_REQUIRED,
   'ts-unacceptable': NotifyType.TS_UNACCEPTABLE,
   'temporary-failure': NotifyType.TEMPORARY_FAILURE,
+  'child-sa-not-found': NotifyType.CHILD_SA_NOT_FOUND,
 } as const;
 
 export function peerFault(fault: FaultKind, what: string, data?: Uint8Array): PeerFault {

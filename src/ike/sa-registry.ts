@@ -42,6 +42,11 @@ export class SaRegistry {
     return this.#byOwnSpi.get(ownSpi);
   }
 
+  /** IKE SAs of a connection that are not closed. */
+  ofConnection(name: string): readonly IkeSa[] {
+    return this.#filter((sa) => sa.connection.name === name && sa.state.name !== 'Closed');
+  }
+
   byInitiation(spiI: IkeSpi, remote: Endpoint): IkeSa | undefined {
     return this.#byInitiation.get(initiationKey(spiI, remote));
   }
@@ -74,7 +79,11 @@ export class SaRegistry {
   add(turn: Turn, sa: IkeSa): void {
     turn.touched.add(sa.ownSpi);
     this.#byOwnSpi.set(sa.ownSpi, sa);
-    if (sa.initiator) return;
+  }
+
+  /** An IKE SA of a peer that has proved nothing yet. */
+  addHalfOpen(turn: Turn, sa: IkeSa): void {
+    this.add(turn, sa);
     this.#byInitiation.set(initiationKey(sa.spiI, sa.initiation.remote), sa);
     const address = formatAddress(sa.initiation.remote.address);
     const siblings = this.#halfOpenByAddress.get(address) ?? new Set();

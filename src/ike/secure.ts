@@ -1,52 +1,68 @@
 /**
  * From a finished key exchange to an IKE SA that can seal and open (RFC 7296 §2.14).
  */
-import type { SecretBytes } from '../crypto/secret-bytes.ts';
 import type { Secured } from './ike-sa-state.ts';
-import { deriveIkeKeys, type IkeSuite } from './keys.ts';
+import {
+  deriveIkeKeys,
+  deriveRekeyedIkeKeys,
+  type IkeKeys,
+  type IkeSuite,
+  type KeyExchangeResult,
+} from './keys.ts';
 import type { IkeSpi } from './message/message.ts';
 import type { NatDetection } from './nat-detection.ts';
 import { MessageKey } from './protection.ts';
 import type { Turn } from './turn.ts';
 
-export interface FinishedKeyExchange {
+export interface FinishedKeyExchange extends Omit<KeyExchangeResult, 'spiI' | 'spiR'> {
   readonly suite: IkeSuite;
-  readonly sharedSecret: SecretBytes;
-  readonly nonceI: Uint8Array;
-  readonly nonceR: Uint8Array;
-  readonly requestOctets: Uint8Array;
-  readonly responseOctets: Uint8Array;
   readonly nat: NatDetection;
   readonly udpEncapsulation: boolean;
 }
 
-/** Derives the keys, wipes the shared secret, and reports the keys where a key log asks. */
+/** Of the SA to secure: its SPIs and our role in it. */
+interface Ends {
+  readonly initiator: boolean;
+  readonly spiI: IkeSpi;
+  readonly spiR: IkeSpi;
+}
+
+/**
+ * Derives the keys, wipes the shared secret, and reports the keys where a key log asks. `old` is
+ * the IKE SA that the new one replaces (RFC 7296 §2.18).
+ */
 export function secure(
   turn: Turn,
-  sa: { readonly initiator: boolean; readonly spiI: IkeSpi; readonly spiR: IkeSpi },
+  ends: Ends,
   exchange: FinishedKeyExchange,
+  old?: Secured,
 ): Secured {
-  const { suite, sharedSecret, ...rest } = exchange;
-  const keys = deriveIkeKeys(suite, { ...exchange, spiI: sa.spiI, spiR: sa.spiR });
+  const { suite, sharedSecret, nat, udpEncapsulation } = exchange;
+  const result = { ...exchange, spiI: ends.spiI, spiR: ends.spiR };
+  const keys = old ? deriveRekeyedIkeKeys(suite, old, result) : deriveIkeKeys(suite, result);
   sharedSecret.wipe();
-  if (turn.environment.keyLog) {
-    turn.push({
-      kind: 'key-log',
-      line: {
-        spiI: sa.spiI,
-        spiR: sa.spiR,
-        encr: suite.encr.id,
-        encrKeyLength: suite.encr.keyLength,
-        integ: suite.integ?.id,
-        skEi: keys.skEi.reveal(),
-        skEr: keys.skEr.reveal(),
-        skAi: keys.skAi.reveal(),
-        skAr: keys.skAr.reveal(),
-      },
-    });
-  }
-  const ours = new MessageKey(suite.encr, suite.integ, keys.skEi, keys.skAi);
-  const theirs = new MessageKey(suite.encr, suite.integ, keys.skEr, keys.skAr);
-  const [sealing, opening] = sa.initiator ? [ours, theirs] : [theirs, ours];
-  return { suite, keys, sealing, opening, ...rest };
+  if (turn.environment.keyLog) logKeys(turn, ends, suite, keys);
+  const ofInitiator = new MessageKey(suite.encr, suite.integ, keys.skEi, keys.skAi);
+  const ofResponder = new MessageKey(suite.encr, suite.integ, keys.skEr, keys.skAr);
+  const [sealing, opening] = ends.initiator
+    ? [ofInitiator, ofResponder]
+    : [ofResponder, ofInitiator];
+  return { suite, keys, sealing, opening, nat, udpEncapsulation };
+}
+
+function logKeys(turn: Turn, { spiI, spiR }: Ends, suite: IkeSuite, keys: IkeKeys): void {
+  turn.push({
+    kind: 'key-log',
+    line: {
+      spiI,
+      spiR,
+      encr: suite.encr.id,
+      encrKeyLength: suite.encr.keyLength,
+      integ: suite.integ?.id,
+      skEi: keys.skEi.reveal(),
+      skEr: keys.skEr.reveal(),
+      skAi: keys.skAi.reveal(),
+      skAr: keys.skAr.reveal(),
+    },
+  });
 }

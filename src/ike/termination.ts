@@ -1,9 +1,9 @@
 /**
  * Operators' requests to delete SAs, from the selector to the answer (RFC 7296 §1.4.1).
  */
-import type { ChildSa } from '../ipsec/child-sa.ts';
 import type { Outcome, SaSelector } from './action.ts';
-import { startDeleteChild } from './exchange/informational.ts';
+import { deleteChild, deleteIkeSa } from './deletion.ts';
+import type { HeldChild } from './held-child.ts';
 import type { IkeSa } from './ike-sa.ts';
 import type { Turn } from './turn.ts';
 
@@ -13,7 +13,7 @@ interface Termination {
   readonly request: number;
   readonly matches: number;
   readonly ikeSas: readonly IkeSa[];
-  readonly children: readonly { readonly sa: IkeSa; readonly childSa: ChildSa }[];
+  readonly children: readonly { readonly sa: IkeSa; readonly child: HeldChild }[];
 }
 
 export class Terminations {
@@ -28,9 +28,9 @@ export class Terminations {
     const byChild = selector.child !== undefined || selector.childSaId !== undefined;
     const children = byChild ? sas.flatMap((sa) => matchChildren(sa, selector)) : [];
     const ikeSas = byChild ? [] : sas.filter((sa) => matchIkeSa(sa, selector));
-    for (const { sa, childSa } of children) {
-      startDeleteChild(turn, sa, childSa);
-      if (force) sa.removeChild(turn, childSa, 'deleted by the operator');
+    for (const { sa, child } of children) {
+      deleteChild(turn, sa, child, 'deleted by the operator');
+      if (force) sa.removeChild(turn, child, 'deleted by the operator');
     }
     for (const sa of ikeSas) terminate(turn, sa, force);
     const matches = ikeSas.length + children.length;
@@ -42,7 +42,7 @@ export class Terminations {
     for (const { request, matches, ikeSas, children } of this.#waiting.values()) {
       const gone =
         ikeSas.every(({ state }) => state.name === 'Closed') &&
-        children.every(({ sa, childSa }) => !sa.children.has(childSa.id));
+        children.every(({ sa, child }) => !sa.children.has(child.childSa.id));
       if (!gone) continue;
       this.#waiting.delete(request);
       const outcome: Outcome = { kind: 'done', matches, terminated: matches };
@@ -53,25 +53,27 @@ export class Terminations {
 
 function terminate(turn: Turn, sa: IkeSa, force: boolean): void {
   const reason = 'deleted by the operator';
-  sa.deleteIkeSa(turn, reason, DELETED);
+  deleteIkeSa(turn, sa, reason, DELETED);
   // An SA that is not established has no peer to tell.
   if (force || sa.state.name !== 'AwaitingDeleteResponse') sa.close(turn, reason, DELETED);
 }
 
-function matchIkeSa(sa: IkeSa, { ike, ikeSaId }: SaSelector): boolean {
+export function matchIkeSa(sa: IkeSa, { ike, ikeSaId }: SaSelector): boolean {
   return (
     (ike === undefined || sa.connection.name === ike) &&
     (ikeSaId === undefined || sa.id === ikeSaId)
   );
 }
 
-function matchChildren(sa: IkeSa, selector: SaSelector): Termination['children'] {
+export function matchChildren(sa: IkeSa, selector: SaSelector): Termination['children'] {
   if (!matchIkeSa(sa, selector)) return [];
   const { child, childSaId } = selector;
   return [...sa.children.values()]
     .filter(
-      ({ name, id }) =>
-        (child === undefined || name === child) && (childSaId === undefined || id === childSaId),
+      ({ childSa: { name, id }, isHeldByPeer }) =>
+        isHeldByPeer &&
+        (child === undefined || name === child) &&
+        (childSaId === undefined || id === childSaId),
     )
-    .map((childSa) => ({ sa, childSa }));
+    .map((one) => ({ sa, child: one }));
 }

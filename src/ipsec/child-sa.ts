@@ -35,7 +35,6 @@ export type OutboundUse = 'now' | 'after-inbound' | 'never';
 export interface ChildSa {
   /** Unique in this process, never reused. */
   readonly id: number;
-  readonly ikeSaId: number;
   readonly connection: string;
   /** Name of the ChildPolicy. */
   readonly name: string;

@@ -8,40 +8,58 @@ import {
   matchIdentity,
 } from '../../ipsec/identity.ts';
 import { formatProposal } from '../../ipsec/proposal.ts';
+import type { Spi } from '../../ipsec/spi.ts';
 import { SHARED_KEY_MIC, sharedKeyAuth, verifySharedKeyAuth } from '../auth/shared-key.ts';
 import { createChildSa } from '../child-creation.ts';
-import { acceptChildGrant, childOffer } from '../child-negotiation.ts';
-import type { IkeSa, Incoming } from '../ike-sa.ts';
-import type { ProposedChild, Secured } from '../ike-sa-state.ts';
+import {
+  type AcceptableChild,
+  acceptChildGrant,
+  childOffer,
+  policyProposal,
+} from '../child-negotiation.ts';
+import { closeTelling, deleteIkeSa } from '../deletion.ts';
+import { heedAuthLifetime } from '../ike-lifetime.ts';
+import { type ChildWish, completeRequests, type IkeSa, type Incoming } from '../ike-sa.ts';
+import type { Handshake, Secured } from '../ike-sa-state.ts';
 import { ExchangeType, type IdPayload, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
-import { errorNotify, payloadOf, statusNotify } from '../payload-access.ts';
+import { errorNotify, notifiesOf, payloadOf, secondsOf, statusNotify } from '../payload-access.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
+import { requestChild } from './create-child-initiator.ts';
 import { establish } from './ike-auth.ts';
 
-/** Sends IKE_AUTH for the Child SA the attempt is about. */
-export function startIkeAuth(turn: Turn, registry: SaRegistry, sa: IkeSa, secured: Secured): void {
+/** What IKE_SA_INIT left. */
+interface Agreed {
+  readonly secured: Secured;
+  readonly handshake: Handshake;
+}
+
+/** Sends IKE_AUTH, with the first Child SA that is wanted unless it is to come by itself. */
+export function startIkeAuth(turn: Turn, registry: SaRegistry, sa: IkeSa, agreed: Agreed): void {
   const { connection } = sa;
+  const { secured, handshake } = agreed;
   const localId = connection.local.id?.identity ?? addressIdentity(sa.local.address.octets);
   const wanted = connection.remote.id?.identity;
   const secret = turn.environment.pad.sharedSecret(
     localId,
     wanted ?? addressIdentity(sa.remote.address.octets),
   );
-  const policy = connection.children.find(({ name }) => name === sa.wantedChild);
-  if (!secret || !policy) {
-    const what = policy
-      ? `no shared secret for ${formatIdentity(localId)} with ${connection.remote.id?.text ?? '%any'}`
-      : `connection ${connection.name} no longer has the child ${sa.wantedChild}`;
+  const [first] = sa.wishes;
+  const childless = goesChildless(sa);
+  const obstacle = secret
+    ? childless.obstacle
+    : `no shared secret for ${formatIdentity(localId)} with ${connection.remote.id?.text ?? '%any'}`;
+  if (!secret || obstacle !== undefined) {
+    const what = obstacle ?? '';
     sa.close(turn, what, { kind: 'failed', what });
     return;
   }
-  const child: ProposedChild = { policy, spiIn: turn.numbers.newSpi() };
-  sa.move({ name: 'AwaitingIkeAuthResponse', secured, localId, child });
+  const spiIn = childless.chosen ? undefined : turn.numbers.newSpi();
+  sa.move({ name: 'AwaitingIkeAuthResponse', secured, handshake, localId, spiIn });
   const auth = sharedKeyAuth(secured.suite.prf, secret, {
-    message: secured.requestOctets,
-    peerNonce: secured.nonceR,
+    message: handshake.requestOctets,
+    peerNonce: handshake.nonceR,
     id: { kind: 'IDi', identity: localId },
     skP: secured.keys.skPi,
   });
@@ -50,18 +68,44 @@ export function startIkeAuth(turn: Turn, registry: SaRegistry, sa: IkeSa, secure
   const alone = wanted && !registry.hasOther(sa, localId, wanted);
   const contact =
     alone && connection.unique !== 'never' ? [statusNotify(NotifyType.INITIAL_CONTACT)] : [];
-  sa.request(turn, { kind: 'ike-auth' }, ExchangeType.IKE_AUTH, [
+  const payloads: readonly Payload[] = [
     { kind: 'IDi', identity: localId },
     ...contact,
     ...idR,
     { kind: 'AUTH', method: SHARED_KEY_MIC, data: auth },
-    ...childOffer(policy, child.spiIn, { local: sa.local.address, remote: sa.remote.address }),
-  ]);
+    ...(first && spiIn !== undefined ? childOffer(askedOf(sa, first), spiIn) : []),
+  ];
+  sa.request(turn, {
+    purpose: { kind: 'ike-auth' },
+    compose: () => ({ exchangeType: ExchangeType.IKE_AUTH, payloads }),
+  });
+}
+
+// RFC 6023 §3: without a Child SA only towards a peer that said it can.
+function goesChildless(sa: IkeSa): { readonly chosen: boolean; readonly obstacle?: string } {
+  const { childless, name } = sa.connection;
+  const supported = sa.announced.includes(NotifyType.CHILDLESS_IKEV2_SUPPORTED);
+  const wanted = sa.wishes.length === 0 || childless === 'prefer' || childless === 'force';
+  if (!wanted || supported) return { chosen: wanted };
+  if (sa.wishes.length > 0 && childless === 'prefer') return { chosen: false };
+  const why = sa.wishes.length === 0 ? 'name a child' : 'write childless = prefer';
+  return { chosen: false, obstacle: `connection ${name}: the peer needs a Child SA: ${why}` };
+}
+
+/** What IKE_AUTH asks for: the packet that wants it first (RFC 7296 §2.9), then the policy. */
+function askedOf(sa: IkeSa, { policy, trigger }: ChildWish): AcceptableChild {
+  const asked = policyProposal(policy, sa.dynamicAddresses);
+  if (!trigger) return asked;
+  return {
+    ...asked,
+    localTs: [trigger.local, ...asked.localTs],
+    remoteTs: [trigger.remote, ...asked.remoteTs],
+  };
 }
 
 export function handleIkeAuthResponse(turn: Turn, sa: IkeSa, response: Incoming): void {
   if (sa.state.name !== 'AwaitingIkeAuthResponse') return;
-  const { secured, localId, child } = sa.state;
+  const { secured, handshake, localId, spiIn } = sa.state;
   const { payloads } = response;
   const id = payloadOf(payloads, 'IDr');
   const auth = payloadOf(payloads, 'AUTH');
@@ -69,23 +113,38 @@ export function handleIkeAuthResponse(turn: Turn, sa: IkeSa, response: Incoming)
     refusedByPeer(turn, sa, payloads);
     return;
   }
-  const doubt = distrust(turn, sa, secured, { localId, id, auth });
+  const doubt = distrust(turn, sa, { secured, handshake }, { localId, id, auth });
   if (doubt !== undefined) {
     turn.emit({ kind: 'authentication-failed', by: 'us', what: doubt, ...sa.subject });
     // RFC 7296 §2.21.2: the responder believes the SA is up; one notify tells it otherwise.
     const notify = statusNotify(NotifyType.AUTHENTICATION_FAILED);
-    sa.closeTelling(turn, notify, doubt, { kind: 'authentication-failed', what: doubt });
+    const outcome = { kind: 'authentication-failed', what: doubt } as const;
+    closeTelling(turn, sa, notify, { reason: doubt, outcome });
     return;
   }
+  const wishes = sa.wishes.splice(0);
   establish(turn, sa, secured, { localId, remoteId: id.identity });
-  finishChild(turn, sa, secured, child, payloads);
+  const [lifetime] = notifiesOf(payloads, NotifyType.AUTH_LIFETIME);
+  const seconds = lifetime && secondsOf(lifetime);
+  if (seconds !== undefined) heedAuthLifetime(turn, sa, seconds);
+  const [first] = spiIn === undefined ? [] : wishes.splice(0, 1);
+  if (first && spiIn !== undefined) {
+    finishChild(turn, sa, { secured, handshake }, { wish: first, spiIn, payloads });
+  }
+  if (sa.isClosing) {
+    sa.wishes.push(...wishes);
+    sa.complete(turn, { kind: 'failed', what: 'the IKE SA is going' });
+    return;
+  }
+  completeRequests(turn, sa.requests, { kind: 'done', matches: 1, terminated: 0 });
+  for (const wish of wishes) requestChild(turn, sa, wish);
 }
 
 /** Why the responder is not who it should be; undefined if it proved itself. */
 function distrust(
   turn: Turn,
   sa: IkeSa,
-  secured: Secured,
+  { secured, handshake }: Agreed,
   claim: {
     readonly localId: Identity;
     readonly id: IdPayload;
@@ -105,8 +164,8 @@ function distrust(
     secured.suite.prf,
     secret,
     {
-      message: secured.responseOctets,
-      peerNonce: secured.nonceI,
+      message: handshake.responseOctets,
+      peerNonce: handshake.nonceI,
       id,
       skP: secured.keys.skPr,
     },
@@ -115,57 +174,67 @@ function distrust(
   return genuine ? undefined : `the peer's AUTH does not fit the shared secret`;
 }
 
+interface FirstChild {
+  readonly wish: ChildWish;
+  readonly spiIn: Spi;
+  readonly payloads: readonly Payload[];
+}
+
 function finishChild(
   turn: Turn,
   sa: IkeSa,
-  secured: Secured,
-  child: ProposedChild,
-  payloads: readonly Payload[],
+  { secured, handshake }: Agreed,
+  first: FirstChild,
 ): void {
-  const offer = {
-    sa: payloadOf(payloads, 'SA'),
-    tsI: payloadOf(payloads, 'TSi'),
-    tsR: payloadOf(payloads, 'TSr'),
-  };
-  const { sa: saPayload, tsI, tsR } = offer;
+  const { wish, spiIn, payloads } = first;
+  const saPayload = payloadOf(payloads, 'SA');
+  const tsI = payloadOf(payloads, 'TSi');
+  const tsR = payloadOf(payloads, 'TSr');
   if (!saPayload || !tsI || !tsR) {
-    childRefused(turn, sa, child, payloads);
+    childRefused(turn, sa, first);
     return;
   }
-  const addresses = { local: sa.local.address, remote: sa.remote.address };
-  const agreed = acceptChildGrant(child.policy, { sa: saPayload, tsI, tsR }, addresses);
+  const grant = { sa: saPayload, tsI, tsR };
+  const agreed = acceptChildGrant(wish.policy, askedOf(sa, wish), grant);
   if (agreed.kind === 'fault') {
-    turn.numbers.releaseSpi(child.spiIn);
+    turn.numbers.releaseSpi(spiIn);
     turn.emit({ kind: 'peer-fault', what: agreed.what, ...sa.subject });
+    const outcome = { kind: 'failed', what: agreed.what } as const;
+    completeRequests(turn, wish.requests, outcome);
     // RFC 7296 §2.21.2: the responder installed an SA that we cannot; the whole goes.
-    sa.deleteIkeSa(turn, agreed.what, { kind: 'failed', what: agreed.what });
+    deleteIkeSa(turn, sa, agreed.what, outcome);
     return;
   }
-  createChildSa(turn, sa, secured, agreed, child.spiIn);
-  sa.completeInitiate(turn, { kind: 'done', matches: 1, terminated: 0 });
+  createChildSa(turn, sa, secured, {
+    agreed,
+    spiIn,
+    keying: { nonceI: handshake.nonceI, nonceR: handshake.nonceR },
+    initiator: true,
+    outbound: 'now',
+  });
+  completeRequests(turn, wish.requests, { kind: 'done', matches: 1, terminated: 0 });
 }
 
 // RFC 7296 §1.2: a Child SA that could not be created leaves the IKE SA in place.
-function childRefused(
-  turn: Turn,
-  sa: IkeSa,
-  child: ProposedChild,
-  payloads: readonly Payload[],
-): void {
-  turn.numbers.releaseSpi(child.spiIn);
+function childRefused(turn: Turn, sa: IkeSa, { wish, spiIn, payloads }: FirstChild): void {
+  turn.numbers.releaseSpi(spiIn);
   const notify = errorNotify(payloads);
   const name = notify ? notifyName(notify.type) : 'no Child SA';
-  const offered = child.policy.proposals.map(formatProposal).join(', ');
+  const { policy } = wish;
+  if (notify?.type === NotifyType.SINGLE_PAIR_REQUIRED && !wish.singlePair) {
+    requestChild(turn, sa, { ...wish, singlePair: true });
+    return;
+  }
   turn.emit({
     kind: 'refused',
     by: 'peer',
     notify: name,
-    what: `child ${child.policy.name}: offered ${offered}`,
+    what: `child ${policy.name}: offered ${policy.proposals.map(formatProposal).join(', ')}`,
     transforms: [],
     ...sa.subject,
   });
-  const what = `the peer answered ${name} for child ${child.policy.name}; the IKE SA stays`;
-  sa.completeInitiate(turn, { kind: 'refused', what });
+  const what = `the peer answered ${name} for child ${policy.name}; the IKE SA stays`;
+  completeRequests(turn, wish.requests, { kind: 'refused', what });
 }
 
 /** The whole IKE_AUTH was refused. */

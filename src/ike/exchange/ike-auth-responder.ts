@@ -6,19 +6,31 @@
 import type { SecretBytes } from '../../crypto/secret-bytes.ts';
 import type { Connection } from '../../ipsec/connection.ts';
 import { addressIdentity, formatIdentity, type Identity } from '../../ipsec/identity.ts';
-import { selectProposal } from '../../ipsec/proposal.ts';
+import { selectProposal, withoutKeyExchange } from '../../ipsec/proposal.ts';
 import { SHARED_KEY_MIC, sharedKeyAuth, verifySharedKeyAuth } from '../auth/shared-key.ts';
 import { createChildSa } from '../child-creation.ts';
-import { answerChildOffer, childGrant, chosenAsProposal } from '../child-negotiation.ts';
-import { DELETE_IKE_SA, type IkeSa, type Incoming } from '../ike-sa.ts';
-import type { Secured } from '../ike-sa-state.ts';
+import {
+  answerChildOffer,
+  childGrant,
+  chosenAsProposal,
+  policyProposal,
+} from '../child-negotiation.ts';
+import { closeTelling, DELETE_IKE_SA, deleteIkeSa } from '../deletion.ts';
+import type { IkeSa, Incoming } from '../ike-sa.ts';
+import type { Handshake, Secured } from '../ike-sa-state.ts';
 import type { Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
-import { notifiesOf, payloadOf } from '../payload-access.ts';
+import { notifiesOf, payloadOf, secondsData, statusNotify } from '../payload-access.ts';
 import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
 import { establish } from './ike-auth.ts';
+
+/** What IKE_SA_INIT left. */
+interface Agreed {
+  readonly secured: Secured;
+  readonly handshake: Handshake;
+}
 
 interface ProvenPeer {
   readonly kind: 'proven';
@@ -35,11 +47,12 @@ export function handleIkeAuthRequest(
   request: Incoming,
 ): void {
   if (sa.state.name !== 'AwaitingIkeAuthRequest') return;
-  const { secured } = sa.state;
+  const { secured, handshake } = sa.state;
+  const agreed = { secured, handshake };
   // RFC 7296 §2.23: the initiator may have floated to port 4500 since IKE_SA_INIT.
   sa.local = request.local;
   sa.remote = request.remote;
-  const peer = authenticate(turn, sa, secured, request.payloads);
+  const peer = authenticate(turn, sa, agreed, request.payloads);
   const verdict =
     peer.kind === 'proven'
       ? admitPeer(turn, registry.between(peer.localId, peer.remoteId), peer, request.payloads)
@@ -52,17 +65,20 @@ export function handleIkeAuthRequest(
   sa.connection = peer.connection;
   const { localId } = peer;
   const auth = sharedKeyAuth(secured.suite.prf, peer.secret, {
-    message: secured.responseOctets,
-    peerNonce: secured.nonceI,
+    message: handshake.responseOctets,
+    peerNonce: handshake.nonceI,
     id: { kind: 'IDr', identity: localId },
     skP: secured.keys.skPr,
   });
   establish(turn, sa, secured, peer);
-  const child = answerChild(turn, sa, secured, request.payloads);
+  const child = answerChild(turn, registry, sa, agreed, request.payloads);
+  const { reauth } = peer.connection.lifetime;
   sa.respond(turn, request, [
     { kind: 'IDr', identity: localId },
     { kind: 'AUTH', method: SHARED_KEY_MIC, data: auth },
     ...child,
+    // RFC 4478 §3: the time within which the peer shall prove itself again.
+    ...(reauth > 0 ? [statusNotify(NotifyType.AUTH_LIFETIME, secondsData(reauth))] : []),
   ]);
 }
 
@@ -70,7 +86,7 @@ export function handleIkeAuthRequest(
 function authenticate(
   turn: Turn,
   sa: IkeSa,
-  secured: Secured,
+  { secured, handshake }: Agreed,
   payloads: readonly Payload[],
 ): ProvenPeer | PeerFault {
   const id = payloadOf(payloads, 'IDi');
@@ -101,8 +117,8 @@ function authenticate(
     secured.suite.prf,
     secret,
     {
-      message: secured.requestOctets,
-      peerNonce: secured.nonceR,
+      message: handshake.requestOctets,
+      peerNonce: handshake.nonceR,
       id,
       skP: secured.keys.skPi,
     },
@@ -126,14 +142,14 @@ function admitPeer(
   if (initialContact) {
     const reason = 'the peer starts afresh (INITIAL_CONTACT)';
     // Told all the same: an IKE SA that both were just bringing up may be alive there.
-    for (const one of older) one.closeTelling(turn, DELETE_IKE_SA, reason, gone);
+    for (const one of older) closeTelling(turn, one, DELETE_IKE_SA, { reason, outcome: gone });
     return undefined;
   }
   if (unique === 'keep' && older.length > 0) {
     return failed(`${formatIdentity(peer.remoteId)} has an IKE SA already (unique = keep)`);
   }
   if (unique === 'replace') {
-    for (const one of older) one.deleteIkeSa(turn, gone.what, gone);
+    for (const one of older) deleteIkeSa(turn, one, gone.what, gone);
   }
   return undefined;
 }
@@ -141,19 +157,24 @@ function admitPeer(
 // RFC 7296 §1.2: a Child SA that cannot be created costs a notify, not the IKE SA.
 function answerChild(
   turn: Turn,
+  registry: SaRegistry,
   sa: IkeSa,
-  secured: Secured,
+  { secured, handshake }: Agreed,
   payloads: readonly Payload[],
 ): readonly Payload[] {
   const saPayload = payloadOf(payloads, 'SA');
   const tsI = payloadOf(payloads, 'TSi');
   const tsR = payloadOf(payloads, 'TSr');
+  // RFC 6023 §3: an IKE SA without a Child SA.
+  if (!saPayload && !tsI && !tsR && sa.connection.childless !== 'never') return [];
   if (!saPayload || !tsI || !tsR) {
     return [faultNotify(peerFault('invalid-syntax', 'IKE_AUTH without SA, TSi or TSr'))];
   }
-  const addresses = { local: sa.local.address, remote: sa.remote.address };
-  const offer = { sa: saPayload, tsI, tsR };
-  const agreed = answerChildOffer(sa.connection.children, offer, addresses);
+  const policies = sa.connection.children
+    .filter(({ mode }) => mode === 'tunnel')
+    .map((policy) => policyProposal(policy, sa.dynamicAddresses));
+  const offered = { ...saPayload, proposals: withoutKeyExchange(saPayload.proposals) };
+  const agreed = answerChildOffer(policies, { sa: offered, tsI, tsR });
   if (agreed.kind === 'fault') {
     turn.emit({
       kind: 'refused',
@@ -166,8 +187,24 @@ function answerChild(
     return [faultNotify(agreed)];
   }
   const spiIn = turn.numbers.newSpi();
-  createChildSa(turn, sa, secured, agreed, spiIn);
+  createChildSa(turn, sa, secured, {
+    agreed,
+    spiIn,
+    keying: { nonceI: handshake.nonceI, nonceR: handshake.nonceR },
+    initiator: false,
+    // A peer that starts afresh beside an IKE SA it still has uses the old one until it hears us.
+    outbound: carriedElsewhere(registry, sa, agreed.policy.name) ? 'after-inbound' : 'now',
+  });
   return childGrant(agreed, spiIn);
+}
+
+/** Another IKE SA with this peer has a Child SA of the same policy. */
+function carriedElsewhere(registry: SaRegistry, sa: IkeSa, child: string): boolean {
+  if (!('peer' in sa.state)) return false;
+  const { localId, remoteId } = sa.state.peer;
+  return registry
+    .between(localId, remoteId)
+    .some((one) => one !== sa && one.childrenUp.some(({ policy }) => policy.name === child));
 }
 
 function reject(turn: Turn, sa: IkeSa, request: Incoming, fault: PeerFault): void {

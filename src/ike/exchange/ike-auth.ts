@@ -4,6 +4,7 @@
 import { formatIdentity, type Identity } from '../../ipsec/identity.ts';
 import { formatProposal } from '../../ipsec/proposal.ts';
 import { chosenAsProposal } from '../child-negotiation.ts';
+import { startAuthenticationLifetime, startIkeLifetime } from '../ike-lifetime.ts';
 import type { IkeSa } from '../ike-sa.ts';
 import type { Secured } from '../ike-sa-state.ts';
 import type { Turn } from '../turn.ts';
@@ -27,5 +28,7 @@ export function establish(
     suite: formatProposal(chosenAsProposal(secured.suite.proposal)),
     ...sa.subject,
   });
+  startIkeLifetime(turn, sa);
+  startAuthenticationLifetime(turn, sa);
   reportWeakAlgorithms(turn, sa, secured.suite.proposal, `IKE SA ${sa.connection.name}`);
 }

@@ -13,7 +13,7 @@ import { formatProposal, type Proposal, ProtocolId, selectProposal } from '../..
 import { equalOctets } from '../../wire/octets.ts';
 import { isSingle } from '../child-negotiation.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
-import type { InitAttempt, Secured } from '../ike-sa-state.ts';
+import type { Handshake, InitAttempt, Secured } from '../ike-sa-state.ts';
 import { type IkeSuite, ikeSuite } from '../keys.ts';
 import { ExchangeType, NO_IKE_SPI, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
@@ -23,7 +23,7 @@ import type { SaRegistry } from '../sa-registry.ts';
 import { secure } from '../secure.ts';
 import type { Turn } from '../turn.ts';
 import { startIkeAuth } from './ike-auth-initiator.ts';
-import { NONCE_OCTETS, reportNat, unusableKeyExchange } from './ike-sa-init.ts';
+import { announcedIn, NONCE_OCTETS, reportNat, unusableKeyExchange } from './ike-sa-init.ts';
 
 /** Where peers listen that are configured no other way. */
 const IKE_PORT = 500;
@@ -47,13 +47,17 @@ export function sendIkeSaInit(turn: Turn, sa: IkeSa, attempt: InitAttempt): void
   const cookie = attempt.cookie ? [statusNotify(NotifyType.COOKIE, attempt.cookie)] : [];
   const { connection } = sa;
   const nat = natDetectionNotifies(sa.spiI, NO_IKE_SPI, sa, connection.encap);
-  sa.request(turn, { kind: 'ike-sa-init' }, ExchangeType.IKE_SA_INIT, [
+  const payloads: readonly Payload[] = [
     ...cookie,
     { kind: 'SA', proposals: ikeOffer(connection.proposals) },
     { kind: 'KE', method: attempt.method, data: attempt.keyExchange.publicData },
     { kind: 'NONCE', nonce: attempt.nonce },
     ...nat,
-  ]);
+  ];
+  sa.request(turn, {
+    purpose: { kind: 'ike-sa-init' },
+    compose: () => ({ exchangeType: ExchangeType.IKE_SA_INIT, payloads }),
+  });
 }
 
 export function handleIkeSaInitResponse(
@@ -76,8 +80,8 @@ export function handleIkeSaInitResponse(
   } else if (refusal) {
     refused(turn, sa, notifyName(refusal.type));
   } else {
-    const secured = agree(turn, sa, attempt, response);
-    if (secured) startIkeAuth(turn, registry, sa, secured);
+    const agreed = agree(turn, sa, attempt, response);
+    if (agreed) startIkeAuth(turn, registry, sa, agreed);
   }
 }
 
@@ -97,7 +101,7 @@ function agree(
   sa: IkeSa,
   attempt: InitAttempt,
   response: Incoming,
-): Secured | undefined {
+): { readonly secured: Secured; readonly handshake: Handshake } | undefined {
   const { payloads, header } = response;
   const ke = payloadOf(payloads, 'KE');
   const nonce = payloadOf(payloads, 'NONCE')?.nonce;
@@ -113,9 +117,10 @@ function agree(
   if (!sharedSecret) {
     return drop(turn, sa, 'ike-sa-init-ke-refused');
   }
-  const requestOctets = sa.inFlightOctets;
-  sa.takeResponse(header.messageId);
+  const requestOctets = sa.window.inFlight?.datagrams[0] ?? new Uint8Array();
+  sa.window.take(header.messageId);
   sa.spiR = header.responderSpi;
+  sa.announced = announcedIn(payloads);
   const nat = detectNat(payloads, sa.spiI, sa.spiR, response);
   const udpEncapsulation = needsEncapsulation(nat, sa.connection.encap);
   const secured = secure(turn, sa, {
@@ -123,14 +128,18 @@ function agree(
     sharedSecret,
     nonceI: attempt.nonce,
     nonceR: nonce,
-    requestOctets,
-    responseOctets: response.octets,
     nat,
     udpEncapsulation,
   });
+  const handshake = {
+    nonceI: attempt.nonce,
+    nonceR: nonce,
+    requestOctets,
+    responseOctets: response.octets,
+  };
   if (udpEncapsulation) float(turn, sa);
   reportNat(turn, sa, nat);
-  return secured;
+  return { secured, handshake };
 }
 
 // RFC 7296 §2.23: with a NAT between, the initiator goes on from port 4500 to port 4500.
@@ -179,7 +188,7 @@ function restart(turn: Turn, sa: IkeSa, attempt: InitAttempt): void {
     });
     return;
   }
-  sa.restart();
+  sa.window.restart();
   sa.move({ name: 'AwaitingIkeSaInitResponse', attempt });
   sendIkeSaInit(turn, sa, attempt);
 }

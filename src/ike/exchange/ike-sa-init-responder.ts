@@ -5,6 +5,7 @@
  * exchange method and, under load, the cookie are right.
  */
 import { keyExchangeName } from '../../crypto/algorithms.ts';
+import { digest } from '../../crypto/digest.ts';
 import { keyExchangeMethod } from '../../crypto/key-exchange.ts';
 import type { Connection } from '../../ipsec/connection.ts';
 import { explainRefusal, type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.ts';
@@ -13,7 +14,7 @@ import { after } from '../../wire/instant.ts';
 import { chosenAsProposal } from '../child-negotiation.ts';
 import type { CookieJar } from '../cookie.ts';
 import { IkeSa, type Incoming } from '../ike-sa.ts';
-import type { Secured } from '../ike-sa-state.ts';
+import type { Handshake, Secured } from '../ike-sa-state.ts';
 import { type IkeSuite, ikeSuite } from '../keys.ts';
 import { encodeMessage } from '../message/codec.ts';
 import type { IkeSpi, KePayload, Payload } from '../message/message.ts';
@@ -25,7 +26,7 @@ import type { SaRegistry } from '../sa-registry.ts';
 import { secure } from '../secure.ts';
 import type { Turn } from '../turn.ts';
 import { firstResponseHeader, replyUnprotected } from '../unprotected.ts';
-import { NONCE_OCTETS, reportNat, unusableKeyExchange } from './ike-sa-init.ts';
+import { announcedIn, NONCE_OCTETS, reportNat, unusableKeyExchange } from './ike-sa-init.ts';
 
 /** Of the room for half-open IKE SAs, what one address may take: cookies cost it nothing. */
 const ADDRESS_SHARE = 0.1;
@@ -162,11 +163,18 @@ function openHalf(turn: Turn, registry: SaRegistry, request: Incoming, agreement
     spiI: request.header.initiatorSpi,
     spiR,
     state: answer
-      ? { name: 'AwaitingIkeAuthRequest', secured: answer.secured, until }
+      ? {
+          name: 'AwaitingIkeAuthRequest',
+          secured: answer.secured,
+          handshake: answer.handshake,
+          until,
+        }
       : { name: 'Closed', secured: undefined, until },
     now,
+    requestDigest: digest('sha256', request.octets),
   });
-  registry.add(turn, sa);
+  sa.announced = announcedIn(request.payloads);
+  registry.addHalfOpen(turn, sa);
   if (!answer) {
     const what = `KE: the peer's ${keyExchangeName(agreement.ke.method)} value is refused`;
     refuse(turn, request, peerFault('invalid-syntax', what));
@@ -177,13 +185,19 @@ function openHalf(turn: Turn, registry: SaRegistry, request: Incoming, agreement
   reportNat(turn, sa, answer.secured.nat);
 }
 
+interface HalfOpen {
+  readonly secured: Secured;
+  readonly handshake: Handshake;
+  readonly payloads: readonly Payload[];
+}
+
 /** Our half of the key exchange and the keys; undefined where the peer's value is no good. */
 function exchangeKeys(
   turn: Turn,
   request: Incoming,
   spiR: IkeSpi,
   { connection, suite, ke, nonceI }: Agreement,
-): { readonly secured: Secured; readonly payloads: readonly Payload[] } | undefined {
+): HalfOpen | undefined {
   const { random } = turn.environment;
   const pair = keyExchangeMethod(ke.method)?.generate(random);
   const sharedSecret = pair?.shared(ke.data);
@@ -196,6 +210,9 @@ function exchangeKeys(
     { kind: 'KE', method: ke.method, data: pair.publicData },
     { kind: 'NONCE', nonce: nonceR },
     ...(nat.supported ? natDetectionNotifies(spiI, spiR, request, connection.encap) : []),
+    ...(connection.childless === 'never'
+      ? []
+      : [statusNotify(NotifyType.CHILDLESS_IKEV2_SUPPORTED)]),
   ];
   const header = firstResponseHeader(request.header, spiR);
   const exchange = {
@@ -203,12 +220,19 @@ function exchangeKeys(
     sharedSecret,
     nonceI,
     nonceR,
-    requestOctets: request.octets,
-    responseOctets: encodeMessage({ header, payloads }),
     nat,
     udpEncapsulation: needsEncapsulation(nat, connection.encap),
   };
-  return { secured: secure(turn, { initiator: false, spiI, spiR }, exchange), payloads };
+  return {
+    secured: secure(turn, { initiator: false, spiI, spiR }, exchange),
+    handshake: {
+      nonceI,
+      nonceR,
+      requestOctets: request.octets,
+      responseOctets: encodeMessage({ header, payloads }),
+    },
+    payloads,
+  };
 }
 
 /** Counted and answered without state (RFC 7296 §2.21.1). */

@@ -1,28 +1,37 @@
 /**
  * INFORMATIONAL: Delete, liveness, notifies (RFC 7296 §1.4, §1.4.1, §2.4, §2.25).
  */
-import type { ChildSa } from '../../ipsec/child-sa.ts';
 import { ProtocolId } from '../../ipsec/proposal.ts';
-import { formatSpi } from '../../ipsec/spi.ts';
 import type { Outcome } from '../action.ts';
+import { peerSpi } from '../child-negotiation.ts';
+import { deletePayload, drain, useNow } from '../deletion.ts';
+import type { HeldChild } from '../held-child.ts';
+import { heedAuthLifetime } from '../ike-lifetime.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
-import { type DeletePayload, ExchangeType, type Payload } from '../message/message.ts';
+import { type DeletePayload, ExchangeType } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
-import { notifiesOf } from '../payload-access.ts';
+import { notifiesOf, secondsOf } from '../payload-access.ts';
+import { reopen } from '../reopening.ts';
+import type { SaRegistry } from '../sa-registry.ts';
+import { rekeyInFlight, rivalled, rivalWithdrawn } from '../simultaneous-rekey.ts';
 import type { Turn } from '../turn.ts';
+import { adoptRival } from './rekey-ike-sa.ts';
 
 const PEER_DELETED: Outcome = { kind: 'failed', what: 'the peer deleted the IKE SA' };
 
-export function handleInformationalRequest(turn: Turn, sa: IkeSa, request: Incoming): void {
+export function handleInformationalRequest(
+  turn: Turn,
+  registry: SaRegistry,
+  sa: IkeSa,
+  request: Incoming,
+): void {
   const deletes = request.payloads.filter(
     (payload): payload is DeletePayload => payload.kind === 'DELETE',
   );
   if (deletes.some(({ protocol }) => protocol === ProtocolId.IKE)) {
     // RFC 7296 §1.4.1: deleting the IKE SA deletes its Child SAs; the answer is empty.
     sa.respond(turn, request, []);
-    const lost = [...sa.children.values()];
-    sa.close(turn, 'the peer deleted the IKE SA', PEER_DELETED);
-    reopen(turn, sa, lost);
+    closedByPeer(turn, registry, sa);
     return;
   }
   if (notifiesOf(request.payloads, NotifyType.AUTHENTICATION_FAILED).length > 0) {
@@ -32,57 +41,74 @@ export function handleInformationalRequest(turn: Turn, sa: IkeSa, request: Incom
     sa.close(turn, what, { kind: 'authentication-failed', what });
     return;
   }
-  const removed = deletes.flatMap((payload) => removeChildren(turn, sa, payload));
-  sa.respond(turn, request, deletePayload(removed));
-  reopen(turn, sa, removed);
-}
-
-/** Asks the peer to delete one Child SA; ours goes when it answers. */
-export function startDeleteChild(turn: Turn, sa: IkeSa, childSa: ChildSa): void {
-  if (sa.isDeleting(childSa)) return;
-  sa.request(
-    turn,
-    { kind: 'delete-child-sa', childSa },
-    ExchangeType.INFORMATIONAL,
-    deletePayload([childSa]),
-  );
+  const [lifetime] = notifiesOf(request.payloads, NotifyType.AUTH_LIFETIME);
+  const seconds = lifetime && secondsOf(lifetime);
+  if (seconds !== undefined) heedAuthLifetime(turn, sa, seconds);
+  const closed: HeldChild[] = [];
+  const answered = deletes.flatMap((payload) => deleteNamed(turn, sa, payload, closed));
+  sa.respond(turn, request, deletePayload(answered.map(({ childSa }) => childSa.spiIn)));
+  reopen(turn, sa, closed, 'closed');
 }
 
 /** An empty INFORMATIONAL request: is the peer alive? */
 export function startLiveness(turn: Turn, sa: IkeSa): void {
-  sa.request(turn, { kind: 'liveness' }, ExchangeType.INFORMATIONAL, []);
+  sa.request(turn, {
+    purpose: { kind: 'liveness' },
+    compose: () => ({ exchangeType: ExchangeType.INFORMATIONAL, payloads: [] }),
+  });
 }
 
-/** `close_action = start`: what the peer took down comes up again. */
-function reopen(turn: Turn, sa: IkeSa, removed: readonly ChildSa[]): void {
-  for (const childSa of removed) {
-    const policy = sa.connection.children.find(({ name }) => name === childSa.name);
-    if (policy?.closeAction !== 'start') continue;
-    turn.push({ kind: 'reinitiate', connection: sa.connection.name, child: childSa.name });
+function closedByPeer(turn: Turn, registry: SaRegistry, sa: IkeSa): void {
+  const purpose = sa.inFlight;
+  // RFC 7296 §2.8.2: a peer that deletes the old IKE SA never noticed our rekeying of it.
+  if (purpose?.kind === 'rekey-ike-sa' && purpose.attempt) adoptRival(turn, sa, purpose.attempt);
+  const { childrenUp } = sa;
+  const peer = 'peer' in sa.state ? sa.state.peer : undefined;
+  sa.close(turn, 'the peer deleted the IKE SA', PEER_DELETED);
+  // A newer IKE SA of the peer may hold Child SAs that waited for the end of these.
+  for (const one of peer ? registry.between(peer.localId, peer.remoteId) : []) {
+    for (const child of one.children.values()) useNow(turn, child);
   }
+  reopen(turn, sa, childrenUp, 'closed');
 }
 
-/** The SPIs in a Delete are the sender's inbound ones: our outbound (RFC 7296 §1.4.1). */
-function removeChildren(turn: Turn, sa: IkeSa, payload: DeletePayload): readonly ChildSa[] {
+/**
+ * Ends the Child SAs that a Delete names by the sender's inbound SPIs, our outbound ones (RFC 7296
+ * §1.4.1). Answers those whose own SPI goes back, and adds to `closed` those that nothing replaces.
+ */
+function deleteNamed(
+  turn: Turn,
+  sa: IkeSa,
+  payload: DeletePayload,
+  closed: HeldChild[],
+): readonly HeldChild[] {
   if (payload.protocol !== ProtocolId.ESP) return [];
-  const named = new Set(payload.spis.map(spiNumber));
-  const gone = [...sa.children.values()].filter(({ spiOut }) => named.has(spiOut));
-  const inFlight = sa.inFlight;
-  for (const childSa of gone) sa.removeChild(turn, childSa, 'the peer deleted it');
+  const named = new Set(payload.spis.map(peerSpi));
+  const gone = [...sa.children.values()].filter(
+    (child) => child.isHeldByPeer && named.has(child.childSa.spiOut),
+  );
+  const { inFlight } = sa;
+  for (const child of gone) deletedByPeer(turn, sa, child, closed);
   // RFC 7296 §1.4.1: when both ends delete a pair at once, the answer names no SPI of it.
   return gone.filter(
-    (childSa) => !(inFlight?.kind === 'delete-child-sa' && inFlight.childSa.id === childSa.id),
+    (child) => !(inFlight?.kind === 'delete-child-sa' && inFlight.child === child),
   );
 }
 
-function deletePayload(children: readonly ChildSa[]): readonly Payload[] {
-  if (children.length === 0) return [];
-  const spis = children.map(({ spiIn }) =>
-    Uint8Array.from(formatSpi(spiIn).match(/../g) ?? [], (hex) => Number.parseInt(hex, 16)),
-  );
-  return [{ kind: 'DELETE', protocol: ProtocolId.ESP, spiSize: 4, spis }];
-}
-
-function spiNumber(octets: Uint8Array): number {
-  return octets.reduce((sum, octet) => sum * 256 + octet, 0);
+function deletedByPeer(turn: Turn, sa: IkeSa, child: HeldChild, closed: HeldChild[]): void {
+  const { state } = child;
+  const rival = rekeyInFlight(sa, child)?.rival?.child;
+  const competing = rivalled(sa, child);
+  if (competing) {
+    rivalWithdrawn(turn, sa, competing);
+  } else if (state.name === 'Replaced' || rival) {
+    // The peer sends on the successor, so it has it.
+    useNow(turn, state.name === 'Replaced' ? state.successor : (rival ?? child));
+    drain(turn, sa, child);
+  } else if (state.name === 'Redundant' || (state.name === 'Deleting' && state.replaced)) {
+    drain(turn, sa, child);
+  } else {
+    if (child.isUp) closed.push(child);
+    sa.removeChild(turn, child, 'the peer deleted it');
+  }
 }

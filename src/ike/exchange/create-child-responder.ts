@@ -1,0 +1,174 @@
+/**
+ * CREATE_CHILD_SA as responder: a new Child SA, or one in place of another (RFC 7296 §1.3.1, §1.3.3,
+ * §2.8, §2.25.1).
+ *
+ * A new SA receives before the answer leaves. One that replaces another sends only when the peer has
+ * shown that it has it: by a packet on it, or by deleting the old one.
+ */
+import { createChildSa } from '../child-creation.ts';
+import {
+  type AcceptableChild,
+  type AgreedChild,
+  answerChildOffer,
+  childGrant,
+  peerSpi,
+  policyProposal,
+} from '../child-negotiation.ts';
+import type { HeldChild } from '../held-child.ts';
+import type { IkeSa, Incoming } from '../ike-sa.ts';
+import type { Secured } from '../ike-sa-state.ts';
+import type { NotifyPayload, Payload } from '../message/message.ts';
+import { NotifyType, notifyName } from '../message/notify-types.ts';
+import { notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
+import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
+import { acceptedChildProposals } from '../rekey-proposals.ts';
+import { rekeyInFlight, replacedByPeer } from '../simultaneous-rekey.ts';
+import type { Turn } from '../turn.ts';
+import { answerKeyExchange, isFault, lowestNonce, newNonce, nonceOf } from './create-child-sa.ts';
+
+export function answerCreateChild(turn: Turn, sa: IkeSa, request: Incoming): void {
+  const { secured } = sa;
+  if (!secured) return;
+  const [rekey] = notifiesOf(request.payloads, NotifyType.REKEY_SA);
+  // RFC 7296 §2.25.2: no Child SA while the IKE SA is being replaced or taken down.
+  if (sa.isClosing || sa.inFlight?.kind === 'rekey-ike-sa') {
+    refuse(turn, sa, request, peerFault('temporary-failure', 'the IKE SA is being replaced'));
+    return;
+  }
+  const replaces = rekey && named(sa, rekey);
+  if (replaces && 'kind' in replaces) {
+    refuse(turn, sa, request, replaces, rekey);
+    return;
+  }
+  const { maxChildren } = turn.environment.settings;
+  if (!replaces && sa.children.size >= maxChildren) {
+    const what = `${sa.children.size} Child SAs, gateway.max_children is ${maxChildren}`;
+    refuse(turn, sa, request, peerFault('no-additional-sas', what));
+    return;
+  }
+  const made = create(turn, sa, secured, request, replaces);
+  if (made.kind === 'fault') refuse(turn, sa, request, made);
+  else sa.respond(turn, request, made.payloads);
+}
+
+/** The Child SA that a REKEY_SA means, or what is wrong with it (RFC 7296 §2.25.1). */
+function named(sa: IkeSa, { protocol, spi }: NotifyPayload): HeldChild | PeerFault {
+  const spiOut = protocol === 3 ? peerSpi(spi) : undefined;
+  // RFC 7296 §1.3.3: the SPI is the one the sender of the notify expects in inbound packets.
+  const child = [...sa.children.values()].find(
+    (one) => one.isHeldByPeer && one.childSa.spiOut === spiOut,
+  );
+  if (!child || child.state.name === 'Replaced' || child.state.name === 'Redundant') {
+    return peerFault('child-sa-not-found', `REKEY_SA names no Child SA of protocol ${protocol}`);
+  }
+  if (child.state.name === 'Deleting') {
+    return peerFault('temporary-failure', `child SA ${child.childSa.id} is being deleted`);
+  }
+  return child;
+}
+
+interface Made {
+  readonly kind: 'made';
+  readonly payloads: readonly Payload[];
+}
+
+function create(
+  turn: Turn,
+  sa: IkeSa,
+  secured: Secured,
+  { payloads }: Incoming,
+  replaces: HeldChild | undefined,
+): Made | PeerFault {
+  const offer = {
+    sa: payloadOf(payloads, 'SA'),
+    tsI: payloadOf(payloads, 'TSi'),
+    tsR: payloadOf(payloads, 'TSr'),
+  };
+  const nonceI = nonceOf(payloads);
+  if (isFault(nonceI)) return nonceI;
+  const { sa: saPayload, tsI, tsR } = offer;
+  if (!saPayload || !tsI || !tsR) {
+    return peerFault('invalid-syntax', 'CREATE_CHILD_SA without SA, TSi or TSr');
+  }
+  const ke = payloadOf(payloads, 'KE');
+  const policies = acceptable(sa, replaces);
+  const agreed = answerChildOffer(policies, { sa: saPayload, tsI, tsR }, ke?.method);
+  if (agreed.kind === 'fault') return agreed;
+  const method = agreed.proposal.ke?.id;
+  const keys = method === undefined ? undefined : answerKeyExchange(turn, method, ke, nonceI);
+  if (keys?.kind === 'fault') return keys;
+  const nonceR = newNonce(turn);
+  const spiIn = turn.numbers.newSpi();
+  const child = createChildSa(turn, sa, secured, {
+    agreed,
+    spiIn,
+    keying: { nonceI, nonceR, ...(keys && { sharedSecret: keys.shared }) },
+    initiator: false,
+    outbound: replaces ? 'after-inbound' : 'now',
+    ...(replaces && { replaces }),
+  });
+  if (replaces) {
+    const attempt = rekeyInFlight(sa, replaces);
+    // RFC 7296 §2.8.1: both at once; which stands is decided when our own answer is here.
+    if (attempt) attempt.rival = { child, lowestNonce: lowestNonce(nonceI, nonceR) };
+    else replacedByPeer(turn, replaces, child);
+  }
+  return { kind: 'made', payloads: answer(agreed, spiIn, nonceR, keys?.payload) };
+}
+
+function answer(
+  agreed: AgreedChild,
+  spiIn: Parameters<typeof childGrant>[1],
+  nonceR: Uint8Array,
+  ke: Payload | undefined,
+): readonly Payload[] {
+  const [grant, ...selectors] = childGrant(agreed, spiIn);
+  return [
+    ...(grant ? [grant] : []),
+    { kind: 'NONCE', nonce: nonceR },
+    ...(ke ? [ke] : []),
+    ...selectors,
+  ];
+}
+
+/** What we accept: of each child of the connection, or for the one that is replaced. */
+function acceptable(sa: IkeSa, replaces: HeldChild | undefined): readonly AcceptableChild[] {
+  const { proposals: ikeProposals, children } = sa.connection;
+  if (replaces) {
+    const { policy, childSa } = replaces;
+    const { localTs, remoteTs } = childSa;
+    const proposals = acceptedChildProposals(policy.proposals, ikeProposals, childSa);
+    return [{ policy, proposals, localTs, remoteTs }];
+  }
+  return children
+    .filter(({ mode }) => mode === 'tunnel')
+    .map((policy) => ({
+      ...policyProposal(policy, sa.dynamicAddresses),
+      proposals: acceptedChildProposals(policy.proposals, ikeProposals, undefined),
+    }));
+}
+
+/** The IKE SA stays as it is (RFC 7296 §1.3, §2.21.3). */
+function refuse(
+  turn: Turn,
+  sa: IkeSa,
+  request: Incoming,
+  fault: PeerFault,
+  rekey?: NotifyPayload,
+): void {
+  const notify = faultNotify(fault);
+  turn.emit({
+    kind: 'refused',
+    by: 'us',
+    notify: notifyName(notify.type),
+    what: fault.what,
+    transforms: fault.transforms ?? [],
+    ...sa.subject,
+  });
+  // RFC 7296 §2.25: CHILD_SA_NOT_FOUND names the SPI that was not found.
+  const about =
+    rekey && fault.fault === 'child-sa-not-found'
+      ? { ...statusNotify(notify.type), protocol: rekey.protocol, spi: rekey.spi }
+      : notify;
+  sa.respond(turn, request, [about]);
+}

@@ -1,0 +1,366 @@
+/**
+ * CREATE_CHILD_SA that rekeys the IKE SA, both roles (RFC 7296 §1.3.2, §2.8.2, §2.18, §2.25.2).
+ *
+ * The new IKE SA inherits the Child SAs; traffic notices nothing.
+ */
+import { type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.ts';
+import { after } from '../../wire/instant.ts';
+import { fromHex } from '../../wire/octets.ts';
+import { chosenAsProposal, isSingle } from '../child-negotiation.ts';
+import { deleteIkeSa } from '../deletion.ts';
+import { startIkeLifetime } from '../ike-lifetime.ts';
+import { type Composed, type IkeRekeyAttempt, IkeSa, type Incoming } from '../ike-sa.ts';
+import type { Secured } from '../ike-sa-state.ts';
+import { type IkeSuite, ikeSuite } from '../keys.ts';
+import {
+  ExchangeType,
+  type IkeSpi,
+  ikeSpi,
+  NO_IKE_SPI,
+  type NotifyPayload,
+  type Payload,
+} from '../message/message.ts';
+import { NotifyType, notifyName } from '../message/notify-types.ts';
+import { errorNotify, payloadOf } from '../payload-access.ts';
+import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
+import { ikeRekeyProposals } from '../rekey-proposals.ts';
+import type { SaRegistry } from '../sa-registry.ts';
+import { secure } from '../secure.ts';
+import { awaitDelete, succeed } from '../succession.ts';
+import type { Turn } from '../turn.ts';
+import { reportWeakAlgorithms } from '../weak-algorithms.ts';
+import {
+  answerKeyExchange,
+  compareNonces,
+  finishKeyExchange,
+  isFault,
+  keyPair,
+  lowestNonce,
+  methodsOf,
+  newNonce,
+  nonceOf,
+  otherMethod,
+  retryDelay,
+} from './create-child-sa.ts';
+
+const REPLACED = { kind: 'failed', what: 'the IKE SA was replaced' } as const;
+
+/** Asks for a new IKE SA in place of this one as soon as the window opens. */
+export function requestIkeRekey(
+  turn: Turn,
+  registry: SaRegistry,
+  sa: IkeSa,
+  method?: number,
+): void {
+  sa.rekeyAt = undefined;
+  sa.request(turn, {
+    purpose: { kind: 'rekey-ike-sa' },
+    compose: (now, carrier) => compose(now, registry, carrier, method),
+  });
+}
+
+function compose(
+  turn: Turn,
+  registry: SaRegistry,
+  sa: IkeSa,
+  wanted: number | undefined,
+): Composed | undefined {
+  if (sa.state.name !== 'Established') return undefined;
+  const { suite } = sa.state.secured;
+  const spi = registry.newIkeSpi();
+  const proposals = ikeRekeyProposals(sa.connection.proposals, suite).map((proposal, index) => ({
+    ...proposal,
+    number: index + 1,
+    spi: fromHex(spi),
+  }));
+  const method = wanted ?? suite.ke.id;
+  const keyExchange = keyPair(turn, method);
+  const attempt: IkeRekeyAttempt = { spi, nonce: newNonce(turn), proposals, keyExchange, method };
+  return {
+    exchangeType: ExchangeType.CREATE_CHILD_SA,
+    payloads: [
+      { kind: 'SA', proposals },
+      { kind: 'NONCE', nonce: attempt.nonce },
+      { kind: 'KE', method, data: keyExchange.publicData },
+    ],
+    purpose: { kind: 'rekey-ike-sa', attempt },
+  };
+}
+
+export function handleIkeRekeyResponse(
+  turn: Turn,
+  registry: SaRegistry,
+  old: IkeSa,
+  attempt: IkeRekeyAttempt,
+  { payloads }: Incoming,
+): void {
+  const { rival } = attempt;
+  const notify = errorNotify(payloads);
+  if (notify) {
+    // RFC 7296 §2.8.2: the peer replaced it and never noticed us.
+    if (rival) adoptRival(turn, old, attempt);
+    else handleRefusal(turn, registry, old, attempt, notify);
+    return;
+  }
+  const result = agree(old, attempt, payloads);
+  if (result.kind === 'fault') {
+    turn.emit({ kind: 'peer-fault', what: result.what, ...old.subject });
+    if (rival) adoptRival(turn, old, attempt);
+    else old.rekeyAt = after(turn.now, retryDelay(turn));
+    return;
+  }
+  const { suite, sharedSecret, nonceR, spiR } = result;
+  const heir = bear(turn, registry, old, {
+    initiator: true,
+    suite,
+    sharedSecret,
+    nonceI: attempt.nonce,
+    nonceR,
+    spiI: attempt.spi,
+    spiR,
+  });
+  if (!heir) return;
+  const loses = rival && compareNonces(lowestNonce(attempt.nonce, nonceR), rival.lowestNonce) < 0;
+  if (old.state.name !== 'Established' || loses) {
+    // RFC 7296 §2.8.2: who created the SA with the lowest nonce deletes it.
+    adoptRival(turn, old, attempt);
+    heir.replaced = true;
+    deleteIkeSa(turn, heir, 'redundant', REPLACED);
+    return;
+  }
+  if (rival) {
+    rival.sa.rivalOf = undefined;
+    awaitDelete(turn, rival.sa);
+  }
+  succeed(turn, old, heir);
+  deleteIkeSa(turn, old, 'rekeyed', REPLACED);
+}
+
+/** As responder. The answer leaves over the old IKE SA, which the peer then deletes. */
+export function answerIkeRekey(
+  turn: Turn,
+  registry: SaRegistry,
+  old: IkeSa,
+  request: Incoming,
+): void {
+  const fault = unable(old);
+  const made = fault ?? grant(turn, registry, old, request.payloads);
+  if (made.kind === 'fault') {
+    const notify = faultNotify(made);
+    turn.emit({
+      kind: 'refused',
+      by: 'us',
+      notify: notifyName(notify.type),
+      what: made.what,
+      transforms: made.transforms ?? [],
+      ...old.subject,
+    });
+    old.respond(turn, request, [notify]);
+    return;
+  }
+  old.respond(turn, request, made.payloads);
+  const ours = old.inFlight?.kind === 'rekey-ike-sa' ? old.inFlight.attempt : undefined;
+  if (ours) {
+    // Both at once: which stands is decided when our own answer is here.
+    ours.rival = { sa: made.heir, lowestNonce: made.lowestNonce };
+    made.heir.rivalOf = old;
+    made.heir.replaced = true;
+    return;
+  }
+  succeed(turn, old, made.heir);
+  awaitDelete(turn, old);
+}
+
+/** The peer uses its own new IKE SA, or deleted the old one: it never noticed ours. */
+export function adoptRival(turn: Turn, old: IkeSa, attempt: IkeRekeyAttempt): void {
+  const { rival } = attempt;
+  if (!rival) return;
+  delete attempt.rival;
+  rival.sa.rivalOf = undefined;
+  if (rival.sa.state.name !== 'Established') return;
+  if (old.state.name === 'AwaitingDeleteResponse') {
+    // Whoever wants the old one gone wants its successor gone too.
+    deleteIkeSa(turn, rival.sa, old.state.reason, REPLACED);
+    return;
+  }
+  succeed(turn, old, rival.sa);
+  awaitDelete(turn, old);
+}
+
+/** Our rekey that this IKE SA competes with, while it is undecided. */
+export function attemptAgainst(sa: IkeSa): IkeRekeyAttempt | undefined {
+  const purpose = sa.rivalOf?.inFlight;
+  return purpose?.kind === 'rekey-ike-sa' ? purpose.attempt : undefined;
+}
+
+// RFC 7296 §2.25.1, §2.25.2.
+function unable(old: IkeSa): PeerFault | undefined {
+  const { inFlight } = old;
+  const busy =
+    inFlight?.kind === 'create-child' ||
+    inFlight?.kind === 'delete-child-sa' ||
+    inFlight?.kind === 'withdraw-child-sa';
+  if (old.isClosing) return peerFault('temporary-failure', 'the IKE SA is going');
+  return busy ? peerFault('temporary-failure', `${inFlight.kind} is under way`) : undefined;
+}
+
+interface Granted {
+  readonly kind: 'granted';
+  readonly heir: IkeSa;
+  readonly payloads: readonly Payload[];
+  readonly lowestNonce: Uint8Array;
+}
+
+function grant(
+  turn: Turn,
+  registry: SaRegistry,
+  old: IkeSa,
+  payloads: readonly Payload[],
+): Granted | PeerFault {
+  const { secured } = old;
+  const nonceI = nonceOf(payloads);
+  if (isFault(nonceI)) return nonceI;
+  const ke = payloadOf(payloads, 'KE');
+  // RFC 7296 §1.3.2: each proposal carries the new SPI of the initiator, which is not zero.
+  const offers = (payloadOf(payloads, 'SA')?.proposals ?? []).filter(
+    ({ protocol, spi }) => protocol === ProtocolId.IKE && spi.length === 8,
+  );
+  const accepted = secured ? ikeRekeyProposals(old.connection.proposals, secured.suite) : [];
+  const chosen = selectProposal(accepted, offers, ke?.method);
+  const suite = chosen && ikeSuite(chosen);
+  if (!suite) return peerFault('no-proposal-chosen', 'no common IKE proposal for the new IKE SA');
+  const spiI = ikeSpi(suite.proposal.spi);
+  if (spiI === NO_IKE_SPI || spiI === old.spiI || spiI === old.spiR) {
+    return peerFault('invalid-syntax', `the new IKE SPI is ${spiI}`);
+  }
+  const keys = answerKeyExchange(turn, suite.ke.id, ke, nonceI);
+  if (keys.kind === 'fault') return keys;
+  const nonceR = newNonce(turn);
+  const spiR = registry.newIkeSpi();
+  const heir = bear(turn, registry, old, {
+    initiator: false,
+    suite,
+    sharedSecret: keys.shared,
+    nonceI,
+    nonceR,
+    spiI,
+    spiR,
+  });
+  if (!heir) return peerFault('temporary-failure', 'the IKE SA is going');
+  return {
+    kind: 'granted',
+    heir,
+    payloads: [
+      { kind: 'SA', proposals: [{ ...chosenAsProposal(suite.proposal), spi: fromHex(spiR) }] },
+      { kind: 'NONCE', nonce: nonceR },
+      keys.payload,
+    ],
+    lowestNonce: lowestNonce(nonceI, nonceR),
+  };
+}
+
+/** What a new IKE SA is made of. */
+interface Birth {
+  readonly initiator: boolean;
+  readonly suite: IkeSuite;
+  readonly sharedSecret: Parameters<typeof secure>[2]['sharedSecret'];
+  readonly nonceI: Uint8Array;
+  readonly nonceR: Uint8Array;
+  readonly spiI: IkeSpi;
+  readonly spiR: IkeSpi;
+}
+
+/** A new IKE SA between the same peers, keyed from the old one (§2.18). Its message ids start at 0. */
+function bear(turn: Turn, registry: SaRegistry, old: IkeSa, birth: Birth): IkeSa | undefined {
+  if (!('peer' in old.state)) return undefined;
+  const { secured: before, peer } = old.state;
+  const { nat, udpEncapsulation } = before;
+  const secured: Secured = secure(turn, birth, { ...birth, nat, udpEncapsulation }, before);
+  const heir = new IkeSa({
+    id: turn.numbers.newIkeSaId(),
+    initiator: birth.initiator,
+    connection: old.connection,
+    local: old.local,
+    remote: old.remote,
+    spiI: birth.spiI,
+    spiR: birth.spiR,
+    state: { name: 'Established', secured, peer: { ...peer, since: turn.now } },
+    now: turn.now,
+  });
+  heir.announced = old.announced;
+  startIkeLifetime(turn, heir);
+  // Proving who one is again has a time of its own, which rekeying does not put off.
+  heir.reauthenticateAt = old.reauthenticateAt;
+  heir.authenticationExpiresAt = old.authenticationExpiresAt;
+  registry.add(turn, heir);
+  reportWeakAlgorithms(turn, heir, birth.suite.proposal, `IKE SA ${heir.connection.name}`);
+  return heir;
+}
+
+interface Agreement {
+  readonly kind: 'agreement';
+  readonly suite: IkeSuite;
+  readonly sharedSecret: Birth['sharedSecret'];
+  readonly nonceR: Uint8Array;
+  readonly spiR: IkeSpi;
+}
+
+function agree(
+  old: IkeSa,
+  attempt: IkeRekeyAttempt,
+  payloads: readonly Payload[],
+): Agreement | PeerFault {
+  const nonceR = nonceOf(payloads);
+  if (isFault(nonceR)) return nonceR;
+  const suite = grantedSuite(attempt.proposals, payloadOf(payloads, 'SA')?.proposals ?? []);
+  if (!suite || suite.ke.id !== attempt.method) {
+    return peerFault('no-proposal-chosen', 'the new IKE SA: the peer chose what we never offered');
+  }
+  const spiR = ikeSpi(suite.proposal.spi);
+  if (spiR === NO_IKE_SPI || spiR === old.spiI || spiR === old.spiR) {
+    return peerFault('invalid-syntax', `the new IKE SPI is ${spiR}`);
+  }
+  const shared = finishKeyExchange(attempt, payloadOf(payloads, 'KE'), nonceR);
+  if (shared.kind === 'fault') return shared;
+  return { kind: 'agreement', suite, sharedSecret: shared.shared, nonceR, spiR };
+}
+
+function grantedSuite(
+  offered: readonly Proposal[],
+  [granted, ...others]: readonly Proposal[],
+): IkeSuite | undefined {
+  if (!granted || others.length > 0 || !isSingle(granted) || granted.spi.length !== 8) {
+    return undefined;
+  }
+  const chosen = selectProposal(offered, [granted]);
+  return chosen && ikeSuite(chosen);
+}
+
+/** The peer said no: another method, or another time. */
+function handleRefusal(
+  turn: Turn,
+  registry: SaRegistry,
+  old: IkeSa,
+  attempt: IkeRekeyAttempt,
+  notify: NotifyPayload,
+): void {
+  if (old.state.name !== 'Established') return;
+  if (
+    notify.type === NotifyType.INVALID_KE_PAYLOAD &&
+    attempt.method === old.secured?.suite.ke.id
+  ) {
+    const method = otherMethod(notify, methodsOf(attempt.proposals), attempt.method);
+    if (method !== undefined) {
+      requestIkeRekey(turn, registry, old, method);
+      return;
+    }
+  }
+  old.rekeyAt = after(turn.now, retryDelay(turn));
+  turn.touched.add(old.ownSpi);
+  if (notify.type === NotifyType.TEMPORARY_FAILURE) return;
+  const name = notifyName(notify.type);
+  const what = `the peer answered ${name} to a new IKE SA`;
+  turn.emit({ kind: 'refused', by: 'peer', notify: name, what, transforms: [], ...old.subject });
+  // RFC 7296 §1.3: a peer that cannot rekey can only start afresh.
+  if (notify.type === NotifyType.NO_ADDITIONAL_SAS) old.reauthenticateAt = turn.now;
+}

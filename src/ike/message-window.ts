@@ -1,0 +1,110 @@
+/**
+ * The message window of one IKE SA, of size one in both directions (RFC 7296 §2.1-§2.3).
+ *
+ * Requests wait their turn as wishes and are composed when the window opens, because by then the
+ * wish may be moot. The last response is kept for a peer that repeats its request.
+ */
+import type { Instant } from '../wire/instant.ts';
+import {
+  type IkeHeader,
+  type MessageId,
+  type Payload,
+  messageId as toMessageId,
+} from './message/message.ts';
+import { Retransmission } from './retransmission.ts';
+import type { IkeSettings } from './settings.ts';
+
+/** A request of ours that is out, as it was sent. */
+export interface RequestInFlight<Purpose> {
+  readonly purpose: Purpose;
+  readonly header: IkeHeader;
+  readonly payloads: readonly Payload[];
+  readonly retransmission: Retransmission;
+  /** One, or several fragments; those of a repetition may be smaller. */
+  datagrams: readonly Uint8Array[];
+}
+
+export class MessageWindow<Purpose, Wish> {
+  #nextId = 0;
+  #expectedId = 0;
+  #inFlight: RequestInFlight<Purpose> | undefined;
+  #waiting: Wish[] = [];
+  #answered: { readonly messageId: number; readonly datagrams: readonly Uint8Array[] } | undefined;
+
+  get inFlight(): RequestInFlight<Purpose> | undefined {
+    return this.#inFlight;
+  }
+
+  get waiting(): readonly Wish[] {
+    return this.#waiting;
+  }
+
+  /** When the request in flight wants to be repeated or given up. */
+  get deadline(): Instant | undefined {
+    return this.#inFlight?.retransmission.nextAt;
+  }
+
+  add(wish: Wish): void {
+    this.#waiting.push(wish);
+  }
+
+  /** The next wish, if the window is open. */
+  shift(): Wish | undefined {
+    return this.#inFlight ? undefined : this.#waiting.shift();
+  }
+
+  /** Wishes that shall go over another IKE SA, or nowhere. */
+  drain(): readonly Wish[] {
+    return this.#waiting.splice(0);
+  }
+
+  /** The id of a request about to be sent. */
+  get nextId(): MessageId {
+    return toMessageId(this.#nextId);
+  }
+
+  sent(
+    request: Omit<RequestInFlight<Purpose>, 'retransmission'>,
+    settings: IkeSettings,
+    now: Instant,
+  ): void {
+    this.#nextId++;
+    this.#inFlight = { ...request, retransmission: new Retransmission(settings, now) };
+  }
+
+  /** The purpose of the request that a response ends; undefined for one nobody awaits. */
+  take(messageId: number): Purpose | undefined {
+    if (this.#inFlight?.header.messageId !== messageId) return undefined;
+    const { purpose } = this.#inFlight;
+    this.#inFlight = undefined;
+    return purpose;
+  }
+
+  /** Forgets the request in flight and those that wait. */
+  clear(): void {
+    this.#inFlight = undefined;
+    this.#waiting = [];
+  }
+
+  // RFC 7296 §2.2, §2.6: a restarted IKE_SA_INIT uses id 0 again.
+  restart(): void {
+    this.#inFlight = undefined;
+    this.#nextId = 0;
+  }
+
+  /** Where a request's id stands against the window (RFC 7296 §2.3). */
+  place(messageId: number): 'new' | 'repeated' | 'outside' {
+    if (messageId === this.#expectedId) return 'new';
+    return messageId === this.#answered?.messageId ? 'repeated' : 'outside';
+  }
+
+  answered(messageId: number, datagrams: readonly Uint8Array[]): void {
+    this.#answered = { messageId, datagrams };
+    this.#expectedId = messageId + 1;
+  }
+
+  /** The last response, for a peer that did not hear it. */
+  get lastResponse(): readonly Uint8Array[] {
+    return this.#answered?.datagrams ?? [];
+  }
+}
