@@ -68,7 +68,8 @@ function identities(pair: PairSettings): Readonly<Record<GatewayNode, string>> {
 function secret(node: GatewayNode, pair: PairSettings): string {
   const { g1, g2 } = identities(pair);
   const octets = pair[node]?.secret ?? pair.secret ?? 'a secret only the lab knows';
-  return `  ike-${g1.replace('.', '-')} {
+  // vici has one octet for the length of a name; an identity may be longer.
+  return `  ike-${g1.replace('.', '-').slice(0, 100)} {
     id-1 = ${g1}
     id-2 = ${g2}
     secret = "${octets}"
