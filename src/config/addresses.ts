@@ -133,7 +133,7 @@ function portNumber(text: string): number | undefined {
 }
 
 /** `a-b`, or undefined where the text is no range of addresses. */
-function parseRange(setting: Setting): AddressRange | undefined {
+export function parseRange(setting: Setting): AddressRange | undefined {
   const [from = '', to = '', ...more] = setting.text.split('-').map((part) => part.trim());
   const first = parseAddress(from);
   const last = parseAddress(to);

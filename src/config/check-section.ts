@@ -20,7 +20,7 @@ export function checkSection(
   }
   for (const [key, entry] of section.entries) {
     const setting = settingOf(entry, joined(path, key));
-    const keyRule = ruleOf(key, rule.keys, rule.keyPrefixes) ?? rule.anyKey;
+    const keyRule = ruleOf(key, rule.keys, rule.keyPrefixes);
     if (keyRule !== undefined) {
       if (setting.text !== '') findings.attempt(() => checkKey(setting, keyRule, findings));
     } else {

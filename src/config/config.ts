@@ -1,12 +1,14 @@
 /**
  * A configuration file becomes a frozen Config, or all that is wrong with it at once.
  */
+import type { PoolPolicy } from '../ipsec/address-pool.ts';
 import type { Connection } from '../ipsec/connection.ts';
 import { checkSection } from './check-section.ts';
 import { readConnection } from './connection.ts';
 import { ConfigErrors, type ConfigWarning, Findings } from './findings.ts';
 import { type GatewaySettings, readGatewaySettings } from './gateway-settings.ts';
 import { parseSettings, type ReadFiles } from './grammar.ts';
+import { readPools, warnOfMissingPools } from './pools.ts';
 import { type ResolvedSettings, resolveReferences } from './references.ts';
 import { CONFIGURATION } from './schema.ts';
 import { type ConfiguredSecret, readSecrets } from './secrets.ts';
@@ -16,6 +18,7 @@ export interface Config {
   readonly gateway: GatewaySettings;
   readonly connections: readonly Connection[];
   readonly secrets: readonly ConfiguredSecret[];
+  readonly pools: readonly PoolPolicy[];
   readonly warnings: readonly ConfigWarning[];
 }
 
@@ -33,11 +36,14 @@ export function loadConfig(text: string, file: string, readFiles: ReadFiles): Co
     connections.push(readConnection(name, section, findings));
   }
   const secrets = readSecrets(root.sections.get('secrets'), findings);
+  const pools = readPools(root.sections.get('pools'), findings);
+  warnOfMissingPools(root.sections.get('connections'), pools, findings);
   if (findings.errors.length > 0) throw new ConfigErrors(findings.errors);
   return Object.freeze({
     gateway,
     connections: Object.freeze(connections),
     secrets: Object.freeze(secrets),
+    pools: Object.freeze(pools),
     warnings: Object.freeze(findings.warnings),
   });
 }

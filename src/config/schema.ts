@@ -31,8 +31,6 @@ export interface SectionRule {
   readonly keys: Readonly<Record<string, KeyRule>>;
   /** Keys whose name starts with this, as `id` in `id-alice`. */
   readonly keyPrefixes?: Readonly<Record<string, KeyRule>>;
-  /** Keys of any other name. */
-  readonly anyKey?: KeyRule;
   readonly sections: Readonly<Record<string, SectionRule>>;
   /** Sections whose name starts with this, as `local` in `local-2`. */
   readonly sectionPrefixes?: Readonly<Record<string, SectionRule>>;
@@ -207,6 +205,25 @@ function otherSecret(why: string): SectionRule {
   return { ...sharedSecret, whole: { kind: 'no-effect', why } };
 }
 
+/** `pools.NAME`: beside the names, attributes go by number. */
+export const POOL: SectionRule = {
+  keys: {
+    addrs: used,
+    address: used,
+    dns: used,
+    nbns: used,
+    dhcp: used,
+    netmask: used,
+    server: used,
+    subnet: used,
+    p_cscf: used,
+    split_include: used,
+    split_exclude: used,
+  },
+  keyPrefixes: Object.fromEntries([...'0123456789'].map((digit) => [digit, used])),
+  sections: {},
+};
+
 /** The top level of a configuration file. */
 export const CONFIGURATION: SectionRule = {
   keys: {},
@@ -233,16 +250,7 @@ export const CONFIGURATION: SectionRule = {
         },
       },
     },
-    pools: {
-      keys: {},
-      sections: {},
-      anySection: {
-        keys: {},
-        anyKey: used,
-        sections: {},
-        whole: { kind: 'no-effect', why: 'virtual addresses are not implemented yet' },
-      },
-    },
+    pools: { keys: {}, sections: {}, anySection: POOL },
     authorities: {
       keys: {},
       sections: {},

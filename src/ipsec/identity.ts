@@ -134,6 +134,11 @@ export function equalIdentities(a: Identity, b: Identity): boolean {
   });
 }
 
+/** One text for identities that are equal, another for any other. */
+export function identityKey({ type, data }: Identity): string {
+  return `${type} ${hex(isName(type) ? data.map(lowerCase) : data, '')}`;
+}
+
 /** How well an identity fits a pattern: from WILDCARD to EXACT, longer fixed parts count more. */
 export const IdentityMatch = { NONE: 0, ANY: 1, WILDCARD: 2, EXACT: 1000 } as const;
 

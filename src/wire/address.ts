@@ -86,6 +86,13 @@ export function isAnyAddress(address: IpAddress): boolean {
   return address.octets.every((octet) => octet === 0);
 }
 
+/** May a host have it, on a link of its own? No network's, no group's, not the machine itself. */
+export function isUnicastAddress(address: IpAddress): boolean {
+  const [first = 0] = address.octets;
+  if (address.family === 4) return first > 0 && first !== 127 && first < 224;
+  return first !== 0xff && address.octets.some((octet, index) => octet > (index === 15 ? 1 : 0));
+}
+
 export function rangeContains(range: AddressRange, address: IpAddress): boolean {
   return (
     range.first.family === address.family &&
@@ -135,6 +142,16 @@ export function rangePrefixes(range: AddressRange): readonly Prefix[] {
     first += 1n << BigInt(free);
   }
   return prefixes;
+}
+
+/** The address `distance` behind `from`; there is one. */
+export function addressAfter(from: IpAddress, distance: number): IpAddress {
+  return fromInteger(toInteger(from) + BigInt(distance), from.family);
+}
+
+/** How far `to` is behind `from`, of the same family. */
+export function addressDistance(from: IpAddress, to: IpAddress): bigint {
+  return toInteger(to) - toInteger(from);
 }
 
 function maskAddress(address: IpAddress, length: number, fill: 0 | 0xff): IpAddress {

@@ -358,6 +358,8 @@ describe('swanctl.conf configuration', () => {
   it('answers any text with a Config or ConfigErrors', () => {
     const words = SITE_TO_SITE.split(/(?<=\s)/);
     const other = [
+      // Not the secret: where another value stands, it may be quoted.
+      ...words.filter((word) => !word.includes('test-pre-shared-key')),
       'yes',
       '0',
       '%any',
@@ -372,7 +374,7 @@ describe('swanctl.conf configuration', () => {
       ':',
     ];
     const mutated = fc
-      .array(fc.tuple(fc.nat({ max: words.length - 1 }), fc.constantFrom(...other, ...words)), {
+      .array(fc.tuple(fc.nat({ max: words.length - 1 }), fc.constantFrom(...other)), {
         minLength: 1,
         maxLength: 6,
       })
@@ -506,13 +508,7 @@ describe('swanctl.conf secrets', () => {
       pools { rw { addrs = 10.3.0.0/24\ndns = 10.2.0.53\n } }\nauthorities { ca { cacert = x\n } }`;
     assert.deepEqual(
       warnings(text).map((warning) => warning.replace(/has no effect.*/, '')),
-      [
-        '1: secrets.eap-1 ',
-        '4: secrets.private ',
-        '6: secrets.token ',
-        '8: pools.rw ',
-        '11: authorities.ca ',
-      ],
+      ['1: secrets.eap-1 ', '4: secrets.private ', '6: secrets.token ', '11: authorities.ca '],
     );
     assert.match(
       faults('secrets { foo { secret = x\n } }').join(),

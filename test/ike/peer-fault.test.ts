@@ -10,8 +10,11 @@ const NUMBERS: Readonly<Record<FaultKind, number>> = {
   'invalid-ke-payload': 17,
   'authentication-failed': 24,
   'no-additional-sas': 35,
+  'internal-address-failure': 36,
+  'failed-cp-required': 37,
   'ts-unacceptable': 38,
   'temporary-failure': 43,
+  'child-sa-not-found': 44,
 };
 
 const FAULTS: readonly FaultKind[] = [
@@ -21,8 +24,11 @@ const FAULTS: readonly FaultKind[] = [
   'invalid-ke-payload',
   'authentication-failed',
   'no-additional-sas',
+  'internal-address-failure',
+  'failed-cp-required',
   'ts-unacceptable',
   'temporary-failure',
+  'child-sa-not-found',
 ];
 
 describe("A peer's fault (RFC 7296 §3.10.1)", () => {

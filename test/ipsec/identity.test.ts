@@ -8,6 +8,7 @@ import {
   IdentityMatch,
   type IdentityPattern,
   IdType,
+  identityKey,
   matchIdentity,
   parseIdentity,
   parseIdentityPattern,
@@ -139,6 +140,15 @@ describe('Matching identities (RFC 4301 §4.4.3.1)', () => {
     assert.ok(!equalIdentities(identity('a.lab'), identity('keyid:a.lab')));
     assert.ok(!equalIdentities(identity('a.lab'), identity('a.labs')));
     assert.ok(!equalIdentities(identity('@[.lab'), identity('@{.lab')));
+  });
+
+  it('has one key for equal identities and another for any other', () => {
+    const texts = ['a.lab', 'A.LAB', 'a@lab', '@#612e6c6162', '@#412e6c6162', '10.0.0.1', 'b.lab'];
+    for (const one of texts.map(identity)) {
+      for (const other of texts.map(identity)) {
+        assert.equal(identityKey(one) === identityKey(other), equalIdentities(one, other));
+      }
+    }
   });
 
   it('prefers exact to longer wildcards to shorter ones to any', () => {

@@ -61,6 +61,18 @@ describe('IP addresses (RFC 4291, RFC 5952)', () => {
     assert.ok(!wire.isAnyAddress(parsed('0.0.0.1')));
   });
 
+  it('are a host’s unless they are a network’s, a group’s or the machine’s own', () => {
+    for (const text of ['10.3.0.1', '1.0.0.0', '223.255.255.255', '2001:db8::1', '::2', '1::1']) {
+      assert.ok(wire.isUnicastAddress(parsed(text)), text);
+    }
+    for (const text of ['0.0.0.0', '0.1.2.3', '127.0.0.1', '224.0.0.1', '255.255.255.255']) {
+      assert.ok(!wire.isUnicastAddress(parsed(text)), text);
+    }
+    for (const text of ['::', '::1', 'ff02::1']) {
+      assert.ok(!wire.isUnicastAddress(parsed(text)), text);
+    }
+  });
+
   it('make endpoints with a port', () => {
     const endpoint = { address: parsed('192.0.2.1'), port: 500 };
     assert.equal(wire.formatEndpoint(endpoint), '192.0.2.1[500]');
@@ -102,6 +114,20 @@ describe('Prefixes and ranges', () => {
       ['10.0.0.8', '10.0.0.9', '10.0.0.255', '10.0.1.3', '10.0.1.4', '::'].map(inside),
       [false, true, true, true, false, false],
     );
+  });
+
+  it('are counted from address to address', () => {
+    fc.assert(
+      fc.property(addresses, fc.nat(1000), (from, distance) => {
+        fc.pre(from.octets[0] !== 0xff);
+        const to = wire.addressAfter(from, distance);
+        assert.equal(wire.addressDistance(from, to), BigInt(distance));
+        assert.deepEqual(wire.addressAfter(to, -distance), from);
+      }),
+    );
+    assert.equal(wire.formatAddress(wire.addressAfter(parsed('10.0.255.255'), 1)), '10.1.0.0');
+    const far = wire.addressDistance(parsed('2001:db8::'), parsed('2001:db8:0:1::'));
+    assert.equal(far, 2n ** 64n);
   });
 
   it('cover a range with prefixes, exactly and in order', () => {
