@@ -26,7 +26,7 @@ export type ChildStateName = ChildState['name'];
 /** Every transition there is. */
 export const CHILD_TRANSITIONS: Readonly<Record<ChildStateName, readonly ChildStateName[]>> = {
   Installed: ['Rekeying', 'Replaced', 'Redundant', 'Deleting'],
-  Rekeying: ['Installed', 'Replaced', 'Deleting', 'Draining'],
+  Rekeying: ['Installed', 'Replaced', 'Redundant', 'Deleting', 'Draining'],
   Replaced: ['Deleting', 'Draining'],
   Redundant: ['Deleting', 'Draining'],
   Deleting: ['Draining'],

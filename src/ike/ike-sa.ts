@@ -55,6 +55,8 @@ export interface ChildAttempt {
   readonly method: number | undefined;
   /** The peer's own rekey of the same Child SA, answered while ours was out (§2.8.1). */
   rival?: { readonly child: HeldChild; readonly lowestNonce: Uint8Array };
+  /** SPIs that the peer deleted meanwhile and we do not know: one may be of the answer to come. */
+  revoked?: readonly Spi[];
 }
 
 /** Our half of a CREATE_CHILD_SA exchange that rekeys the IKE SA. */

@@ -47,6 +47,11 @@ export class Side {
   readonly traps: string[] = [];
   readonly virtual = new Map<number, VirtualSettings>();
   keepalives = 0;
+  /** Child SAs that send, the one in use last; and those that wait for a packet first. */
+  #sending: number[] = [];
+  #waiting = new Set<number>();
+  packetsSent = 0;
+  packetsLost = 0;
   /** What the packet loop would say about traffic. */
   lastInbound: Instant | undefined;
   lastOutbound: Instant | undefined;
@@ -60,6 +65,34 @@ export class Side {
       traffic: { lastInbound: () => this.lastInbound, lastOutbound: () => this.lastOutbound },
       keyLog: false,
     });
+  }
+
+  /** What the packet loop makes of `install-child-sa` and `set-outbound`. */
+  use(childSaId: number, outbound: OutboundUse): void {
+    this.outbound.set(childSaId, outbound);
+    this.#sending = this.#sending.filter((id) => id !== childSaId);
+    this.#waiting.delete(childSaId);
+    if (outbound === 'now') this.#sending.push(childSaId);
+    if (outbound === 'after-inbound') this.#waiting.add(childSaId);
+  }
+
+  removeChild(childSaId: number): void {
+    this.use(childSaId, 'never');
+    this.children.delete(childSaId);
+    this.outbound.delete(childSaId);
+  }
+
+  /** The SPI a packet leaves with; undefined where no SA is up. */
+  sendPacket(): number | undefined {
+    const last = this.#sending.at(-1);
+    return last === undefined ? undefined : this.children.get(last)?.spiOut;
+  }
+
+  /** A packet of the peer arrives: is there an SA that takes it? */
+  takePacket(spi: number): boolean {
+    const found = [...this.children.values()].find(({ spiIn }) => spiIn === spi);
+    if (found && this.#waiting.has(found.id)) this.use(found.id, 'now');
+    return found !== undefined;
   }
 
   /** Events of one kind, in order. */
@@ -85,6 +118,10 @@ export class Pair {
   #now = 0;
   #order = 0;
   #queue: { at: number; order: number; flight: Flight }[] = [];
+  #packets: { at: number; to: Side; from: Side; spi: number }[] = [];
+  /** Each side sends a packet of ESP as often as this; 0 = never. */
+  trafficEveryMs = 0;
+  #nextPacket = 0;
   readonly #chance: () => number;
 
   constructor(
@@ -123,6 +160,7 @@ export class Pair {
       if (next === undefined || next > milliseconds) break;
       this.#now = Math.max(this.#now, next);
       this.#deliver();
+      this.#carryPackets();
       for (const side of [this.a, this.b]) this.#expire(side);
     }
     if (!done()) this.#now = Math.max(this.#now, milliseconds);
@@ -136,6 +174,8 @@ export class Pair {
   #nextTime(): number | undefined {
     const times = [
       ...this.#queue.map(({ at }) => at),
+      ...this.#packets.map(({ at }) => at),
+      this.trafficEveryMs > 0 ? Math.max(this.#now, this.#nextPacket) : undefined,
       this.a.engine.nextDeadline(),
       this.b.engine.nextDeadline(),
     ].filter((time) => time !== undefined);
@@ -160,6 +200,27 @@ export class Pair {
     }
   }
 
+  #carryPackets(): void {
+    for (const packet of this.#packets.filter(({ at }) => at <= this.#now)) {
+      if (!packet.to.takePacket(packet.spi)) packet.from.packetsLost++;
+    }
+    this.#packets = this.#packets.filter(({ at }) => at > this.#now);
+    if (this.trafficEveryMs === 0 || this.#now < this.#nextPacket) return;
+    this.#nextPacket = this.#now + this.trafficEveryMs;
+    for (const [from, to] of [
+      [this.a, this.b],
+      [this.b, this.a],
+    ] as const) {
+      const spi = from.sendPacket();
+      from.packetsSent++;
+      // Packets take the fastest way or the slowest: they overtake messages and are overtaken.
+      const { delayMs = 1, jitterMs = 0 } = this.wire;
+      const at = this.#now + delayMs + (from.packetsSent % 2) * jitterMs;
+      if (spi === undefined) from.packetsLost++;
+      else this.#packets.push({ at, from, to, spi });
+    }
+  }
+
   #owner(to: Endpoint): Side | undefined {
     const same = (text: string) => equalEndpoints(to, endpoint(text, to.port));
     if (same(A)) return this.a;
@@ -174,10 +235,10 @@ export class Pair {
           break;
         case 'install-child-sa':
           side.children.set(action.childSa.id, action.childSa);
-          side.outbound.set(action.childSa.id, action.childSa.outbound);
+          side.use(action.childSa.id, action.childSa.outbound);
           break;
         case 'remove-child-sa':
-          side.children.delete(action.childSa.id);
+          side.removeChild(action.childSa.id);
           break;
         case 'complete':
           side.outcomes.set(action.request, action.outcome);
@@ -198,7 +259,7 @@ export class Pair {
           }
           break;
         case 'set-outbound':
-          side.outbound.set(action.childSaId, action.outbound);
+          side.use(action.childSaId, action.outbound);
           break;
         case 'move-child-sa': {
           const moved = side.children.get(action.childSaId);

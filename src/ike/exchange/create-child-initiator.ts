@@ -164,6 +164,12 @@ export function handleCreateChildResponse(
     giveUpOrLater(turn, sa, attempt, failed(result.what));
     return;
   }
+  if (attempt.revoked?.includes(result.agreed.spiOut)) {
+    // The peer has deleted it again before its answer arrived.
+    turn.numbers.releaseSpi(spiIn);
+    giveUpOrLater(turn, sa, attempt, failed('the peer deleted the new Child SA at once'));
+    return;
+  }
   const lowest = lowestNonce(attempt.nonce, result.nonceR);
   const { rival } = attempt;
   const loses = rival !== undefined && compareNonces(lowest, rival.lowestNonce) < 0;
@@ -242,6 +248,11 @@ function handleRefusal(turn: Turn, sa: IkeSa, attempt: ChildAttempt, notify: Not
     completeRequests(turn, wish.requests, DONE);
     return;
   }
+  if (replaces && !sa.children.has(replaces.childSa.id)) {
+    // The peer's Delete came first: it wanted no successor.
+    completeRequests(turn, wish.requests, failed('the peer deleted the Child SA meanwhile'));
+    return;
+  }
   const next = anotherWay(wish, asked, method, notify);
   if (next && sa.state.name === 'Established') {
     requestChild(turn, sa, next);
@@ -316,9 +327,10 @@ function giveUpOrLater(turn: Turn, sa: IkeSa, { wish }: ChildAttempt, outcome: O
   sa.postponed.push({ at, wish: { ...wish, postponements } });
 }
 
-// RFC 7296 §2.25: what the peer does not have is deleted in silence and made anew.
+// RFC 7296 §2.25: what the peer does not have is made anew. It is told of the end all the same: its
+// own request that made the SA may not be answered yet as far as it knows.
 function remake(turn: Turn, sa: IkeSa, lost: HeldChild, wish: ChildWish): void {
-  sa.removeChild(turn, lost, 'the peer does not have it');
+  deleteChild(turn, sa, lost, 'the peer does not have it');
   if (sa.state.name !== 'Established') return;
   requestChild(turn, sa, { policy: wish.policy, requests: wish.requests });
 }

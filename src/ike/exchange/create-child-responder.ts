@@ -58,6 +58,10 @@ function named(sa: IkeSa, { protocol, spi }: NotifyPayload): HeldChild | PeerFau
   const child = [...sa.children.values()].find(
     (one) => one.isHeldByPeer && one.childSa.spiOut === spiOut,
   );
+  if (!child && sa.inFlight?.kind === 'create-child') {
+    // It may be the one that the answer under way to us is about.
+    return peerFault('temporary-failure', 'REKEY_SA while a Child SA is being made');
+  }
   if (!child || child.state.name === 'Replaced' || child.state.name === 'Redundant') {
     return peerFault('child-sa-not-found', `REKEY_SA names no Child SA of protocol ${protocol}`);
   }

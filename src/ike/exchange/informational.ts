@@ -88,6 +88,11 @@ function deleteNamed(
     (child) => child.isHeldByPeer && named.has(child.childSa.spiOut),
   );
   const { inFlight } = sa;
+  if (inFlight?.kind === 'create-child' && inFlight.attempt) {
+    const known = new Set(gone.map(({ childSa }) => childSa.spiOut));
+    const unknown = [...named].flatMap((one) => (one === undefined || known.has(one) ? [] : [one]));
+    inFlight.attempt.revoked = [...(inFlight.attempt.revoked ?? []), ...unknown];
+  }
   for (const child of gone) deletedByPeer(turn, sa, child, closed);
   // RFC 7296 §1.4.1: when both ends delete a pair at once, the answer names no SPI of it.
   return gone.filter(

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { child, connection } from '../support/connections.ts';
+import { assertAgreement, rekey, tunnel } from '../support/rekeying.ts';
+
+function ladderFrom(pair: ReturnType<typeof tunnel>, line: number): readonly string[] {
+  return pair.ladder.slice(line);
+}
+
+describe('Rekeying a Child SA (RFC 7296 §1.3.3, §2.8)', () => {
+  it('replaces it and deletes the old one', () => {
+    const pair = tunnel();
+    const before = pair.ladder.length;
+    const [old] = pair.a.children.values();
+    rekey(pair, pair.a, 'child', 2);
+    pair.run(2000);
+    assert.equal(pair.a.outcomes.get(2)?.kind, 'done');
+    assert.deepEqual(ladderFrom(pair, before), [
+      '-> CREATE_CHILD_SA request 2 [N(REKEY_SA) SA No TSi TSr]',
+      '<- CREATE_CHILD_SA response 2 [SA No TSi TSr]',
+      '-> INFORMATIONAL request 3 [D]',
+      '<- INFORMATIONAL response 3 [D]',
+    ]);
+    // What is under way under the old keys is still taken for a while.
+    assert.equal(pair.a.children.size, 2);
+    pair.run(20_000);
+    assertAgreement(pair, 1, 'after the rekey');
+    const [young] = pair.a.children.values();
+    assert.notEqual(young?.spiIn, old?.spiIn);
+    assert.equal(young?.reqid, old?.reqid);
+    assert.equal(pair.a.seen('child-sa-rekeyed').length, 1);
+    assert.equal(pair.b.seen('child-sa-down').length, 0);
+  });
+
+  it('is done by the responder of the IKE SA as well', () => {
+    const pair = tunnel();
+    rekey(pair, pair.b, 'child', 2);
+    pair.run(20_000);
+    assertAgreement(pair, 1, 'after the rekey');
+  });
+
+  it('happens by itself before the life of the SA ends', () => {
+    const seconds = { rekey: 100, life: 110, random: 10 };
+    const none = { rekey: 0, life: 0, random: 0 };
+    const one = child({ lifetime: { seconds, octets: none, packets: none } });
+    const pair = tunnel(connection({ children: [one] }));
+    pair.trafficEveryMs = 50;
+    pair.run(1_000_000);
+    pair.trafficEveryMs = 0;
+    pair.run(1_010_000);
+    assertAgreement(pair, 1, 'after many lives');
+    assert.ok(pair.a.seen('child-sa-rekeyed').length >= 9);
+    for (const { packetsLost, packetsSent } of [pair.a, pair.b]) {
+      assert.ok(packetsSent > 10_000);
+      assert.equal(packetsLost, 0);
+    }
+  });
+});
+
+describe('Rekeying the IKE SA (RFC 7296 §1.3.2, §2.18)', () => {
+  it('replaces it; the new one inherits the Child SAs', () => {
+    const pair = tunnel();
+    const before = pair.ladder.length;
+    const [old] = pair.a.engine.ikeSas();
+    rekey(pair, pair.a, 'ike', 2);
+    pair.run(2000);
+    assert.deepEqual(ladderFrom(pair, before), [
+      '-> CREATE_CHILD_SA request 2 [SA No KE]',
+      '<- CREATE_CHILD_SA response 2 [SA No KE]',
+      '-> INFORMATIONAL request 3 [D]',
+      '<- INFORMATIONAL response 3 []',
+    ]);
+    assertAgreement(pair, 1, 'after the rekey');
+    const [young] = pair.a.engine.ikeSas();
+    assert.notEqual(young?.spiI, old?.spiI);
+    assert.equal(pair.a.seen('ike-sa-rekeyed').length, 1);
+    assert.equal(pair.a.seen('ike-sa-down').length, 0);
+    assert.equal(pair.b.seen('ike-sa-down').length, 0);
+  });
+
+  it('makes the responder an initiator where it begins', () => {
+    const pair = tunnel();
+    rekey(pair, pair.b, 'ike', 2);
+    pair.run(2000);
+    assertAgreement(pair, 1, 'after the rekey');
+    assert.equal(pair.b.engine.ikeSas()[0]?.initiator, true);
+    // Over the new one everything goes on.
+    rekey(pair, pair.a, 'child', 3);
+    rekey(pair, pair.a, 'ike', 4);
+    pair.run(30_000);
+    assertAgreement(pair, 1, 'after three rekeys');
+  });
+});
