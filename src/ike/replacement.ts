@@ -20,7 +20,8 @@ export function startReplacements(
   sas: readonly IkeSa[],
   { request, selector, reauthenticate: anew }: Rekey,
 ): void {
-  const up = sas.filter(({ state }) => state.name === 'Established');
+  // One that competes with ours may not stay: nothing is asked over it.
+  const up = sas.filter(({ state, rivalOf }) => state.name === 'Established' && !rivalOf);
   const byChild = selector.child !== undefined || selector.childSaId !== undefined;
   const children = byChild
     ? up.flatMap((sa) => matchChildren(sa, selector)).filter(({ child }) => isReplaceable(child))

@@ -18,12 +18,11 @@ export function rekeyInFlight(sa: IkeSa, child: HeldChild): ChildAttempt | undef
     : undefined;
 }
 
-/** The attempt of ours that this Child SA competes with, if there is one. */
+/** The attempt of ours that this Child SA competes with, while it is undecided. */
 export function rivalled(sa: IkeSa, child: HeldChild): ChildAttempt | undefined {
   const purpose = sa.inFlight;
-  return purpose?.kind === 'create-child' && purpose.attempt?.rival?.child === child
-    ? purpose.attempt
-    : undefined;
+  if (purpose?.kind !== 'create-child' || !purpose.wish.replaces?.isUp) return undefined;
+  return purpose.attempt?.rival?.child === child ? purpose.attempt : undefined;
 }
 
 /** We replaced it: it is ours to delete. A rival of the successor is the peer's to delete. */

@@ -248,8 +248,8 @@ function handleRefusal(turn: Turn, sa: IkeSa, attempt: ChildAttempt, notify: Not
     completeRequests(turn, wish.requests, DONE);
     return;
   }
-  if (replaces && !sa.children.has(replaces.childSa.id)) {
-    // The peer's Delete came first: it wanted no successor.
+  if (replaces && !(replaces.isUp && sa.children.has(replaces.childSa.id))) {
+    // The peer's Delete came first: there is a successor already, or it wanted none.
     completeRequests(turn, wish.requests, failed('the peer deleted the Child SA meanwhile'));
     return;
   }
