@@ -1,18 +1,24 @@
 import assert from 'node:assert/strict';
-import { createChildSa } from '../../src/ike/child-creation.ts';
+import { SecretBytes } from '../../src/crypto/secret-bytes.ts';
+import { type ChildOrigin, createChildSa } from '../../src/ike/child-creation.ts';
 import type { AgreedChild } from '../../src/ike/child-negotiation.ts';
+import type { HeldChild } from '../../src/ike/held-child.ts';
 import type { IkeSa } from '../../src/ike/ike-sa.ts';
-import type { Secured } from '../../src/ike/ike-sa-state.ts';
-import { childKeymat } from '../../src/ike/keys.ts';
+import { type ChildKeying, childKeymat } from '../../src/ike/keys.ts';
+import type { Turn } from '../../src/ike/turn.ts';
 import type { ChosenProposal, Transform } from '../../src/ipsec/proposal.ts';
 import { spi } from '../../src/ipsec/spi.ts';
 import { concatOctets } from '../../src/wire/octets.ts';
-import { established, onlyIkeSa, selector } from '../support/child-sas.ts';
+import { established, heldChild, onlyIkeSa, securedOf, selector } from '../support/child-sas.ts';
 import { AES_CBC_256, AES_GCM_256, child, SHA2_256 } from '../support/connections.ts';
 import { actionsOf, eventsOf, turnAt } from '../support/turns.ts';
 
 const SPI_IN = spi(0xc000_0001);
 const SPI_OUT = spi(0xc000_0002);
+const NONCES: ChildKeying = {
+  nonceI: new Uint8Array(32).fill(1),
+  nonceR: new Uint8Array(16).fill(2),
+};
 
 function agreed(transforms: Partial<ChosenProposal>, policy = child()): AgreedChild {
   return {
@@ -25,9 +31,21 @@ function agreed(transforms: Partial<ChosenProposal>, policy = child()): AgreedCh
   };
 }
 
-function securedOf(sa: IkeSa): Secured {
-  assert.ok(sa.secured);
-  return sa.secured;
+/** Made by the initiator of an exchange with these nonces. */
+function make(
+  turn: Turn,
+  sa: IkeSa,
+  one: AgreedChild,
+  changes: Partial<ChildOrigin> = {},
+): HeldChild {
+  return createChildSa(turn, sa, securedOf(sa), {
+    agreed: one,
+    spiIn: SPI_IN,
+    keying: NONCES,
+    initiator: true,
+    outbound: 'now',
+    ...changes,
+  });
 }
 
 const NONE: Transform = { type: 3, id: 0 };
@@ -37,11 +55,11 @@ describe('A new Child SA (RFC 7296 §2.17)', () => {
   it('is installed in its IKE SA, and announced', () => {
     const sa = onlyIkeSa(established().a);
     const turn = turnAt(0);
-    const made = createChildSa(turn, sa, securedOf(sa), agreed({ encr: AES_GCM_256 }), SPI_IN);
-    assert.equal(sa.children.get(made.id), made);
+    const made = make(turn, sa, agreed({ encr: AES_GCM_256 }));
+    assert.equal(sa.children.get(made.childSa.id), made);
     assert.deepEqual(
       actionsOf(turn, 'install-child-sa').map((one) => one.childSa),
-      [made],
+      [made.childSa],
     );
     const [up] = eventsOf(turn, 'child-sa-up');
     assert.equal(up?.spiIn, 'c0000001');
@@ -56,10 +74,9 @@ describe('A new Child SA (RFC 7296 §2.17)', () => {
     const pair = established();
     const [a, b] = [onlyIkeSa(pair.a), onlyIkeSa(pair.b)];
     const cbc = agreed({ encr: AES_CBC_256, integ: SHA2_256 });
-    const ofInitiator = createChildSa(turnAt(0), a, securedOf(a), cbc, SPI_IN);
-    const ofResponder = createChildSa(turnAt(0), b, securedOf(b), cbc, SPI_IN);
-    const { suite, keys, nonceI, nonceR } = securedOf(a);
-    const keymat = childKeymat(suite, keys, nonceI, nonceR, 128);
+    const { childSa: ofInitiator } = make(turnAt(0), a, cbc);
+    const { childSa: ofResponder } = make(turnAt(0), b, cbc, { initiator: false });
+    const keymat = childKeymat(securedOf(a), NONCES, 128);
     const { keysOut, keysIn } = ofInitiator;
     const inOrder = [keysOut.encryption, keysOut.integrity, keysIn.encryption, keysIn.integrity];
     assert.deepEqual(concatOctets(...inOrder.map((key) => key.reveal())), keymat);
@@ -69,30 +86,25 @@ describe('A new Child SA (RFC 7296 §2.17)', () => {
 
   it('has no integrity where none was chosen by name, and ESN only when chosen', () => {
     const sa = onlyIkeSa(established().a);
-    const make = (transforms: Partial<ChosenProposal>) =>
-      createChildSa(turnAt(0), sa, securedOf(sa), agreed(transforms), SPI_IN);
-    const aead = make({ encr: AES_GCM_256, integ: NONE, esn: ESN });
+    const made = (transforms: Partial<ChosenProposal>) =>
+      make(turnAt(0), sa, agreed(transforms)).childSa;
+    const aead = made({ encr: AES_GCM_256, integ: NONE, esn: ESN });
     assert.equal(aead.integ, undefined);
     assert.equal(aead.esn, true);
-    assert.equal(make({ encr: AES_GCM_256 }).esn, false);
-    assert.deepEqual(make({ encr: AES_CBC_256, integ: SHA2_256 }).integ, SHA2_256);
+    assert.equal(made({ encr: AES_GCM_256 }).esn, false);
+    assert.deepEqual(made({ encr: AES_CBC_256, integ: SHA2_256 }).integ, SHA2_256);
   });
 
   it('keeps the reqid of its policy, or gets one that stays', () => {
     const sa = onlyIkeSa(established().a);
     const turn = turnAt(0);
-    const make = (reqid: number) =>
-      createChildSa(
-        turn,
-        sa,
-        securedOf(sa),
-        agreed({ encr: AES_GCM_256 }, child({ reqid })),
-        SPI_IN,
-      );
-    assert.equal(make(77).reqid, 77);
-    const [first, second] = [make(0), make(0)];
+    const made = (reqid: number, changes: Partial<ChildOrigin> = {}) =>
+      make(turn, sa, agreed({ encr: AES_GCM_256 }, child({ reqid })), changes).childSa;
+    assert.equal(made(77).reqid, 77);
+    const [first, second] = [made(0), made(0)];
     assert.equal(first.reqid, second.reqid);
     assert.notEqual(first.id, second.id);
+    assert.equal(made(77, { replaces: heldChild({ reqid: 5 }) }).reqid, 5);
   });
 
   it('goes in UDP where its IKE SA does', () => {
@@ -100,8 +112,14 @@ describe('A new Child SA (RFC 7296 §2.17)', () => {
     for (const udpEncapsulation of [false, true]) {
       const turn = turnAt(0);
       const secured = { ...securedOf(sa), udpEncapsulation };
-      const made = createChildSa(turn, sa, secured, agreed({ encr: AES_GCM_256 }), SPI_IN);
-      assert.equal(made.udpEncapsulation, udpEncapsulation);
+      const { childSa } = createChildSa(turn, sa, secured, {
+        agreed: agreed({ encr: AES_GCM_256 }),
+        spiIn: SPI_IN,
+        keying: NONCES,
+        initiator: true,
+        outbound: 'now',
+      });
+      assert.equal(childSa.udpEncapsulation, udpEncapsulation);
       const [up] = eventsOf(turn, 'child-sa-up');
       assert.equal(up?.encapsulation, udpEncapsulation ? 'udp' : 'none');
     }
@@ -116,14 +134,8 @@ describe('A new Child SA (RFC 7296 §2.17)', () => {
       copyDscp: 'yes',
       priority: 9,
     });
-    const made = createChildSa(
-      turnAt(0),
-      sa,
-      securedOf(sa),
-      agreed({ encr: AES_GCM_256 }, policy),
-      SPI_IN,
-    );
-    const { replayWindow, copyDf, copyEcn, copyDscp, priority, local, remote } = made;
+    const { childSa } = make(turnAt(0), sa, agreed({ encr: AES_GCM_256 }, policy));
+    const { replayWindow, copyDf, copyEcn, copyDscp, priority, local, remote } = childSa;
     assert.deepEqual(
       { replayWindow, copyDf, copyEcn, copyDscp, priority },
       { replayWindow: 64, copyDf: false, copyEcn: false, copyDscp: 'yes', priority: 9 },
@@ -133,7 +145,55 @@ describe('A new Child SA (RFC 7296 §2.17)', () => {
 
   it('is never made without encryption: that was not to be accepted', () => {
     const sa = onlyIkeSa(established().a);
-    const make = () => createChildSa(turnAt(0), sa, securedOf(sa), agreed({}), SPI_IN);
-    assert.throws(make, /without encryption/);
+    assert.throws(() => make(turnAt(0), sa, agreed({})), /without encryption/);
+  });
+
+  it('counts to the limits of its policy, the soft ones less a random part', () => {
+    const sa = onlyIkeSa(established().a);
+    const { lifetime } = child();
+    const octets = { rekey: 1000, life: 1200, random: 500 };
+    const packets = { rekey: 0, life: 0, random: 0 };
+    const policy = child({ lifetime: { ...lifetime, octets, packets } });
+    const turn = turnAt(0);
+    const limits = [1, 2, 3].map(
+      () => make(turn, sa, agreed({ encr: AES_GCM_256 }, policy)).childSa.limits,
+    );
+    for (const one of limits) {
+      assert.ok(Number.isInteger(one.softOctets), `${one.softOctets}`);
+      assert.ok(one.softOctets >= 500 && one.softOctets <= 1000, `${one.softOctets}`);
+      assert.deepEqual([one.hardOctets, one.softPackets, one.hardPackets], [1200, 0, 0]);
+    }
+    assert.equal(new Set(limits.map(({ softOctets }) => softOctets)).size, 3);
+  });
+});
+
+describe('A Child SA in place of another (RFC 7296 §1.3.3, §2.17)', () => {
+  it('is announced as that, and sends when it is told to', () => {
+    const sa = onlyIkeSa(established().a);
+    const turn = turnAt(0);
+    const replaces = heldChild({ id: 70 });
+    const made = make(turn, sa, agreed({ encr: AES_GCM_256 }), {
+      replaces,
+      outbound: 'after-inbound',
+    });
+    assert.deepEqual([made.childSa.outbound, made.waitsForPeer], ['after-inbound', true]);
+    assert.equal(make(turn, sa, agreed({ encr: AES_GCM_256 })).waitsForPeer, false);
+    const [rekeyed] = eventsOf(turn, 'child-sa-rekeyed');
+    assert.deepEqual([rekeyed?.replaces, rekeyed?.childSa], [70, made.childSa.id]);
+    assert.equal(eventsOf(turn, 'child-sa-up').length, 1, 'only of the other one');
+  });
+
+  it('is keyed with a key exchange of its own, whose secret is forgotten', () => {
+    const sa = onlyIkeSa(established().a);
+    const sharedSecret = new SecretBytes(new Uint8Array(32).fill(9));
+    const keymat = childKeymat(securedOf(sa), { ...NONCES, sharedSecret }, 72);
+    const { childSa } = make(turnAt(0), sa, agreed({ encr: AES_GCM_256 }), {
+      keying: { ...NONCES, sharedSecret },
+    });
+    const { keysOut, keysIn } = childSa;
+    const cut = [keysOut.encryption.reveal(), keysIn.encryption.reveal()];
+    assert.deepEqual(concatOctets(...cut), keymat);
+    assert.notDeepEqual(keymat, childKeymat(securedOf(sa), NONCES, 72));
+    assert.deepEqual(sharedSecret.reveal(), new Uint8Array(32));
   });
 });

@@ -5,6 +5,7 @@ import {
   answerChildOffer,
   childGrant,
   childOffer,
+  policyProposal,
 } from '../../src/ike/child-negotiation.ts';
 import type { Payload, SaPayload, TsEntry, TsPayload } from '../../src/ike/message/message.ts';
 import { payloadOf } from '../../src/ike/payload-access.ts';
@@ -30,7 +31,7 @@ import { A, B, endpoint } from '../support/pair.ts';
 const SPI_A = spi(0x1000_0001);
 const SPI_B = spi(0xf000_0002);
 /** As each side sees the outer addresses. */
-const AT_A = { local: endpoint(A).address, remote: endpoint(B).address };
+const AT_A = { local: [endpoint(A).address], remote: [endpoint(B).address] };
 const AT_B = { local: AT_A.remote, remote: AT_A.local };
 
 interface Negotiation {
@@ -68,11 +69,15 @@ function texts({ localTs, remoteTs }: AgreedChild): readonly string[] {
   return [localTs, remoteTs].map((selectors) => selectors.map(formatSelector).join(' '));
 }
 
-const offer = (policy: ChildPolicy = child()) => negotiation(childOffer(policy, SPI_A, AT_A));
+const offer = (policy: ChildPolicy = child()) =>
+  negotiation(childOffer(policyProposal(policy, AT_A), SPI_A));
+
+/** What side b accepts under a policy. */
+const accepted = (policy: ChildPolicy) => policyProposal(policy, AT_B);
 
 /** What a policy of ours makes of a proposal the initiator sends. */
 function answer(proposals: readonly Proposal[], ours: ChildPolicy = mirror(child())) {
-  return answerChildOffer([ours], { ...offer(), sa: { kind: 'SA', proposals } }, AT_B);
+  return answerChildOffer([accepted(ours)], { ...offer(), sa: { kind: 'SA', proposals } });
 }
 
 describe('Asking for a Child SA (RFC 7296 §1.2, §2.17)', () => {
@@ -110,7 +115,9 @@ describe('Granting a Child SA (§2.9)', () => {
   it('takes the first policy that fits, and what both want', () => {
     const narrow = mirror(child({ name: 'narrow', remoteTs: [network('10.2.7.0/24')] }));
     const elsewhere = mirror(child({ name: 'elsewhere', remoteTs: [network('172.16.0.0/12')] }));
-    const found = agreed(answerChildOffer([elsewhere, narrow, mirror(child())], offer(), AT_B));
+    const narrower = mirror(child({ name: 'narrower', remoteTs: [network('10.2.7.8/29')] }));
+    const policies = [elsewhere, narrow, narrower].map(accepted);
+    const found = agreed(answerChildOffer(policies, offer()));
     assert.equal(found.policy.name, 'narrow');
     assert.deepEqual(texts(found), ['10.2.7.0/24', '10.1.0.0/16']);
     assert.equal(found.spiOut, SPI_A);
@@ -118,36 +125,47 @@ describe('Granting a Child SA (§2.9)', () => {
 
   it('prefers a policy that fits to the fault of one before it', () => {
     const cbc = mirror(child({ proposals: [espProposal(AES_CBC_256, SHA2_256, NO_ESN)] }));
-    assert.equal(agreed(answerChildOffer([cbc, mirror(child())], offer(), AT_B)).kind, 'agreed');
+    const gcm = mirror(child({ name: 'gcm' }));
+    assert.equal(agreed(answerChildOffer([cbc, gcm].map(accepted), offer())).policy.name, 'gcm');
+  });
+
+  it('prefers a policy that need not narrow the offer to one before it that must', () => {
+    const narrow = mirror(child({ name: 'narrow', remoteTs: [network('10.2.7.0/24')] }));
+    const whole = mirror(child({ name: 'whole', remoteTs: [network('10.0.0.0/8')] }));
+    const found = agreed(answerChildOffer([narrow, whole].map(accepted), offer()));
+    assert.equal(found.policy.name, 'whole');
+    assert.deepEqual(texts(found), ['10.2.0.0/16', '10.1.0.0/16']);
   });
 
   it('passes over selectors of unknown types', () => {
     const unknown: TsEntry = { kind: 'unknown', type: 9, protocol: 0, body: new Uint8Array(4) };
     const known = offer();
     const tsI: TsPayload = { kind: 'TSi', entries: [unknown, ...known.tsI.entries] };
-    const found = agreed(answerChildOffer([mirror(child())], { ...known, tsI }, AT_B));
+    const found = agreed(answerChildOffer([accepted(mirror(child()))], { ...known, tsI }));
     assert.deepEqual(texts(found), ['10.2.0.0/16', '10.1.0.0/16']);
     const nothing: TsPayload = { kind: 'TSi', entries: [unknown] };
-    const refused = fault(answerChildOffer([mirror(child())], { ...known, tsI: nothing }, AT_B));
+    const refused = fault(
+      answerChildOffer([accepted(mirror(child()))], { ...known, tsI: nothing }),
+    );
     assert.equal(refused.fault, 'ts-unacceptable');
   });
 
   it('refuses selectors that share nothing, and says both sides', () => {
     const elsewhere = mirror(child({ remoteTs: [network('172.16.0.0/12')] }));
-    const { fault: kind, what } = fault(answerChildOffer([elsewhere], offer(), AT_B));
+    const { fault: kind, what } = fault(answerChildOffer([accepted(elsewhere)], offer()));
     assert.equal(kind, 'ts-unacceptable');
     assert.equal(
       what,
       'child net: offered 10.2.0.0/16 === 10.1.0.0/16, accepted 172.16.0.0/12 === 10.1.0.0/16',
     );
-    assert.equal(fault(answerChildOffer([], offer(), AT_B)).fault, 'ts-unacceptable');
+    assert.equal(fault(answerChildOffer([], offer())).fault, 'ts-unacceptable');
   });
 
   it('refuses proposals without a common one, and says what was offered and accepted', () => {
     const cbc = mirror(child({ proposals: [espProposal(AES_CBC_256, SHA2_256, NO_ESN)] }));
     const elsewhere = mirror(child({ remoteTs: [network('172.16.0.0/12')] }));
     for (const policies of [[cbc], [cbc, elsewhere], [elsewhere, cbc]]) {
-      const { fault: kind, transforms } = fault(answerChildOffer(policies, offer(), AT_B));
+      const { fault: kind, transforms } = fault(answerChildOffer(policies.map(accepted), offer()));
       assert.equal(kind, 'no-proposal-chosen');
       assert.ok(transforms?.some(({ type }) => type === 'ENCR'));
     }
@@ -175,20 +193,20 @@ describe('Granting a Child SA (§2.9)', () => {
 
   it('passes over a key exchange, which IKE_AUTH has none of', () => {
     const ours = mirror(child({ proposals: [espProposal(AES_GCM_256, X25519, NO_ESN)] }));
-    assert.equal(agreed(answerChildOffer([ours], offer(), AT_B)).proposal.ke, undefined);
+    assert.equal(agreed(answerChildOffer([accepted(ours)], offer())).proposal.ke, undefined);
   });
 });
 
 describe('Accepting a granted Child SA (§2.7, §2.9)', () => {
   const policy = child({ proposals: [espProposal(AES_GCM_256, AES_CBC_256, SHA2_256, NO_ESN)] });
   const granted = negotiation(
-    childGrant(agreed(answerChildOffer([mirror(child())], offer(), AT_B)), SPI_B),
+    childGrant(agreed(answerChildOffer([accepted(mirror(child()))], offer())), SPI_B),
   );
   const [choice] = granted.sa.proposals;
   assert.ok(choice);
 
   function accept(changes: Partial<Negotiation>, ours: ChildPolicy = child()) {
-    return acceptChildGrant(ours, { ...granted, ...changes }, AT_A);
+    return acceptChildGrant(ours, policyProposal(ours, AT_A), { ...granted, ...changes });
   }
 
   function sa(...proposals: readonly Proposal[]): Partial<Negotiation> {

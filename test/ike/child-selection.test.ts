@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
 import { EsnId, IntegrityId, TransformType } from '../../src/crypto/transform.ts';
-import { acceptChildGrant, answerChildOffer } from '../../src/ike/child-negotiation.ts';
+import {
+  acceptChildGrant,
+  answerChildOffer,
+  policyProposal,
+} from '../../src/ike/child-negotiation.ts';
 import type { TsEntry } from '../../src/ike/message/message.ts';
 import type { Proposal, Transform } from '../../src/ipsec/proposal.ts';
 import { AES_GCM_256, child, espProposal, NO_ESN } from '../support/connections.ts';
 import { A, B, endpoint } from '../support/pair.ts';
 
 const ESN: Transform = { type: TransformType.ESN, id: EsnId.ESN };
-const ADDRESSES = { local: endpoint(A).address, remote: endpoint(B).address };
+const ADDRESSES = { local: [endpoint(A).address], remote: [endpoint(B).address] };
 const PLAIN = espProposal(AES_GCM_256, NO_ESN);
 const SPI = [1, 2, 3, 4];
 
@@ -22,29 +26,21 @@ const REMOTE_NET = range('10.2.0.0', '10.2.255.255');
 /** What we as responder make of one proposal. */
 function answer(ours: Proposal, theirs: Proposal, octets: readonly number[] = SPI) {
   const proposals = [{ ...theirs, number: 1, spi: Uint8Array.from(octets) }];
-  return answerChildOffer(
-    [child({ proposals: [ours] })],
-    {
-      sa: { kind: 'SA', proposals },
-      tsI: { kind: 'TSi', entries: [REMOTE_NET] },
-      tsR: { kind: 'TSr', entries: [LOCAL_NET] },
-    },
-    ADDRESSES,
-  );
+  return answerChildOffer([policyProposal(child({ proposals: [ours] }), ADDRESSES)], {
+    sa: { kind: 'SA', proposals },
+    tsI: { kind: 'TSi', entries: [REMOTE_NET] },
+    tsR: { kind: 'TSr', entries: [LOCAL_NET] },
+  });
 }
 
 /** What we as initiator make of the selectors of a grant. */
 function grant(tsI: readonly TsEntry[], tsR: readonly TsEntry[]): string {
   const proposals = [{ ...PLAIN, number: 1, spi: Uint8Array.from(SPI) }];
-  const accepted = acceptChildGrant(
-    child(),
-    {
-      sa: { kind: 'SA', proposals },
-      tsI: { kind: 'TSi', entries: tsI },
-      tsR: { kind: 'TSr', entries: tsR },
-    },
-    ADDRESSES,
-  );
+  const accepted = acceptChildGrant(child(), policyProposal(child(), ADDRESSES), {
+    sa: { kind: 'SA', proposals },
+    tsI: { kind: 'TSi', entries: tsI },
+    tsR: { kind: 'TSr', entries: tsR },
+  });
   return accepted.kind === 'fault' ? accepted.fault : accepted.kind;
 }
 

@@ -3,7 +3,7 @@ import type { SaSelector } from '../../src/ike/action.ts';
 import type { IkeSa } from '../../src/ike/ike-sa.ts';
 import { Terminations } from '../../src/ike/termination.ts';
 import type { Turn } from '../../src/ike/turn.ts';
-import { established, onlyIkeSa } from '../support/child-sas.ts';
+import { established, onlyChild, onlyIkeSa } from '../support/child-sas.ts';
 import { connection } from '../support/connections.ts';
 import { initiate, sites } from '../support/sites.ts';
 import { actionsOf, turnAt } from '../support/turns.ts';
@@ -68,13 +68,12 @@ describe('Terminating SAs (RFC 7296 §1.4.1)', () => {
   });
 
   it('of a Child SA leaves the IKE SA and waits for the answer', () => {
-    const [childSa] = sa.children.values();
-    assert.ok(childSa);
+    const held = onlyChild(sa);
     operator.ask([sa], { child: 'net' });
     assert.equal(sa.state.name, 'Established');
     assert.equal(sa.inFlight?.kind, 'delete-child-sa');
     assert.deepEqual(operator.answers, []);
-    sa.removeChild(operator.turn, childSa, 'deleted');
+    sa.removeChild(operator.turn, held, 'deleted');
     operator.terminations.complete(operator.turn);
     assert.deepEqual(operator.answers, ['1:1']);
   });
@@ -88,8 +87,7 @@ describe('Terminating SAs (RFC 7296 §1.4.1)', () => {
 
   it('selects by name and number, both where both are given', () => {
     const other = onlyIkeSa(established(connection({ name: 'peer' })).b);
-    const [childSa] = sa.children.values();
-    assert.ok(childSa);
+    const held = onlyChild(sa);
     const nothing: readonly SaSelector[] = [
       { ike: 'nobody' },
       { ikeSaId: 99 },
@@ -104,7 +102,7 @@ describe('Terminating SAs (RFC 7296 §1.4.1)', () => {
       operator.answers,
       nothing.map(() => '1:0'),
     );
-    operator.ask([sa, other], { ike: 'peer', childSaId: childSa.id }, true, 2);
+    operator.ask([sa, other], { ike: 'peer', childSaId: held.childSa.id }, true, 2);
     assert.deepEqual(operator.answers.at(-1), '2:2', 'both sides number from one');
   });
 

@@ -1,13 +1,17 @@
 /** Child SAs as the IKE engine installs them, and pairs of gateways that have one up. */
 import { SecretBytes } from '../../src/crypto/secret-bytes.ts';
+import { HeldChild } from '../../src/ike/held-child.ts';
 import type { IkeSa } from '../../src/ike/ike-sa.ts';
+import type { Secured } from '../../src/ike/ike-sa-state.ts';
 import type { ChildSa } from '../../src/ipsec/child-sa.ts';
-import type { Connection } from '../../src/ipsec/connection.ts';
+import type { ChildPolicy, Connection } from '../../src/ipsec/connection.ts';
 import { spi } from '../../src/ipsec/spi.ts';
 import type { TrafficSelector } from '../../src/ipsec/traffic-selector.ts';
 import { parsePrefix, prefixRange } from '../../src/wire/address.ts';
-import { AES_GCM_256, connection } from './connections.ts';
+import { instant } from '../../src/wire/instant.ts';
+import { AES_GCM_256, child, connection } from './connections.ts';
 import { A, B, endpoint, type Pair, type Side } from './pair.ts';
+import { seededRandom } from './seeded-random.ts';
 import { initiate, sites } from './sites.ts';
 
 /** Everything between a prefix and anywhere. */
@@ -20,7 +24,6 @@ export function selector(text: string): TrafficSelector {
 export function childSa(changes: Partial<ChildSa> = {}): ChildSa {
   return {
     id: 7,
-    ikeSaId: 1,
     connection: 'peer',
     name: 'net',
     reqid: 1,
@@ -47,6 +50,15 @@ export function childSa(changes: Partial<ChildSa> = {}): ChildSa {
   };
 }
 
+/** A Child SA as its IKE SA holds it, installed at `milliseconds`. */
+export function heldChild(
+  changes: Partial<ChildSa> = {},
+  policy: ChildPolicy = child(),
+  milliseconds = 0,
+): HeldChild {
+  return new HeldChild(childSa(changes), policy, instant(milliseconds), seededRandom(3));
+}
+
 /** Key octets that are all the same number. */
 export function key(length: number, octet: number): SecretBytes {
   return new SecretBytes(new Uint8Array(length).fill(octet));
@@ -58,6 +70,19 @@ export function established(one: Connection = connection()): Pair {
   initiate(pair);
   pair.run(1000, () => pair.a.outcomes.has(1));
   return pair;
+}
+
+/** The only Child SA of an IKE SA. */
+export function onlyChild(sa: IkeSa): HeldChild {
+  const [held, ...others] = sa.children.values();
+  if (!held || others.length > 0) throw new Error(`IKE SA ${sa.id}: ${sa.children.size} Child SAs`);
+  return held;
+}
+
+/** The keys of an IKE SA that has some. */
+export function securedOf(sa: IkeSa): Secured {
+  if (!sa.secured) throw new Error(`IKE SA ${sa.id} has no keys`);
+  return sa.secured;
 }
 
 /** The only IKE SA of a side. */
