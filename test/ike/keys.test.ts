@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { prf, prfPlus } from '../../src/crypto/prf.ts';
 import { SecretBytes } from '../../src/crypto/secret-bytes.ts';
-import { EncryptionId, TransformType } from '../../src/crypto/transform.ts';
-import { childKeymat, deriveIkeKeys, type IkeSuite, ikeSuite } from '../../src/ike/keys.ts';
+import { EncryptionId, PrfId, TransformType } from '../../src/crypto/transform.ts';
+import {
+  childKeymat,
+  deriveIkeKeys,
+  deriveRekeyedIkeKeys,
+  type IkeSuite,
+  ikeSuite,
+} from '../../src/ike/keys.ts';
 import { ikeSpi } from '../../src/ike/message/message.ts';
 import type { Transform } from '../../src/ipsec/proposal.ts';
 import { concatOctets, fromHex } from '../../src/wire/octets.ts';
@@ -96,13 +103,90 @@ describe('Keys of an IKE SA (RFC 7296 §2.14)', () => {
   });
 });
 
-describe('KEYMAT of a first Child SA (RFC 7296 §2.17)', () => {
+/** HMAC and prf+ (§2.13) by the book, to hold ours against. */
+function hmac(hash: string, key: Uint8Array, ...data: readonly Uint8Array[]): Uint8Array {
+  return createHmac(hash, key)
+    .update(concatOctets(...data))
+    .digest();
+}
+
+function hmacPlus(hash: string, key: Uint8Array, seed: Uint8Array, length: number): Uint8Array {
+  let last = new Uint8Array();
+  let all = new Uint8Array();
+  for (let round = 1; all.length < length; round++) {
+    last = Uint8Array.from(hmac(hash, key, last, seed, Uint8Array.of(round)));
+    all = Uint8Array.from(concatOctets(all, last));
+  }
+  return all.slice(0, length);
+}
+
+describe('Keys of an IKE SA that replaces another (RFC 7296 §2.18)', () => {
+  const old = suiteOf(AES_CBC_256, SHA2_256);
+  const exchange = () => ({
+    sharedSecret: new SecretBytes(secret.slice()),
+    nonceI,
+    nonceR,
+    spiI: ikeSpi(fromHex('2122232425262728')),
+    spiR: ikeSpi(fromHex('3132333435363738')),
+  });
+
+  function reveal(keys: ReturnType<typeof keysOf>): readonly Uint8Array[] {
+    const { skD, skAi, skAr, skEi, skEr, skPi, skPr } = keys;
+    return [skD, skAi, skAr, skEi, skEr, skPi, skPr].map((key) => key.reveal());
+  }
+
+  it('come from the old SK_d, the new secret, the new nonces and the new SPIs', () => {
+    const before = keysOf(old);
+    const { spiI: newI, spiR: newR } = exchange();
+    const skeyseed = hmac('sha256', before.skD.reveal(), secret, nonceI, nonceR);
+    const seed = concatOctets(nonceI, nonceR, fromHex(newI), fromHex(newR));
+    const found = reveal(deriveRekeyedIkeKeys(old, { suite: old, keys: before }, exchange()));
+    assert.deepEqual(concatOctets(...found), hmacPlus('sha256', skeyseed, seed, 7 * 32));
+  });
+
+  it('take SKEYSEED by the old PRF and all else by the new one', () => {
+    const before = keysOf(old);
+    const sha384 = { type: TransformType.PRF, id: PrfId.PRF_HMAC_SHA2_384 };
+    const suite = ikeSuite({ ...chosen(AES_GCM_256), prf: sha384 });
+    assert.ok(suite);
+    const { spiI: newI, spiR: newR } = exchange();
+    const skeyseed = hmac('sha256', before.skD.reveal(), secret, nonceI, nonceR);
+    const seed = concatOctets(nonceI, nonceR, fromHex(newI), fromHex(newR));
+    const keys = reveal(deriveRekeyedIkeKeys(suite, { suite: old, keys: before }, exchange()));
+    assert.deepEqual(
+      keys.map(({ length }) => length),
+      [48, 0, 0, 36, 36, 48, 48],
+    );
+    assert.deepEqual(concatOctets(...keys), hmacPlus('sha384', skeyseed, seed, 3 * 48 + 2 * 36));
+  });
+
+  it('are none of a first IKE SA, even over the same secret and nonces', () => {
+    const before = keysOf(old);
+    const after = deriveRekeyedIkeKeys(
+      old,
+      { suite: old, keys: before },
+      { ...exchange(), spiI, spiR },
+    );
+    assert.notDeepEqual(after.skD.reveal(), before.skD.reveal());
+  });
+});
+
+describe('KEYMAT of a Child SA (RFC 7296 §2.17)', () => {
+  const suite = suiteOf(AES_GCM_256);
+  const keys = keysOf(suite);
+
   it('is prf+ of SK_d over both nonces, as long as asked for', () => {
-    const suite = suiteOf(AES_GCM_256);
-    const keys = keysOf(suite);
-    const keymat = childKeymat(suite, keys, nonceI, nonceR, 72);
+    const keymat = childKeymat({ suite, keys }, { nonceI, nonceR }, 72);
     const expected = prfPlus(suite.prf, keys.skD.reveal(), concatOctets(nonceI, nonceR), 72);
     assert.deepEqual(keymat, expected);
-    assert.notDeepEqual(childKeymat(suite, keys, nonceR, nonceI, 72), keymat);
+    const turned = childKeymat({ suite, keys }, { nonceI: nonceR, nonceR: nonceI }, 72);
+    assert.notDeepEqual(turned, keymat);
+  });
+
+  it('has the secret of a key exchange of its own before the nonces', () => {
+    const sharedSecret = new SecretBytes(secret.slice());
+    const keymat = childKeymat({ suite, keys }, { nonceI, nonceR, sharedSecret }, 72);
+    const seed = concatOctets(secret, nonceI, nonceR);
+    assert.deepEqual(keymat, hmacPlus('sha256', keys.skD.reveal(), seed, 72));
   });
 });
