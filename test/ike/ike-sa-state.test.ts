@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { IKE_SA_TRANSITIONS } from '../../src/ike/ike-sa-state.ts';
 
-describe('States of an IKE SA (RFC 7296 §1.2, §1.4, §2.21)', () => {
+describe('States of an IKE SA (RFC 7296 §1.2, §1.4, §2.8, §2.21)', () => {
   it('has these transitions and no other', () => {
     const printed = Object.entries(IKE_SA_TRANSITIONS).map(
       ([from, to]) => `${from} -> ${to.join(' | ') || '(end)'}`,
@@ -10,7 +10,8 @@ describe('States of an IKE SA (RFC 7296 §1.2, §1.4, §2.21)', () => {
       'AwaitingIkeSaInitResponse -> AwaitingIkeSaInitResponse | AwaitingIkeAuthResponse | Closed',
       'AwaitingIkeAuthRequest -> Established | Closed',
       'AwaitingIkeAuthResponse -> Established | Closed',
-      'Established -> AwaitingDeleteResponse | Closed',
+      'Established -> AwaitingDelete | AwaitingDeleteResponse | Closed',
+      'AwaitingDelete -> AwaitingDeleteResponse | Closed',
       'AwaitingDeleteResponse -> Closed',
       'Closed -> (end)',
     ]);

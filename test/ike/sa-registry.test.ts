@@ -33,7 +33,7 @@ describe('The registry of IKE SAs', () => {
   it("finds a responder's by its first message: SPI, address and port", () => {
     const pair = established();
     const responder = onlyIkeSa(pair.b);
-    registry.add(turnAt(0), responder);
+    registry.addHalfOpen(turnAt(0), responder);
     assert.equal(registry.byInitiation(responder.spiI, endpoint(A)), responder);
     assert.equal(registry.byInitiation(responder.spiI, endpoint(A, 4500)), undefined);
     assert.equal(registry.byInitiation(responder.spiI, endpoint('192.0.2.9')), undefined);
@@ -42,10 +42,21 @@ describe('The registry of IKE SAs', () => {
     assert.equal(registry.byInitiation(responder.spiI, endpoint(A)), undefined);
   });
 
-  it('does not take an initiator for a first message it could repeat', () => {
-    const initiator = onlyIkeSa(established().a);
-    registry.add(turnAt(0), initiator);
-    assert.equal(registry.byInitiation(initiator.spiI, initiator.remote), undefined);
+  it('does not take an IKE SA of a peer that has proved itself for its first message', () => {
+    const pair = established();
+    for (const sa of [onlyIkeSa(pair.a), onlyIkeSa(pair.b)]) {
+      registry.add(turnAt(0), sa);
+      assert.equal(registry.byInitiation(sa.spiI, sa.remote), undefined);
+    }
+    assert.equal(registry.halfOpen, 0);
+  });
+
+  it('finds those of a connection that are not closed', () => {
+    const [sa, closed] = [onlyIkeSa(established().a), onlyIkeSa(established().b)];
+    for (const one of [sa, closed]) registry.add(turnAt(0), one);
+    closed.close(turnAt(0), 'gone', { kind: 'failed', what: 'gone' });
+    assert.deepEqual(registry.ofConnection('peer'), [sa]);
+    assert.deepEqual(registry.ofConnection('other'), []);
   });
 
   it("counts responders' as half-open until settled, for each address", () => {
@@ -53,8 +64,8 @@ describe('The registry of IKE SAs', () => {
     const initiator = onlyIkeSa(established().a);
     registry.add(turnAt(0), initiator);
     assert.equal(registry.halfOpen, 0);
-    registry.add(turnAt(0), first);
-    registry.add(turnAt(0), second);
+    registry.addHalfOpen(turnAt(0), first);
+    registry.addHalfOpen(turnAt(0), second);
     assert.equal(registry.halfOpen, 2);
     assert.equal(registry.halfOpenFrom(endpoint(A, 61_000)), 2, 'whatever the port');
     assert.equal(registry.halfOpenFrom(endpoint('192.0.2.9')), 0);
