@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { childOffer, policyProposal } from '../../src/ike/child-negotiation.ts';
 import { decodeMessage, encodeMessage } from '../../src/ike/message/codec.ts';
 import { decodeHeader } from '../../src/ike/message/header.ts';
-import { ExchangeType } from '../../src/ike/message/message.ts';
+import { ExchangeType, type Payload } from '../../src/ike/message/message.ts';
+import { spi } from '../../src/ipsec/spi.ts';
 import {
   AES_CBC_256,
+  child,
   connection,
   ECP_256,
   ikeProposal,
@@ -201,6 +204,35 @@ describe('Both sides at once', () => {
   });
 });
 
+/** What CREATE_CHILD_SA may ask for (§1.3.1, §1.3.2). */
+const OFFERS = {
+  childSa: [
+    ...childOffer(policyProposal(child(), { local: [], remote: [] }), spi(0xc000_0001)),
+    { kind: 'NONCE', nonce: new Uint8Array(32) },
+  ],
+  ikeSa: [
+    {
+      kind: 'SA',
+      proposals: connection().proposals.map((one) => ({
+        ...one,
+        number: 1,
+        spi: new Uint8Array(8).fill(7),
+      })),
+    },
+    { kind: 'NONCE', nonce: new Uint8Array(32) },
+    { kind: 'KE', method: 31, data: new Uint8Array(32).fill(9) },
+  ],
+} as const satisfies Record<string, readonly Payload[]>;
+
+/** Side a's request, put into side b's hands. */
+function createChildSa(pair: Pair, payloads: readonly Payload[]): void {
+  const [sa] = pair.a.engine.ikeSas();
+  assert.ok(sa);
+  const about = { exchangeType: ExchangeType.CREATE_CHILD_SA, id: 2 };
+  const octets = sealed(sa, about, payloads);
+  pair.handle(pair.b, { kind: 'datagram', local: endpoint(B), remote: endpoint(A), octets });
+}
+
 describe('Deletes (RFC 7296 §1.4.1, §2.25)', () => {
   it('asked for twice go out once', () => {
     const pair = sites();
@@ -218,27 +250,32 @@ describe('Deletes (RFC 7296 §1.4.1, §2.25)', () => {
     );
   });
 
-  it('of the IKE SA leave no room for another Child SA (§2.25.1)', () => {
-    for (const [closing, notify] of [
-      [false, 'NO_ADDITIONAL_SAS'],
-      [true, 'TEMPORARY_FAILURE'],
-    ] as const) {
+  it('of the IKE SA leave no room for another SA (§2.25.1, §2.25.2)', () => {
+    for (const [what, offer] of Object.entries(OFFERS)) {
       const pair = sites();
       initiate(pair);
       pair.run(1000);
-      const [sa] = pair.a.engine.ikeSas();
-      assert.ok(sa);
-      const about = { exchangeType: ExchangeType.CREATE_CHILD_SA, id: 2 };
-      const octets = sealed(sa, about, [
-        { kind: 'SA', proposals: connection().proposals },
-        { kind: 'NONCE', nonce: new Uint8Array(32) },
-        { kind: 'KE', method: 31, data: new Uint8Array(32) },
-      ]);
       pair.translate = () => undefined;
-      if (closing) terminate(pair, pair.b, 2);
-      pair.handle(pair.b, { kind: 'datagram', local: endpoint(B), remote: endpoint(A), octets });
-      assert.equal(pair.ladder.at(-1), `<- CREATE_CHILD_SA response 2 [N(${notify})]`);
-      assert.equal(pair.b.children.size, 1);
+      terminate(pair, pair.b, 2);
+      createChildSa(pair, offer);
+      const answer = '<- CREATE_CHILD_SA response 2 [N(TEMPORARY_FAILURE)]';
+      assert.equal(pair.ladder.at(-1), answer, what);
+      assert.equal(pair.b.children.size, 1, what);
+    }
+  });
+
+  it('of the IKE SA wait for nothing else: without one there is room as configured', () => {
+    for (const [maxChildren, answer] of [
+      [1, '[N(NO_ADDITIONAL_SAS)]'],
+      [2, '[SA No TSi TSr]'],
+    ] as const) {
+      const pair = sites(connection(), undefined, { b: { maxChildren } });
+      initiate(pair);
+      pair.run(1000);
+      pair.translate = () => undefined;
+      createChildSa(pair, OFFERS.childSa);
+      assert.equal(pair.ladder.at(-1), `<- CREATE_CHILD_SA response 2 ${answer}`);
+      assert.equal(pair.b.children.size, maxChildren);
     }
   });
 
