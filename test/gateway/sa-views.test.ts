@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { createSharedCounters, SA_COUNTERS, SaCounter } from '../../src/events/shared-counters.ts';
 import { CounterRows } from '../../src/gateway/counter-rows.ts';
 import { childSaView, ikeSaView, sadViews, type ViewContext } from '../../src/gateway/sa-views.ts';
+import type { ChildSa } from '../../src/ipsec/child-sa.ts';
 import { type Instant, instant } from '../../src/wire/instant.ts';
-import { childSa, established, onlyIkeSa } from '../support/child-sas.ts';
-import { AES_CBC_256, connection, SHA2_256, X25519 } from '../support/connections.ts';
+import { childSa, established, heldChild, onlyIkeSa } from '../support/child-sas.ts';
+import { AES_CBC_256, child, connection, SHA2_256, X25519 } from '../support/connections.ts';
 import { A, B, endpoint, type Pair } from '../support/pair.ts';
 import { initiate, sites } from '../support/sites.ts';
 
@@ -31,7 +32,9 @@ function contextAt(now: Instant): ViewContext & { readonly count: Count } {
 type Count = (direction: 'in' | 'out', column: keyof typeof SaCounter, value: number) => void;
 
 describe('A Child SA as list-sas shows it', () => {
-  const sa = onlyIkeSa(established().a);
+  /** Installed at one second. */
+  const held = (changes: Partial<ChildSa> = {}, policy = child()) =>
+    heldChild(changes, policy, 1000);
 
   it('has its SPIs, algorithms, selectors and traffic', () => {
     const context = contextAt(instant(61_900));
@@ -41,7 +44,7 @@ describe('A Child SA as list-sas shows it', () => {
     context.count('out', 'PACKETS', 4);
     context.count('out', 'OCTETS', 336);
     context.count('out', 'LAST_USE', 50_000);
-    assert.deepEqual(childSaView(sa, childSa(), context), {
+    assert.deepEqual(childSaView(held(), context), {
       name: 'net',
       uniqueId: 7,
       reqid: 1,
@@ -68,7 +71,7 @@ describe('A Child SA as list-sas shows it', () => {
   });
 
   it('says nothing about use before the first packet', () => {
-    const view = childSaView(sa, childSa(), contextAt(instant(2000)));
+    const view = childSaView(held(), contextAt(instant(2000)));
     assert.equal(view.useInSeconds, undefined);
     assert.equal(view.useOutSeconds, undefined);
   });
@@ -76,27 +79,29 @@ describe('A Child SA as list-sas shows it', () => {
   it('was never used in the future: the packet loop counts while we look', () => {
     const context = contextAt(instant(2000));
     context.count('in', 'LAST_USE', 2500);
-    assert.equal(childSaView(sa, childSa(), context).useInSeconds, 0);
+    assert.equal(childSaView(held(), context).useInSeconds, 0);
   });
 
   it('names the integrity algorithm of a cipher that needs one, and its own key exchange', () => {
-    const cbc = childSa({ encr: AES_CBC_256, integ: SHA2_256, ke: X25519 });
-    const view = childSaView(sa, cbc, contextAt(instant(2000)));
+    const cbc = held({ encr: AES_CBC_256, integ: SHA2_256, ke: X25519 });
+    const view = childSaView(cbc, contextAt(instant(2000)));
     assert.equal(view.encrAlg, 'AES_CBC');
     assert.equal(view.integAlg, 'HMAC_SHA2_256_128');
     assert.equal(view.dhGroup, 'CURVE_25519');
   });
 
-  it('has a life that ends at zero, and none where its policy is gone', () => {
-    const view = childSaView(sa, childSa(), contextAt(instant(9_000_000)));
+  it('has a life that ends at zero, and none where its policy sets none', () => {
+    const view = childSaView(held(), contextAt(instant(9_000_000)));
     assert.deepEqual([view.rekeySeconds, view.lifeSeconds], [0, 0]);
-    const orphan = childSaView(sa, childSa({ name: 'gone' }), contextAt(instant(2000)));
-    assert.deepEqual([orphan.rekeySeconds, orphan.lifeSeconds], [undefined, undefined]);
+    const never = { rekey: 0, life: 0, random: 0 };
+    const lifetime = { seconds: never, octets: never, packets: never };
+    const endless = childSaView(held({}, child({ lifetime })), contextAt(instant(2000)));
+    assert.deepEqual([endless.rekeySeconds, endless.lifeSeconds], [undefined, undefined]);
   });
 
   it('is new where the gateway does not know since when it is there', () => {
     const context = { ...contextAt(instant(90_000)), installedAt: () => undefined };
-    assert.equal(childSaView(sa, childSa(), context).installedSeconds, 0);
+    assert.equal(childSaView(held(), context).installedSeconds, 0);
   });
 });
 
