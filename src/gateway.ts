@@ -10,9 +10,10 @@
 
 import type { Config } from './config/config.ts';
 import type { ConfigWarning } from './config/findings.ts';
+import { ConfigError } from './config/section.ts';
 import type { Event, Level } from './events/event.ts';
 import { createSharedCounters } from './events/shared-counters.ts';
-import { GatewayControl } from './gateway/control.ts';
+import { GatewayControl, type PolicyPort, type PoolPort } from './gateway/control.ts';
 import { CounterRows } from './gateway/counter-rows.ts';
 import { initiationPath } from './gateway/initiation-path.ts';
 import { installedChildSa } from './gateway/installed-child-sa.ts';
@@ -28,6 +29,7 @@ import { randomBytes } from './io/random.ts';
 import { daemonIdentity } from './io/system.ts';
 import type { ChildSa } from './ipsec/child-sa.ts';
 import type { Connection } from './ipsec/connection.ts';
+import { AddressPools } from './ipsec/address-pools.ts';
 import { Pad } from './ipsec/pad.ts';
 import { Spd } from './ipsec/spd.ts';
 import { ViciServer } from './vici/server.ts';
@@ -61,6 +63,7 @@ export class Gateway {
   readonly control: GatewayControl;
   readonly #options: GatewayOptions;
   readonly #pad = new Pad();
+  readonly #pools = new AddressPools();
   readonly #spd = new Spd();
   readonly #counters = createSharedCounters();
   readonly #rows = new CounterRows(this.#counters);
@@ -92,6 +95,7 @@ export class Gateway {
     this.#engine = new IkeEndpoint({
       random: randomBytes,
       pad: this.#pad,
+      pools: this.#pools,
       settings,
       traffic: {
         lastInbound: (id) => this.#rows.inbound(id).lastUse,
@@ -282,14 +286,21 @@ export class Gateway {
 
   // Requests of operators and of the engine
 
-  async #initiate(name: string, child: string): Promise<Outcome> {
+  async #initiate(name: string, child?: string): Promise<Outcome> {
     const connection = this.#pad.connection(name);
     if (!connection) return { kind: 'failed', what: `no connection ${name}` };
     try {
       const { gateway: ports } = this.#options.config;
       const { local, remote } = await initiationPath(connection, this.#host, ports);
       return await this.#requests.open((request) =>
-        this.#handle({ kind: 'initiate', request, connection: name, child, local, remote }),
+        this.#handle({
+          kind: 'initiate',
+          request,
+          connection: name,
+          ...(child !== undefined && { child }),
+          local,
+          remote,
+        }),
       );
     } catch (error) {
       const what = describe(error);
@@ -322,8 +333,17 @@ export class Gateway {
       view: () => this.#view(),
       childSas: () => [...this.#installed.values()].map(({ childSa }) => childSa),
       childSa: (id) => this.#installed.get(id)?.childSa,
+      policies: NO_POLICIES,
+      pools: NO_POOLS,
       resolveNames: (connection) => void this.#resolveNames(connection),
       initiate: (connection, child) => this.#initiate(connection, child),
+      rekey: (selector, reauthenticate) =>
+        this.#requests.open((request) =>
+          this.#handle({ kind: 'rekey', request, selector, reauthenticate }),
+        ),
+      redirect: (order) =>
+        this.#requests.open((request) => this.#handle({ kind: 'redirect', request, ...order })),
+      reloadSettings: () => [],
       terminate: (selector, force) =>
         this.#requests.open((request) =>
           this.#handle({ kind: 'terminate', request, selector, force }),
@@ -354,6 +374,22 @@ export class Gateway {
     this.control.publish(event);
   }
 }
+
+/** Traps, shunts and pools are refused until the rooms that hold them are here. */
+const NO_POLICIES: PolicyPort = {
+  views: () => [],
+  install: () => {
+    throw new Error('traps and shunts come later');
+  },
+  uninstall: () => false,
+};
+const NO_POOLS: PoolPort = {
+  views: () => [],
+  load: (name) => {
+    throw new ConfigError({ file: 'vici', line: 0 }, `${name}: address pools come later`);
+  },
+  unload: () => false,
+};
 
 function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -24,6 +24,21 @@ export interface RefusedTransform {
   readonly accepted: readonly string[];
 }
 
+/** What was wrong with the peer's proof, or with ours. */
+export type AuthenticationFault =
+  /** No connection takes the two identities. */
+  | 'unknown-identity'
+  /** No shared secret belongs to them. */
+  | 'no-secret'
+  /** The proof does not fit the secret. */
+  | 'wrong-secret'
+  /** Another method than the connection asks for. */
+  | 'other-method'
+  /** `unique` or a limit does not let another IKE SA of this identity in. */
+  | 'not-admitted'
+  /** The peer says that it did not accept ours. */
+  | 'refused-by-peer';
+
 export type Event =
   | ({
       readonly kind: 'message';
@@ -32,7 +47,10 @@ export type Event =
       readonly response: boolean;
       readonly messageId: number;
       readonly payloads: readonly string[];
+      /** Of all its datagrams. */
       readonly octets: number;
+      /** Datagrams, where it took several (RFC 7383). */
+      readonly fragments?: number;
       readonly retransmission: number;
     } & IkeSubject)
   | ({
@@ -109,12 +127,23 @@ export type Event =
       readonly by: 'us' | 'peer';
       readonly notify: string;
       readonly what: string;
+      /** Where the nearest two proposals differ; the peer never says what it would have accepted. */
       readonly transforms: readonly RefusedTransform[];
+      /** The child that was wanted; unset = the IKE SA. */
+      readonly child?: string;
+      /** Proposals as `formatProposal` writes them, or selectors as `local === remote`, ours first. */
+      readonly offered?: readonly string[];
+      readonly accepted?: readonly string[];
+      /** Whom the peer claims or proved to be, where that is known. */
+      readonly remoteId?: string;
     } & IkeSubject)
   | ({
       readonly kind: 'authentication-failed';
       readonly by: 'us' | 'peer';
       readonly what: string;
+      readonly cause?: AuthenticationFault;
+      readonly localId?: string;
+      readonly remoteId?: string;
     } & IkeSubject)
   | ({ readonly kind: 'peer-fault'; readonly what: string } & IkeSubject)
   | ({
@@ -122,7 +151,12 @@ export type Event =
       readonly messageId: number;
       readonly attempt: number;
     } & IkeSubject)
-  | ({ readonly kind: 'peer-unreachable'; readonly attempts: number } & IkeSubject)
+  | ({
+      readonly kind: 'peer-unreachable';
+      readonly attempts: number;
+      /** What it did not answer. */
+      readonly exchange?: string;
+    } & IkeSubject)
   | ({
       readonly kind: 'nat-detected';
       readonly localBehindNat: boolean;

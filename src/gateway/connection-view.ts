@@ -11,6 +11,7 @@ export function connectionView(connection: Connection): ConnectionView {
     localAddrs: connection.localAddresses.map(matchText),
     remoteAddrs: connection.remoteAddresses.map(matchText),
     version: 'IKEv2',
+    reauthSeconds: connection.lifetime.reauth,
     rekeySeconds: connection.lifetime.rekey,
     unique: UNIQUE_NAMES[connection.unique],
     dpdDelaySeconds: connection.dpdDelaySeconds,
@@ -18,10 +19,12 @@ export function connectionView(connection: Connection): ConnectionView {
     remote: authView(connection.remote.id?.text),
     children: connection.children.map((child) => ({
       name: child.name,
-      mode: 'TUNNEL',
+      mode: child.mode.toUpperCase(),
       rekeySeconds: child.lifetime.seconds.rekey,
+      rekeyOctets: child.lifetime.octets.rekey,
+      rekeyPackets: child.lifetime.packets.rekey,
       dpdAction: DPD_ACTION_NAMES[child.dpdAction],
-      closeAction: child.closeAction,
+      closeAction: START_ACTION_NAMES[child.closeAction],
       localTs: child.localTs.map(formatSelectorTemplate),
       remoteTs: child.remoteTs.map(formatSelectorTemplate),
     })),
@@ -38,6 +41,14 @@ const UNIQUE_NAMES = {
 
 /** strongSwan lists what it does with the Child SA after it cleared it. */
 const DPD_ACTION_NAMES = { clear: 'none', trap: 'trap', restart: 'start' } as const;
+
+/** strongSwan has one word for both. */
+const START_ACTION_NAMES = {
+  none: 'none',
+  trap: 'trap',
+  start: 'start',
+  'trap|start': 'trap|start',
+} as const;
 
 function authView(id: string | undefined) {
   return { class: 'pre-shared key', ...(id !== undefined && { id }) };

@@ -19,7 +19,8 @@ import type { SharedCounters } from '../events/shared-counters.ts';
 import type { Outcome, SaSelector } from '../ike/action.ts';
 import type { IkeEndpoint } from '../ike/endpoint.ts';
 import type { ChildSa } from '../ipsec/child-sa.ts';
-import type { Connection } from '../ipsec/connection.ts';
+import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
+import { formatIdentity } from '../ipsec/identity.ts';
 import type { Pad } from '../ipsec/pad.ts';
 import type { Spd } from '../ipsec/spd.ts';
 import { formatSpi } from '../ipsec/spi.ts';
@@ -28,15 +29,25 @@ import type {
   ConnectionView,
   Control,
   ControlOutcome,
+  FailureView,
   IkeSaView,
+  PolicyOutcome,
   PolicyView,
+  PoolView,
+  RedirectSelector,
+  RekeySelector,
   SadView,
+  SaSelection,
   SpdView,
   StatsView,
   TerminateSelector,
 } from '../vici/control.ts';
-import { connectionView } from './connection-view.ts';
+import { connectionView, matchText } from './connection-view.ts';
+import { failureView } from './diagnosis.ts';
+import { FailureHistory } from './failure-history.ts';
 import { IkeCounters } from './ike-counters.ts';
+import { LoadedConnections } from './loaded-connections.ts';
+import { type RedirectOrder, redirectOrder, redirects } from './redirect-order.ts';
 import { ikeSaView, sadViews, type ViewContext } from './sa-views.ts';
 
 /** What the gateway lends to its control. */
@@ -55,23 +66,61 @@ export interface GatewayParts {
   childSa(id: number): ChildSa | undefined;
   /** Tells the PAD where the connection's names are, as soon as that is known. */
   resolveNames(connection: Connection): void;
-  initiate(connection: string, child: string): Promise<Outcome>;
+  /** Traps and shunts. */
+  readonly policies: PolicyPort;
+  readonly pools: PoolPort;
+  /** Without a child: the IKE SA alone. */
+  initiate(connection: string, child: string | undefined): Promise<Outcome>;
   terminate(selector: SaSelector, force: boolean): Promise<Outcome>;
+  rekey(selector: SaSelector, reauthenticate: boolean): Promise<Outcome>;
+  redirect(order: RedirectOrder): Promise<Outcome>;
+  /** Reads the daemon's settings again; answers those that wait for a restart. */
+  reloadSettings(): readonly string[];
   warn(warnings: readonly ConfigWarning[]): void;
+}
+
+/** Policies that stand without an SA. */
+export interface PolicyPort {
+  views(): readonly PolicyView[];
+  /** Throws an `Error` that says why it cannot be installed. */
+  install(connection: Connection, child: ChildPolicy): void;
+  /** False where none is installed. */
+  uninstall(connection: string, child: string): boolean;
+}
+
+/** Pools of virtual addresses. `load` and `unload` throw `ConfigError`. */
+export interface PoolPort {
+  views(): readonly PoolView[];
+  load(name: string, settings: Section): void;
+  unload(name: string): boolean;
 }
 
 export class GatewayControl implements Control {
   readonly #parts: GatewayParts;
   readonly #ikeCounters = new IkeCounters();
   readonly #listeners = new Set<(event: Event) => void>();
+  readonly #failures: FailureHistory;
+  readonly #loaded: LoadedConnections;
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
+    this.#failures = new FailureHistory((ikeSa) => this.#identityOf(ikeSa));
+    this.#loaded = new LoadedConnections({
+      pad: parts.pad,
+      resolveNames: (connection) => parts.resolveNames(connection),
+      initiate: (connection, child) => void this.#initiate(connection, child),
+      isUp: (connection, child) =>
+        parts.childSas().some((one) => one.connection === connection && one.name === child),
+      abandon: (connection) => this.#abandon(connection),
+      install: (connection, child) => this.#install(connection, child),
+      uninstall: (connection, child) => void parts.policies.uninstall(connection, child),
+    });
   }
 
   /** Every event of the gateway passes here once. */
   publish(event: Event): void {
     this.#ikeCounters.count(event);
+    this.#failures.observe(event, this.#parts.view().now);
     for (const listener of this.#listeners) listener(event);
   }
 
@@ -88,15 +137,11 @@ export class GatewayControl implements Control {
 
   /** Puts a connection into the PAD and begins what its `start_action`s ask for. */
   start(connection: Connection): void {
-    this.#parts.pad.load(connection);
-    this.#parts.resolveNames(connection);
-    for (const child of connection.children) {
-      if (child.startAction === 'start') void this.#parts.initiate(connection.name, child.name);
-    }
+    this.#loaded.load(connection);
   }
 
   unloadConnection(name: string): boolean {
-    return this.#parts.pad.unload(name);
+    return this.#loaded.unload(name);
   }
 
   connections(ike?: string): readonly ConnectionView[] {
@@ -134,28 +179,80 @@ export class GatewayControl implements Control {
     const named = this.#parts.pad
       .connections()
       .filter(({ name }) => ike === undefined || name === ike);
-    const found = named.find(({ children }) => children.some(({ name }) => name === child));
     if (child === undefined) {
-      return refused('an IKE SA without a Child SA (childless) comes later: name a child');
+      const [connection] = named;
+      if (ike === undefined || !connection) return failed(`IKE_SA config '${ike}' not found`);
+      return this.#initiate(connection.name, undefined);
     }
+    const found = named.find(({ children }) => children.some(({ name }) => name === child));
     if (!found) {
       const known = named.flatMap(({ children }) => children.map(({ name }) => name));
-      return refused(`CHILD_SA config '${child}' not found; known: ${known.join(', ') || 'none'}`);
+      return failed(`CHILD_SA config '${child}' not found; known: ${known.join(', ') || 'none'}`);
     }
-    return this.#parts.initiate(found.name, child);
+    return this.#initiate(found.name, child);
   }
 
-  terminate(selector: TerminateSelector): Promise<ControlOutcome> {
-    const { ike, ikeId, child, childId, force } = selector;
-    return this.#parts.terminate(
-      {
-        ...(ike !== undefined && { ike }),
-        ...(ikeId !== undefined && { ikeSaId: ikeId }),
-        ...(child !== undefined && { child }),
-        ...(childId !== undefined && { childSaId: childId }),
-      },
-      force,
-    );
+  terminate({ force, ...selection }: TerminateSelector): Promise<ControlOutcome> {
+    return this.#parts.terminate(saSelector(selection), force);
+  }
+
+  rekey({ reauthenticate, ...selection }: RekeySelector): Promise<ControlOutcome> {
+    return this.#parts.rekey(saSelector(selection), reauthenticate);
+  }
+
+  redirectable(selector: RedirectSelector): number | string {
+    const order = redirectOrder(selector);
+    if (typeof order === 'string') return order;
+    return this.#parts.engine.ikeSas().filter((sa) => redirects(order, sa)).length;
+  }
+
+  async redirect(selector: RedirectSelector): Promise<ControlOutcome> {
+    const order = redirectOrder(selector);
+    return typeof order === 'string' ? failed(order) : this.#parts.redirect(order);
+  }
+
+  install(child: string, ike: string | undefined): PolicyOutcome {
+    const connection = this.#parts.pad
+      .connections()
+      .filter(({ name }) => ike === undefined || name === ike)
+      .find(({ children }) => children.some(({ name }) => name === child));
+    const policy = connection?.children.find(({ name }) => name === child);
+    if (!connection || !policy) return 'not-found';
+    try {
+      this.#parts.policies.install(connection, policy);
+      return 'done';
+    } catch (error) {
+      return { failed: describe(error) };
+    }
+  }
+
+  uninstall(child: string, ike: string | undefined): PolicyOutcome {
+    const { policies } = this.#parts;
+    const found = policies
+      .views()
+      .find((one) => one.child === child && (ike === undefined || one.ike === ike));
+    return found && policies.uninstall(found.ike, child) ? 'done' : 'not-found';
+  }
+
+  loadPool(name: string, settings: Section): void {
+    this.#parts.pools.load(name, settings);
+  }
+
+  unloadPool(name: string): boolean {
+    return this.#parts.pools.unload(name);
+  }
+
+  pools(): readonly PoolView[] {
+    return this.#parts.pools.views();
+  }
+
+  reloadSettings(): readonly string[] {
+    return this.#parts.reloadSettings();
+  }
+
+  failures(peer: string | undefined): readonly FailureView[] {
+    const { now } = this.#parts.view();
+    return this.#failures.about(peer).map((failure) => failureView(failure, now));
   }
 
   ikeSas(): readonly IkeSaView[] {
@@ -165,7 +262,7 @@ export class GatewayControl implements Control {
 
   policies(): readonly PolicyView[] {
     // As with charon: traps and shunts are listed here, the policies of Child SAs with their SAs.
-    return [];
+    return this.#parts.policies.views();
   }
 
   sad(): readonly SadView[] {
@@ -239,10 +336,66 @@ export class GatewayControl implements Control {
       dh: names(KEY_EXCHANGE_ALGORITHMS),
     };
   }
+
+  /** An attempt that never reached the engine is a failure too: nobody else tells of it. */
+  async #initiate(connection: string, child: string | undefined): Promise<Outcome> {
+    const outcome = await this.#parts.initiate(connection, child);
+    if (outcome.kind === 'failed') {
+      const remote = this.#parts.pad.connection(connection)?.remoteAddresses ?? [];
+      const peer = remote.map(matchText).join(', ');
+      this.#failures.observe(
+        {
+          kind: 'alert',
+          alert: 'peer-addr-failed',
+          what: outcome.what,
+          ikeSa: 0,
+          connection,
+          peer,
+        },
+        this.#parts.view().now,
+      );
+    }
+    return outcome;
+  }
+
+  #abandon(connection: string): boolean {
+    const attempts = this.#parts.engine
+      .ikeSas()
+      .filter((sa) => sa.isEstablishing && sa.connection.name === connection);
+    for (const { id } of attempts) void this.#parts.terminate({ ikeSaId: id }, true);
+    return attempts.length > 0;
+  }
+
+  #install(connection: Connection, child: ChildPolicy): void {
+    try {
+      this.#parts.policies.install(connection, child);
+    } catch (error) {
+      const what = `${connection.name}/${child.name} is not installed: ${describe(error)}`;
+      this.publish({ kind: 'daemon', level: 'error', what });
+    }
+  }
+
+  #identityOf(ikeSa: number): string | undefined {
+    const sa = this.#parts.engine.ikeSas().find(({ id }) => id === ikeSa);
+    return sa && 'peer' in sa.state ? formatIdentity(sa.state.peer.remoteId) : undefined;
+  }
 }
 
-function refused(what: string): ControlOutcome {
+function failed(what: string): ControlOutcome {
   return { kind: 'failed', what };
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function saSelector({ ike, ikeId, child, childId }: SaSelection): SaSelector {
+  return {
+    ...(ike !== undefined && { ike }),
+    ...(ikeId !== undefined && { ikeSaId: ikeId }),
+    ...(child !== undefined && { child }),
+    ...(childId !== undefined && { childSaId: childId }),
+  };
 }
 
 /** Counts of several tables under one name each; what never happened is left out. */

@@ -4,15 +4,18 @@
  * Pure: a command answers, lists rows, or prepares an operation. What tsgw does not have yet is
  * answered `success = no` with the reason; a name that stands nowhere here is unknown.
  */
-import { failure, success } from './answers.ts';
+import { attempt, failure, success } from './answers.ts';
 import type { Control } from './control.ts';
 import { algorithmsAnswer, countersAnswer, statsAnswer, versionAnswer } from './daemon-answers.ts';
 import { listConnections } from './list-conn.ts';
-import { listPolicies } from './list-policy.ts';
+import { installPolicy, listPolicies, uninstallPolicy } from './list-policy.ts';
+import { loadPools, poolsAnswer, unloadPool } from './list-pool.ts';
 import { listSas } from './list-sa.ts';
-import { listSad, listSpd, statusAnswer } from './list-tsgw.ts';
+import { listFailures, listSad, listSpd, statusAnswer } from './list-tsgw.ts';
 import { type ViciSection, viciSection, viciText } from './message.ts';
-import { numberOf, type Prepared, prepareInitiate, prepareTerminate } from './operation.ts';
+import { type Prepared, prepareInitiate, prepareTerminate, selectionOf } from './operation.ts';
+import { prepareRedirect } from './redirect.ts';
+import { prepareRekey } from './rekey.ts';
 import {
   connectionNames,
   loadConnections,
@@ -34,26 +37,24 @@ export type Command =
     }
   | { readonly kind: 'operation'; prepare(control: Control, request: ViciSection): Prepared };
 
-const nothing = viciSection([]);
-
 export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['version', answer((control) => versionAnswer(control.stats()))],
   ['stats', answer((control) => statsAnswer(control.stats()))],
-  ['reload-settings', answer(() => success())],
+  ['reload-settings', answer(reloadSettings)],
   ['initiate', { kind: 'operation', prepare: prepareInitiate }],
   ['terminate', { kind: 'operation', prepare: prepareTerminate }],
-  ['rekey', answer((_, request) => refuseRekey(request))],
-  ['redirect', answer(() => failure('redirecting peers (RFC 5685) comes later', [['matches', 0]]))],
-  ['install', answer(() => failure('trap and shunt policies come later'))],
-  ['uninstall', answer(() => failure('trap and shunt policies come later'))],
-  ['list-sas', list('list-sa', (control, request) => listSas(control.ikeSas(), saFilter(request)))],
+  ['rekey', { kind: 'operation', prepare: prepareRekey }],
+  ['redirect', { kind: 'operation', prepare: prepareRedirect }],
+  ['install', answer(installPolicy)],
+  ['uninstall', answer(uninstallPolicy)],
+  ['list-sas', list('list-sa', listedSas)],
   ['list-policies', list('list-policy', listedPolicies)],
   ['list-conns', list('list-conn', listedConnections)],
   ['list-certs', list('list-cert', () => [])],
   ['list-authorities', list('list-authority', () => [])],
   ['get-conns', answer(connectionNames)],
   ['get-authorities', answer(() => viciSection([['authorities', []]]))],
-  ['get-pools', answer(() => nothing)],
+  ['get-pools', answer(poolsAnswer)],
   ['get-keys', answer(() => viciSection([['keys', []]]))],
   ['get-shared', answer(sharedKeys)],
   ['load-conn', answer(loadConnections)],
@@ -64,7 +65,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['load-cert', answer(() => failure(`certificates come later: ${useSharedKeys}`))],
   ['load-token', answer(() => failure(`keys on tokens come later: ${useSharedKeys}`))],
   ['load-authority', answer(refuseSections('certification authorities come later'))],
-  ['load-pool', answer(refuseSections('address pools come later'))],
+  ['load-pool', answer(loadPools)],
   ['unload-key', answer(refuseUnload('id', 'key id missing', () => 'key not found'))],
   [
     'unload-authority',
@@ -76,10 +77,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       ),
     ),
   ],
-  [
-    'unload-pool',
-    answer(refuseUnload('name', 'missing pool name to unload', (name) => `${name} not found`)),
-  ],
+  ['unload-pool', answer(unloadPool)],
   ['flush-certs', answer(() => success())],
   ['clear-creds', answer(clearCredentials)],
   ['get-algorithms', answer((control) => algorithmsAnswer(control.algorithms()))],
@@ -88,6 +86,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['tsgw-status', answer((control) => statusAnswer(control.stats()))],
   ['tsgw-sad', list('tsgw-sad-row', (control) => listSad(control.sad()))],
   ['tsgw-spd', list('tsgw-spd-row', (control) => listSpd(control.spd()))],
+  ['tsgw-why', list('tsgw-why-row', listedFailures)],
 ]);
 
 const useSharedKeys = 'tsgw authenticates with pre-shared keys (auth = psk)';
@@ -103,22 +102,17 @@ function list(
   return { kind: 'list', event, rows };
 }
 
-function saFilter(request: ViciSection): Parameters<typeof listSas>[1] {
-  const ike = viciText(request, 'ike');
-  const child = viciText(request, 'child');
-  const ikeId = numberOf(request, 'ike-id');
-  const childId = numberOf(request, 'child-id');
-  return {
-    ...(ike === undefined ? {} : { ike }),
-    ...(child === undefined ? {} : { child }),
-    ...(ikeId === undefined ? {} : { ikeId }),
-    ...(childId === undefined ? {} : { childId }),
-  };
+function listedSas(control: Control, request: ViciSection): Iterable<ViciSection> {
+  return listSas(control.ikeSas(), selectionOf(request));
+}
+
+function listedFailures(control: Control, request: ViciSection): Iterable<ViciSection> {
+  return listFailures(control.failures(viciText(request, 'peer')));
 }
 
 function listedPolicies(control: Control, request: ViciSection): Iterable<ViciSection> {
   const wanted = (name: string): boolean => viciText(request, name) === 'yes';
-  const { ike, child } = saFilter(request);
+  const { ike, child } = selectionOf(request);
   return listPolicies(control.policies(), {
     trap: wanted('trap'),
     pass: wanted('pass'),
@@ -132,11 +126,14 @@ function listedConnections(control: Control, request: ViciSection): Iterable<Vic
   return listConnections(control.connections(viciText(request, 'ike')));
 }
 
-function refuseRekey(request: ViciSection): ViciSection {
-  const asked = ['child', 'ike', 'child-id', 'ike-id'].some((name) => request.has(name));
-  return asked
-    ? failure('rekeying on demand comes later', [['matches', 0]])
-    : failure('missing rekey selector');
+/** `tsgw-restart` lists the settings that wait for the next start. */
+function reloadSettings(control: Control): ViciSection {
+  let restart: readonly string[] = [];
+  const answer = attempt(() => {
+    restart = control.reloadSettings();
+  });
+  if (restart.length === 0) return answer;
+  return new Map([...answer, ...viciSection([['tsgw-restart', restart]])]);
 }
 
 function clearCredentials(control: Control): ViciSection {

@@ -60,6 +60,10 @@ export interface IkeSaView {
   readonly dhGroup?: string;
   readonly establishedSeconds?: number;
   readonly rekeySeconds?: number;
+  readonly reauthSeconds?: number;
+  /** Virtual addresses the peer gave us, and those we gave the peer. */
+  readonly localVips?: readonly string[];
+  readonly remoteVips?: readonly string[];
   readonly tasksQueued: readonly string[];
   readonly tasksActive: readonly string[];
   readonly tasksPassive: readonly string[];
@@ -75,6 +79,50 @@ export interface PolicyView {
   readonly remoteTs: readonly string[];
 }
 
+/** A pool of virtual addresses. */
+export interface PoolView {
+  readonly name: string;
+  /** The first address. */
+  readonly base: string;
+  /** Addresses there are, leased or not. */
+  readonly size: number;
+  readonly online: number;
+  readonly offline: number;
+  readonly leases: readonly LeaseView[];
+}
+
+export interface LeaseView {
+  readonly address: string;
+  readonly identity: string;
+  /** Offline: kept for this identity until another needs it. */
+  readonly status: 'online' | 'offline';
+}
+
+/** Why something with a peer failed, in plain words: one row of `tsgw why`. */
+export interface FailureView {
+  readonly secondsAgo: number;
+  /** How often it happened alike, one after the other. */
+  readonly count: number;
+  /** vici's name of it: `proposal-mismatch-ike`. */
+  readonly alert: string;
+  /** The peer's address. */
+  readonly peer: string;
+  readonly identity?: string;
+  readonly connection?: string;
+  readonly child?: string;
+  /** What happened, and what that means. */
+  readonly what: string;
+  readonly why: string;
+  /** What would mend it at this end, at the peer's, either of which is enough. */
+  readonly here: readonly string[];
+  readonly there: readonly string[];
+  readonly transforms: readonly {
+    readonly type: string;
+    readonly offered: readonly string[];
+    readonly accepted: readonly string[];
+  }[];
+}
+
 export interface AuthView {
   readonly class: string;
   readonly id?: string;
@@ -84,6 +132,8 @@ export interface ChildPolicyView {
   readonly name: string;
   readonly mode: string;
   readonly rekeySeconds: number;
+  readonly rekeyOctets: number;
+  readonly rekeyPackets: number;
   /** `none` for clear, `start` for restart: so strongSwan 5.9.8 lists them. */
   readonly dpdAction: string;
   readonly closeAction: string;
@@ -96,6 +146,7 @@ export interface ConnectionView {
   readonly localAddrs: readonly string[];
   readonly remoteAddrs: readonly string[];
   readonly version: string;
+  readonly reauthSeconds: number;
   readonly rekeySeconds: number;
   readonly unique: string;
   readonly dpdDelaySeconds: number;
@@ -156,17 +207,40 @@ export type ControlOutcome =
       readonly what: string;
     };
 
-export interface TerminateSelector {
+/** SAs by connection, child or number; unset = any. */
+export interface SaSelection {
   readonly ike?: string;
   readonly ikeId?: number;
   readonly child?: string;
   readonly childId?: number;
+}
+
+export interface TerminateSelector extends SaSelection {
   readonly force: boolean;
 }
 
+/** Without a child that is named, IKE SAs; `reauthenticate` makes them anew from the start. */
+export interface RekeySelector extends SaSelection {
+  readonly reauthenticate: boolean;
+}
+
+export interface RedirectSelector {
+  readonly ike?: string;
+  readonly ikeId?: number;
+  /** An address, a prefix or a range; an identity, possibly with wildcards. */
+  readonly peerAddress?: string;
+  readonly peerId?: string;
+  /** Where to: an address or a name. */
+  readonly gateway: string;
+}
+
+export type PolicyOutcome = 'done' | 'not-found' | { readonly failed: string };
+
 /** Implemented by the gateway. Methods that refuse an operator's input throw `ConfigError`. */
 export interface Control {
+  /** What changed takes effect; SAs that are up keep what they were made under. */
   loadConnection(name: string, settings: Section): void;
+  /** What is up stays up. */
   unloadConnection(name: string): boolean;
   connections(ike?: string): readonly ConnectionView[];
   /** `owners` are identities as written in swanctl.conf; empty = any peer. */
@@ -177,6 +251,21 @@ export interface Control {
   /** Resolves when the SA is up or failed; `signal` aborts the wait, not the exchange. */
   initiate(child: string | undefined, ike: string | undefined): Promise<ControlOutcome>;
   terminate(selector: TerminateSelector): Promise<ControlOutcome>;
+  rekey(selector: RekeySelector): Promise<ControlOutcome>;
+  /** How many IKE SAs a redirect would go to, or what is wrong with the selector. */
+  redirectable(selector: RedirectSelector): number | string;
+  redirect(selector: RedirectSelector): Promise<ControlOutcome>;
+  /** Traps and shunts of a child, `ike` naming its connection where several have it. */
+  install(child: string, ike: string | undefined): PolicyOutcome;
+  uninstall(child: string, ike: string | undefined): PolicyOutcome;
+  loadPool(name: string, settings: Section): void;
+  /** False where there is none of the name; throws `ConfigError` where it is in use. */
+  unloadPool(name: string): boolean;
+  pools(): readonly PoolView[];
+  /** Reads the daemon's own settings again; answers those that wait for a restart. */
+  reloadSettings(): readonly string[];
+  /** The last failures with a peer, by address, identity or connection; all without a name. */
+  failures(peer: string | undefined): readonly FailureView[];
   ikeSas(): readonly IkeSaView[];
   policies(): readonly PolicyView[];
   sad(): readonly SadView[];

@@ -1,14 +1,16 @@
 /**
  * The event streams of the vici protocol, derived from the one list of events.
  *
- * `log` and `control-log` carry sentences, `ike-updown` and `child-updown` the SA as it is listed,
- * `tsgw-event` the event itself. The streams of rekeying and MOBIKE can be asked for and are silent.
+ * `log` and `control-log` carry sentences, `alert` the name of what is wrong, `tsgw-event` the event
+ * itself; those that carry SAs as they are listed stand in `sa-watch.ts`.
  */
+import { alertOf } from '../events/alert.ts';
 import type { Event } from '../events/event.ts';
 import { eventFields, eventLevel, logLine } from '../events/log-line.ts';
 import { ikeSubject, logTexts } from '../events/log-text.ts';
 import type { IkeSaView } from './control.ts';
-import { childSection, ikeSaPairs } from './list-sa.ts';
+import { ikeSaPairs } from './list-sa.ts';
+import { transformSections } from './list-tsgw.ts';
 import { type ViciSection, viciSection } from './message.ts';
 
 /** Every stream a client may register for. */
@@ -25,9 +27,11 @@ export const EVENT_NAMES: ReadonlySet<string> = new Set([
   'ike-update',
   'child-updown',
   'child-rekey',
+  'alert',
   'tsgw-event',
   'tsgw-sad-row',
   'tsgw-spd-row',
+  'tsgw-why-row',
 ]);
 
 /** What `log` carries: each step, no detail. */
@@ -43,6 +47,21 @@ export function controlLogMessages(event: Event, level: number): readonly ViciSe
   return sentences(event, level, []);
 }
 
+/** `alert`: its name and, where it concerns one, the IKE SA; undefined where all is well. */
+export function alertMessage(
+  event: Event,
+  ikeSas: () => readonly IkeSaView[],
+): ViciSection | undefined {
+  const type = alertOf(event);
+  if (type === undefined) return undefined;
+  const number = ikeSubject(event)?.ikeSa;
+  const view = number === undefined ? undefined : ikeSas().find((sa) => sa.uniqueId === number);
+  return viciSection([
+    ['type', type],
+    ['ikesa', view && viciSection([[view.connection, viciSection(ikeSaPairs(view))]])],
+  ]);
+}
+
 /** `tsgw-event`: kind, level, the log line, then every field under the key the log line uses. */
 export function eventMessage(event: Event): ViciSection {
   const transforms = event.kind === 'refused' ? event.transforms : [];
@@ -51,20 +70,7 @@ export function eventMessage(event: Event): ViciSection {
     ['level', eventLevel(event)],
     ['line', logLine(event)],
     ...eventFields(event).filter(([key]) => key !== 'transforms'),
-    [
-      'transforms',
-      transforms.length === 0
-        ? undefined
-        : viciSection(
-            transforms.map(({ type, offered, accepted }) => [
-              type,
-              viciSection([
-                ['offered', offered],
-                ['accepted', accepted],
-              ]),
-            ]),
-          ),
-    ],
+    ['transforms', transforms.length === 0 ? undefined : transformSections(transforms)],
   ]);
 }
 
@@ -86,79 +92,4 @@ function sentences(
         ['msg', one.text],
       ]),
     );
-}
-
-/**
- * `ike-updown` and `child-updown`. Remembers each SA as last seen, because an SA that went down is
- * listed no more. Nothing is kept while nobody watches.
- */
-export class UpdownWatch {
-  readonly #ikeSas: () => readonly IkeSaView[];
-  readonly #seen = new Map<number, IkeSaView>();
-
-  constructor(ikeSas: () => readonly IkeSaView[]) {
-    this.#ikeSas = ikeSas;
-    for (const view of ikeSas()) this.#seen.set(view.uniqueId, view);
-  }
-
-  /** The stream's name and message, or undefined where the event moves no SA. */
-  message(event: Event): { readonly name: string; readonly message: ViciSection } | undefined {
-    switch (event.kind) {
-      case 'ike-sa-up':
-        return updown('ike-updown', this.#look(event.ikeSa), true);
-      case 'ike-sa-down': {
-        const view = this.#look(event.ikeSa);
-        this.#seen.delete(event.ikeSa);
-        return updown('ike-updown', view && deleting(view), false);
-      }
-      case 'child-sa-up':
-        return updown('child-updown', this.#look(event.ikeSa), true, event.childSa);
-      case 'child-sa-down': {
-        const before = this.#seen.get(event.ikeSa);
-        const now = this.#look(event.ikeSa);
-        const children = [...(now?.children ?? []), ...(before?.children ?? [])]
-          .filter(({ uniqueId }) => uniqueId === event.childSa)
-          .slice(0, 1)
-          .map((child) => ({ ...child, state: 'DELETED' }));
-        return updown('child-updown', now && { ...now, children }, false, event.childSa);
-      }
-      default:
-        return undefined;
-    }
-  }
-
-  /** The SA as it is listed, or else as it was. */
-  #look(number: number): IkeSaView | undefined {
-    const view = this.#ikeSas().find(({ uniqueId }) => uniqueId === number);
-    if (view !== undefined) this.#seen.set(number, view);
-    return view ?? this.#seen.get(number);
-  }
-}
-
-/** An SA that goes has no times any more. */
-function deleting({ establishedSeconds, rekeySeconds, ...view }: IkeSaView): IkeSaView {
-  return { ...view, state: 'DELETING' };
-}
-
-function updown(
-  name: string,
-  view: IkeSaView | undefined,
-  up: boolean,
-  childSa?: number,
-): { readonly name: string; readonly message: ViciSection } | undefined {
-  if (view === undefined) return undefined;
-  const children = view.children.filter(({ uniqueId }) => uniqueId === childSa);
-  return {
-    name,
-    message: viciSection([
-      ['up', up ? true : undefined],
-      [
-        view.connection,
-        viciSection([
-          ...ikeSaPairs(view),
-          ['child-sas', childSa === undefined ? undefined : childSection(children)],
-        ]),
-      ],
-    ]),
-  };
 }

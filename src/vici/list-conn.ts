@@ -1,8 +1,8 @@
 /**
  * The `list-conn` event: one connection as configured, keys in strongSwan's order.
  *
- * What tsgw does not have yet is said the way strongSwan says its absence: no reauthentication,
- * no volume limits, empty lists of certificates.
+ * What tsgw does not have yet is said the way strongSwan says its absence: empty lists of
+ * certificates.
  */
 import type { AuthView, ChildPolicyView, ConnectionView } from './control.ts';
 import { type ViciSection, viciSection } from './message.ts';
@@ -16,7 +16,7 @@ function connectionSection(view: ConnectionView): ViciSection {
     ['local_addrs', view.localAddrs],
     ['remote_addrs', view.remoteAddrs],
     ['version', view.version],
-    ['reauth_time', 0],
+    ['reauth_time', view.reauthSeconds],
     ['rekey_time', view.rekeySeconds],
     ['unique', view.unique],
     ['dpd_delay', view.dpdDelaySeconds === 0 ? undefined : view.dpdDelaySeconds],
@@ -44,8 +44,8 @@ function childPolicySection(child: ChildPolicyView): ViciSection {
   return viciSection([
     ['mode', child.mode],
     ['rekey_time', child.rekeySeconds],
-    ['rekey_bytes', 0],
-    ['rekey_packets', 0],
+    ['rekey_bytes', child.rekeyOctets],
+    ['rekey_packets', child.rekeyPackets],
     ['dpd_action', child.dpdAction],
     ['close_action', child.closeAction],
     ['local-ts', child.localTs],

@@ -1,8 +1,10 @@
 /**
- * The `list-policy` event: one policy that stands without an SA, named `CONNECTION/CHILD`.
+ * Policies that stand without an SA, traps and shunts: `install`, `uninstall`, and the
+ * `list-policy` event, which is named `CONNECTION/CHILD`.
  */
-import type { PolicyView } from './control.ts';
-import { type ViciSection, viciSection } from './message.ts';
+import { failure, success } from './answers.ts';
+import type { Control, PolicyOutcome, PolicyView } from './control.ts';
+import { type ViciSection, viciSection, viciText } from './message.ts';
 
 /** Kinds of policies a client asked for, and whose. */
 export interface PolicyFilter {
@@ -36,4 +38,23 @@ export function* listPolicies(
       ],
     ]);
   }
+}
+
+export function installPolicy(control: Control, request: ViciSection): ViciSection {
+  const child = viciText(request, 'child');
+  if (child === undefined) return failure('missing configuration name');
+  const outcome = control.install(child, viciText(request, 'ike'));
+  return answer(outcome, 'configuration name not found', `installing policy '${child}' failed`);
+}
+
+export function uninstallPolicy(control: Control, request: ViciSection): ViciSection {
+  const child = viciText(request, 'child');
+  if (child === undefined) return failure('missing configuration name');
+  const outcome = control.uninstall(child, viciText(request, 'ike'));
+  return answer(outcome, `policy '${child}' not found`, `uninstalling policy '${child}' failed`);
+}
+
+function answer(outcome: PolicyOutcome, notFound: string, failed: string): ViciSection {
+  if (outcome === 'done') return success();
+  return failure(outcome === 'not-found' ? notFound : `${failed}: ${outcome.failed}`);
 }

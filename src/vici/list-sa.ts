@@ -4,19 +4,11 @@
  * Scripts read `swanctl --list-sas --raw` with regular expressions: the order is the interface.
  * A key that does not apply is absent, not empty.
  */
-import type { ChildSaView, IkeSaView } from './control.ts';
+import type { ChildSaView, IkeSaView, SaSelection } from './control.ts';
 import { type ViciContent, type ViciSection, viciSection } from './message.ts';
 
-/** Which SAs a client asked for; unset = all. */
-export interface SaFilter {
-  readonly ike?: string;
-  readonly ikeId?: number;
-  readonly child?: string;
-  readonly childId?: number;
-}
-
 /** IKE SAs by name and number. Child SAs are filtered within: an IKE SA without one still shows. */
-export function* listSas(views: readonly IkeSaView[], filter: SaFilter): Iterable<ViciSection> {
+export function* listSas(views: readonly IkeSaView[], filter: SaSelection): Iterable<ViciSection> {
   for (const view of views) {
     if (filter.ike !== undefined && filter.ike !== view.connection) continue;
     if (filter.ikeId !== undefined && filter.ikeId !== view.uniqueId) continue;
@@ -28,7 +20,7 @@ export function* listSas(views: readonly IkeSaView[], filter: SaFilter): Iterabl
 }
 
 /** Whether a Child SA is among those asked for. */
-export function childMatches(child: ChildSaView, filter: SaFilter): boolean {
+export function childMatches(child: ChildSaView, filter: SaSelection): boolean {
   return (
     (filter.child === undefined || filter.child === child.name) &&
     (filter.childId === undefined || filter.childId === child.uniqueId)
@@ -68,13 +60,17 @@ export function ikeSaPairs(view: IkeSaView): readonly (readonly [string, ViciCon
     ['dh-group', view.dhGroup],
     ['established', view.establishedSeconds],
     ['rekey-time', view.rekeySeconds],
+    ['reauth-time', view.reauthSeconds],
+    ['local-vips', ifAny(view.localVips ?? [])],
+    ['remote-vips', ifAny(view.remoteVips ?? [])],
     ['tasks-queued', ifAny(view.tasksQueued)],
     ['tasks-active', ifAny(view.tasksActive)],
     ['tasks-passive', ifAny(view.tasksPassive)],
   ];
 }
 
-function childSaPairs(child: ChildSaView): readonly (readonly [string, ViciContent])[] {
+/** Everything of a Child SA. */
+export function childSaPairs(child: ChildSaView): readonly (readonly [string, ViciContent])[] {
   return [
     ['name', child.name],
     ['uniqueid', child.uniqueId],

@@ -1,10 +1,10 @@
 /**
- * tsgw's own listings, in the same protocol: `tsgw-status`, `tsgw-sad`, `tsgw-spd`.
+ * tsgw's own listings, in the same protocol: `tsgw-status`, `tsgw-sad`, `tsgw-spd`, `tsgw-why`.
  *
- * Each row of the SAD and the SPD is an event of its own, so that no answer grows with the number
- * of SAs.
+ * Each row of the SAD, the SPD and the failures is an event of its own, so that no answer grows
+ * with their number.
  */
-import type { SadView, SpdView, StatsView } from './control.ts';
+import type { FailureView, SadView, SpdView, StatsView } from './control.ts';
 import { type ViciSection, viciSection } from './message.ts';
 
 export function statusAnswer(stats: StatsView): ViciSection {
@@ -59,4 +59,37 @@ export function* listSpd(views: readonly SpdView[]): Iterable<ViciSection> {
       ['spi', view.spi],
     ]);
   }
+}
+
+/** The last failures with a peer, newest first. */
+export function* listFailures(views: readonly FailureView[]): Iterable<ViciSection> {
+  for (const view of views) {
+    yield viciSection([
+      ['seconds-ago', view.secondsAgo],
+      ['count', view.count],
+      ['alert', view.alert],
+      ['peer', view.peer],
+      ['identity', view.identity],
+      ['connection', view.connection],
+      ['child', view.child],
+      ['what', view.what],
+      ['why', view.why],
+      ['here', view.here],
+      ['there', view.there],
+      ['transforms', view.transforms.length === 0 ? undefined : transformSections(view.transforms)],
+    ]);
+  }
+}
+
+/** Offered against accepted, by transform type. */
+export function transformSections(transforms: FailureView['transforms']): ViciSection {
+  return viciSection(
+    transforms.map(({ type, offered, accepted }) => [
+      type,
+      viciSection([
+        ['offered', offered],
+        ['accepted', accepted],
+      ]),
+    ]),
+  );
 }

@@ -1,5 +1,6 @@
 /**
- * `initiate` and `terminate`: commands that take exchanges, and time.
+ * Commands that take exchanges, and time: `initiate`, `terminate`, and what `rekey` and
+ * `redirect` share with them.
  *
  * An operation is prepared here, purely; the server starts it, sends `control-log` while it runs
  * and gives the answer when it ends or the client's timeout passes.
@@ -8,7 +9,13 @@
 import type { Event } from '../events/event.ts';
 import { ikeSubject } from '../events/log-text.ts';
 import { failure, success } from './answers.ts';
-import type { Control, ControlOutcome, IkeSaView, TerminateSelector } from './control.ts';
+import type {
+  Control,
+  ControlOutcome,
+  IkeSaView,
+  SaSelection,
+  TerminateSelector,
+} from './control.ts';
 import { childMatches } from './list-sa.ts';
 import { type ViciContent, type ViciSection, viciSection, viciText } from './message.ts';
 
@@ -64,31 +71,14 @@ export function prepareInitiate(control: Control, request: ViciSection): Prepare
 }
 
 export function prepareTerminate(control: Control, request: ViciSection): Prepared {
-  const ike = viciText(request, 'ike');
-  const child = viciText(request, 'child');
-  const ikeId = numberOf(request, 'ike-id');
-  const childId = numberOf(request, 'child-id');
-  if (ike === undefined && child === undefined && !ikeId && !childId) {
-    return refused('missing terminate selector');
-  }
-  const selector: TerminateSelector = {
-    ...(ike === undefined ? {} : { ike }),
-    ...(child === undefined ? {} : { child }),
-    ...(ikeId === undefined ? {} : { ikeId }),
-    ...(childId === undefined ? {} : { childId }),
-    force: viciText(request, 'force') === 'yes',
-  };
-  const ikeSas = control.ikeSas().filter((view) => isSelected(view, selector));
+  const selection = selectionOf(request);
+  if (selectsAll(selection)) return refused('missing terminate selector');
+  const selector: TerminateSelector = { ...selection, force: viciText(request, 'force') === 'yes' };
+  const { ikeSas, matches } = selected(control, selector);
   if (ikeSas.length === 0) {
-    return {
-      kind: 'refused',
-      answer: failure('no matching SAs to terminate found', counts(0, 0)),
-    };
+    return refused('no matching SAs to terminate found', counts(0, 0));
   }
   const numbers = new Set(ikeSas.map(({ uniqueId }) => uniqueId));
-  const matches = byChild(selector)
-    ? ikeSas.flatMap(({ children }) => children.filter((one) => childMatches(one, selector))).length
-    : ikeSas.length;
   const timeoutMilliseconds = timeoutOf(request);
   return operation({
     concerns: (event) => numbers.has(ikeSubject(event)?.ikeSa ?? 0),
@@ -107,21 +97,55 @@ export function prepareTerminate(control: Control, request: ViciSection): Prepar
   });
 }
 
-function operation(one: Operation): Prepared {
+export function operation(one: Operation): Prepared {
   return { kind: 'operation', operation: one };
 }
 
-function refused(what: string): Prepared {
-  return { kind: 'refused', answer: failure(what) };
+export function refused(
+  what: string,
+  more: readonly (readonly [string, ViciContent])[] = [],
+): Prepared {
+  return { kind: 'refused', answer: failure(what, more) };
 }
 
 /** `tsgw-outcome` tells our own command line how it failed; other clients pass over it. */
-function failed(
+export function failed(
   what: string,
   kind: string,
   more: readonly (readonly [string, ViciContent])[] = [],
 ): ViciSection {
   return new Map([...failure(what, more), ...viciSection([['tsgw-outcome', kind]])]);
+}
+
+/** What a request selects SAs by. */
+export function selectionOf(request: ViciSection): SaSelection {
+  const ike = viciText(request, 'ike');
+  const child = viciText(request, 'child');
+  const ikeId = numberOf(request, 'ike-id');
+  const childId = numberOf(request, 'child-id');
+  return {
+    ...(ike === undefined ? {} : { ike }),
+    ...(child === undefined ? {} : { child }),
+    ...(ikeId === undefined ? {} : { ikeId }),
+    ...(childId === undefined ? {} : { childId }),
+  };
+}
+
+/** The IKE SAs selected, and how many SAs that are: Child SAs where one is named. */
+export function selected(
+  control: Control,
+  selection: SaSelection,
+): { readonly ikeSas: readonly IkeSaView[]; readonly matches: number } {
+  const ikeSas = control.ikeSas().filter((view) => isSelected(view, selection));
+  const matches = byChild(selection)
+    ? ikeSas.flatMap(({ children }) => children.filter((one) => childMatches(one, selection)))
+    : ikeSas;
+  return { ikeSas, matches: matches.length };
+}
+
+/** Nothing is named; number 0 names nothing. */
+export function selectsAll({ ike, ikeId, child, childId }: SaSelection): boolean {
+  return ike === undefined && child === undefined && !ikeId && !childId;
 }
 
 function counts(matches: number, terminated: number): readonly (readonly [string, ViciContent])[] {
@@ -131,18 +155,19 @@ function counts(matches: number, terminated: number): readonly (readonly [string
   ];
 }
 
-function isSelected(view: IkeSaView, selector: TerminateSelector): boolean {
+function isSelected(view: IkeSaView, selector: SaSelection): boolean {
   if (selector.ike !== undefined && selector.ike !== view.connection) return false;
   if (selector.ikeId !== undefined && selector.ikeId !== view.uniqueId) return false;
   return !byChild(selector) || view.children.some((child) => childMatches(child, selector));
 }
 
-function byChild(selector: TerminateSelector): boolean {
+function byChild(selector: SaSelection): boolean {
   return selector.child !== undefined || selector.childId !== undefined;
 }
 
-function timeoutOf(request: ViciSection): number {
-  return numberOf(request, 'timeout') ?? 0;
+/** How long the client waits: 0 for ever, -1 not at all. */
+export function timeoutOf(request: ViciSection, otherwise = 0): number {
+  return numberOf(request, 'timeout') ?? otherwise;
 }
 
 /** A decimal number, or undefined where there is none. */

@@ -11,10 +11,11 @@ import type { Event } from '../events/event.ts';
 import { failure } from './answers.ts';
 import { COMMANDS } from './commands.ts';
 import type { Control, ControlOutcome } from './control.ts';
-import { controlLogMessages, eventMessage, logMessages, UpdownWatch } from './events.ts';
+import { alertMessage, controlLogMessages, eventMessage, logMessages } from './events.ts';
 import type { ViciSection } from './message.ts';
 import { viciSection } from './message.ts';
 import type { Operation, OperationEnd } from './operation.ts';
+import { SA_EVENTS, SaWatch } from './sa-watch.ts';
 import { Session } from './session.ts';
 import { parseViciUri, type ViciAddress } from './uri.ts';
 
@@ -36,7 +37,7 @@ export class ViciServer {
   readonly #sessions = new Set<Session>();
   readonly #servers: Server[] = [];
   #unsubscribe: (() => void) | undefined;
-  #updown: UpdownWatch | undefined;
+  #watch: SaWatch | undefined;
 
   constructor(options: ViciServerOptions) {
     this.#control = options.control;
@@ -88,10 +89,10 @@ export class ViciServer {
     this.#sessions.add(
       new Session(socket, {
         run: (session, name, request) => this.#run(session, name, request),
-        registered: () => this.#guard(() => this.#watch()),
+        registered: () => this.#guard(() => this.#attend()),
         closed: (session) => {
           this.#sessions.delete(session);
-          this.#guard(() => this.#watch());
+          this.#guard(() => this.#attend());
         },
         stallMilliseconds: this.#stallMilliseconds,
       }),
@@ -169,8 +170,12 @@ export class ViciServer {
 
   /** Sends an event to every client that registered for what it becomes. */
   #spread(event: Event): void {
-    const updown = this.#updown?.message(event);
-    if (updown) this.#raise(updown.name, [updown.message]);
+    const moved = this.#watch?.message(event);
+    if (moved) this.#raise(moved.name, [moved.message]);
+    if (this.#someoneHears('alert')) {
+      const alert = alertMessage(event, () => this.#control.ikeSas());
+      if (alert) this.#raise('alert', [alert]);
+    }
     if (this.#someoneHears('log')) this.#raise('log', logMessages(event));
     if (this.#someoneHears('tsgw-event')) this.#raise('tsgw-event', [eventMessage(event)]);
   }
@@ -194,11 +199,11 @@ export class ViciServer {
     return [...this.#sessions].some((session) => session.hears(name));
   }
 
-  /** SAs are remembered only while someone wants to hear of their going. */
-  #watch(): void {
-    const wanted = this.#someoneHears('ike-updown') || this.#someoneHears('child-updown');
-    if (!wanted) this.#updown = undefined;
-    else this.#updown ??= new UpdownWatch(() => this.#control.ikeSas());
+  /** SAs are remembered only while someone wants to hear of them. */
+  #attend(): void {
+    const wanted = SA_EVENTS.some((name) => this.#someoneHears(name));
+    if (!wanted) this.#watch = undefined;
+    else this.#watch ??= new SaWatch(() => this.#control.ikeSas());
   }
 }
 

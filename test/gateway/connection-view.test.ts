@@ -34,6 +34,7 @@ describe('A connection as list-conns shows it', () => {
       localAddrs: ['192.0.2.1'],
       remoteAddrs: ['b.example', '192.0.2.2'],
       version: 'IKEv2',
+      reauthSeconds: 0,
       rekeySeconds: 14_400,
       unique: 'UNIQUE_REPLACE',
       dpdDelaySeconds: 30,
@@ -44,6 +45,8 @@ describe('A connection as list-conns shows it', () => {
           name: 'net',
           mode: 'TUNNEL',
           rekeySeconds: 3600,
+          rekeyOctets: 0,
+          rekeyPackets: 0,
           dpdAction: 'start',
           closeAction: 'start',
           localTs: ['10.1.0.0/16', 'dynamic[tcp/22]'],
@@ -53,6 +56,8 @@ describe('A connection as list-conns shows it', () => {
           name: 'other',
           mode: 'TUNNEL',
           rekeySeconds: 3600,
+          rekeyOctets: 0,
+          rekeyPackets: 0,
           dpdAction: 'none',
           closeAction: 'none',
           localTs: ['10.1.0.0/16'],
@@ -60,6 +65,16 @@ describe('A connection as list-conns shows it', () => {
         },
       ],
     });
+  });
+
+  it('lists shunts by their mode', () => {
+    const { children } = connectionView(
+      connection({ children: [child({ mode: 'pass' }), child({ name: 'blk', mode: 'drop' })] }),
+    );
+    assert.deepEqual(
+      children.map(({ mode }) => mode),
+      ['PASS', 'DROP'],
+    );
   });
 
   it('has no identity where none is configured', () => {

@@ -6,8 +6,9 @@ import type { Event } from '../../src/events/event.ts';
 import { createSharedCounters } from '../../src/events/shared-counters.ts';
 import { GatewayControl } from '../../src/gateway/control.ts';
 import { CounterRows } from '../../src/gateway/counter-rows.ts';
-import type { SaSelector } from '../../src/ike/action.ts';
+import type { Outcome, SaSelector } from '../../src/ike/action.ts';
 import { Spd } from '../../src/ipsec/spd.ts';
+import type { PolicyView } from '../../src/vici/control.ts';
 import { viciSection } from '../../src/vici/message.ts';
 import { sectionFromVici } from '../../src/vici/settings.ts';
 import { established } from '../support/child-sas.ts';
@@ -33,6 +34,10 @@ class Controlled {
   readonly spd = new Spd();
   readonly initiated: string[] = [];
   readonly terminated: { readonly selector: SaSelector; readonly force: boolean }[] = [];
+  readonly rekeyed: { readonly selector: SaSelector; readonly reauthenticate: boolean }[] = [];
+  readonly redirected: string[] = [];
+  outcome: Outcome = DONE;
+  readonly policies = new Map<string, PolicyView>();
   readonly warnings: ConfigWarning[] = [];
   readonly resolved: string[] = [];
 
@@ -63,11 +68,36 @@ class Controlled {
       },
       initiate: async (name, policy) => {
         this.initiated.push(`${name}/${policy}`);
-        return DONE;
+        return this.outcome;
       },
       terminate: async (selector, force) => {
         this.terminated.push({ selector, force });
         return DONE;
+      },
+      rekey: async (selector, reauthenticate) => {
+        this.rekeyed.push({ selector, reauthenticate });
+        return DONE;
+      },
+      redirect: async ({ selector, gateway }) => {
+        this.redirected.push(`${selector.ike} to ${gateway}`);
+        return DONE;
+      },
+      reloadSettings: () => ['gateway.port'],
+      policies: {
+        views: () => [...this.policies.values()],
+        install: ({ name }, { name: policy, mode }) => {
+          if (mode === 'drop') throw new Error('no drops here');
+          const view = { child: policy, ike: name, mode: 'TUNNEL', localTs: [], remoteTs: [] };
+          this.policies.set(`${name}/${policy}`, view);
+        },
+        uninstall: (name, policy) => this.policies.delete(`${name}/${policy}`),
+      },
+      pools: {
+        views: () => [],
+        load: (name) => {
+          throw new ConfigError({ file: 'vici', line: 0 }, `${name} is refused`);
+        },
+        unload: (name) => name === 'rw',
       },
       warn: (warnings) => this.warnings.push(...warnings),
     });
@@ -216,11 +246,67 @@ describe("Operators' requests to the control", () => {
       kind: 'failed',
       what: "CHILD_SA config 'other' not found; known: net",
     });
-    assert.deepEqual(await test.control.initiate(undefined, 'peer'), {
+    assert.deepEqual(await test.control.initiate(undefined, 'nobody'), {
       kind: 'failed',
-      what: 'an IKE SA without a Child SA (childless) comes later: name a child',
+      what: "IKE_SA config 'nobody' not found",
     });
     assert.deepEqual(test.initiated, []);
+    assert.deepEqual(await test.control.initiate(undefined, 'peer'), DONE);
+    assert.deepEqual(test.initiated, ['peer/undefined'], 'the IKE SA alone (RFC 6023)');
+  });
+
+  it('rekey exactly what was named', async () => {
+    await test.control.rekey({ child: 'net', ike: 'peer', reauthenticate: false });
+    await test.control.rekey({ ikeId: 4, reauthenticate: true });
+    assert.deepEqual(test.rekeyed, [
+      { selector: { ike: 'peer', child: 'net' }, reauthenticate: false },
+      { selector: { ikeSaId: 4 }, reauthenticate: true },
+    ]);
+  });
+
+  it('redirect by connection, address and identity, and say what is no selector', async () => {
+    const up = new Controlled(established());
+    const gateway = '192.0.2.9';
+    assert.equal(up.control.redirectable({ ike: 'peer', gateway }), 1);
+    assert.equal(up.control.redirectable({ ike: 'other', gateway }), 0);
+    assert.equal(up.control.redirectable({ peerAddress: '192.0.2.0/24', gateway }), 1);
+    assert.equal(up.control.redirectable({ peerAddress: '192.0.2.2', gateway }), 1);
+    assert.equal(up.control.redirectable({ peerAddress: '192.0.2.3-192.0.2.9', gateway }), 0);
+    assert.equal(up.control.redirectable({ peerId: 'b.lab', gateway }), 1);
+    assert.equal(up.control.redirectable({ peerId: '*@lab', gateway }), 0);
+    assert.equal(
+      up.control.redirectable({ peerAddress: 'zz', gateway }),
+      'invalid peer IP selector',
+    );
+    assert.match(
+      String(up.control.redirectable({ peerId: '@#zz', gateway })),
+      /^invalid peer ID selector/,
+    );
+    assert.equal((await up.control.redirect({ peerAddress: '%any', gateway })).kind, 'failed');
+    assert.deepEqual(await up.control.redirect({ ike: 'peer', gateway }), DONE);
+    assert.deepEqual(up.redirected, ['peer to 192.0.2.9']);
+  });
+
+  it('install and uninstall traps and shunts by the name of their child', () => {
+    const children = [child({ name: 'trp' }), child({ name: 'blk', mode: 'drop' })];
+    test.control.start(connection({ name: 'third', children }));
+    assert.equal(test.control.install('trp', undefined), 'done');
+    assert.equal(test.control.install('trp', 'peer'), 'not-found');
+    assert.deepEqual(test.control.install('blk', 'third'), { failed: 'no drops here' });
+    assert.deepEqual(
+      test.control.policies().map(({ ike, child: policy }) => `${ike}/${policy}`),
+      ['third/trp'],
+    );
+    assert.equal(test.control.uninstall('trp', 'peer'), 'not-found');
+    assert.equal(test.control.uninstall('trp', undefined), 'done');
+    assert.equal(test.control.uninstall('trp', undefined), 'not-found');
+  });
+
+  it('pass pools and settings on', () => {
+    assert.throws(() => test.control.loadPool('rw', settings()), /rw is refused/);
+    assert.equal(test.control.unloadPool('rw'), true);
+    assert.deepEqual(test.control.pools(), []);
+    assert.deepEqual(test.control.reloadSettings(), ['gateway.port']);
   });
 
   it('terminate exactly what was named', async () => {
@@ -282,6 +368,34 @@ describe('Listings of the control', () => {
     assert.ok(integrity?.includes('HMAC_SHA2_256_128'));
     assert.ok(prf?.includes('PRF_HMAC_SHA2_256'));
     assert.ok(dh?.includes('CURVE_25519'));
+  });
+});
+
+describe('Failures in the control', () => {
+  it('are remembered as the events tell them, under the peer of the IKE SA', () => {
+    const { control } = new Controlled(established());
+    const [sa] = control.ikeSas();
+    assert.ok(sa);
+    const where = { ikeSa: sa.uniqueId, connection: 'peer', peer: '192.0.2.2[500]' };
+    control.publish({ ...sampleEvents.refused, ...where, child: 'net' });
+    for (const name of ['192.0.2.2', 'b.lab', 'peer', undefined]) {
+      assert.deepEqual(
+        control.failures(name).map(({ alert, identity }) => [alert, identity]),
+        [['proposal-mismatch-child', 'b.lab']],
+        name,
+      );
+    }
+    assert.deepEqual(control.failures('192.0.2.3'), []);
+  });
+
+  it('tell of an attempt that never reached the engine', async () => {
+    const test = new Controlled(sites());
+    test.outcome = { kind: 'failed', what: 'peer.example has no address' };
+    await test.control.initiate('net', 'peer');
+    const [failure] = test.control.failures('peer');
+    assert.equal(failure?.alert, 'peer-addr-failed');
+    assert.equal(failure.what, 'peer.example has no address');
+    assert.equal(failure.peer, '%any');
   });
 });
 

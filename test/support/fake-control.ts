@@ -9,8 +9,13 @@ import type {
   ConnectionView,
   Control,
   ControlOutcome,
+  FailureView,
   IkeSaView,
+  PolicyOutcome,
   PolicyView,
+  PoolView,
+  RedirectSelector,
+  RekeySelector,
   SadView,
   SpdView,
   StatsView,
@@ -24,6 +29,14 @@ export class FakeControl implements Control {
   views: readonly ConnectionView[] = [];
   sas: readonly IkeSaView[] = [];
   shunts: readonly PolicyView[] = [];
+  addressPools: readonly PoolView[] = [];
+  failed: readonly FailureView[] = [];
+  /** Settings that wait for a restart. */
+  restart: readonly string[] = [];
+  /** What `install` and `uninstall` answer. */
+  policyOutcome: PolicyOutcome = 'done';
+  /** How many IKE SAs a redirect would go to. */
+  redirected: number | string = 1;
   sadRows: readonly SadView[] = [];
   spdRows: readonly SpdView[] = [];
   totals: Readonly<Record<string, Readonly<Record<string, number>>>> = { '': {} };
@@ -41,6 +54,8 @@ export class FakeControl implements Control {
   /** How `initiate` and `terminate` end; a test may emit events before it resolves. */
   onInitiate: () => Promise<ControlOutcome> = () => Promise.resolve(done(1, 0));
   onTerminate: () => Promise<ControlOutcome> = () => Promise.resolve(done(1, 1));
+  onRekey: () => Promise<ControlOutcome> = () => Promise.resolve(done(1, 0));
+  onRedirect: () => Promise<ControlOutcome> = () => Promise.resolve(done(1, 0));
   readonly #listeners = new Set<(event: Event) => void>();
 
   emit(...events: readonly Event[]): void {
@@ -96,6 +111,55 @@ export class FakeControl implements Control {
   terminate(selector: TerminateSelector): Promise<ControlOutcome> {
     this.calls.push(`terminate ${JSON.stringify(selector)}`);
     return this.onTerminate();
+  }
+
+  rekey(selector: RekeySelector): Promise<ControlOutcome> {
+    this.calls.push(`rekey ${JSON.stringify(selector)}`);
+    return this.onRekey();
+  }
+
+  redirectable(): number | string {
+    return this.redirected;
+  }
+
+  redirect(selector: RedirectSelector): Promise<ControlOutcome> {
+    this.calls.push(`redirect ${JSON.stringify(selector)}`);
+    return this.onRedirect();
+  }
+
+  install(child: string, ike: string | undefined): PolicyOutcome {
+    this.calls.push(`install ${child} ${ike}`);
+    return this.policyOutcome;
+  }
+
+  uninstall(child: string, ike: string | undefined): PolicyOutcome {
+    this.calls.push(`uninstall ${child} ${ike}`);
+    return this.policyOutcome;
+  }
+
+  loadPool(name: string, settings: Section): void {
+    if (!settings.entries.has('addrs')) {
+      throw new ConfigError(settings.at, `missing addrs for pool '${name}'`);
+    }
+    this.calls.push(`load-pool ${name}`);
+  }
+
+  unloadPool(name: string): boolean {
+    this.calls.push(`unload-pool ${name}`);
+    return this.addressPools.some((pool) => pool.name === name);
+  }
+
+  pools(): readonly PoolView[] {
+    return this.addressPools;
+  }
+
+  reloadSettings(): readonly string[] {
+    this.calls.push('reload-settings');
+    return this.restart;
+  }
+
+  failures(peer: string | undefined): readonly FailureView[] {
+    return this.failed.filter((one) => peer === undefined || one.peer === peer);
   }
 
   ikeSas(): readonly IkeSaView[] {

@@ -8,6 +8,7 @@ import type {
   ChildSaView,
   ConnectionView,
   IkeSaView,
+  PoolView,
 } from '../../src/vici/control.ts';
 import { octetsToText, type ViciSection } from '../../src/vici/message.ts';
 
@@ -17,6 +18,8 @@ export interface Tree {
 }
 
 export interface RecordedCommand {
+  /** Which of the two daemons answered. */
+  readonly at?: string;
   readonly command: string;
   readonly what?: string;
   readonly request: Tree;
@@ -25,6 +28,7 @@ export interface RecordedCommand {
 }
 
 export interface RecordedEvent {
+  readonly at?: string;
   readonly name: string;
   readonly message: Tree;
 }
@@ -35,6 +39,14 @@ export function recordedCommands(): readonly RecordedCommand[] {
 
 export function recordedEvents(): readonly RecordedEvent[] {
   return read<{ events: readonly RecordedEvent[] }>('charon-5.9.8-vici-events.json').events;
+}
+
+/** Two daemons whose SAs are rekeyed, moved and redirected, with pools and policies. */
+export function recordedRekeying(): {
+  readonly commands: readonly RecordedCommand[];
+  readonly events: readonly RecordedEvent[];
+} {
+  return read('charon-5.9.8-vici-rekeying.json');
 }
 
 /** What swanctl printed, by its arguments. */
@@ -94,6 +106,9 @@ export function ikeSaView(message: Tree): IkeSaView {
     ...maybe(text(sa, 'dh-group'), (dhGroup) => ({ dhGroup })),
     ...maybe(number(sa, 'established'), (establishedSeconds) => ({ establishedSeconds })),
     ...maybe(number(sa, 'rekey-time'), (rekeySeconds) => ({ rekeySeconds })),
+    ...maybe(number(sa, 'reauth-time'), (reauthSeconds) => ({ reauthSeconds })),
+    localVips: list(sa, 'local-vips'),
+    remoteVips: list(sa, 'remote-vips'),
     tasksQueued: list(sa, 'tasks-queued'),
     tasksActive: list(sa, 'tasks-active'),
     tasksPassive: list(sa, 'tasks-passive'),
@@ -109,6 +124,7 @@ export function connectionView(message: Tree): ConnectionView {
     localAddrs: list(connection, 'local_addrs'),
     remoteAddrs: list(connection, 'remote_addrs'),
     version: text(connection, 'version') ?? '',
+    reauthSeconds: number(connection, 'reauth_time') ?? 0,
     rekeySeconds: number(connection, 'rekey_time') ?? 0,
     unique: text(connection, 'unique') ?? '',
     dpdDelaySeconds: number(connection, 'dpd_delay') ?? 0,
@@ -120,7 +136,25 @@ export function connectionView(message: Tree): ConnectionView {
   };
 }
 
-function childSaView(child: Tree): ChildSaView {
+export function poolViews(message: Tree): readonly PoolView[] {
+  return Object.keys(message).map((name) => {
+    const pool = within(message, name);
+    return {
+      name,
+      base: text(pool, 'base') ?? '',
+      size: number(pool, 'size') ?? 0,
+      online: number(pool, 'online') ?? 0,
+      offline: number(pool, 'offline') ?? 0,
+      leases: sections(pool, 'leases').map(([, lease]) => ({
+        address: text(lease, 'address') ?? '',
+        identity: text(lease, 'identity') ?? '',
+        status: text(lease, 'status') === 'online' ? 'online' : 'offline',
+      })),
+    };
+  });
+}
+
+export function childSaView(child: Tree): ChildSaView {
   return {
     name: text(child, 'name') ?? '',
     uniqueId: number(child, 'uniqueid') ?? 0,
@@ -154,6 +188,8 @@ function childPolicyView(name: string, policy: Tree): ChildPolicyView {
     name,
     mode: text(policy, 'mode') ?? '',
     rekeySeconds: number(policy, 'rekey_time') ?? 0,
+    rekeyOctets: number(policy, 'rekey_bytes') ?? 0,
+    rekeyPackets: number(policy, 'rekey_packets') ?? 0,
     dpdAction: text(policy, 'dpd_action') ?? '',
     closeAction: text(policy, 'close_action') ?? '',
     localTs: list(policy, 'local-ts'),

@@ -8,8 +8,10 @@ import {
   connectionView,
   ikeSaView,
   ordered,
+  poolViews,
   recordedCommand,
   recordedCommands,
+  recordedRekeying,
   type Tree,
   treeOf,
 } from '../support/recorded-views.ts';
@@ -46,6 +48,16 @@ function sectionOf(tree: Tree): ViciSection {
   );
 }
 
+/** An answer, or what an operation answers to a client that does not wait. */
+function operated(control: FakeControl, name: string, request: ViciSection): Tree {
+  if (COMMANDS.get(name)?.kind === 'answer') return answer(control, name, request);
+  const prepared = prepare(control, name, request);
+  if (prepared.kind === 'refused') return treeOf(prepared.answer);
+  const { timeoutMilliseconds } = prepared.operation;
+  assert.equal(timeoutMilliseconds, -1, 'the client is not kept waiting');
+  return treeOf(prepared.operation.answer({ kind: 'started' }));
+}
+
 function operation(control: FakeControl, name: string, request: ViciSection) {
   const prepared = prepare(control, name, request);
   assert(prepared.kind === 'operation');
@@ -66,7 +78,6 @@ describe('Commands that change nothing they should not', () => {
     ['flush-certs', () => true],
     ['reload-settings', () => true],
     ['unload-key', () => true],
-    ['unload-pool', () => true],
     ['unload-authority', () => true],
     ['load-pool', () => true],
     ['load-authority', () => true],
@@ -109,22 +120,208 @@ describe('Commands that change nothing they should not', () => {
       ['load-cert', /certificates come later/],
       ['load-token', /tokens come later/],
       ['load-authority', /name: certification authorities come later/],
-      ['load-pool', /name: address pools come later/],
-      ['redirect', /redirecting peers/],
-      ['install', /trap and shunt policies come later/],
-      ['uninstall', /trap and shunt policies come later/],
     ] as const) {
       const ours = answer(control, name, some);
       assert.equal(ours.success, 'no', name);
       assert.match(String(ours.errmsg), reason);
     }
-    assert.equal(answer(control, 'rekey').errmsg, 'missing rekey selector');
-    const rekey = answer(control, 'rekey', viciSection([['child', 'net']]));
-    assert.equal(
-      ordered(rekey),
-      ordered({ success: 'no', matches: '0', errmsg: 'rekeying on demand comes later' }),
-    );
     assert.deepEqual(control.calls, []);
+  });
+});
+
+describe('Commands about pools, policies, rekeying and redirects', () => {
+  const { commands } = recordedRekeying();
+
+  function recorded(name: string, what?: string): (typeof commands)[number] {
+    const found = commands.find((one) => one.command === name && one.what === what);
+    assert(found, `${name} ${what}`);
+    return found;
+  }
+
+  it('are refused in the words of strongSwan where nothing fits', () => {
+    for (const { command, request, response } of recordedCommands().filter(
+      (one) =>
+        ['rekey', 'redirect', 'install', 'uninstall', 'unload-pool'].includes(one.command) &&
+        one.response?.success === 'no',
+    )) {
+      const control = controlWithPeer();
+      control.policyOutcome = 'not-found';
+      control.redirected = 0;
+      const ours = operated(control, command, sectionOf(request));
+      assert.equal(ordered(ours), ordered(response ?? {}), `${command} ${ordered(request)}`);
+    }
+    const wrong = recorded('redirect', 'bad peer ip');
+    const control = controlWithPeer();
+    control.redirected = 'invalid peer IP selector';
+    const ours = operated(control, 'redirect', sectionOf(wrong.request));
+    assert.equal(ordered(ours), ordered(wrong.response ?? {}));
+    const none = recorded('redirect', 'no selector');
+    assert.equal(
+      ordered(operated(control, 'redirect', sectionOf(none.request))),
+      ordered(none.response ?? {}),
+    );
+  });
+
+  it('get-pools answers as strongSwan, with leases where they are asked for', () => {
+    for (const what of ['before', 'leases before', 'leases after', 'by name', 'after terminate']) {
+      const { request, response } = recorded('get-pools', what);
+      const control = new FakeControl();
+      const all = recorded('get-pools', what === 'by name' ? 'leases after' : what);
+      control.addressPools = poolViews(all.response ?? {});
+      const ours = answer(control, 'get-pools', sectionOf(request));
+      assert.equal(ordered(ours), ordered(response ?? {}), what);
+    }
+  });
+
+  it('load-pool hands each section to the gateway and says what it refuses', () => {
+    const control = new FakeControl();
+    const { request, response } = recorded('load-pool', 'no addrs');
+    assert.equal(
+      ordered(answer(control, 'load-pool', sectionOf(request))),
+      ordered(response ?? {}),
+    );
+    const good = answer(control, 'load-pool', sectionOf(recorded('load-pool').request));
+    assert.deepEqual(good, { success: 'yes' });
+    assert.deepEqual(control.calls, ['load-pool rw']);
+    assert.equal(answer(control, 'load-pool', viciSection([['a', 'b']])).success, 'no');
+  });
+
+  it('unload-pool passes on what the gateway says', () => {
+    const control = new FakeControl();
+    control.addressPools = poolViews(recorded('get-pools', 'before').response ?? {});
+    const { request, response } = recorded('unload-pool', 'free');
+    assert.equal(
+      ordered(answer(control, 'unload-pool', sectionOf(request))),
+      ordered(response ?? {}),
+    );
+  });
+
+  it('install and uninstall hand the names to the gateway', () => {
+    const control = new FakeControl();
+    const request = sectionOf(recorded('install', 'trap again').request);
+    assert.deepEqual(answer(control, 'install', request), { success: 'yes' });
+    assert.deepEqual(answer(control, 'uninstall', request), { success: 'yes' });
+    assert.deepEqual(control.calls, ['install trp peer', 'uninstall trp peer']);
+    control.policyOutcome = { failed: 'the reason' };
+    const { response } = recorded('install', 'drop');
+    assert.equal(
+      answer(control, 'install', sectionOf({ child: 'blk' })).errmsg,
+      `${response?.errmsg}: the reason`,
+    );
+  });
+
+  it('rekey answers at once, as strongSwan, and counts what it would replace', () => {
+    for (const [request, matches] of [
+      [{ child: 'net' }, '1'],
+      [{ ike: 'peer' }, '1'],
+      [{ ike: 'peer', reauth: 'yes' }, '1'],
+      [{ 'child-id': '2' }, '1'],
+    ] as const) {
+      const control = controlWithPeer();
+      const ours = operated(control, 'rekey', sectionOf(request));
+      assert.deepEqual(ours, { success: 'yes', matches });
+    }
+    assert.equal(
+      ordered(recorded('rekey', 'ike').response ?? {}),
+      '{\n "success": "yes",\n "matches": "1"\n}',
+    );
+  });
+
+  it('rekey says how it ended to a client that waits', async () => {
+    const control = controlWithPeer();
+    const request = sectionOf({ ike: 'peer', reauth: 'yes', timeout: '500', loglevel: '2' });
+    const one = operation(control, 'rekey', request);
+    assert.equal(one.timeoutMilliseconds, 500);
+    assert.equal(one.logLevel, 2);
+    assert.deepEqual(treeOf(one.answer(await one.start())), { success: 'yes', matches: '1' });
+    assert.deepEqual(control.calls, ['rekey {"ike":"peer","reauthenticate":true}']);
+    assert.equal(one.concerns(retransmit('peer', 99)), true, 'the SA that takes its place');
+    assert.equal(one.concerns(retransmit('other', 99)), false);
+    assert.deepEqual(Object.entries(treeOf(one.answer({ kind: 'refused', what: 'the reason' }))), [
+      ['success', 'no'],
+      ['matches', '1'],
+      ['errmsg', 'rekeying SAs failed: the reason'],
+      ['tsgw-outcome', 'refused'],
+    ]);
+    assert.match(String(treeOf(one.answer({ kind: 'not-in-time' })).errmsg), /after 500ms/);
+    const child = operation(control, 'rekey', sectionOf({ child: 'net' }));
+    assert.equal(child.concerns(retransmit('peer', 1)), true);
+    assert.equal(child.concerns(retransmit('peer', 99)), false);
+  });
+
+  it('redirect hands the selector to the gateway and answers how many were told', async () => {
+    const control = controlWithPeer();
+    control.redirected = 2;
+    const request = sectionOf({
+      ike: 'peer',
+      'peer-ip': '192.0.2.0/24',
+      'peer-id': 'b.lab',
+      gateway: '192.0.2.9',
+    });
+    assert.deepEqual(operated(control, 'redirect', request), { success: 'yes', matches: '2' });
+    const one = operation(control, 'redirect', request);
+    control.onRedirect = () => Promise.resolve({ kind: 'failed', what: 'the reason' });
+    assert.match(String(treeOf(one.answer(await one.start())).errmsg), /the reason/);
+    assert.deepEqual(
+      control.calls.at(-1),
+      [
+        'redirect {"ike":"peer","peerAddress":"192.0.2.0/24","peerId":"b.lab","gateway":"192.0.2.9"}',
+      ][0],
+    );
+  });
+
+  it('reload-settings names what waits for a restart', () => {
+    const control = new FakeControl();
+    assert.deepEqual(answer(control, 'reload-settings'), { success: 'yes' });
+    control.restart = ['gateway.port'];
+    assert.deepEqual(answer(control, 'reload-settings'), {
+      success: 'yes',
+      'tsgw-restart': ['gateway.port'],
+    });
+  });
+
+  it('list-policies lists the kinds asked for', () => {
+    const control = new FakeControl();
+    const { request, events } = recorded('list-policies', 'all');
+    const selectors = { localTs: ['10.1.0.0/16'], remoteTs: ['10.2.0.0/16'] };
+    control.shunts = [
+      { child: 'trp', ike: 'peer', mode: 'TUNNEL', ...selectors },
+      { child: 'byp', ike: 'peer', mode: 'PASS', ...selectors },
+      { child: 'blk', ike: 'peer', mode: 'DROP', ...selectors },
+    ];
+    const rows = (asked: Tree) => {
+      const command = COMMANDS.get('list-policies');
+      assert(command?.kind === 'list');
+      return [...command.rows(control, sectionOf(asked))].map(treeOf);
+    };
+    assert.equal(ordered(rows(request)[0] ?? {}), ordered(events[0]?.message ?? {}));
+    assert.equal(rows(request).length, 3);
+    assert.deepEqual(rows({ pass: 'yes' }).flatMap(Object.keys), ['peer/byp']);
+    assert.deepEqual(rows({ drop: 'yes', child: 'byp' }), []);
+  });
+
+  it('list-conns lists lifetimes and modes as strongSwan', () => {
+    for (const { message } of recorded('list-conns', 'second kind').events) {
+      const control = new FakeControl();
+      control.views = [connectionView(message)];
+      const command = COMMANDS.get('list-conns');
+      assert(command?.kind === 'list');
+      const [ours] = [...command.rows(control, viciSection([]))].map(treeOf);
+      assert.equal(ordered(ours ?? {}), ordered(message));
+    }
+  });
+
+  it('list-sas lists virtual addresses and times as strongSwan, while SAs are replaced too', () => {
+    for (const { what, events } of commands.filter(({ command }) => command === 'list-sas')) {
+      for (const { message } of events) {
+        const control = new FakeControl();
+        control.sas = [ikeSaView(message)];
+        const command = COMMANDS.get('list-sas');
+        assert(command?.kind === 'list');
+        const [ours] = [...command.rows(control, viciSection([]))].map(treeOf);
+        assert.equal(ordered(ours ?? {}), ordered(message), what);
+      }
+    }
   });
 });
 

@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict';
-import type { IkeSaView } from '../../src/vici/control.ts';
 import {
+  alertMessage,
   controlLogMessages,
   EVENT_NAMES,
   eventMessage,
   logMessages,
-  UpdownWatch,
 } from '../../src/vici/events.ts';
 import {
   ikeSaView,
   ordered,
   recordedCommand,
   recordedEvents,
-  type Tree,
   treeOf,
 } from '../support/recorded-views.ts';
 import { sampleEvents } from '../support/sample-events.ts';
@@ -60,57 +58,30 @@ describe('tsgw-event', () => {
   });
 });
 
-describe('ike-updown and child-updown', () => {
-  const up = recordedEvents().filter(({ name }) => name.endsWith('updown'));
+describe('alert', () => {
   const view = ikeSaView(recordedCommand('list-sas', 'initiator').events[0]?.message ?? {});
 
-  function shape(message: Tree | undefined): readonly string[] {
-    return Object.entries(message ?? {}).flatMap(([name, value]) => [
-      name,
-      ...(typeof value === 'string' ? [] : Object.keys(Object(value))),
-    ]);
-  }
-
-  /** Shapes differ by the tasks strongSwan has and tsgw has not. */
-  function recordedShape(name: string, isUp: boolean): readonly string[] {
-    const found = up.find((one) => one.name === name && 'up' in one.message === isUp);
-    return shape(found?.message).filter((key) => !key.startsWith('tasks-'));
-  }
-
-  it('have the keys of strongSwan in its order when SAs come', () => {
-    const watch = new UpdownWatch(() => [view]);
-    const ike = watch.message(sampleEvents.ikeSaUp);
-    assert.equal(ike?.name, 'ike-updown');
-    assert.deepEqual(shape(ike && treeOf(ike.message)), recordedShape('ike-updown', true));
-    const child = watch.message(sampleEvents.childSaUp);
-    assert.equal(child?.name, 'child-updown');
-    assert.deepEqual(shape(child && treeOf(child.message)), recordedShape('child-updown', true));
+  it('carries its type and the IKE SA it concerns', () => {
+    const ours = alertMessage(sampleEvents.authenticationFailed, () => [view]);
+    assert.deepEqual(Object.keys(ours ? treeOf(ours) : {}), ['type', 'ikesa']);
+    assert.match(ordered(ours ? treeOf(ours) : {}), /"type": "local-auth-failed"/);
+    assert.match(ordered(ours ? treeOf(ours) : {}), /"peer": \{\s*"uniqueid": "1"/);
   });
 
-  it('have the keys of strongSwan in its order when SAs go', () => {
-    let sas: readonly IkeSaView[] = [view];
-    const watch = new UpdownWatch(() => sas);
-    sas = [{ ...view, children: [] }];
-    const child = watch.message(sampleEvents.childSaDown);
-    assert.deepEqual(shape(child && treeOf(child.message)), recordedShape('child-updown', false));
-    assert.match(ordered(child ? treeOf(child.message) : {}), /"net-1": \{[^}]*"DELETED"/);
-    sas = [];
-    const ike = watch.message(sampleEvents.ikeSaDown);
-    assert.deepEqual(shape(ike && treeOf(ike.message)), recordedShape('ike-updown', false));
-    assert.match(ordered(ike ? treeOf(ike.message) : {}), /"state": "DELETING"/);
-  });
-
-  it('say nothing of SAs nobody saw, nor of other events', () => {
-    const watch = new UpdownWatch(() => []);
-    assert.equal(watch.message(sampleEvents.ikeSaDown), undefined);
-    assert.equal(watch.message(sampleEvents.retransmit), undefined);
+  it('stands alone where no IKE SA is there, and is silent where nothing is wrong', () => {
+    const ours = alertMessage({ ...sampleEvents.refused, ikeSa: 0 }, () => [view]);
+    assert.deepEqual(ours && treeOf(ours), { type: 'proposal-mismatch-ike' });
+    assert.equal(
+      alertMessage(sampleEvents.ikeSaUp, () => [view]),
+      undefined,
+    );
   });
 });
 
 describe('The streams', () => {
-  it('are those strongSwan 5.9.8 has, and ours', () => {
+  it('are those strongSwan 6.0 has, and ours', () => {
     const theirs = [...EVENT_NAMES].filter((name) => !name.startsWith('tsgw-'));
-    assert.equal(theirs.length, 12);
+    assert.equal(theirs.length, 13);
     assert(recordedEvents().every(({ name }) => EVENT_NAMES.has(name)));
   });
 });
