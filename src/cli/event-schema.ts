@@ -5,6 +5,7 @@ export const eventSchema: JsonSchema = {
   numbers: [
     'ike-sa',
     'child-sa',
+    'replaces',
     'message-id',
     'octets',
     'retransmission',

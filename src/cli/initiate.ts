@@ -1,5 +1,6 @@
 /**
- * `tsgw initiate` and `tsgw terminate`: an operation of the daemon, shown while it runs.
+ * `tsgw initiate`, `tsgw terminate` and `tsgw rekey`: an operation of the daemon, shown while it
+ * runs.
  */
 import type { ViciClient } from '../vici/client.ts';
 import { type ViciSection, viciSection, viciText } from '../vici/message.ts';
@@ -33,19 +34,11 @@ export async function initiate(call: Call): Promise<ExitCode> {
 }
 
 export async function terminate(call: Call): Promise<ExitCode> {
-  const { options, switches } = call;
-  const child = call.operands[0] ?? options.get('child');
+  const { switches } = call;
   const timeout = timeoutMilliseconds(call);
   if (timeout === undefined) return wrong(call, '--timeout needs a number of seconds');
-  const selector: readonly (readonly [string, string | undefined])[] = [
-    ['child', child],
-    ['ike', options.get('ike')],
-    ['child-id', options.get('child-id')],
-    ['ike-id', options.get('ike-id')],
-  ];
-  if (selector.every(([, value]) => value === undefined)) {
-    return wrong(call, 'name a child, or an SA with --ike, --ike-id or --child-id');
-  }
+  const selector = selectorOf(call);
+  if (selectsNothing(selector)) return wrong(call, NAME_ONE);
   return withDaemon(call, async (client) => {
     const numbers = new Set(await ikeSaNumbers(client, new Map(selector)));
     const request = viciSection([
@@ -58,6 +51,51 @@ export async function terminate(call: Call): Promise<ExitCode> {
     const answer = await shown(call, client, mine, () => client.request('terminate', request));
     return ended(call, answer, `terminated ${viciText(answer, 'terminated') ?? 'no'} SAs`);
   });
+}
+
+export async function rekey(call: Call): Promise<ExitCode> {
+  const { switches } = call;
+  const timeout = timeoutMilliseconds(call);
+  if (timeout === undefined) return wrong(call, '--timeout needs a number of seconds');
+  const selector = selectorOf(call);
+  if (selectsNothing(selector)) return wrong(call, NAME_ONE);
+  return withDaemon(call, async (client) => {
+    const ikeSas = await listedIkeSas(client, new Map(selector));
+    const numbers = new Set(ikeSas.map(({ number }) => number));
+    const connections = new Set(ikeSas.map(({ connection }) => connection));
+    const reauth = switches.has('reauth');
+    const request = viciSection([
+      ...selector,
+      ['reauth', reauth ? true : undefined],
+      ['timeout', timeout],
+      ['loglevel', -1],
+    ]);
+    // A rekeyed IKE SA goes on under another number, a reauthenticated one as another SA.
+    const mine = (event: ViciSection): boolean =>
+      numbers.has(viciText(event, 'ike-sa') ?? '') ||
+      (viciText(event, 'kind') === 'ike-sa-rekeyed' &&
+        numbers.has(viciText(event, 'replaces') ?? '')) ||
+      (reauth && connections.has(viciText(event, 'connection') ?? ''));
+    const answer = await shown(call, client, mine, () => client.request('rekey', request));
+    return ended(call, answer, `rekeyed ${viciText(answer, 'matches') ?? 'no'} SAs`);
+  });
+}
+
+type Selector = readonly (readonly [string, string | undefined])[];
+
+const NAME_ONE = 'name a child, or an SA with --ike, --ike-id or --child-id';
+
+function selectorOf({ operands, options }: Call): Selector {
+  return [
+    ['child', operands[0] ?? options.get('child')],
+    ['ike', options.get('ike')],
+    ['child-id', options.get('child-id')],
+    ['ike-id', options.get('ike-id')],
+  ];
+}
+
+function selectsNothing(selector: Selector): boolean {
+  return selector.every(([, value]) => value === undefined);
 }
 
 /** Prints the ladder of the events that are `mine` while `act` runs. */
@@ -104,17 +142,25 @@ async function connectionsOf(
   return new Set(names);
 }
 
-/** The IKE SAs that may be meant: those with a child that fits, where one is named. */
 async function ikeSaNumbers(
   client: ViciClient,
   selector: ReadonlyMap<string, string | undefined>,
 ): Promise<readonly string[]> {
+  return (await listedIkeSas(client, selector)).map(({ number }) => number);
+}
+
+/** The IKE SAs that may be meant: those with a child that fits, where one is named. */
+async function listedIkeSas(
+  client: ViciClient,
+  selector: ReadonlyMap<string, string | undefined>,
+): Promise<readonly { readonly connection: string; readonly number: string }[]> {
   const byChild = selector.get('child') ?? selector.get('child-id');
   const events = await client.list('list-sas', 'list-sa', viciSection([...selector]));
-  return events.flatMap(named).flatMap(([, ikeSa]) => {
+  return events.flatMap(named).flatMap(([connection, ikeSa]) => {
     const children = ikeSa.get('child-sas');
     const has = children?.kind === 'section' && children.section.size > 0;
-    return byChild === undefined || has ? [viciText(ikeSa, 'uniqueid') ?? ''] : [];
+    const number = viciText(ikeSa, 'uniqueid') ?? '';
+    return byChild === undefined || has ? [{ connection, number }] : [];
   });
 }
 

@@ -36,6 +36,33 @@ function sentence(terminal: Terminal, event: ViciSection): readonly string[] {
       return [`IKE SA #${text('ike-sa')} ${text('connection')} is down: ${text('reason')}`];
     case 'child-sa-down':
       return [`Child SA ${text('child')} #${text('child-sa')} is down: ${text('reason')}`];
+    case 'child-sa-rekeyed':
+      return [
+        paint(terminal, 'green', `Child SA ${text('child')} #${text('child-sa')} is up`),
+        `it replaces #${text('replaces')}, ${text('suite')}`,
+        `SPI in ${text('spi-in')}, out ${text('spi-out')}`,
+      ];
+    case 'ike-sa-rekeyed':
+      return [
+        paint(terminal, 'green', `IKE SA #${text('ike-sa')} ${text('connection')} is up`),
+        `it replaces #${text('replaces')}, ${text('suite')}`,
+      ];
+    case 'ike-sa-moved':
+      return [`moved to ${text('local')} - ${text('peer')}: ${text('why')}`];
+    case 'redirected':
+      return [
+        text('by') === 'us'
+          ? `the peer is sent to ${text('gateway')}`
+          : `the peer sends us to ${text('gateway')}`,
+      ];
+    case 'virtual-addresses':
+      return [
+        text('to') === 'us'
+          ? `the peer gives us ${text('addresses')}`
+          : `the peer gets ${text('addresses')}`,
+      ];
+    case 'alert':
+      return [paint(terminal, 'yellow', `${text('alert')}: ${text('what')}`)];
     case 'nat-detected':
       return [`NAT: ${natSides(event)}`];
     case 'retransmit':
@@ -68,20 +95,26 @@ function message(event: ViciSection): string {
 /** Which side refused what; offered against accepted, transform by transform. */
 export function refusal(event: ViciSection): readonly string[] {
   const text = (name: string): string => printable(viciText(event, name) ?? '');
-  const transforms = named(viciSubsection(event, 'transforms'));
-  const width = Math.max(...transforms.map(([type]) => type.length), 0);
-  const list = (section: ViciSection, name: string): string =>
-    viciTexts(section, name).map(printable).join(', ') || 'nothing';
+  const transforms = transformLines(viciSubsection(event, 'transforms'));
   return [
     `${whose(event)} with ${text('notify')}: ${text('what')}`,
-    ...transforms.flatMap(([type, one]) => [
-      `${printable(type).padEnd(width)}  offered  ${list(one, 'offered')}`,
-      `${' '.repeat(width)}  accepted ${list(one, 'accepted')}`,
-    ]),
+    ...transforms,
     ...(text('by') === 'peer' && transforms.length === 0
       ? ['the peer does not say what it would accept: its log or its configuration does']
       : []),
   ];
+}
+
+/** Offered against accepted, two lines for each transform type. */
+export function transformLines(section: ViciSection | undefined): readonly string[] {
+  const transforms = named(section);
+  const width = Math.max(...transforms.map(([type]) => type.length), 0);
+  const list = (one: ViciSection, name: string): string =>
+    viciTexts(one, name).map(printable).join(', ') || 'nothing';
+  return transforms.flatMap(([type, one]) => [
+    `${printable(type).padEnd(width)}  offered  ${list(one, 'offered')}`,
+    `${' '.repeat(width)}  accepted ${list(one, 'accepted')}`,
+  ]);
 }
 
 function whose(event: ViciSection): string {

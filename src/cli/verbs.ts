@@ -6,13 +6,15 @@ import { check } from './check.ts';
 import { complain } from './daemon.ts';
 import { ExitCode } from './exit-code.ts';
 import { manual, overview, verbHelp } from './help.ts';
-import { initiate, terminate } from './initiate.ts';
+import { initiate, rekey, terminate } from './initiate.ts';
 import { conns } from './list-conns.ts';
 import { sad, spd, status } from './list-daemon.ts';
+import { policies, pools } from './list-policies.ts';
 import { sas } from './list-sas.ts';
 import { log } from './log.ts';
 import { RUN } from './run-options.ts';
 import { type Call, JSON_OPTION, URI_OPTIONS, type Verb } from './verb.ts';
+import { why } from './why.ts';
 
 const listing = { ...JSON_OPTION, ...URI_OPTIONS };
 
@@ -118,6 +120,79 @@ export const VERBS: readonly Verb[] = [
       ['tsgw terminate --ike peer', 'the IKE SAs of a connection'],
     ],
     run: terminate,
+  },
+  {
+    name: 'rekey',
+    summary: 'replace SAs by new ones, before their time',
+    description:
+      'Child SAs where a child is named, else IKE SAs. The old SA receives until the peer has moved ' +
+      'to the new one: no packet is lost. With --reauth IKE SAs are made anew from the start.',
+    operands: [{ name: 'CHILD', required: false, help: 'Child SAs of this name' }],
+    options: {
+      child: { value: 'NAME', help: 'the same' },
+      ike: { value: 'NAME', help: 'of this connection; alone: its IKE SAs' },
+      'child-id': { value: 'NUMBER', help: 'one Child SA' },
+      'ike-id': { value: 'NUMBER', help: 'one IKE SA' },
+      reauth: { help: 'authenticate again instead of rekeying' },
+      ...TIMEOUT,
+      ...URI_OPTIONS,
+    },
+    examples: [
+      ['tsgw rekey net', 'the Child SAs called net'],
+      ['tsgw rekey --ike peer', 'the IKE SAs of a connection'],
+      ['tsgw rekey --ike peer --reauth', 'the same from the start: new keys, new proof'],
+    ],
+    run: rekey,
+  },
+  {
+    name: 'why',
+    summary: 'what failed with a peer, and what would mend it',
+    description:
+      'Names the last failures with a peer in plain words, newest first: what happened, what it means, ' +
+      'and the nearest edit at this end and at the peer, either of which is enough.',
+    operands: [
+      {
+        name: 'PEER',
+        required: false,
+        help: 'its address, its identity or a connection; else all',
+      },
+    ],
+    options: {
+      last: { value: 'NUMBER', help: 'no more than so many (5; with --json all)' },
+      ...listing,
+    },
+    examples: [
+      ['tsgw why 192.0.2.2', 'why the peer at that address does not come up'],
+      ['tsgw why b.example --last 1', 'the last failure of an identity'],
+      ['tsgw why --json', 'all that is remembered, for a program'],
+    ],
+    run: why,
+  },
+  {
+    name: 'policies',
+    summary: 'policies that stand without an SA: traps, and what passes or is dropped',
+    description:
+      'A trap brings its child up when traffic for it comes. tsgw spd lists the policies of SAs too.',
+    operands: [],
+    options: {
+      ike: { value: 'NAME', help: 'only those of this connection' },
+      child: { value: 'NAME', help: 'only those of this child' },
+      ...listing,
+    },
+    examples: [['tsgw policies', 'all of them']],
+    run: policies,
+  },
+  {
+    name: 'pools',
+    summary: 'pools of virtual addresses, and who has them',
+    description: 'An address stays with its identity while that is away, until another needs it.',
+    operands: [{ name: 'NAME', required: false, help: 'only this pool' }],
+    options: { leases: { help: 'list every lease' }, ...listing },
+    examples: [
+      ['tsgw pools', 'how full they are'],
+      ['tsgw pools rw --leases', 'who has which address of one'],
+    ],
+    run: pools,
   },
   {
     name: 'log',

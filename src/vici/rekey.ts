@@ -33,11 +33,12 @@ export function prepareRekey(control: Control, request: ViciSection): Prepared {
   const connections = new Set(ikeSas.map(({ connection }) => connection));
   const timeoutMilliseconds = timeoutOf(request, -1);
   return operation({
-    // Reauthentication goes on in an IKE SA of another number.
+    // An IKE SA goes on under another number.
     concerns: (event) => {
       const subject = ikeSubject(event);
       return (
         numbers.has(subject?.ikeSa ?? 0) ||
+        (event.kind === 'ike-sa-rekeyed' && numbers.has(event.replaces)) ||
         (selector.reauthenticate && connections.has(subject?.connection ?? ''))
       );
     },

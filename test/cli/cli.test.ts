@@ -6,7 +6,7 @@ import { runCli } from '../../src/cli/cli.ts';
 import { EXIT_CODES } from '../../src/cli/exit-code.ts';
 import { VERBS } from '../../src/cli/verbs.ts';
 import type { Event } from '../../src/events/event.ts';
-import type { ControlOutcome } from '../../src/vici/control.ts';
+import type { ControlOutcome, FailureView } from '../../src/vici/control.ts';
 import { done } from '../support/fake-control.ts';
 import { connectionView, ikeSaView, recordedCommand } from '../support/recorded-views.ts';
 import { sampleEvents, subject } from '../support/sample-events.ts';
@@ -247,6 +247,149 @@ describe('tsgw against a daemon', () => {
     assert.deepEqual(test.control.calls, ['terminate {"child":"net","force":true}']);
     assert.equal(await tsgw('terminate', '--ike', 'nope'), 1);
     assert.match(terminal.stderr, /no matching SAs/);
+  });
+
+  it('rekey shows how SAs are replaced, and no other', async () => {
+    test.control.onRekey = async () => {
+      test.control.emit(sampleEvents.childSaRekeyed, sampleEvents.ikeSaRekeyed);
+      test.control.emit({ ...sampleEvents.childSaRekeyed, ikeSa: 77 });
+      return done(1, 0);
+    };
+    assert.equal(await tsgw('rekey', 'net'), 0);
+    const lines = terminal.stdout.split('\n').map((line) => line.slice(10));
+    assert.deepEqual(lines.slice(0, 5), [
+      'Child SA net #2 is up',
+      'it replaces #1, ESP:AES_GCM_16_128/NO_EXT_SEQ',
+      'SPI in c0000003, out c0000004',
+      'IKE SA #2 peer is up',
+      'it replaces #1, IKE:AES_CBC_256/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/CURVE_25519',
+    ]);
+    assert.match(terminal.stdout, /\nrekeyed 1 SAs\n$/);
+    assert.equal(terminal.stdout.match(/Child SA/g)?.length, 1);
+    assert.equal(await tsgw('rekey', '--ike', 'peer', '--reauth', '--timeout', '3'), 0);
+    assert.deepEqual(test.control.calls, [
+      'rekey {"child":"net","reauthenticate":false}',
+      'rekey {"ike":"peer","reauthenticate":true}',
+    ]);
+  });
+
+  it('rekey waits for the end and says how it failed', async () => {
+    test.control.onRekey = () => Promise.resolve({ kind: 'refused', what: 'no proposal fits' });
+    assert.equal(await tsgw('rekey', '--ike', 'peer'), 4);
+    assert.equal(terminal.stderr, 'tsgw: rekeying SAs failed: no proposal fits\n');
+    assert.equal(await tsgw('rekey', 'nope'), 1);
+    assert.match(terminal.stderr, /no matching SAs to rekey found/);
+    assert.equal(await tsgw('rekey'), 2);
+    assert.match(terminal.stderr, /name a child, or an SA/);
+  });
+
+  it('why explains the last failures, newest first', async () => {
+    const failure: FailureView = {
+      secondsAgo: 90,
+      count: 3,
+      alert: 'proposal-mismatch-child',
+      peer: '192.0.2.2',
+      identity: 'b.lab',
+      connection: 'peer',
+      child: 'net',
+      what: 'we refused child net',
+      why: 'ENCR: it offers A, we accept B',
+      here: ['add aes256gcm16 to esp_proposals of child net'],
+      there: ['let it offer aes128gcm16', 'or something else'],
+      transforms: [{ type: 'ENCR', offered: ['A'], accepted: ['B', 'C'] }],
+    };
+    const { identity: _identity, connection: _connection, child: _child, ...plain } = failure;
+    test.control.failed = [failure, ...Array.from({ length: 6 }, () => ({ ...plain, count: 1 }))];
+    assert.equal(await tsgw('why', '192.0.2.2', '--last', '1'), 0);
+    assert.equal(
+      terminal.stdout,
+      '192.0.2.2 (b.lab) connection peer child net, 90 s ago, 3 times: proposal-mismatch-child\n' +
+        '  we refused child net\n' +
+        '  ENCR: it offers A, we accept B\n' +
+        '    ENCR  offered  A\n' +
+        '          accepted B, C\n' +
+        '  here:      add aes256gcm16 to esp_proposals of child net\n' +
+        '  the peer:  let it offer aes128gcm16\n' +
+        '  the peer:  or something else\n' +
+        '\n6 older: --last says how many\n',
+    );
+    terminal.stdout = '';
+    assert.equal(await tsgw('why'), 0);
+    assert.equal(terminal.stdout.match(/seconds|ago/g)?.length, 5);
+    assert.match(terminal.stdout, /\n2 older/);
+    terminal.stdout = '';
+    assert.equal(await tsgw('why', '--json'), 0);
+    const rows = JSON.parse(terminal.stdout);
+    assert.equal(rows.length, 7);
+    assert.deepEqual(rows[0], {
+      'seconds-ago': 90,
+      count: 3,
+      alert: 'proposal-mismatch-child',
+      peer: '192.0.2.2',
+      identity: 'b.lab',
+      connection: 'peer',
+      child: 'net',
+      what: failure.what,
+      why: failure.why,
+      here: failure.here,
+      there: failure.there,
+      transforms: { ENCR: { offered: ['A'], accepted: ['B', 'C'] } },
+    });
+  });
+
+  it('why says that nothing is known', async () => {
+    assert.equal(await tsgw('why', '192.0.2.9'), 0);
+    assert.match(terminal.stdout, /^nothing failed with 192\.0\.2\.9 that is still remembered/);
+    terminal.stdout = '';
+    await tsgw('why');
+    assert.equal(terminal.stdout, 'nothing failed since the daemon started\n');
+    assert.equal(await tsgw('why', '--last', '0'), 2);
+  });
+
+  it('policies lists traps and shunts', async () => {
+    assert.equal(await tsgw('policies'), 0);
+    assert.equal(terminal.stdout, 'no trap and no shunt is installed\n');
+    const selectors = { localTs: ['10.1.0.0/16', '10.3.0.0/16'], remoteTs: ['10.2.0.0/16'] };
+    test.control.shunts = [
+      { child: 'trp', ike: 'peer', mode: 'TUNNEL', ...selectors },
+      { child: 'byp', ike: 'peer', mode: 'PASS', ...selectors },
+    ];
+    terminal.stdout = '';
+    assert.equal(await tsgw('policies'), 0);
+    assert.match(terminal.stdout, /^peer\/trp +trap +10\.1\.0\.0\/16 10\.3\.0\.0\/16 +10\.2/m);
+    assert.match(terminal.stdout, /^peer\/byp +pass/m);
+    terminal.stdout = '';
+    assert.equal(await tsgw('policies', '--child', 'byp', '--json'), 0);
+    assert.deepEqual(JSON.parse(terminal.stdout), [
+      {
+        child: 'byp',
+        ike: 'peer',
+        mode: 'PASS',
+        'local-ts': selectors.localTs,
+        'remote-ts': selectors.remoteTs,
+      },
+    ]);
+  });
+
+  it('pools says how full they are, and who has what', async () => {
+    assert.equal(await tsgw('pools'), 0);
+    assert.equal(terminal.stdout, 'no pool is loaded\n');
+    const leases = [
+      { address: '10.3.0.1', identity: 'a@lab', status: 'online' },
+      { address: '10.3.0.2', identity: 'b@lab', status: 'offline' },
+    ] as const;
+    const pool = { name: 'rw', base: '10.3.0.0', size: 6, online: 1, offline: 1, leases };
+    test.control.addressPools = [pool];
+    terminal.stdout = '';
+    assert.equal(await tsgw('pools'), 0);
+    assert.match(terminal.stdout, /^rw +10\.3\.0\.0 +6 +1 +1$/m);
+    assert.doesNotMatch(terminal.stdout, /a@lab/);
+    terminal.stdout = '';
+    assert.equal(await tsgw('pools', 'rw', '--leases'), 0);
+    assert.match(terminal.stdout, /^ {2}a@lab +10\.3\.0\.1 +yes$/m);
+    terminal.stdout = '';
+    assert.equal(await tsgw('pools', '--json'), 0);
+    assert.deepEqual(JSON.parse(terminal.stdout), [{ ...pool, leases }]);
   });
 
   it('log prints each event until interrupted', async () => {

@@ -15,6 +15,7 @@ import {
   type Tree,
   treeOf,
 } from '../support/recorded-views.ts';
+import { sampleEvents } from '../support/sample-events.ts';
 
 function controlWithPeer(): FakeControl {
   const control = new FakeControl();
@@ -247,6 +248,8 @@ describe('Commands about pools, policies, rekeying and redirects', () => {
     const child = operation(control, 'rekey', sectionOf({ child: 'net' }));
     assert.equal(child.concerns(retransmit('peer', 1)), true);
     assert.equal(child.concerns(retransmit('peer', 99)), false);
+    assert.equal(child.concerns(sampleEvents.ikeSaRekeyed), true);
+    assert.equal(child.concerns({ ...sampleEvents.ikeSaRekeyed, replaces: 98 }), false);
   });
 
   it('redirect hands the selector to the gateway and answers how many were told', async () => {
