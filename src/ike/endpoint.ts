@@ -27,6 +27,7 @@ import {
   handleIkeRekeyResponse,
 } from './exchange/rekey-ike-sa.ts';
 import type { IkeSa, Incoming } from './ike-sa.ts';
+import { type FragmentVerdict, receiveFragment, reportDiscarded } from './incoming-fragment.ts';
 import { initiate, settleReauthentication, tryAgain } from './initiation.ts';
 import { keepAlive, livenessDeadline } from './liveness.ts';
 import { decodeMessage } from './message/codec.ts';
@@ -42,7 +43,8 @@ import { NotifyType } from './message/notify-types.ts';
 import { checkPayloads } from './message/payload-rules.ts';
 import { payloadOf, statusNotify } from './payload-access.ts';
 import { faultNotify, type PeerFault, peerFault } from './peer-fault.ts';
-import { openMessage } from './protection.ts';
+import { type MessageKey, openMessage } from './protection.ts';
+import { Reassembly } from './reassembly.ts';
 import { reopen } from './reopening.ts';
 import { startReplacements } from './replacement.ts';
 import { SaNumbers } from './sa-numbers.ts';
@@ -62,6 +64,7 @@ export class IkeEndpoint {
   readonly #numbers: SaNumbers;
   readonly #registry: SaRegistry;
   readonly #cookies: CookieJar;
+  readonly #reassembly = new Reassembly();
   readonly #terminations = new Terminations();
   readonly #deadlines = new DeadlineQueue<IkeSpi>();
 
@@ -121,7 +124,7 @@ export class IkeEndpoint {
 
   /** When to hand in `deadline`. Traffic of Child SAs may have put it off: then nothing happens. */
   nextDeadline(): Instant | undefined {
-    return this.#deadlines.first;
+    return earliest(this.#deadlines.first, this.#reassembly.deadline);
   }
 
   /** After something happened to an IKE SA: does it count as half-open, when does it want a call? */
@@ -212,19 +215,35 @@ export class IkeEndpoint {
     }
     const { local, remote, octets } = datagram;
     // Throws for what anyone could have sent; past it, only the holder of the keys is malformed.
-    decodeMessage(octets);
-    const read = readAuthentic(header, () => openMessage(octets, secured.opening));
-    if (read.kind === 'forged') {
-      drop(turn, datagram, 'bad-ike-icv');
-      return;
+    const payload = decodeMessage(octets).payloads.at(-1);
+    const reassembling = { sa, key: secured.opening, reassembly: this.#reassembly };
+    const read = readAuthentic(header, () =>
+      payload?.kind === 'SKF'
+        ? receiveFragment(turn, reassembling, { ...datagram, header, payload })
+        : openWhole(octets, secured.opening),
+    );
+    const received = { local, remote, octets, header };
+    switch (read.kind) {
+      case 'drop':
+        drop(turn, datagram, read.reason);
+        return;
+      case 'incomplete':
+        return;
+      case 'repeated':
+        sa.repeatResponse(turn, datagram);
+        return;
+      case 'fault':
+        this.#answerFault(turn, sa, { ...received, payloads: [] }, read);
+        return;
+      case 'payloads': {
+        const message: Incoming = { ...received, ...read };
+        if (header.isResponse) this.#receiveResponse(turn, sa, message);
+        else this.#receiveRequest(turn, sa, message);
+        return;
+      }
+      default:
+        read satisfies never;
     }
-    if (read.kind === 'fault') {
-      this.#answerFault(turn, sa, { local, remote, octets, header, payloads: [] }, read);
-      return;
-    }
-    const message: Incoming = { local, remote, octets, header, payloads: read.payloads };
-    if (header.isResponse) this.#receiveResponse(turn, sa, message);
-    else this.#receiveRequest(turn, sa, message);
   }
 
   // RFC 7296 §2.21.1: what arrives here is not authenticated, so a bad response is only counted.
@@ -365,6 +384,7 @@ export class IkeEndpoint {
   }
 
   #expire(turn: Turn): void {
+    reportDiscarded(turn, this.#reassembly.expire(turn.now));
     for (const ownSpi of this.#deadlines.due(turn.now)) {
       turn.touched.add(ownSpi);
       const sa = this.#registry.bySpi(ownSpi);
@@ -422,17 +442,21 @@ function refuseVersion(turn: Turn, datagram: Datagram, header: IkeHeader): void 
   replyUnprotected(turn, { ...datagram, header }, [statusNotify(NotifyType.INVALID_MAJOR_VERSION)]);
 }
 
-type Authentic =
+type Opened =
   | { readonly kind: 'payloads'; readonly payloads: readonly Payload[] }
-  | { readonly kind: 'forged' }
-  | PeerFault;
+  | FragmentVerdict;
+
+function openWhole(octets: Uint8Array, key: MessageKey): Opened {
+  const payloads = openMessage(octets, key);
+  return payloads ? { kind: 'payloads', payloads } : { kind: 'drop', reason: 'bad-ike-icv' };
+}
 
 /** The payloads of a message whose ICV is right, or what is wrong with them. */
-function readAuthentic(header: IkeHeader, open: () => readonly Payload[] | undefined): Authentic {
+function readAuthentic(header: IkeHeader, open: () => Opened): Opened | PeerFault {
   try {
-    const payloads = open();
-    if (!payloads) return { kind: 'forged' };
-    return payloadFault(header, payloads, true) ?? { kind: 'payloads', payloads };
+    const opened = open();
+    if (opened.kind !== 'payloads') return opened;
+    return payloadFault(header, opened.payloads, true) ?? opened;
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;
     return peerFault('invalid-syntax', error.message);

@@ -1,14 +1,36 @@
 /**
- * How large the datagrams of an IKE SA may be (RFC 7383 §2.5.1, §2.5.2).
+ * Whether an IKE SA sends fragments, and how large its datagrams may be (RFC 7383 §2.3-§2.5).
  *
- * Starts with what the administrator set and only goes down: to what the peer's own fragments
- * have, and, where nobody answers, to sizes that every path carries. A new path starts anew.
+ * The size starts with what the administrator set and only goes down: to what the peer's own
+ * fragments have, and, where nobody answers, to sizes that every path carries. A new path starts
+ * anew.
  */
+import type { Connection } from '../ipsec/connection.ts';
 import { type Endpoint, formatAddress } from '../wire/address.ts';
+import { NotifyType } from './message/notify-types.ts';
 import type { IkeSettings } from './settings.ts';
 
-/** Repeats of a message of one size before it goes out in smaller fragments. */
-export const REPEATS_PER_SIZE = 2;
+/** Times a message of one size is sent before it goes out in smaller fragments. */
+export const TRANSMISSIONS_PER_SIZE = 3;
+
+/** RFC 7383 §2.3: whoever takes fragments says so in IKE_SA_INIT. */
+export function takesFragments({ fragmentation }: Connection): boolean {
+  return fragmentation !== 'no';
+}
+
+// RFC 7383 §2.4: only to a peer that said it takes them.
+/** May our messages to this peer go in fragments? `announced` is what its IKE_SA_INIT said. */
+export function sendsFragments({
+  connection,
+  announced,
+}: {
+  readonly connection: Connection;
+  readonly announced: readonly number[];
+}): boolean {
+  const { fragmentation } = connection;
+  const ours = fragmentation === 'yes' || fragmentation === 'force';
+  return ours && announced.includes(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED);
+}
 
 interface Path {
   readonly local: Endpoint;

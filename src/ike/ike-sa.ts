@@ -15,7 +15,8 @@ import { type Endpoint, formatEndpoint } from '../wire/address.ts';
 import { after, earliest, type Instant } from '../wire/instant.ts';
 import type { Outcome } from './action.ts';
 import type { ChildProposal, DynamicAddresses } from './child-negotiation.ts';
-import { reportMessage, sealed, sendDatagrams } from './envelope.ts';
+import { reportMessage, sealed, sealedAgain, sendDatagrams } from './envelope.ts';
+import type { PathSize } from './fragmentation.ts';
 import type { HeldChild } from './held-child.ts';
 import {
   IKE_SA_TRANSITIONS,
@@ -104,7 +105,10 @@ export interface Path {
 export interface Incoming extends Path {
   readonly header: IkeHeader;
   readonly payloads: readonly Payload[];
+  /** The datagram; of a message in fragments, the last that came. */
   readonly octets: Uint8Array;
+  /** Octets of each fragment's datagram. */
+  readonly fragments?: readonly number[];
 }
 
 export interface IkeSaOptions {
@@ -160,6 +164,8 @@ export class IkeSa {
   lastKeepalive: Instant;
   /** Notify types by which the peer said what it supports. */
   announced: readonly number[] = [];
+  /** Sizes that fragments have on the way to the peer, once there was a reason to ask. */
+  pathSize: PathSize | undefined;
   /** When to replace it, by rekeying or from the start, and past when it is gone. */
   rekeyAt: Instant | undefined;
   reauthenticateAt: Instant | undefined;
@@ -274,19 +280,25 @@ export class IkeSa {
   respond(turn: Turn, request: Incoming, payloads: readonly Payload[]): void {
     const { exchangeType, messageId } = request.header;
     const header = this.#header(exchangeType, messageId, true);
-    const datagrams = sealed(turn, this, header, payloads);
+    const datagrams = sealed(turn, this, { header, payloads }, request);
     this.window.answered(messageId, datagrams);
-    reportMessage(turn, this, { direction: 'sent', header, payloads, datagrams });
+    const sizes = datagrams.map(({ length }) => length);
+    reportMessage(turn, this, { direction: 'sent', header, payloads, sizes });
     sendDatagrams(turn, datagrams, request);
   }
 
   /** The cached answer once more, to where the request came from. */
   repeatResponse(turn: Turn, path: Path): void {
-    sendDatagrams(turn, this.window.lastResponse, path);
+    const response = this.window.lastResponse;
+    if (!response) return;
+    response.repeats++;
+    response.datagrams = sealedAgain(turn, this, response, path);
+    sendDatagrams(turn, response.datagrams, path);
   }
 
-  received(turn: Turn, { header, payloads, octets }: Incoming): void {
-    reportMessage(turn, this, { direction: 'received', header, payloads, datagrams: [octets] });
+  received(turn: Turn, { header, payloads, octets, fragments }: Incoming): void {
+    const sizes = fragments ?? [octets.length];
+    reportMessage(turn, this, { direction: 'received', header, payloads, sizes });
   }
 
   /** At the deadline of the request in flight. `give-up`: the peer does not answer. */
@@ -297,9 +309,11 @@ export class IkeSa {
     const { header, payloads, datagrams, retransmission } = request;
     const attempt = retransmission.attempts;
     turn.emit({ kind: 'retransmit', messageId: header.messageId, attempt, ...this.subject });
-    const message = { direction: 'sent', header, payloads, datagrams } as const;
+    request.datagrams = sealedAgain(turn, this, { datagrams, repeats: attempt }, this);
+    const sizes = request.datagrams.map(({ length }) => length);
+    const message = { direction: 'sent', header, payloads, sizes } as const;
     reportMessage(turn, this, { ...message, retransmission: attempt });
-    sendDatagrams(turn, datagrams, this);
+    sendDatagrams(turn, request.datagrams, this);
     return 'waiting';
   }
 
@@ -366,10 +380,11 @@ export class IkeSa {
 
   #send(turn: Turn, purpose: RequestPurpose, { exchangeType, payloads }: Composed): void {
     const header = this.#header(exchangeType, this.window.nextId, false);
-    const datagrams = sealed(turn, this, header, payloads);
+    const datagrams = sealed(turn, this, { header, payloads }, this);
     const { settings } = turn.environment;
     this.window.sent({ purpose, header, payloads, datagrams }, settings, turn.now);
-    reportMessage(turn, this, { direction: 'sent', header, payloads, datagrams });
+    const sizes = datagrams.map(({ length }) => length);
+    reportMessage(turn, this, { direction: 'sent', header, payloads, sizes });
     sendDatagrams(turn, datagrams, this);
   }
 

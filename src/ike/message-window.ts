@@ -14,6 +14,14 @@ import {
 import { Retransmission } from './retransmission.ts';
 import type { IkeSettings } from './settings.ts';
 
+/** A response of ours, kept for a peer that repeats its request. */
+export interface SentResponse {
+  readonly messageId: number;
+  datagrams: readonly Uint8Array[];
+  /** Times it was sent again. */
+  repeats: number;
+}
+
 /** A request of ours that is out, as it was sent. */
 export interface RequestInFlight<Purpose> {
   readonly purpose: Purpose;
@@ -29,7 +37,7 @@ export class MessageWindow<Purpose, Wish> {
   #expectedId = 0;
   #inFlight: RequestInFlight<Purpose> | undefined;
   #waiting: Wish[] = [];
-  #answered: { readonly messageId: number; readonly datagrams: readonly Uint8Array[] } | undefined;
+  #answered: SentResponse | undefined;
 
   get inFlight(): RequestInFlight<Purpose> | undefined {
     return this.#inFlight;
@@ -99,12 +107,12 @@ export class MessageWindow<Purpose, Wish> {
   }
 
   answered(messageId: number, datagrams: readonly Uint8Array[]): void {
-    this.#answered = { messageId, datagrams };
+    this.#answered = { messageId, datagrams, repeats: 0 };
     this.#expectedId = messageId + 1;
   }
 
   /** The last response, for a peer that did not hear it. */
-  get lastResponse(): readonly Uint8Array[] {
-    return this.#answered?.datagrams ?? [];
+  get lastResponse(): SentResponse | undefined {
+    return this.#answered;
   }
 }

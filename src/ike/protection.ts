@@ -96,10 +96,14 @@ export function sealDatagrams(
   const sealing = { key, random };
   return wholeOctets(key, content.octets.length) <= maxOctets
     ? [sealWhole(header, content, sealing)]
-    : sealInFragments(header, content, sealing, maxOctets);
+    : sealInFragments(header, content, sealing, fragmentRoom(key, maxOctets));
 }
 
-/** What we sent with this key once more, in fragments of at most `maxOctets` (RFC 7383 §2.5.2). */
+/**
+ * What we sent with this key once more, in fragments of at most `maxOctets`.
+ *
+ * RFC 7383 §2.6: only more fragments than before make a receiver start over, so there are more.
+ */
 export function fragmentAgain(
   datagrams: readonly Uint8Array[],
   key: MessageKey,
@@ -117,7 +121,12 @@ export function fragmentAgain(
     first: head.payload.firstPayload,
     octets: concatOctets(...chunks.map(({ plaintext }) => plaintext)),
   };
-  return sealInFragments(head.header, content, { key, random }, maxOctets);
+  const before = head.payload.kind === 'SKF' ? datagrams.length : 0;
+  const room = Math.min(
+    fragmentRoom(key, maxOctets),
+    Math.max(1, Math.floor(content.octets.length / (before + 1))),
+  );
+  return sealInFragments(head.header, content, { key, random }, room);
 }
 
 /**
@@ -166,13 +175,13 @@ function sealWhole(header: IkeHeader, { first, octets }: Content, sealing: Seali
   }));
 }
 
+/** In fragments of at most `room` octets of content. */
 function sealInFragments(
   header: IkeHeader,
   { first, octets }: Content,
   sealing: Sealing,
-  maxOctets: number,
+  room: number,
 ): readonly Uint8Array[] {
-  const room = fragmentRoom(sealing.key, maxOctets);
   const pieces = Math.max(1, Math.ceil(octets.length / room));
   const totalFragments = within(Limit.FRAGMENTS, pieces, 'fragments');
   return Array.from({ length: totalFragments }, (_, index) =>

@@ -12,6 +12,7 @@ import { TransformType } from '../../crypto/transform.ts';
 import { formatProposal, type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.ts';
 import { equalOctets } from '../../wire/octets.ts';
 import { isSingle } from '../child-negotiation.ts';
+import { takesFragments } from '../fragmentation.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
 import type { Handshake, InitAttempt, Secured } from '../ike-sa-state.ts';
 import { type IkeSuite, ikeSuite } from '../keys.ts';
@@ -23,7 +24,13 @@ import type { SaRegistry } from '../sa-registry.ts';
 import { secure } from '../secure.ts';
 import type { Turn } from '../turn.ts';
 import { startIkeAuth } from './ike-auth-initiator.ts';
-import { announcedIn, NONCE_OCTETS, reportNat, unusableKeyExchange } from './ike-sa-init.ts';
+import {
+  announcedIn,
+  fragmentationNotify,
+  NONCE_OCTETS,
+  reportNat,
+  unusableKeyExchange,
+} from './ike-sa-init.ts';
 
 /** Where peers listen that are configured no other way. */
 const IKE_PORT = 500;
@@ -53,6 +60,7 @@ export function sendIkeSaInit(turn: Turn, sa: IkeSa, attempt: InitAttempt): void
     { kind: 'KE', method: attempt.method, data: attempt.keyExchange.publicData },
     { kind: 'NONCE', nonce: attempt.nonce },
     ...nat,
+    ...fragmentationNotify(takesFragments(connection)),
   ];
   sa.request(turn, {
     purpose: { kind: 'ike-sa-init' },

@@ -13,6 +13,7 @@ import { formatEndpoint } from '../../wire/address.ts';
 import { after } from '../../wire/instant.ts';
 import { chosenAsProposal } from '../child-negotiation.ts';
 import type { CookieJar } from '../cookie.ts';
+import { takesFragments } from '../fragmentation.ts';
 import { IkeSa, type Incoming } from '../ike-sa.ts';
 import type { Handshake, Secured } from '../ike-sa-state.ts';
 import { type IkeSuite, ikeSuite } from '../keys.ts';
@@ -26,7 +27,13 @@ import type { SaRegistry } from '../sa-registry.ts';
 import { secure } from '../secure.ts';
 import type { Turn } from '../turn.ts';
 import { firstResponseHeader, replyUnprotected } from '../unprotected.ts';
-import { announcedIn, NONCE_OCTETS, reportNat, unusableKeyExchange } from './ike-sa-init.ts';
+import {
+  announcedIn,
+  fragmentationNotify,
+  NONCE_OCTETS,
+  reportNat,
+  unusableKeyExchange,
+} from './ike-sa-init.ts';
 
 /** Of the room for half-open IKE SAs, what one address may take: cookies cost it nothing. */
 const ADDRESS_SHARE = 0.1;
@@ -210,6 +217,7 @@ function exchangeKeys(
     { kind: 'KE', method: ke.method, data: pair.publicData },
     { kind: 'NONCE', nonce: nonceR },
     ...(nat.supported ? natDetectionNotifies(spiI, spiR, request, connection.encap) : []),
+    ...fragmentationNotify(bothTakeFragments(turn, request)),
     ...(connection.childless === 'never'
       ? []
       : [statusNotify(NotifyType.CHILDLESS_IKEV2_SUPPORTED)]),
@@ -233,6 +241,13 @@ function exchangeKeys(
     },
     payloads,
   };
+}
+
+/** Of all connections that IKE_AUTH may choose, one is enough to take fragments for. */
+function bothTakeFragments({ environment }: Turn, { local, remote, payloads }: Incoming): boolean {
+  const candidates = environment.pad.candidates(local.address, remote.address);
+  const theirs = announcedIn(payloads).includes(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED);
+  return theirs && candidates.some(takesFragments);
 }
 
 /** Counted and answered without state (RFC 7296 §2.21.1). */

@@ -7,7 +7,7 @@ import type { IkeSa } from '../ike-sa.ts';
 import type { KePayload, Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
 import type { NatDetection } from '../nat-detection.ts';
-import { notifiesOf } from '../payload-access.ts';
+import { notifiesOf, statusNotify } from '../payload-access.ts';
 import type { Turn } from '../turn.ts';
 
 export const NONCE_OCTETS = 32;
@@ -27,6 +27,11 @@ export function unusableKeyExchange(ke: KePayload, nonce: Uint8Array): string | 
 export function unusableNonce({ length }: Uint8Array): string | undefined {
   const { least, most } = NONCE_RANGE;
   return length < least || length > most ? `nonce: ${length} octets, 16 to 256 allowed` : undefined;
+}
+
+/** RFC 7383 §2.3: in a request where we take fragments, in a response where both do. */
+export function fragmentationNotify(supported: boolean): readonly Payload[] {
+  return supported ? [statusNotify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED)] : [];
 }
 
 /** The notify types by which a peer says what it supports (RFC 6023, RFC 7383, RFC 5685). */
