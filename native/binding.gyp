@@ -9,6 +9,7 @@
         "checksum.c",
         "context.c",
         "handles.c",
+        "mac.c",
         "netlink.c",
         "path.c",
         "receive.c",

@@ -4,7 +4,6 @@
 #include "context.h"
 
 #include <errno.h>
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <stdlib.h>
@@ -12,30 +11,33 @@
 
 struct cipher {
   const char *name;
+  /** NULL where nothing is encrypted at all. */
   const char *openssl;
-  bool aead;
+  enum mode mode;
 };
 
 static const struct cipher ciphers[] = {
-  { "aes-128-gcm", "AES-128-GCM", true },
-  { "aes-192-gcm", "AES-192-GCM", true },
-  { "aes-256-gcm", "AES-256-GCM", true },
-  { "chacha20-poly1305", "ChaCha20-Poly1305", true },
-  { "aes-128-cbc", "AES-128-CBC", false },
-  { "aes-192-cbc", "AES-192-CBC", false },
-  { "aes-256-cbc", "AES-256-CBC", false },
-};
-
-struct digest {
-  const char *name;
-  const char *openssl;
-};
-
-static const struct digest digests[] = {
-  { "sha1", "SHA1" },
-  { "sha256", "SHA2-256" },
-  { "sha384", "SHA2-384" },
-  { "sha512", "SHA2-512" },
+  { "aes-128-gcm", "AES-128-GCM", MODE_GCM },
+  { "aes-192-gcm", "AES-192-GCM", MODE_GCM },
+  { "aes-256-gcm", "AES-256-GCM", MODE_GCM },
+  { "chacha20-poly1305", "ChaCha20-Poly1305", MODE_CHACHA },
+  { "aes-128-ccm", "AES-128-CCM", MODE_CCM },
+  { "aes-192-ccm", "AES-192-CCM", MODE_CCM },
+  { "aes-256-ccm", "AES-256-CCM", MODE_CCM },
+  { "aes-128-cbc", "AES-128-CBC", MODE_CBC },
+  { "aes-192-cbc", "AES-192-CBC", MODE_CBC },
+  { "aes-256-cbc", "AES-256-CBC", MODE_CBC },
+  { "aes-128-ctr", "AES-128-CTR", MODE_CTR },
+  { "aes-192-ctr", "AES-192-CTR", MODE_CTR },
+  { "aes-256-ctr", "AES-256-CTR", MODE_CTR },
+  { "camellia-128-cbc", "CAMELLIA-128-CBC", MODE_CBC },
+  { "camellia-192-cbc", "CAMELLIA-192-CBC", MODE_CBC },
+  { "camellia-256-cbc", "CAMELLIA-256-CBC", MODE_CBC },
+  { "camellia-128-ctr", "CAMELLIA-128-CTR", MODE_CTR },
+  { "camellia-192-ctr", "CAMELLIA-192-CTR", MODE_CTR },
+  { "camellia-256-ctr", "CAMELLIA-256-CTR", MODE_CTR },
+  { "des-ede3-cbc", "DES-EDE3-CBC", MODE_CBC },
+  { "null", NULL, MODE_NULL },
 };
 
 static const struct cipher *cipher_named(const char *name) {
@@ -45,20 +47,24 @@ static const struct cipher *cipher_named(const char *name) {
   return NULL;
 }
 
-static const struct digest *digest_named(const char *name) {
-  for (size_t at = 0; at < sizeof digests / sizeof *digests; at++) {
-    if (strcmp(digests[at].name, name) == 0) return &digests[at];
-  }
-  return NULL;
-}
-
 /** OpenSSL wipes the key schedules it frees. */
 void context_wipe(void *item) {
   struct context *context = item;
   EVP_CIPHER_CTX_free(context->cipher);
-  EVP_MAC_CTX_free(context->mac);
+  mac_free(&context->mac);
   OPENSSL_cleanse(context, sizeof *context);
   free(context);
+}
+
+/** What has to be said of a mode before it is keyed. */
+static bool prepare_mode(const struct context *context) {
+  EVP_CIPHER_CTX *cipher = context->cipher;
+  if (context->mode == MODE_CBC) return EVP_CIPHER_CTX_set_padding(cipher, 0) == 1;
+  if (context->mode != MODE_CCM) return true;
+  /* RFC 4309 §4: nonces of 11 octets, so that the length has 4. */
+  int nonce_length = context->salt_length + context->iv_length;
+  return EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_IVLEN, nonce_length, NULL) == 1 &&
+         EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, context->icv_length, NULL) == 1;
 }
 
 static bool key_cipher(napi_env env, napi_value options, const struct cipher *named,
@@ -66,54 +72,59 @@ static bool key_cipher(napi_env env, napi_value options, const struct cipher *na
   const uint8_t *key;
   size_t key_length;
   if (!option_octets(env, options, "key", &key, &key_length)) return false;
+  if (named->openssl == NULL) {
+    if (key_length != 0) return throw_range(env, "key is not empty"), false;
+    return true;
+  }
   EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, named->openssl, NULL);
   context->cipher = EVP_CIPHER_CTX_new();
   bool fits = cipher != NULL && (size_t)EVP_CIPHER_get_key_length(cipher) == key_length;
   bool keyed = fits && context->cipher != NULL &&
-               EVP_CipherInit_ex(context->cipher, cipher, NULL, key, NULL, context->seal) == 1 &&
-               (named->aead || EVP_CIPHER_CTX_set_padding(context->cipher, 0) == 1);
+               EVP_CipherInit_ex(context->cipher, cipher, NULL, NULL, NULL, context->seal) == 1 &&
+               prepare_mode(context) &&
+               EVP_CipherInit_ex(context->cipher, NULL, NULL, key, NULL, -1) == 1;
+  if (keyed && context->mode == MODE_CBC) {
+    context->iv_length = (uint8_t)EVP_CIPHER_get_iv_length(cipher);
+    context->block_length = (uint8_t)EVP_CIPHER_get_block_size(cipher);
+  }
   EVP_CIPHER_free(cipher);
   if (!fits) throw_range(env, "key does not have the length of the cipher's key");
   if (fits && !keyed) throw_errno(env, "EVP_CipherInit_ex", EIO);
   return keyed;
 }
 
-static bool key_mac(napi_env env, napi_value options, struct context *context) {
-  char name[16];
-  const uint8_t *key;
-  size_t key_length;
-  if (!option_string(env, options, "digest", name, sizeof name) ||
-      !option_octets(env, options, "integrityKey", &key, &key_length)) {
-    return false;
+/** Salt and IV of the mode; a CBC cipher says the length of its own blocks when it is keyed. */
+static bool shape_mode(napi_env env, const uint8_t *salt, size_t salt_length,
+                       struct context *context) {
+  bool counter = context->mode >= MODE_CTR;
+  context->iv_length = counter ? 8 : 0;
+  context->salt_length = context->mode == MODE_CCM ? 3 : counter ? 4 : 0;
+  context->block_length = 1;
+  if (salt_length != context->salt_length) {
+    return throw_range(env, "salt does not have the length of the cipher's salt"), false;
   }
-  const struct digest *digest = digest_named(name);
-  if (digest == NULL) return throw_range(env, "digest is not one of ours"), false;
-  if (key_length == 0) return throw_range(env, "integrityKey is empty"), false;
-  OSSL_PARAM parameters[] = {
-    OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t)digest->openssl, 0),
-    OSSL_PARAM_construct_end(),
-  };
-  EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-  context->mac = mac == NULL ? NULL : EVP_MAC_CTX_new(mac);
-  EVP_MAC_free(mac);
-  if (context->mac == NULL || EVP_MAC_init(context->mac, key, key_length, parameters) != 1) {
-    return throw_errno(env, "EVP_MAC_init", EIO), false;
-  }
-  if (context->icv_length > EVP_MAC_CTX_get_mac_size(context->mac)) {
-    return throw_range(env, "icvLength is more than the digest has"), false;
-  }
+  memcpy(context->salt, salt, salt_length);
   return true;
 }
 
-static bool check_aead(napi_env env, const struct cipher *cipher, const uint8_t *salt,
-                       size_t salt_length, struct context *context) {
-  if (salt_length != AEAD_SALT_OCTETS) return throw_range(env, "salt is not 4 octets"), false;
-  bool chacha = strcmp(cipher->name, "chacha20-poly1305") == 0;
+static bool check_tag(napi_env env, const struct context *context) {
   uint8_t icv = context->icv_length;
-  if (icv != 16 && (chacha || (icv != 8 && icv != 12))) {
-    return throw_range(env, "icvLength is not one of the cipher's"), false;
+  bool shorter = context->mode == MODE_GCM || context->mode == MODE_CCM;
+  if (icv == 16 || (shorter && (icv == 8 || icv == 12))) return true;
+  return throw_range(env, "icvLength is not one of the cipher's"), false;
+}
+
+/** GMAC is GCM that encrypts nothing; the option may be left out. */
+static bool read_mode(napi_env env, napi_value options, const struct cipher *cipher,
+                      struct context *context) {
+  bool present;
+  bool authenticate_only = false;
+  if (!option_present(env, options, "authenticateOnly", &present)) return false;
+  if (present && !option_boolean(env, options, "authenticateOnly", &authenticate_only)) return false;
+  if (authenticate_only && cipher->mode != MODE_GCM) {
+    return throw_range(env, "authenticateOnly is for AES-GCM"), false;
   }
-  memcpy(context->salt, salt, AEAD_SALT_OCTETS);
+  context->mode = authenticate_only ? MODE_GMAC : cipher->mode;
   return true;
 }
 
@@ -132,11 +143,11 @@ static bool fill_context(napi_env env, napi_value options, struct context *conte
   context->icv_length = (uint8_t)icv_length;
   const struct cipher *cipher = cipher_named(name);
   if (cipher == NULL) return throw_range(env, "cipher is not one of ours"), false;
-  if (cipher->aead) {
-    if (!check_aead(env, cipher, salt, salt_length, context)) return false;
-  } else {
-    if (salt_length != 0) return throw_range(env, "salt is not empty"), false;
-    if (!key_mac(env, options, context)) return false;
+  if (!read_mode(env, options, cipher, context)) return false;
+  if (!shape_mode(env, salt, salt_length, context)) return false;
+  if (context_is_aead(context) ? !check_tag(env, context)
+                               : !mac_key(env, options, &context->mac, context->icv_length)) {
+    return false;
   }
   return key_cipher(env, options, cipher, context);
 }

@@ -1,9 +1,11 @@
 /*
  * Sealing and opening the packets of a batch (RFC 4303 §3.3.2, §3.4.4).
  *
- * A packet is header(8) | IV | body | ICV. Combined mode (RFC 4106, RFC 7634): nonce = salt | IV,
- * AAD = SPI | sequence number, with ESN SPI | high | low. Otherwise encrypt then MAC: the ICV covers
- * header | IV | body, with ESN followed by the high half that is not sent.
+ * A packet is header(8) | IV | body | ICV. The nonce is salt | IV, in counter mode with a block counter
+ * of 1 behind (RFC 3686 §4). Combined modes (RFC 4106, RFC 4309, RFC 7634): AAD = SPI | sequence
+ * number, with ESN SPI | high | low; GMAC (RFC 4543 §3.3) has IV and body in its AAD as well and
+ * encrypts nothing. Otherwise encrypt then MAC: the ICV covers header | IV | body, with ESN followed
+ * by the high half that is not sent.
  */
 #include "context.h"
 
@@ -25,7 +27,7 @@ struct parts {
 };
 
 static bool cut(const struct context *context, const struct row *row, struct parts *parts) {
-  size_t front = ESP_HEADER_OCTETS + context_iv_length(context);
+  size_t front = ESP_HEADER_OCTETS + (size_t)context->iv_length;
   if (row->length < front + context->icv_length) return false;
   parts->header = row->packet;
   parts->iv = row->packet + ESP_HEADER_OCTETS;
@@ -37,22 +39,12 @@ static bool cut(const struct context *context, const struct row *row, struct par
   return true;
 }
 
-static bool aead_begin(const struct context *context, const struct parts *parts) {
-  uint8_t nonce[AEAD_NONCE_OCTETS];
-  uint8_t aad[ESP_HEADER_OCTETS + 4];
-  int aad_length = ESP_HEADER_OCTETS;
-  int written;
-  memcpy(nonce, context->salt, AEAD_SALT_OCTETS);
-  memcpy(nonce + AEAD_SALT_OCTETS, parts->iv, AEAD_IV_OCTETS);
-  memcpy(aad, parts->header, ESP_HEADER_OCTETS);
-  if (context->esn) {
-    /* RFC 4106 §5: with ESN the AAD is SPI | 64-bit sequence number. */
-    memcpy(aad + 4, parts->high, 4);
-    memcpy(aad + 8, parts->header + 4, 4);
-    aad_length += 4;
-  }
-  return EVP_CipherInit_ex(context->cipher, NULL, NULL, NULL, nonce, -1) == 1 &&
-         EVP_CipherUpdate(context->cipher, NULL, &written, aad, aad_length) == 1;
+static bool cipher_begin(const struct context *context, const struct parts *parts) {
+  uint8_t nonce[NONCE_OCTETS];
+  memcpy(nonce, context->salt, context->salt_length);
+  memcpy(nonce + context->salt_length, parts->iv, context->iv_length);
+  if (context->mode == MODE_CTR) memcpy(nonce + 12, (const uint8_t[]){ 0, 0, 0, 1 }, 4);
+  return EVP_CipherInit_ex(context->cipher, NULL, NULL, NULL, nonce, -1) == 1;
 }
 
 static bool cipher_body(const struct context *context, const struct parts *parts) {
@@ -63,9 +55,42 @@ static bool cipher_body(const struct context *context, const struct parts *parts
          (size_t)written == parts->body_length;
 }
 
+static bool aead_aad(const struct context *context, const struct parts *parts) {
+  uint8_t aad[ESP_HEADER_OCTETS + 4];
+  int aad_length = ESP_HEADER_OCTETS;
+  int written;
+  memcpy(aad, parts->header, ESP_HEADER_OCTETS);
+  if (context->esn) {
+    /* RFC 4106 §5: with ESN the AAD is SPI | 64-bit sequence number. */
+    memcpy(aad + 4, parts->high, 4);
+    memcpy(aad + 8, parts->header + 4, 4);
+    aad_length += 4;
+  }
+  if (EVP_CipherUpdate(context->cipher, NULL, &written, aad, aad_length) != 1) return false;
+  if (context->mode != MODE_GMAC) return true;
+  /* RFC 4543 §3.3: IV and body lie behind one another in the packet. */
+  return EVP_CipherUpdate(context->cipher, NULL, &written, parts->iv,
+                          (int)(parts->icv - parts->iv)) == 1;
+}
+
+/** CCM wants the length of the body before anything else. */
+static bool aead_begin(const struct context *context, const struct parts *parts) {
+  int written;
+  if (context->mode == MODE_CCM &&
+      EVP_CipherUpdate(context->cipher, NULL, &written, NULL, (int)parts->body_length) != 1) {
+    return false;
+  }
+  return aead_aad(context, parts);
+}
+
+static bool aead_body(const struct context *context, const struct parts *parts) {
+  return context->mode == MODE_GMAC || cipher_body(context, parts);
+}
+
 static int aead_seal(const struct context *context, const struct parts *parts) {
   int written = 0;
-  bool sealed = aead_begin(context, parts) && cipher_body(context, parts) &&
+  bool sealed = cipher_begin(context, parts) && aead_begin(context, parts) &&
+                aead_body(context, parts) &&
                 EVP_CipherFinal_ex(context->cipher, parts->icv, &written) == 1 &&
                 EVP_CIPHER_CTX_ctrl(context->cipher, EVP_CTRL_AEAD_GET_TAG, context->icv_length,
                                     parts->icv) == 1;
@@ -74,68 +99,77 @@ static int aead_seal(const struct context *context, const struct parts *parts) {
 
 static int aead_open(const struct context *context, const struct parts *parts) {
   int written = 0;
-  if (!aead_begin(context, parts) ||
+  if (!cipher_begin(context, parts) ||
       EVP_CIPHER_CTX_ctrl(context->cipher, EVP_CTRL_AEAD_SET_TAG, context->icv_length,
                           parts->icv) != 1 ||
-      !cipher_body(context, parts)) {
+      !aead_begin(context, parts)) {
     return -EIO;
   }
-  if (EVP_CipherFinal_ex(context->cipher, parts->icv, &written) == 1) return STATUS_OK;
+  bool opened = aead_body(context, parts);
+  /* CCM has looked at the tag with the body, the others look at the end. */
+  bool good = context->mode == MODE_CCM
+                ? opened
+                : opened && EVP_CipherFinal_ex(context->cipher, parts->icv, &written) == 1;
+  if (good) return STATUS_OK;
   /* Nobody may look at a body whose ICV did not match. */
   OPENSSL_cleanse(parts->body, parts->body_length);
-  return STATUS_BAD_ICV;
+  return opened || context->mode == MODE_CCM ? STATUS_BAD_ICV : -EIO;
 }
 
 static bool mac(const struct context *context, const struct parts *parts, uint8_t *out) {
   size_t covered = (size_t)(parts->icv - parts->header);
-  size_t length;
-  return EVP_MAC_init(context->mac, NULL, 0, NULL) == 1 &&
-         EVP_MAC_update(context->mac, parts->header, covered) == 1 &&
-         /* RFC 4303 §2.2.1: the high half is authenticated though it is not sent. */
-         (!context->esn || EVP_MAC_update(context->mac, parts->high, sizeof parts->high) == 1) &&
-         EVP_MAC_final(context->mac, out, &length, EVP_MAX_MD_SIZE) == 1;
+  /* RFC 4303 §2.2.1: the high half is authenticated though it is not sent. */
+  return mac_compute(&context->mac, parts->header, covered, parts->high, context->esn ? 4 : 0, out);
 }
 
-static bool cbc_body(const struct context *context, const struct parts *parts) {
-  return EVP_CipherInit_ex(context->cipher, NULL, NULL, NULL, parts->iv, -1) == 1 &&
-         cipher_body(context, parts);
+static bool plain_body(const struct context *context, const struct parts *parts) {
+  if (context->mode == MODE_NULL) return true;
+  return cipher_begin(context, parts) && cipher_body(context, parts);
 }
 
-static int cbc_seal(const struct context *context, const struct parts *parts) {
+static int plain_seal(const struct context *context, const struct parts *parts) {
   uint8_t full[EVP_MAX_MD_SIZE];
-  if (!cbc_body(context, parts) || !mac(context, parts, full)) return -EIO;
+  if (!plain_body(context, parts) || !mac(context, parts, full)) return -EIO;
   memcpy(parts->icv, full, context->icv_length);
   return STATUS_OK;
 }
 
-static int cbc_open(const struct context *context, const struct parts *parts) {
+static int plain_open(const struct context *context, const struct parts *parts) {
   uint8_t full[EVP_MAX_MD_SIZE];
   if (!mac(context, parts, full)) return -EIO;
   if (CRYPTO_memcmp(full, parts->icv, context->icv_length) != 0) return STATUS_BAD_ICV;
-  return cbc_body(context, parts) ? STATUS_OK : -EIO;
+  return plain_body(context, parts) ? STATUS_OK : -EIO;
 }
 
 /** RFC 3602 §3: the IV must be unpredictable; octets of the pool are used once. */
-static bool random_iv(struct state *state, uint8_t *iv) {
-  if (state->iv_left < CBC_IV_OCTETS) {
+static bool random_iv(struct state *state, uint8_t *iv, size_t length) {
+  if (state->iv_left < length) {
     if (RAND_bytes(state->iv_pool, sizeof state->iv_pool) != 1) return false;
     state->iv_left = sizeof state->iv_pool;
   }
-  state->iv_left -= CBC_IV_OCTETS;
-  memcpy(iv, state->iv_pool + state->iv_left, CBC_IV_OCTETS);
+  state->iv_left -= length;
+  memcpy(iv, state->iv_pool + state->iv_left, length);
   return true;
+}
+
+/** CBC takes whole blocks; OpenSSL's CCM makes no tag over nothing. */
+static bool body_fits(const struct context *context, const struct parts *parts) {
+  bool empty = parts->body_length == 0;
+  if (empty && (context->mode == MODE_CBC || context->mode == MODE_CCM)) return false;
+  return parts->body_length % context->block_length == 0;
 }
 
 static int cipher_row(struct state *state, const struct context *context, const struct row *row,
                       bool seal) {
   struct parts parts;
   if (context == NULL || context->seal != seal || !cut(context, row, &parts)) return -EINVAL;
-  if (context->mac == NULL) {
+  if (!body_fits(context, &parts)) return -EINVAL;
+  if (context_is_aead(context)) {
     return seal ? aead_seal(context, &parts) : aead_open(context, &parts);
   }
-  if (parts.body_length == 0 || parts.body_length % CBC_BLOCK_OCTETS != 0) return -EINVAL;
-  if (!seal) return cbc_open(context, &parts);
-  return random_iv(state, parts.iv) ? cbc_seal(context, &parts) : -EIO;
+  if (!seal) return plain_open(context, &parts);
+  if (context->mode == MODE_CBC && !random_iv(state, parts.iv, context->iv_length)) return -EIO;
+  return plain_seal(context, &parts);
 }
 
 static napi_value cipher_rows(napi_env env, napi_callback_info info, bool seal) {

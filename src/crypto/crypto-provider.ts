@@ -4,7 +4,12 @@
  * The product calls the functions themselves. Tests recompute every vector with `nodeCrypto` and with
  * the reference (`noble/noble-crypto.ts`), and compare the two on random input.
  */
-import type { DigestName, IntegrityAlgorithm, PrfAlgorithm } from './algorithms.ts';
+import type {
+  DigestName,
+  EncryptionAlgorithm,
+  IntegrityAlgorithm,
+  PrfAlgorithm,
+} from './algorithms.ts';
 import { digest } from './digest.ts';
 import { computeIcv } from './integrity.ts';
 import { type KeyExchangeMethod, keyExchangeMethod } from './key-exchange.ts';
@@ -31,6 +36,8 @@ export interface CryptoProvider {
     key: Uint8Array,
     ...data: readonly Uint8Array[]
   ) => Uint8Array;
+  /** Whether `seal` and `open` have the cipher. */
+  readonly hasCipher: (algorithm: EncryptionAlgorithm) => boolean;
   readonly seal: (input: SealInput) => Uint8Array;
   readonly open: (input: OpenInput) => Uint8Array | undefined;
   readonly keyExchangeMethod: (id: number) => KeyExchangeMethod | undefined;
@@ -43,6 +50,7 @@ export const nodeCrypto: CryptoProvider = {
   prf,
   prfPlus,
   computeIcv,
+  hasCipher: () => true,
   seal,
   open,
   keyExchangeMethod,

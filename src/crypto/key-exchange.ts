@@ -1,5 +1,6 @@
 /**
- * Key exchange methods: MODP, ECP and Curve25519 (RFC 7296 §3.4, RFC 3526, RFC 5903, RFC 8031).
+ * Key exchange methods: MODP, ECP, Curve25519 and Curve448 (RFC 7296 §3.4, RFC 3526, RFC 5903,
+ * RFC 6954, RFC 8031).
  *
  * A pair is made from given randomness and answers the shared secret once the peer's value is known.
  * A peer's value that RFC 6989 refuses gives undefined; nothing here throws over what a peer sent.
@@ -10,6 +11,7 @@ import {
   createECDH,
   createPrivateKey,
   createPublicKey,
+  type DiffieHellman,
   diffieHellman,
   getDiffieHellman,
   type JsonWebKeyInput,
@@ -44,7 +46,9 @@ export function keyExchangeMethod(id: number): KeyExchangeMethod | undefined {
   if (ecp !== undefined) {
     return { ...algorithm, generate: (random) => ecpPair(algorithm, ecp, random) };
   }
-  return { ...algorithm, generate: (random) => x25519Pair(algorithm, random) };
+  const curve = MONTGOMERY_CURVES.get(id);
+  assert(curve !== undefined, `${algorithm.name} has no arithmetic`);
+  return { ...algorithm, generate: (random) => montgomeryPair(algorithm, curve, random) };
 }
 
 /** Left-pads a big-endian number to `length` octets. */
@@ -84,18 +88,40 @@ function modpPair(
   group: ModpGroup,
   random: RandomBytes,
 ): KeyExchangePair {
-  const prime = getDiffieHellman(group.node).getPrime();
-  const exchange = createDiffieHellman(prime, 2);
-  exchange.setPrivateKey(random(group.privateLength));
+  const exchange = modpExchange(group);
+  const prime = exchange.getPrime();
+  const secret = random(group.privateLength);
+  exchange.setPrivateKey(secret);
   // RFC 7296 §3.4: the value is as long as the modulus, with zeros in front where it is smaller.
   const publicData = padLeft(exchange.generateKeys(), algorithm.publicLength);
+  exchange.setPrivateKey(NO_SECRET);
   return {
     publicData,
     shared: (peer) => {
       if (peer.length !== algorithm.publicLength || !isModpPublic(peer, prime)) return undefined;
-      return new SecretBytes(padLeft(exchange.computeSecret(peer), algorithm.sharedLength));
+      exchange.setPrivateKey(secret);
+      const shared = padLeft(exchange.computeSecret(peer), algorithm.sharedLength);
+      exchange.setPrivateKey(NO_SECRET);
+      return new SecretBytes(shared);
     },
   };
+}
+
+/** Takes the place of a private value when it has been used. */
+const NO_SECRET = Uint8Array.of(1);
+
+/**
+ * OpenSSL's state of a group, made once: it looks whether a prime that it has no name for (group 2)
+ * is one, for tens of milliseconds. A private value is in it only while a pair uses it.
+ */
+const modpExchanges = new Map<string, DiffieHellman>();
+
+function modpExchange({ node }: ModpGroup): DiffieHellman {
+  const known = modpExchanges.get(node);
+  if (known !== undefined) return known;
+  const made = createDiffieHellman(getDiffieHellman(node).getPrime(), 2);
+  modpExchanges.set(node, made);
+  return made;
 }
 
 /** RFC 6989 §2.1: a peer's value r is used only if 1 < r < p-1. */
@@ -134,16 +160,21 @@ function ecpPair(
   };
 }
 
-function x25519Pair(algorithm: KeyExchangeAlgorithm, random: RandomBytes): KeyExchangePair {
-  const privateKey = createPrivateKey(octetKey({ x: '', d: base64Url(random(PRIVATE_OCTETS)) }));
+function montgomeryPair(
+  algorithm: KeyExchangeAlgorithm,
+  curve: string,
+  random: RandomBytes,
+): KeyExchangePair {
+  const secret = base64Url(random(algorithm.publicLength));
+  const privateKey = createPrivateKey(octetKey({ crv: curve, x: '', d: secret }));
   const { x = '' } = createPublicKey(privateKey).export({ format: 'jwk' });
   return {
     publicData: new Uint8Array(Buffer.from(x, 'base64url')),
     shared: (peer) => {
       if (peer.length !== algorithm.publicLength) return undefined;
-      const publicKey = createPublicKey(octetKey({ x: base64Url(peer) }));
+      const publicKey = createPublicKey(octetKey({ crv: curve, x: base64Url(peer) }));
       try {
-        // RFC 8031 §5 by way of RFC 7748 §6.1: OpenSSL refuses a result of all zeros.
+        // RFC 8031 §5 by way of RFC 7748 §6: OpenSSL refuses a result of all zeros.
         return new SecretBytes(new Uint8Array(diffieHellman({ privateKey, publicKey })));
       } catch {
         return undefined;
@@ -156,26 +187,33 @@ function x25519Pair(algorithm: KeyExchangeAlgorithm, random: RandomBytes): KeyEx
  * A key from its octets (RFC 8037 §2), a tenth of what reading DER costs. Beside a private key the
  * public one may be empty: OpenSSL computes it.
  */
-function octetKey(octets: { readonly x: string; readonly d?: string }): JsonWebKeyInput {
-  return { key: { kty: 'OKP', crv: 'X25519', ...octets }, format: 'jwk' };
+function octetKey(octets: {
+  readonly crv: string;
+  readonly x: string;
+  readonly d?: string;
+}): JsonWebKeyInput {
+  return { key: { kty: 'OKP', ...octets }, format: 'jwk' };
 }
 
 function base64Url(octets: Uint8Array): string {
   return Buffer.from(octets).toString('base64url');
 }
 
-/** RFC 7748 §5: the scalar is 32 octets. */
-const PRIVATE_OCTETS = 32;
-
 // RFC 3526 §8 gives each group two estimates of strength, and exponents of twice that many bits. We
-// take the larger estimate (160, 210 and 240 bits), rounded up to octets that are a multiple of 8.
+// take the larger estimate (120, 160, 210, 240, 270 and 310 bits), rounded up to octets that are
+// a multiple of 8.
 const MODP_GROUPS: readonly ModpGroup[] = [
+  // RFC 3526 has no estimate for group 2, which is older: twice 80 bits, rounded up likewise.
+  { id: KeyExchangeId.MODP_1024, node: 'modp2', privateLength: 24 },
+  { id: KeyExchangeId.MODP_1536, node: 'modp5', privateLength: 32 },
   { id: KeyExchangeId.MODP_2048, node: 'modp14', privateLength: 40 },
   { id: KeyExchangeId.MODP_3072, node: 'modp15', privateLength: 56 },
   { id: KeyExchangeId.MODP_4096, node: 'modp16', privateLength: 64 },
+  { id: KeyExchangeId.MODP_6144, node: 'modp17', privateLength: 72 },
+  { id: KeyExchangeId.MODP_8192, node: 'modp18', privateLength: 80 },
 ];
 
-// Orders of the groups' base points (RFC 5903 §3).
+// Orders of the groups' base points (RFC 5903 §3, RFC 5639 §3).
 const ECP_CURVES: readonly EcpCurve[] = [
   {
     id: KeyExchangeId.ECP_256,
@@ -194,4 +232,35 @@ const ECP_CURVES: readonly EcpCurve[] = [
       `01${'ff'.repeat(32)}fa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409`,
     ),
   },
+  {
+    id: KeyExchangeId.BRAINPOOL_P224R1,
+    node: 'brainpoolP224r1',
+    order: fromHex('d7c134aa264366862a18302575d0fb98d116bc4b6ddebca3a5a7939f'),
+  },
+  {
+    id: KeyExchangeId.BRAINPOOL_P256R1,
+    node: 'brainpoolP256r1',
+    order: fromHex('a9fb57dba1eea9bc3e660a909d838d718c397aa3b561a6f7901e0e82974856a7'),
+  },
+  {
+    id: KeyExchangeId.BRAINPOOL_P384R1,
+    node: 'brainpoolP384r1',
+    order: fromHex(
+      '8cb91e82a3386d280f5d6f7e50e641df152f7109ed5456b31f166e6cac0425a7cf3ab6af6b7fc3103b883202e9046565',
+    ),
+  },
+  {
+    id: KeyExchangeId.BRAINPOOL_P512R1,
+    node: 'brainpoolP512r1',
+    order: fromHex(
+      'aadd9db8dbe9c48b3fd4e6ae33c9fc07cb308db3b3c9d20ed6639cca70330870' +
+        '553e5c414ca92619418661197fac10471db1d381085ddaddb58796829ca90069',
+    ),
+  },
 ];
+
+/** Names of RFC 8037 §2; RFC 7748 §5 makes a scalar as long as a public value. */
+const MONTGOMERY_CURVES: ReadonlyMap<number, string> = new Map([
+  [KeyExchangeId.CURVE_25519, 'X25519'],
+  [KeyExchangeId.CURVE_448, 'X448'],
+]);

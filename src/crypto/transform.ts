@@ -23,6 +23,8 @@ export const EncryptionId = {
   AES_GCM_12: 19,
   AES_GCM_16: 20,
   NULL_AUTH_AES_GMAC: 21,
+  CAMELLIA_CBC: 23,
+  CAMELLIA_CTR: 24,
   CHACHA20_POLY1305: 28,
 } as const;
 
@@ -63,6 +65,10 @@ export const KeyExchangeId = {
   ECP_256: 19,
   ECP_384: 20,
   ECP_521: 21,
+  BRAINPOOL_P224R1: 27,
+  BRAINPOOL_P256R1: 28,
+  BRAINPOOL_P384R1: 29,
+  BRAINPOOL_P512R1: 30,
   CURVE_25519: 31,
   CURVE_448: 32,
 } as const;

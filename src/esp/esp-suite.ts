@@ -3,10 +3,11 @@
  * RFC 7634, RFC 3602): `espShape` with what the cipher contexts need. Made once per SA.
  */
 import {
-  type DigestName,
+  type CipherMode,
+  type CipherName,
   encryptionAlgorithm,
   integrityAlgorithm,
-  type OpensslCipher,
+  type MacName,
 } from '../crypto/algorithms.ts';
 import { type EspShape, espShape } from '../ipsec/path-mtu.ts';
 
@@ -16,11 +17,13 @@ export const ESP_HEADER = 8;
 export const ESP_TRAILER = 2;
 
 export interface EspSuite extends EspShape {
-  readonly cipher: OpensslCipher;
-  /** Of the HMAC; undefined with an AEAD cipher. */
-  readonly digest: DigestName | undefined;
-  readonly aead: boolean;
+  readonly cipher: CipherName;
+  readonly mode: CipherMode;
+  /** Makes the ICV; undefined where the cipher does. */
+  readonly mac: MacName | undefined;
   readonly saltLength: number;
+  /** The IV is the sequence number; otherwise it is random, or there is none. */
+  readonly sequenceIv: boolean;
 }
 
 export interface EspTransforms {
@@ -39,9 +42,15 @@ export function espSuite({ encr, integ }: EspTransforms): EspSuite {
   }
   return {
     ...espShape(encr, integ),
-    cipher: encryption.nodeCipher(encr.keyLength ?? encryption.keyLengths[0] ?? 0),
-    digest: integrity?.digest,
-    aead: encryption.aead,
+    cipher: encryption.cipher(encr.keyLength ?? encryption.keyLengths[0] ?? 0),
+    mode: encryption.mode,
+    mac: integrity?.mac,
     saltLength: encryption.saltLength,
+    sequenceIv: encryption.ivLength > 0 && !needsRandomIv(encryption.mode),
   };
+}
+
+/** RFC 3602 §3: in CBC mode an IV must be unpredictable. The others want one that never repeats. */
+function needsRandomIv(mode: CipherMode): boolean {
+  return mode === 'cbc';
 }

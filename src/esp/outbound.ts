@@ -191,7 +191,7 @@ function writeEsp(batch: Batch, at: number, sa: EspSa, flow: Flow): void {
   const offset = inner - ESP_HEADER - suite.ivLength;
   writeU32(arena, offset, sa.spiOut);
   writeU32(arena, offset + 4, sa.sequence.low);
-  if (suite.aead) {
+  if (suite.sequenceIv) {
     // RFC 4106 §3.1, RFC 7634 §2: an IV never repeats under a key. The sequence number does not.
     writeU32(arena, offset + ESP_HEADER, sa.sequence.high);
     writeU32(arena, offset + ESP_HEADER + 4, sa.sequence.low);

@@ -4,7 +4,7 @@
 
 import type { PrfAlgorithm } from '../crypto/algorithms.ts';
 import { encryptionAlgorithm, integrityAlgorithm, prfAlgorithm } from '../crypto/algorithms.ts';
-import { prf, prfPlus } from '../crypto/prf.ts';
+import { prf, prfPlus, skeyseedKey } from '../crypto/prf.ts';
 import { SecretBytes } from '../crypto/secret-bytes.ts';
 import type { ChosenProposal, Transform } from '../ipsec/proposal.ts';
 import { concatOctets, fromHex } from '../wire/octets.ts';
@@ -56,8 +56,8 @@ export interface KeyExchangeResult {
 
 /** SKEYSEED and the seven keys cut from it, in the order of §2.14. */
 export function deriveIkeKeys(suite: IkeSuite, exchange: KeyExchangeResult): IkeKeys {
-  const nonces = concatOctets(exchange.nonceI, exchange.nonceR);
-  const skeyseed = prf(suite.prf, nonces, exchange.sharedSecret.reveal());
+  const key = skeyseedKey(suite.prf, exchange.nonceI, exchange.nonceR);
+  const skeyseed = prf(suite.prf, key, exchange.sharedSecret.reveal());
   return cutIkeKeys(suite, skeyseed, exchange);
 }
 

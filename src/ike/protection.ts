@@ -1,6 +1,7 @@
 /**
  * Sealing and opening messages: the Encrypted payload (RFC 7296 §3.14; RFC 5282 and RFC 7634 for
- * AEAD), and the Encrypted Fragment payloads that take its place (RFC 7383 §2.5).
+ * AEAD, RFC 5930 for counter mode), and the Encrypted Fragment payloads that take its place
+ * (RFC 7383 §2.5).
  *
  * Opening verifies before it decrypts, and says no more than "wrong" until it has verified. The
  * direction is the caller's: a `MessageKey` is one direction of one IKE SA.
@@ -61,8 +62,9 @@ export class MessageKey {
 
   nextIv(random: RandomBytes): Uint8Array {
     // RFC 7296 §3.14: with CBC the IV must be unpredictable.
-    if (!this.encr.aead) return random(this.encr.ivLength);
-    // RFC 5282 §3.1: with an AEAD no two messages under one key may share an IV; a counter sees to it.
+    if (this.encr.mode === 'cbc') return random(this.encr.ivLength);
+    // RFC 5282 §3.1, RFC 5930 §2: with an AEAD and in counter mode no two messages under one key may
+    // share an IV; a counter sees to it.
     this.#messages++;
     return new OctetWriter()
       .octets(new Uint8Array(this.encr.ivLength - 8))

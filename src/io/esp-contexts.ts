@@ -1,9 +1,19 @@
 /**
  * The native cipher contexts of a Child SA, one for each direction.
  */
+import { cbcMacKeys } from '../crypto/cbc-mac.ts';
+import { isCbcMac } from '../crypto/mac.ts';
 import { type EspSuite, espSuite } from '../esp/esp-suite.ts';
-import type { Native } from './native.ts';
+import { concatOctets } from '../wire/octets.ts';
+import type { Native, NativeContextOptions } from './native.ts';
 import type { InstalledChildSa } from './packet-loop-protocol.ts';
+
+/** Keys of one direction. */
+export interface DirectionKeys {
+  /** Ends with the salt where the suite has one. */
+  readonly encryption: Uint8Array;
+  readonly integrity: Uint8Array;
+}
 
 /** Makes both contexts and wipes the keys of `sa`, which are this thread's copies. */
 export function espContexts(
@@ -11,34 +21,41 @@ export function espContexts(
   sa: InstalledChildSa,
 ): { readonly contextIn: number; readonly contextOut: number } {
   const suite = espSuite(sa);
-  const contextIn = oneContext(native, suite, sa, false);
-  const contextOut = oneContext(native, suite, sa, true);
-  for (const key of [
-    sa.encryptionKeyIn,
-    sa.encryptionKeyOut,
-    sa.integrityKeyIn,
-    sa.integrityKeyOut,
-  ]) {
-    key.fill(0);
+  const inbound = { encryption: sa.encryptionKeyIn, integrity: sa.integrityKeyIn };
+  const outbound = { encryption: sa.encryptionKeyOut, integrity: sa.integrityKeyOut };
+  const contextIn = native.context(contextOptions(suite, inbound, { esn: sa.esn, seal: false }));
+  const contextOut = native.context(contextOptions(suite, outbound, { esn: sa.esn, seal: true }));
+  for (const { encryption, integrity } of [inbound, outbound]) {
+    encryption.fill(0);
+    integrity.fill(0);
   }
   return { contextIn, contextOut };
 }
 
-function oneContext(native: Native, suite: EspSuite, sa: InstalledChildSa, seal: boolean): number {
-  const encryption = seal ? sa.encryptionKeyOut : sa.encryptionKeyIn;
-  const saltAt = encryption.length - suite.saltLength;
-  return native.context({
+/** What the native layer is told of one direction. */
+export function contextOptions(
+  suite: EspSuite,
+  keys: DirectionKeys,
+  direction: { readonly esn: boolean; readonly seal: boolean },
+): NativeContextOptions {
+  const saltAt = keys.encryption.length - suite.saltLength;
+  return {
     cipher: suite.cipher,
-    key: encryption.subarray(0, saltAt),
-    salt: encryption.subarray(saltAt),
+    key: keys.encryption.subarray(0, saltAt),
+    salt: keys.encryption.subarray(saltAt),
     icvLength: suite.icvLength,
-    esn: sa.esn,
-    seal,
-    ...(suite.digest === undefined
-      ? {}
-      : {
-          digest: suite.digest,
-          integrityKey: seal ? sa.integrityKeyOut : sa.integrityKeyIn,
-        }),
-  });
+    ...(suite.mode === 'gmac' ? { authenticateOnly: true } : {}),
+    ...macOptions(suite, keys.integrity),
+    ...direction,
+  };
+}
+
+function macOptions(
+  { mac }: EspSuite,
+  integrityKey: Uint8Array,
+): Pick<NativeContextOptions, 'mac' | 'integrityKey'> {
+  if (mac === undefined) return {};
+  if (!isCbcMac(mac)) return { mac, integrityKey };
+  const { key, whole, padded } = cbcMacKeys(mac, integrityKey);
+  return { mac: 'aes-cbc-mac', integrityKey: concatOctets(key, whole, padded) };
 }

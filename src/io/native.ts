@@ -6,16 +6,22 @@
  * Handles (batch, context, path, watch) belong to the thread that made them.
  */
 import { createRequire } from 'node:module';
-import type { OpensslCipher } from '../crypto/algorithms.ts';
+import type { CipherName, DigestName } from '../crypto/algorithms.ts';
+
+/** How the native layer names what makes an ICV; AES-XCBC and AES-CMAC are one to it. */
+export type NativeMac = `hmac-${DigestName}` | 'aes-cbc-mac';
 
 export interface NativeContextOptions {
   /** By OpenSSL's name. */
-  readonly cipher: OpensslCipher;
+  readonly cipher: CipherName;
   readonly key: Uint8Array;
-  /** AEAD: 4 octets in front of the 8 octet IV; empty for CBC. */
+  /** AES-GCM only: authenticates the body and leaves it readable (GMAC, RFC 4543). */
+  readonly authenticateOnly?: boolean;
+  /** In front of the 8 octet IV: 3 octets with CCM, 4 with other AEADs and CTR, else empty. */
   readonly salt: Uint8Array;
-  /** CBC only: HMAC digest by OpenSSL's name. */
-  readonly digest?: 'sha1' | 'sha256' | 'sha384' | 'sha512';
+  /** Where the cipher makes no ICV. */
+  readonly mac?: NativeMac;
+  /** Of `aes-cbc-mac`: the cipher's key and the masks of a full and of a padded last block. */
   readonly integrityKey?: Uint8Array;
   readonly icvLength: number;
   /** High sequence half takes part in the ICV. */
@@ -64,8 +70,8 @@ export interface Native {
   freeContext(context: number): void;
   /**
    * Seals or opens rows `first` .. `first+count-1`, skipping CONTEXT -1. OFFSET/LENGTH cover the
-   * whole ESP packet from SPI to ICV. AEAD reads the IV from the packet; CBC fills it with random
-   * octets when sealing. A row that is not a packet for its context has STATUS -EINVAL. Answers how
+   * whole ESP packet from SPI to ICV. AEAD and CTR read the IV from the packet; CBC fills it with
+   * random octets when sealing. A row that is not a packet for its context has STATUS -EINVAL. Answers how
    * many of the rows have STATUS 0 now.
    */
   seal(batch: number, first: number, count: number): number;

@@ -13,6 +13,7 @@ import {
   PRF_ALGORITHMS,
   prfAlgorithm,
 } from '../../src/crypto/algorithms.ts';
+import { hmacDigest, isCbcMac } from '../../src/crypto/mac.ts';
 import {
   EncryptionId,
   EsnId,
@@ -40,19 +41,43 @@ describe('Table of algorithms', () => {
   });
 
   it('does not know what we refuse', () => {
-    assert.equal(encryptionAlgorithm(EncryptionId['3DES']), undefined);
-    assert.equal(encryptionAlgorithm(EncryptionId.NULL), undefined);
+    assert.equal(encryptionAlgorithm(EncryptionId.DES), undefined);
     assert.equal(prfAlgorithm(PrfId.PRF_HMAC_MD5), undefined);
     assert.equal(integrityAlgorithm(IntegrityId.AUTH_HMAC_MD5_96), undefined);
     assert.equal(integrityAlgorithm(IntegrityId.NONE), undefined);
-    assert.equal(keyExchangeAlgorithm(KeyExchangeId.MODP_1024), undefined);
+    for (const id of [KeyExchangeId.NONE, KeyExchangeId.MODP_768, 22, 23, 24, 25, 26]) {
+      assert.equal(keyExchangeAlgorithm(id), undefined);
+    }
   });
 
-  it('calls SHA-1 weak and nothing else', () => {
-    const weak = [...ENCRYPTION_ALGORITHMS, ...PRF_ALGORITHMS, ...INTEGRITY_ALGORITHMS]
-      .filter((algorithm) => algorithm.weak)
-      .map((algorithm) => algorithm.name);
-    assert.deepEqual(weak, ['PRF_HMAC_SHA1', 'HMAC_SHA1_96']);
+  it('calls weak what is broken, short, or hides nothing', () => {
+    const tables = [
+      ...ENCRYPTION_ALGORITHMS,
+      ...PRF_ALGORITHMS,
+      ...INTEGRITY_ALGORITHMS,
+      ...KEY_EXCHANGE_ALGORITHMS,
+    ];
+    const weak = tables.filter((algorithm) => algorithm.weak).map(({ name }) => name);
+    assert.deepEqual(weak, [
+      ...['3DES_CBC', 'NULL_AES_GMAC', 'NULL'],
+      ...['PRF_HMAC_SHA1', 'HMAC_SHA1_96', 'MODP_1536', 'MODP_1024'],
+    ]);
+    const readable = ENCRYPTION_ALGORITHMS.filter(({ confidential }) => !confidential);
+    assert.deepEqual(
+      readable.map(({ name }) => name),
+      ['NULL_AES_GMAC', 'NULL'],
+    );
+  });
+
+  it('keys two PRFs with 64 bits of each nonce, as RFC 7296 §2.14 says', () => {
+    const special = PRF_ALGORITHMS.filter(({ nonceOctets }) => nonceOctets !== undefined);
+    assert.deepEqual(
+      special.map(({ name, nonceOctets }) => [name, nonceOctets]),
+      [
+        ['PRF_AES128_XCBC', 8],
+        ['PRF_AES128_CMAC', 8],
+      ],
+    );
   });
 
   it('names ciphers and hashes that OpenSSL has', () => {
@@ -60,16 +85,17 @@ describe('Table of algorithms', () => {
     const hashes = new Set(getHashes());
     for (const algorithm of ENCRYPTION_ALGORITHMS) {
       for (const bits of algorithm.keyLengths) {
-        assert(ciphers.has(algorithm.nodeCipher(bits)), algorithm.nodeCipher(bits));
+        const name = algorithm.cipher(bits);
+        assert(name === 'null' || ciphers.has(name), name);
       }
-      assert.throws(() => algorithm.nodeCipher(512), RangeError);
+      assert.throws(() => algorithm.cipher(512), RangeError);
     }
-    for (const { digest } of [...PRF_ALGORITHMS, ...INTEGRITY_ALGORITHMS]) {
-      assert(hashes.has(digest), digest);
+    for (const { mac } of [...PRF_ALGORITHMS, ...INTEGRITY_ALGORITHMS]) {
+      assert(isCbcMac(mac) || hashes.has(hmacDigest(mac)), mac);
     }
   });
 
-  it('counts the salt into the key material (RFC 5282 §4, RFC 7634 §2)', () => {
+  it('counts the salt into the key material (RFC 5282 §4, RFC 7634 §2, RFC 3686 §5.1)', () => {
     const octets = ENCRYPTION_ALGORITHMS.map((algorithm) => [
       algorithm.name,
       algorithm.keyLengths.map((bits) => encryptionKeyOctets(algorithm, bits)),
@@ -77,7 +103,18 @@ describe('Table of algorithms', () => {
     assert.deepEqual(octets, [
       ['AES_GCM_16', [20, 28, 36]],
       ['CHACHA20_POLY1305', [36]],
+      ['AES_CCM_16', [19, 27, 35]],
+      ['AES_GCM_12', [20, 28, 36]],
+      ['AES_CCM_12', [19, 27, 35]],
+      ['AES_GCM_8', [20, 28, 36]],
+      ['AES_CCM_8', [19, 27, 35]],
       ['AES_CBC', [16, 24, 32]],
+      ['AES_CTR', [20, 28, 36]],
+      ['CAMELLIA_CBC', [16, 24, 32]],
+      ['CAMELLIA_CTR', [20, 28, 36]],
+      ['3DES_CBC', [24]],
+      ['NULL_AES_GMAC', [20, 28, 36]],
+      ['NULL', [0]],
     ]);
   });
 

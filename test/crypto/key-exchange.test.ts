@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { createHash, getDiffieHellman } from 'node:crypto';
+import { brainpoolP256r1, brainpoolP384r1, brainpoolP512r1 } from '@noble/curves/misc.js';
 import { p256, p384, p521 } from '@noble/curves/nist.js';
 import fc from 'fast-check';
 import { KEY_EXCHANGE_ALGORITHMS } from '../../src/crypto/algorithms.ts';
@@ -10,8 +11,27 @@ import type { RandomBytes } from '../../src/crypto/random.ts';
 import { KeyExchangeId } from '../../src/crypto/transform.ts';
 import { concatOctets, equalOctets, fromHex, toHex } from '../../src/wire/octets.ts';
 
-const MODP = [KeyExchangeId.MODP_2048, KeyExchangeId.MODP_3072, KeyExchangeId.MODP_4096];
-const ECP = [KeyExchangeId.ECP_256, KeyExchangeId.ECP_384, KeyExchangeId.ECP_521];
+/** Groups with the names node:crypto has for them. */
+const MODP: readonly (readonly [number, string])[] = [
+  [KeyExchangeId.MODP_1024, 'modp2'],
+  [KeyExchangeId.MODP_1536, 'modp5'],
+  [KeyExchangeId.MODP_2048, 'modp14'],
+  [KeyExchangeId.MODP_3072, 'modp15'],
+  [KeyExchangeId.MODP_4096, 'modp16'],
+  [KeyExchangeId.MODP_6144, 'modp17'],
+  [KeyExchangeId.MODP_8192, 'modp18'],
+];
+
+/** Groups with the curves of @noble where it has them. */
+const ECP: readonly (readonly [number, typeof p256 | undefined])[] = [
+  [KeyExchangeId.ECP_256, p256],
+  [KeyExchangeId.ECP_384, p384],
+  [KeyExchangeId.ECP_521, p521],
+  [KeyExchangeId.BRAINPOOL_P224R1, undefined],
+  [KeyExchangeId.BRAINPOOL_P256R1, brainpoolP256r1],
+  [KeyExchangeId.BRAINPOOL_P384R1, brainpoolP384r1],
+  [KeyExchangeId.BRAINPOOL_P512R1, brainpoolP512r1],
+];
 
 /** Repeatable octets: the hashes of a seed and a counter. */
 function seeded(seed: number): RandomBytes {
@@ -48,7 +68,7 @@ describe('Key exchange (RFC 7296 §3.4)', () => {
           assert.deepEqual(responder.shared(initiator.publicData)?.reveal(), shared);
           assert.deepEqual(reference.shared(initiator.publicData)?.reveal(), shared);
         }),
-        { numRuns: MODP.some((modp) => modp === id) ? 3 : 10 },
+        { numRuns: publicLength > 512 ? 1 : MODP.some(([modp]) => modp === id) ? 3 : 10 },
       );
     });
 
@@ -71,7 +91,7 @@ describe('Key exchange (RFC 7296 §3.4)', () => {
   }
 
   it('does not know the methods we refuse', () => {
-    const refused = [KeyExchangeId.NONE, KeyExchangeId.MODP_1024, KeyExchangeId.CURVE_448, 1035];
+    const refused = [KeyExchangeId.NONE, KeyExchangeId.MODP_768, 22, 23, 24, 25, 26, 33, 1035];
     for (const id of refused) {
       assert.equal(keyExchangeMethod(id), undefined);
       assert.equal(nobleCrypto.keyExchangeMethod(id), undefined);
@@ -102,8 +122,18 @@ describe('MODP groups (RFC 3526)', () => {
     assert.deepEqual(pair.shared(peer)?.reveal(), peer);
   });
 
+  it('keeps pairs of one group apart, however their uses are mixed', () => {
+    const { generate } = method(KeyExchangeId.MODP_2048);
+    const [one, two, peer] = [generate(seeded(1)), generate(seeded(2)), generate(seeded(3))];
+    const shared = (pair: typeof one, other: typeof one) => pair.shared(other.publicData)?.reveal();
+    assert.deepEqual(shared(one, peer), shared(peer, one));
+    assert.deepEqual(shared(two, peer), shared(peer, two));
+    assert.notDeepEqual(shared(one, peer), shared(two, peer));
+    assert.deepEqual(shared(one, two), shared(two, one));
+  });
+
   it('refuses 0, 1, p-1, p and beyond, and takes 2 and p-2 (RFC 6989 §2.1)', () => {
-    for (const id of MODP) {
+    for (const [id] of MODP) {
       for (const provider of [node, nobleCrypto]) {
         const { generate, publicLength } = method(id, provider);
         const pair = generate(seeded(id));
@@ -120,16 +150,16 @@ describe('MODP groups (RFC 3526)', () => {
   });
 
   it('has the primes that the digits of pi give', () => {
-    ['modp14', 'modp15', 'modp16'].forEach((name, index) => {
+    for (const [id, name] of MODP) {
       const prime = BigInt(`0x${getDiffieHellman(name).getPrime('hex')}`);
-      assert.equal(modpPrime(2048 + 1024 * index), prime);
-    });
+      assert.equal(modpPrime(8 * method(id).publicLength), prime, name);
+    }
   });
 });
 
-describe('ECP groups (RFC 5903)', () => {
+describe('ECP groups (RFC 5903, RFC 6954)', () => {
   it('refuse a point that is not on the curve (RFC 6989 §2.3)', () => {
-    for (const id of ECP) {
+    for (const [id] of ECP) {
       for (const provider of [node, nobleCrypto]) {
         const { generate, publicLength } = method(id, provider);
         const pair = generate(seeded(1));
@@ -156,7 +186,7 @@ describe('ECP groups (RFC 5903)', () => {
   });
 
   it('draw again while the private value is not between 1 and the order', () => {
-    for (const id of ECP) {
+    for (const [id] of ECP) {
       const draws = [0xff, 0x00, 0x17];
       const random: RandomBytes = (length) => new Uint8Array(length).fill(draws.shift() ?? 0);
       const { publicData } = method(id).generate(random);
@@ -167,8 +197,9 @@ describe('ECP groups (RFC 5903)', () => {
   });
 
   it('take the order less one as a private value, and not the order', () => {
-    [p256, p384, p521].forEach((curve, index) => {
-      const { generate, sharedLength } = method(ECP[index] ?? 0);
+    for (const [id, curve] of ECP) {
+      if (curve === undefined) continue;
+      const { generate, sharedLength } = method(id);
       const order = curve.Point.Fn.ORDER;
       const draws = [order, order - 1n, 1n];
       const { publicData } = generate((length) =>
@@ -177,7 +208,7 @@ describe('ECP groups (RFC 5903)', () => {
       assert.deepEqual(draws, [1n]);
       const base = curve.Point.BASE.toBytes(false).slice(1, 1 + sharedLength);
       assert.deepEqual(publicData.slice(0, sharedLength), base, 'minus one times the base point');
-    });
+    }
   });
 
   it('give up on a random source that never gives a private value', () => {
@@ -233,5 +264,29 @@ describe('Curve25519 (RFC 8031, RFC 7748 §6.1)', () => {
     assert(shared !== undefined);
     assert.equal(`${shared}`.includes(toHex(shared.reveal())), false);
     assert.equal(`${shared}`, '<secret, 32 octets>');
+  });
+});
+
+describe('Curve448 (RFC 8031, RFC 7748 §6.2)', () => {
+  /** A number as the curve's 56 octets, the least significant first. */
+  const littleEndian = (value: bigint): Uint8Array =>
+    fromHex(value.toString(16).padStart(112, '0')).reverse();
+  const prime = 2n ** 448n - 2n ** 224n - 1n;
+
+  it('refuses points of low order', () => {
+    for (const provider of [node, nobleCrypto]) {
+      const pair = method(KeyExchangeId.CURVE_448, provider).generate(seeded(1));
+      for (const u of [0n, 1n, prime - 1n, prime, prime + 1n]) {
+        assert.equal(pair.shared(littleEndian(u)), undefined, `${u}`);
+      }
+    }
+  });
+
+  it('uses all bits of a value (RFC 7748 §5)', () => {
+    const pair = method(KeyExchangeId.CURVE_448).generate(seeded(1));
+    const peer = method(KeyExchangeId.CURVE_448).generate(seeded(2)).publicData;
+    const marked = Uint8Array.from(peer);
+    marked[55]! ^= 0x80;
+    assert.notDeepEqual(pair.shared(marked)?.reveal(), pair.shared(peer)?.reveal());
   });
 });

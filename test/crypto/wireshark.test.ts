@@ -9,18 +9,22 @@ import {
 } from '../../src/crypto/wireshark.ts';
 
 describe("Names of Wireshark's decryption tables", () => {
-  it('exist for all but ChaCha20-Poly1305, which tshark 4.0 does not know', () => {
-    const unnamed = ENCRYPTION_ALGORITHMS.filter(
-      ({ id }) =>
-        wiresharkIkeEncryption(id, 256) === undefined || wiresharkEspEncryption(id) === undefined,
-    );
+  it('exist for all that tshark 4.0 knows', () => {
+    const unnamed = (nameOf: (id: number) => string | undefined) =>
+      ENCRYPTION_ALGORITHMS.filter(({ id }) => nameOf(id) === undefined).map(({ name }) => name);
+    const unknown = ['CHACHA20_POLY1305', 'CAMELLIA_CBC', 'CAMELLIA_CTR', 'NULL_AES_GMAC'];
     assert.deepEqual(
-      unnamed.map(({ id }) => id),
-      [EncryptionId.CHACHA20_POLY1305],
+      unnamed((id) => wiresharkIkeEncryption(id, 256)),
+      [...unknown, 'NULL'],
     );
-    for (const { id } of INTEGRITY_ALGORITHMS) {
-      assert.match(wiresharkIkeIntegrity(id) ?? '', /^HMAC_SHA.*\[RFC(4868|2404)\]$/);
-      assert.match(wiresharkEspIntegrity(id) ?? '', /^HMAC-SHA-.*\[RFC(4868|2404)\]$/);
+    const ccm = ['AES_CCM_16', 'AES_CCM_12', 'AES_CCM_8'];
+    assert.deepEqual(unnamed(wiresharkEspEncryption).sort(), [...unknown, ...ccm].sort());
+    for (const { id, mac } of INTEGRITY_ALGORITHMS) {
+      const [ike, esp] = mac.startsWith('hmac')
+        ? [/^HMAC_SHA.*\[RFC(4868|2404)\]$/, /^HMAC-SHA-.*\[RFC(4868|2404)\]$/]
+        : [/^ANY 96-bits.*\[No Checking\]$/, /^ANY 96 bit.*\[no checking\]$/];
+      assert.match(wiresharkIkeIntegrity(id) ?? '', ike);
+      assert.match(wiresharkEspIntegrity(id) ?? '', esp);
     }
   });
 

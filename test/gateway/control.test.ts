@@ -363,8 +363,8 @@ describe('Listings of the control', () => {
 
   it('show the algorithms there are, each under its kind', () => {
     const { encryption, integrity, aead, prf, dh } = new Controlled(sites()).control.algorithms();
-    assert.deepEqual(encryption, ['AES_CBC']);
-    assert.deepEqual([...(aead ?? [])].sort(), ['AES_GCM_16', 'CHACHA20_POLY1305']);
+    assert.ok(encryption?.includes('AES_CBC'));
+    assert.ok(aead?.includes('AES_GCM_16') && aead.includes('CHACHA20_POLY1305'));
     assert.ok(integrity?.includes('HMAC_SHA2_256_128'));
     assert.ok(prf?.includes('PRF_HMAC_SHA2_256'));
     assert.ok(dh?.includes('CURVE_25519'));

@@ -33,7 +33,7 @@ describe('A Child SA for the packet loop', () => {
     assert.equal(espSuite(aead).cipher, 'aes-256-gcm');
     const cbc = installedChildSa(childSa({ encr: AES_CBC_256, integ: SHA2_256 }), ROWS);
     assert.deepEqual(cbc.integ, { id: 12 });
-    assert.equal(espSuite(cbc).digest, 'sha256');
+    assert.equal(espSuite(cbc).mac, 'hmac-sha256');
   });
 
   it('leaves the key length of an algorithm that has one only', () => {

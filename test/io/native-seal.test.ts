@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import {
+  ENCRYPTION_ALGORITHMS,
+  encryptionAlgorithm,
+  INTEGRITY_ALGORITHMS,
+  integrityAlgorithm,
+} from '../../src/crypto/algorithms.ts';
+import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
 import { type Batch, createBatch, STATUS_BAD_ICV, WORDS, Word } from '../../src/esp/batch.ts';
-import { ESP_HEADER, type EspSuite } from '../../src/esp/esp-suite.ts';
+import { ESP_HEADER, type EspSuite, espSuite } from '../../src/esp/esp-suite.ts';
+import { contextOptions } from '../../src/io/esp-contexts.ts';
 import { type Native, type NativeContextOptions, native } from '../../src/io/native.ts';
 import { toHex } from '../../src/wire/octets.ts';
 import { describeNative } from '../support/native-addon.ts';
@@ -11,45 +19,35 @@ const EINVAL = -22;
 const SLOT = 2048;
 const HIGH = 0x89abcdef;
 
+/** Octets of the bodies: for a CBC-MAC every way to end, and more than one stride of 512. */
+const BODIES = {
+  blocks: [16, 32, 64, 1408, 256],
+  any: [4, 8, 12, 16, 44, 1396, 1400, 520],
+} as const;
+
 interface Case {
   readonly suite: EspSuite;
   readonly keyLength: number;
   readonly integrityKeyLength: number;
 }
 
-const gcm = (['aes-128-gcm', 'aes-192-gcm', 'aes-256-gcm'] as const).flatMap((cipher) =>
-  [8, 12, 16].map((icvLength) => aead(cipher, Number(cipher.slice(4, 7)) / 8, icvLength)),
-);
-const cbc = (['aes-128-cbc', 'aes-192-cbc', 'aes-256-cbc'] as const).flatMap((cipher) =>
-  (
-    [
-      ['sha1', 20, 12],
-      ['sha256', 32, 16],
-      ['sha384', 48, 24],
-      ['sha512', 64, 32],
-    ] as const
-  ).map(([digest, integrityKeyLength, icvLength]) => ({
-    suite: {
-      cipher,
-      digest,
-      aead: false,
-      ivLength: 16,
-      icvLength,
-      saltLength: 0,
-      alignment: 16,
-    },
-    keyLength: Number(cipher.slice(4, 7)) / 8,
-    integrityKeyLength,
-  })),
-);
-const cases: readonly Case[] = [...gcm, aead('chacha20-poly1305', 32, 16), ...cbc];
+const { AES_CBC, AES_GCM_16, AES_CTR, AES_CCM_16 } = EncryptionId;
+const { AUTH_HMAC_SHA2_256_128 } = IntegrityId;
+
+/** Every cipher with every key length; every integrity algorithm with CBC and CTR. */
+const cases: readonly Case[] = [
+  ...ENCRYPTION_ALGORITHMS.flatMap(({ id, aead, keyLengths }) =>
+    keyLengths.map((bits) => caseOf(id, bits, aead ? undefined : AUTH_HMAC_SHA2_256_128)),
+  ),
+  ...INTEGRITY_ALGORITHMS.flatMap(({ id }) => [caseOf(AES_CBC, 256, id), caseOf(AES_CTR, 128, id)]),
+];
 
 describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
   for (const one of cases) {
     for (const esn of [false, true]) {
       const { suite } = one;
-      const title = `${suite.cipher} ${suite.digest ?? ''} ICV ${suite.icvLength}${esn ? ' ESN' : ''}`;
-      it(`agrees with node:crypto: ${title}`, () => agreesWithReference(one, esn));
+      const icv = `${suite.mac ?? suite.mode} ICV ${suite.icvLength}${esn ? ' ESN' : ''}`;
+      it(`agrees with the reference: ${suite.cipher} ${icv}`, () => agreesWithReference(one, esn));
     }
   }
 
@@ -59,6 +57,7 @@ describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
       const { suite } = one;
       const length = packetLength(suite, 4);
       const changed = [0, 7, ESP_HEADER, ESP_HEADER + suite.ivLength, length - 1];
+      const name = `${suite.cipher} ${suite.mode} ${suite.mac}`;
       for (const at of changed) {
         setup.row(0, length, setup.sealing);
         assert.equal(setup.addon.seal(setup.number, 0, 1), 1);
@@ -66,7 +65,7 @@ describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
         setup.packet(0, length)[at] = before ^ 1;
         setup.row(0, length, setup.opening);
         assert.equal(setup.addon.open(setup.number, 0, 1), 0);
-        assert.equal(setup.word(0, Word.STATUS), STATUS_BAD_ICV, `${suite.cipher} octet ${at}`);
+        assert.equal(setup.word(0, Word.STATUS), STATUS_BAD_ICV, `${name} octet ${at}`);
       }
       setup.row(0, length, setup.sealing);
       setup.addon.seal(setup.number, 0, 1);
@@ -78,24 +77,24 @@ describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
   });
 
   it('leaves no plaintext behind a bad ICV', () => {
-    const one = aead('aes-128-gcm', 16, 16);
-    const setup = prepared(one, false);
-    const length = packetLength(one.suite, 4);
-    setup.packet(0, length).fill(7);
-    setup.row(0, length, setup.sealing);
-    setup.addon.seal(setup.number, 0, 1);
-    setup.packet(0, length)[length - 1]! ^= 1;
-    setup.row(0, length, setup.opening);
-    setup.addon.open(setup.number, 0, 1);
-    assert.equal(
-      toHex(setup.packet(0, length).subarray(16, length - 16)),
-      '00'.repeat(length - 32),
-    );
-    setup.free();
+    for (const id of [AES_GCM_16, AES_CCM_16]) {
+      const one = caseOf(id, 128);
+      const setup = prepared(one, false);
+      const length = packetLength(one.suite, 4);
+      setup.packet(0, length).fill(7);
+      setup.row(0, length, setup.sealing);
+      setup.addon.seal(setup.number, 0, 1);
+      setup.packet(0, length)[length - 1]! ^= 1;
+      setup.row(0, length, setup.opening);
+      setup.addon.open(setup.number, 0, 1);
+      const body = setup.packet(0, length).subarray(16, length - 16);
+      assert.equal(toHex(body), '00'.repeat(length - 32));
+      setup.free();
+    }
   });
 
   it('passes over rows without a context and goes on after bad ones', () => {
-    const one = aead('aes-256-gcm', 32, 16);
+    const one = caseOf(AES_GCM_16, 256);
     const setup = prepared(one, false);
     const length = packetLength(one.suite, 4);
     const contexts = [-1, setup.sealing, setup.opening, 12_345_678, setup.sealing];
@@ -107,8 +106,7 @@ describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
   });
 
   it('refuses CBC bodies that are empty or not whole blocks, and packets too short', () => {
-    const one = cbc[0];
-    assert.ok(one);
+    const one = caseOf(AES_CBC, 128, AUTH_HMAC_SHA2_256_128);
     const setup = prepared(one, false);
     const whole = packetLength(one.suite, 1);
     for (const length of [0, 7, 8, 23, whole - 16, whole - 1, whole + 1, whole + 15]) {
@@ -120,8 +118,7 @@ describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
   });
 
   it('never gives two CBC packets the same IV', () => {
-    const one = cbc[0];
-    assert.ok(one);
+    const one = caseOf(AES_CBC, 128, AUTH_HMAC_SHA2_256_128);
     const setup = prepared(one, false);
     const length = packetLength(one.suite, 1);
     const seen = new Set<string>();
@@ -135,11 +132,11 @@ describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
   });
 
   it('does not know a context that was freed, also when its slot is used again', () => {
-    const one = aead('aes-128-gcm', 16, 16);
+    const one = caseOf(AES_GCM_16, 128);
     const setup = prepared(one, false);
     const length = packetLength(one.suite, 4);
     setup.addon.freeContext(setup.sealing);
-    const next = setup.addon.context(contextOptions(setup.keys, true));
+    const next = setup.addon.context(optionsOf(setup.keys, true));
     assert.notEqual(next, setup.sealing);
     setup.row(0, length, setup.sealing);
     assert.equal(setup.addon.seal(setup.number, 0, 1), 0);
@@ -150,8 +147,14 @@ describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
   });
 
   it('refuses keys, salts, ICVs and names that do not fit the cipher', () => {
-    const good = contextOptions(keysOf(aead('aes-128-gcm', 16, 16), false), true);
-    const goodCbc = contextOptions(keysOf(cases[cases.length - 1] ?? cases[0]!, false), true);
+    const options = (one: Case) => optionsOf(keysOf(one, false), true);
+    const good = options(caseOf(AES_GCM_16, 128));
+    const goodCcm = options(caseOf(AES_CCM_16, 128));
+    const goodCtr = options(caseOf(AES_CTR, 128, AUTH_HMAC_SHA2_256_128));
+    const goodCbc = options(caseOf(AES_CBC, 256, AUTH_HMAC_SHA2_256_128));
+    const goodXcbc = options(caseOf(AES_CBC, 256, IntegrityId.AUTH_AES_XCBC_96));
+    const goodNull = options(caseOf(EncryptionId.NULL, 0, AUTH_HMAC_SHA2_256_128));
+    const gmac = options(caseOf(EncryptionId.NULL_AUTH_AES_GMAC, 128));
     const bad: readonly object[] = [
       { ...good, key: new Uint8Array(17) },
       { ...good, key: 'secret' },
@@ -161,14 +164,29 @@ describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
       { ...good, cipher: 'aes-128-ecb' },
       { ...good, cipher: 'a'.repeat(100) },
       { ...good, seal: undefined },
+      { ...good, authenticateOnly: 1 },
+      { ...gmac, icvLength: 12 },
+      { ...goodCcm, salt: new Uint8Array(4) },
+      { ...goodCcm, icvLength: 10 },
+      { ...goodCcm, authenticateOnly: true },
+      { ...goodCtr, salt: new Uint8Array(3) },
+      { ...goodCtr, mac: undefined },
       { ...goodCbc, icvLength: 65 },
-      { ...goodCbc, digest: 'md5' },
-      { ...goodCbc, digest: undefined },
+      { ...goodCbc, icvLength: 33 },
+      { ...goodCbc, mac: 'hmac-md5' },
+      { ...goodCbc, mac: undefined },
+      { ...goodXcbc, integrityKey: new Uint8Array(16) },
+      { ...goodXcbc, icvLength: 17 },
+      { ...goodNull, key: new Uint8Array(16) },
+      { ...goodNull, mac: undefined },
       { ...goodCbc, integrityKey: new Uint8Array(0) },
       { ...goodCbc, salt: new Uint8Array(4) },
     ];
-    for (const options of bad) {
-      assert.throws(() => Reflect.apply(native().context, undefined, [options]), isArgumentError);
+    for (const one of bad) {
+      assert.throws(() => Reflect.apply(native().context, undefined, [one]), isArgumentError);
+    }
+    for (const one of [good, gmac, goodCcm, goodCtr, goodCbc, goodXcbc, goodNull]) {
+      native().freeContext(native().context(one));
     }
   });
 });
@@ -177,19 +195,16 @@ function isArgumentError(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError;
 }
 
-function aead(cipher: EspSuite['cipher'], keyLength: number, icvLength: number): Case {
+function caseOf(id: number, keyLength: number, integ?: number): Case {
+  const encryption = encryptionAlgorithm(id);
+  assert.ok(encryption);
   return {
-    suite: {
-      cipher,
-      digest: undefined,
-      aead: true,
-      ivLength: 8,
-      icvLength,
-      saltLength: 4,
-      alignment: 4,
-    },
-    keyLength,
-    integrityKeyLength: 0,
+    suite: espSuite({
+      encr: { id, ...(encryption.variableKey && { keyLength }) },
+      ...(integ !== undefined && { integ: { id: integ } }),
+    }),
+    keyLength: keyLength / 8,
+    integrityKeyLength: (integ && integrityAlgorithm(integ)?.keyLength) || 0,
   };
 }
 
@@ -206,18 +221,8 @@ function keysOf(one: Case, esn: boolean): ReferenceKeys {
   };
 }
 
-function contextOptions(keys: ReferenceKeys, seal: boolean): NativeContextOptions {
-  const { cipher, digest, icvLength, saltLength } = keys.suite;
-  const keyLength = keys.encryption.length - saltLength;
-  return {
-    cipher,
-    key: keys.encryption.subarray(0, keyLength),
-    salt: keys.encryption.subarray(keyLength),
-    ...(digest === undefined ? {} : { digest, integrityKey: keys.integrity }),
-    icvLength,
-    esn: keys.esn,
-    seal,
-  };
+function optionsOf(keys: ReferenceKeys, seal: boolean): NativeContextOptions {
+  return contextOptions(keys.suite, keys, { esn: keys.esn, seal });
 }
 
 interface Setup {
@@ -238,8 +243,8 @@ function prepared(one: Case, esn: boolean): Setup {
   const keys = keysOf(one, esn);
   const batch = createBatch(8);
   const number = addon.batch(batch.arena, batch.words, batch.origins);
-  const sealing = addon.context(contextOptions(keys, true));
-  const opening = addon.context(contextOptions(keys, false));
+  const sealing = addon.context(optionsOf(keys, true));
+  const opening = addon.context(optionsOf(keys, false));
   return {
     addon,
     keys,
@@ -269,7 +274,9 @@ function agreesWithReference(one: Case, esn: boolean): void {
   const setup = prepared(one, esn);
   const { suite } = one;
   const high = Uint8Array.of(0x89, 0xab, 0xcd, 0xef);
-  const lengths = [1, 2, 4, 16, 88].map((blocks) => packetLength(suite, blocks));
+  const lengths = BODIES[suite.alignment === 4 ? 'any' : 'blocks'].map(
+    (body) => packetLength(suite, 0) + body,
+  );
   const plain = lengths.map((length) => randomBytes(length));
   for (const [row, length] of lengths.entries()) {
     setup.packet(row, length).set(plain[row] ?? []);
@@ -279,7 +286,7 @@ function agreesWithReference(one: Case, esn: boolean): void {
   for (const [row, length] of lengths.entries()) {
     const sealed = setup.packet(row, length);
     const expected = Uint8Array.from(plain[row] ?? []);
-    sealPacket(expected, setup.keys, high, () => sealed.slice(8, 24));
+    sealPacket(expected, setup.keys, high, (octets) => sealed.slice(8, 8 + octets));
     assert.equal(toHex(sealed), toHex(expected));
     const opened = Uint8Array.from(sealed);
     assert.equal(openPacket(opened, setup.keys, high), true);

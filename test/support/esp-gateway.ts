@@ -2,7 +2,12 @@
  * A packet engine whose doors are arrays: what it sends, delivers and answers can be looked at,
  * and it seals with the reference sealer.
  */
-import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
+import {
+  encryptionAlgorithm,
+  encryptionKeyOctets,
+  integrityAlgorithm,
+} from '../../src/crypto/algorithms.ts';
+import { EncryptionId } from '../../src/crypto/transform.ts';
 import { type Batch, STATUS_OK, WORDS, Word } from '../../src/esp/batch.ts';
 import type { EspSa, EspSaParameters } from '../../src/esp/esp-sa.ts';
 import { espSuite } from '../../src/esp/esp-suite.ts';
@@ -230,9 +235,10 @@ export function selector(prefix: string, more: Partial<TrafficSelector> = {}): T
 
 /** Keys of the right lengths, different for each `seed`. */
 export function testKeys(sa: EspSaParameters, seed: number): TestKeys {
-  const { saltLength } = espSuite(sa);
-  const keyOctets = (sa.encr.keyLength ?? 256) / 8 + saltLength;
-  const integrityOctets = INTEGRITY_KEY_OCTETS.get(sa.integ?.id ?? IntegrityId.NONE) ?? 0;
+  const encryption = encryptionAlgorithm(sa.encr.id);
+  const keyBits = sa.encr.keyLength ?? encryption?.keyLengths[0] ?? 0;
+  const keyOctets = encryption === undefined ? 0 : encryptionKeyOctets(encryption, keyBits);
+  const integrityOctets = (sa.integ && integrityAlgorithm(sa.integ.id)?.keyLength) ?? 0;
   const fill = (length: number, first: number): Uint8Array =>
     Uint8Array.from({ length }, (_, index) => (index * 7 + seed * 31 + first) & 0xff);
   return { encryption: fill(keyOctets, 1), integrity: fill(integrityOctets, 101) };
@@ -283,10 +289,3 @@ function setStatus(batch: Batch, count: number, status: number): void {
     }
   }
 }
-
-const INTEGRITY_KEY_OCTETS = new Map<number, number>([
-  [IntegrityId.AUTH_HMAC_SHA1_96, 20],
-  [IntegrityId.AUTH_HMAC_SHA2_256_128, 32],
-  [IntegrityId.AUTH_HMAC_SHA2_384_192, 48],
-  [IntegrityId.AUTH_HMAC_SHA2_512_256, 64],
-]);

@@ -2,6 +2,7 @@
  * The native layer in the place of the reference sealer.
  */
 import type { Batch } from '../../src/esp/batch.ts';
+import { contextOptions } from '../../src/io/esp-contexts.ts';
 import { native } from '../../src/io/native.ts';
 import type { TestSealer } from './esp-gateway.ts';
 import type { ReferenceKeys } from './reference-sealer.ts';
@@ -10,17 +11,8 @@ export class NativeSealer implements TestSealer {
   readonly #native = native();
   readonly #batches = new Map<Batch, number>();
 
-  context({ suite, encryption, integrity, esn }: ReferenceKeys, seal: boolean): number {
-    const saltAt = encryption.length - suite.saltLength;
-    return this.#native.context({
-      cipher: suite.cipher,
-      key: encryption.subarray(0, saltAt),
-      salt: encryption.subarray(saltAt),
-      icvLength: suite.icvLength,
-      esn,
-      seal,
-      ...(suite.digest === undefined ? {} : { digest: suite.digest, integrityKey: integrity }),
-    });
+  context({ suite, esn, ...keys }: ReferenceKeys, seal: boolean): number {
+    return this.#native.context(contextOptions(suite, keys, { esn, seal }));
   }
 
   seal(batch: Batch, count: number): void {

@@ -1,15 +1,16 @@
 /**
- * What the native layer's `seal` and `open` do, over node:crypto and one packet at a time:
- * slow, obvious, and written from RFC 4303, RFC 4106, RFC 7634 and RFC 3602 instead of from C.
+ * What the native layer's `seal` and `open` do, over the message cipher and one packet at a time:
+ * slow, obvious, and written from RFC 4303 instead of from C.
  */
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import {
-  type CipherGCMTypes,
-  createCipheriv,
-  createDecipheriv,
-  createHmac,
-  randomBytes,
-  timingSafeEqual,
-} from 'node:crypto';
+  ENCRYPTION_ALGORITHMS,
+  type EncryptionAlgorithm,
+  INTEGRITY_ALGORITHMS,
+} from '../../src/crypto/algorithms.ts';
+import { hmacDigest, isCbcMac } from '../../src/crypto/mac.ts';
+import { open, seal } from '../../src/crypto/message-cipher.ts';
+import { nobleCrypto } from '../../src/crypto/noble/noble-crypto.ts';
 import { type Batch, STATUS_BAD_ICV, STATUS_OK, WORDS, Word } from '../../src/esp/batch.ts';
 import { ESP_HEADER, type EspSuite } from '../../src/esp/esp-suite.ts';
 import { concatOctets } from '../../src/wire/octets.ts';
@@ -70,56 +71,34 @@ export class ReferenceSealer {
   }
 }
 
-/** The body of `packet` is sealed where it lies; SPI, sequence number and (AEAD) IV stand already. */
+/** The body of `packet` is sealed where it lies; SPI, sequence number and most IVs stand already. */
 export function sealPacket(
   packet: Uint8Array,
   keys: ReferenceKeys,
   high: Uint8Array,
   randomIv: IvSource,
 ): void {
-  const { suite } = keys;
+  const { suite, encryption } = keys;
   const { iv, body, icv } = parts(packet, suite);
-  if (suite.aead) {
-    const [key, nonce] = aeadKey(keys, iv);
-    const cipher =
-      suite.cipher === 'chacha20-poly1305'
-        ? createCipheriv(suite.cipher, key, nonce, { authTagLength: suite.icvLength })
-        : createCipheriv(gcm(suite), key, nonce, { authTagLength: suite.icvLength });
-    cipher.setAAD(aad(packet, keys, high), { plaintextLength: body.length });
-    body.set(concatOctets(cipher.update(body), cipher.final()));
-    icv.set(cipher.getAuthTag());
-    return;
-  }
-  iv.set(randomIv(iv.length));
-  const cipher = createCipheriv(suite.cipher, keys.encryption, iv).setAutoPadding(false);
-  body.set(concatOctets(cipher.update(body), cipher.final()));
-  icv.set(mac(packet, keys, high));
+  if (suite.mode === 'cbc') iv.set(randomIv(iv.length));
+  const algorithm = cipherOf(suite);
+  const aad = associatedData(packet, keys, high);
+  const sealed = seal({ algorithm, key: encryption, iv, aad, plaintext: body });
+  body.set(sealed.subarray(0, body.length));
+  icv.set(algorithm.aead ? sealed.subarray(body.length) : mac(packet, keys, high));
 }
 
 /** Opens `packet` where it lies; false and unchanged when the ICV is wrong. */
 export function openPacket(packet: Uint8Array, keys: ReferenceKeys, high: Uint8Array): boolean {
-  const { suite } = keys;
+  const { suite, encryption } = keys;
   const { iv, body, icv } = parts(packet, suite);
-  if (suite.aead) {
-    const [key, nonce] = aeadKey(keys, iv);
-    const decipher =
-      suite.cipher === 'chacha20-poly1305'
-        ? createDecipheriv(suite.cipher, key, nonce, { authTagLength: suite.icvLength })
-        : createDecipheriv(gcm(suite), key, nonce, { authTagLength: suite.icvLength });
-    decipher.setAAD(aad(packet, keys, high), { plaintextLength: body.length });
-    decipher.setAuthTag(icv);
-    const plain = decipher.update(body);
-    try {
-      decipher.final();
-    } catch {
-      return false;
-    }
-    body.set(plain);
-    return true;
-  }
-  if (!timingSafeEqual(mac(packet, keys, high), icv)) return false;
-  const decipher = createDecipheriv(suite.cipher, keys.encryption, iv).setAutoPadding(false);
-  body.set(concatOctets(decipher.update(body), decipher.final()));
+  const algorithm = cipherOf(suite);
+  if (!algorithm.aead && !timingSafeEqual(mac(packet, keys, high), icv)) return false;
+  const ciphertext = algorithm.aead ? concatOctets(body, icv) : body;
+  const aad = associatedData(packet, keys, high);
+  const opened = open({ algorithm, key: encryption, iv, aad, ciphertext });
+  if (opened === undefined) return false;
+  body.set(opened);
   return true;
 }
 
@@ -133,24 +112,19 @@ function parts(packet: Uint8Array, suite: EspSuite) {
   };
 }
 
-function gcm(suite: EspSuite): CipherGCMTypes {
-  switch (suite.cipher) {
-    case 'aes-128-gcm':
-    case 'aes-192-gcm':
-    case 'aes-256-gcm':
-      return suite.cipher;
-    default:
-      throw new RangeError(`${suite.cipher} is no AEAD cipher`);
-  }
-}
-
-function aeadKey(keys: ReferenceKeys, iv: Uint8Array): [Uint8Array, Uint8Array] {
-  const at = keys.encryption.length - keys.suite.saltLength;
-  return [keys.encryption.subarray(0, at), concatOctets(keys.encryption.subarray(at), iv)];
+function cipherOf(suite: EspSuite): EncryptionAlgorithm {
+  const found = ENCRYPTION_ALGORITHMS.find(
+    ({ mode, aead, icvLength, keyLengths, cipher }) =>
+      mode === suite.mode &&
+      (!aead || icvLength === suite.icvLength) &&
+      keyLengths.some((bits) => cipher(bits) === suite.cipher),
+  );
+  if (found === undefined) throw new RangeError(`no algorithm with ${suite.cipher}`);
+  return found;
 }
 
 // RFC 4106 §5: the associated data is SPI and sequence number, 64 bits of it with ESN.
-function aad(packet: Uint8Array, keys: ReferenceKeys, high: Uint8Array): Uint8Array {
+function associatedData(packet: Uint8Array, keys: ReferenceKeys, high: Uint8Array): Uint8Array {
   return keys.esn
     ? concatOctets(packet.subarray(0, 4), high, packet.subarray(4, 8))
     : packet.slice(0, 8);
@@ -158,10 +132,16 @@ function aad(packet: Uint8Array, keys: ReferenceKeys, high: Uint8Array): Uint8Ar
 
 // RFC 4303 §2.2.1: with ESN and a separate integrity algorithm the high half is hashed last.
 function mac(packet: Uint8Array, keys: ReferenceKeys, high: Uint8Array): Uint8Array {
-  const { suite } = keys;
-  if (suite.digest === undefined) throw new RangeError('an HMAC without a digest');
-  const hmac = createHmac(suite.digest, keys.integrity);
-  hmac.update(packet.subarray(0, packet.length - suite.icvLength));
-  if (keys.esn) hmac.update(high);
+  const { suite, integrity, esn } = keys;
+  if (suite.mac === undefined) throw new RangeError('a packet without a MAC');
+  const covered = packet.subarray(0, packet.length - suite.icvLength);
+  const data = esn ? [covered, high] : [covered];
+  if (isCbcMac(suite.mac)) {
+    const algorithm = INTEGRITY_ALGORITHMS.find((one) => one.mac === suite.mac);
+    if (algorithm === undefined) throw new RangeError(`no algorithm with ${suite.mac}`);
+    return nobleCrypto.computeIcv(algorithm, integrity, ...data);
+  }
+  const hmac = createHmac(hmacDigest(suite.mac), integrity);
+  for (const part of data) hmac.update(part);
   return hmac.digest().subarray(0, suite.icvLength);
 }

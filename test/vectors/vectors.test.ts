@@ -1,4 +1,7 @@
-/** Every figure in `vectors/` is computed again by both implementations, and a wrong one is noticed. */
+/**
+ * Every figure in `vectors/` is computed again by both implementations where both have the algorithm
+ * (`message-cipher.test.ts` says which @noble lacks), and a wrong one is noticed.
+ */
 import { strict as assert } from 'node:assert';
 import {
   ENCRYPTION_ALGORITHMS,
@@ -8,7 +11,7 @@ import {
 } from '../../src/crypto/algorithms.ts';
 import { nodeCrypto } from '../../src/crypto/crypto-provider.ts';
 import { nobleCrypto } from '../../src/crypto/noble/noble-crypto.ts';
-import { disagreements } from './recompute.ts';
+import { canRecompute, disagreements } from './recompute.ts';
 import { hexFields, readVectorFiles, withWrongDigit } from './vector-file.ts';
 
 const files = readVectorFiles();
@@ -16,7 +19,7 @@ const files = readVectorFiles();
 for (const { file, source, section, cases } of files) {
   describe(`Vectors of ${source} ${section} (${file})`, () => {
     for (const provider of [nodeCrypto, nobleCrypto]) {
-      for (const vector of cases) {
+      for (const vector of cases.filter((one) => canRecompute(provider, one))) {
         it(`${provider.name} agrees: ${vector.name}`, () => {
           assert.deepEqual(disagreements(provider, vector), []);
         });

@@ -1,6 +1,6 @@
 /** The reference implementation of every primitive, independent of OpenSSL. */
 import type { CryptoProvider } from '../crypto-provider.ts';
-import { nobleOpen, nobleSeal } from './noble-cipher.ts';
+import { nobleHasCipher, nobleOpen, nobleSeal } from './noble-cipher.ts';
 import { nobleKeyExchangeMethod } from './noble-key-exchange.ts';
 import { nobleComputeIcv, nobleDigest, noblePrf, noblePrfPlus } from './noble-mac.ts';
 
@@ -10,6 +10,7 @@ export const nobleCrypto: CryptoProvider = {
   prf: noblePrf,
   prfPlus: noblePrfPlus,
   computeIcv: nobleComputeIcv,
+  hasCipher: nobleHasCipher,
   seal: nobleSeal,
   open: nobleOpen,
   keyExchangeMethod: nobleKeyExchangeMethod,

@@ -1,10 +1,18 @@
 /**
- * Reference key exchange: ECP and Curve25519 on @noble/curves, MODP by plain `bigint` arithmetic.
+ * Reference key exchange: ECP, Curve25519 and Curve448 on @noble/curves, MODP by plain `bigint`
+ * arithmetic.
  *
  * Takes from `random` what `../key-exchange.ts` takes, so equal seeds give equal pairs. Its timing
  * depends on the secrets: it is there to be compared with, not to be negotiated with.
  */
+import {
+  ecdh,
+  type WeierstrassPointCons,
+  weierstrass,
+} from '@noble/curves/abstract/weierstrass.js';
+import { x448 } from '@noble/curves/ed448.js';
 import { x25519 } from '@noble/curves/ed25519.js';
+import { brainpoolP256r1, brainpoolP384r1, brainpoolP512r1 } from '@noble/curves/misc.js';
 import { p256, p384, p521 } from '@noble/curves/nist.js';
 import { concatOctets, fromHex, toHex } from '../../wire/octets.ts';
 import { type KeyExchangeAlgorithm, keyExchangeAlgorithm } from '../algorithms.ts';
@@ -23,24 +31,14 @@ export function nobleKeyExchangeMethod(id: number): KeyExchangeMethod | undefine
 function generator(
   algorithm: KeyExchangeAlgorithm,
 ): ((random: RandomBytes) => KeyExchangePair) | undefined {
-  switch (algorithm.id) {
-    case KeyExchangeId.MODP_2048:
-      return (random) => modpPair(algorithm, random(40));
-    case KeyExchangeId.MODP_3072:
-      return (random) => modpPair(algorithm, random(56));
-    case KeyExchangeId.MODP_4096:
-      return (random) => modpPair(algorithm, random(64));
-    case KeyExchangeId.ECP_256:
-      return (random) => ecpPair(algorithm, p256, random);
-    case KeyExchangeId.ECP_384:
-      return (random) => ecpPair(algorithm, p384, random);
-    case KeyExchangeId.ECP_521:
-      return (random) => ecpPair(algorithm, p521, random);
-    case KeyExchangeId.CURVE_25519:
-      return (random) => x25519Pair(algorithm, random(32));
-    default:
-      return undefined;
-  }
+  const { id } = algorithm;
+  const exponent = MODP_EXPONENTS.get(id);
+  if (exponent !== undefined) return (random) => modpPair(algorithm, random(exponent));
+  const point = ECP_POINTS.get(id);
+  if (point !== undefined) return (random) => ecpPair(algorithm, point, random);
+  const curve = MONTGOMERY_CURVES.get(id);
+  if (curve === undefined) return undefined;
+  return (random) => montgomeryPair(curve, random(algorithm.publicLength));
 }
 
 function modpPair(algorithm: KeyExchangeAlgorithm, secret: Uint8Array): KeyExchangePair {
@@ -60,25 +58,26 @@ function modpPair(algorithm: KeyExchangeAlgorithm, secret: Uint8Array): KeyExcha
 
 function ecpPair(
   algorithm: KeyExchangeAlgorithm,
-  curve: typeof p256,
+  point: WeierstrassPointCons<bigint>,
   random: RandomBytes,
 ): KeyExchangePair {
-  const order = toOctets(curve.Point.Fn.ORDER, algorithm.sharedLength);
+  const { getPublicKey, getSharedSecret } = ecdh(point);
+  const order = toOctets(point.Fn.ORDER, algorithm.sharedLength);
   const secret = drawBelow(order, random);
   return {
-    publicData: curve.getPublicKey(secret, false).slice(1),
+    publicData: getPublicKey(secret, false).slice(1),
     shared: (peer) =>
       refused(() => {
-        const point = curve.getSharedSecret(secret, concatOctets(Uint8Array.of(4), peer), false);
-        return point.slice(1, 1 + algorithm.sharedLength);
+        const shared = getSharedSecret(secret, concatOctets(Uint8Array.of(4), peer), false);
+        return shared.slice(1, 1 + algorithm.sharedLength);
       }),
   };
 }
 
-function x25519Pair(_algorithm: KeyExchangeAlgorithm, secret: Uint8Array): KeyExchangePair {
+function montgomeryPair(curve: typeof x25519, secret: Uint8Array): KeyExchangePair {
   return {
-    publicData: x25519.getPublicKey(secret),
-    shared: (peer) => refused(() => x25519.getSharedSecret(secret, peer)),
+    publicData: curve.getPublicKey(secret),
+    shared: (peer) => refused(() => curve.getSharedSecret(secret, peer)),
   };
 }
 
@@ -108,3 +107,40 @@ function toNumber(octets: Uint8Array): bigint {
 function toOctets(number: bigint, length: number): Uint8Array {
   return fromHex(number.toString(16).padStart(2 * length, '0'));
 }
+
+/** RFC 5639 §3.3: the curve @noble/curves leaves out. */
+const BRAINPOOL_P224R1 = weierstrass({
+  p: BigInt('0xd7c134aa264366862a18302575d1d787b09f075797da89f57ec8c0ff'),
+  n: BigInt('0xd7c134aa264366862a18302575d0fb98d116bc4b6ddebca3a5a7939f'),
+  h: 1n,
+  a: BigInt('0x68a5e62ca9ce6c1c299803a6c1530b514e182ad8b0042a59cad29f43'),
+  b: BigInt('0x2580f63ccfe44138870713b1a92369e33e2135d266dbb372386c400b'),
+  Gx: BigInt('0x0d9029ad2c7e5cf4340823b2a87dc68c9e4ce3174c1e6efdee12c07d'),
+  Gy: BigInt('0x58aa56f772c0726f24c6b89e4ecdac24354b9e99caa3f6d3761402cd'),
+});
+
+const ECP_POINTS: ReadonlyMap<number, WeierstrassPointCons<bigint>> = new Map([
+  [KeyExchangeId.ECP_256, p256.Point],
+  [KeyExchangeId.ECP_384, p384.Point],
+  [KeyExchangeId.ECP_521, p521.Point],
+  [KeyExchangeId.BRAINPOOL_P224R1, BRAINPOOL_P224R1],
+  [KeyExchangeId.BRAINPOOL_P256R1, brainpoolP256r1.Point],
+  [KeyExchangeId.BRAINPOOL_P384R1, brainpoolP384r1.Point],
+  [KeyExchangeId.BRAINPOOL_P512R1, brainpoolP512r1.Point],
+]);
+
+const MONTGOMERY_CURVES: ReadonlyMap<number, typeof x25519> = new Map([
+  [KeyExchangeId.CURVE_25519, x25519],
+  [KeyExchangeId.CURVE_448, x448],
+]);
+
+/** Octets of exponent, as `../key-exchange.ts` draws them. */
+const MODP_EXPONENTS: ReadonlyMap<number, number> = new Map([
+  [KeyExchangeId.MODP_1024, 24],
+  [KeyExchangeId.MODP_1536, 32],
+  [KeyExchangeId.MODP_2048, 40],
+  [KeyExchangeId.MODP_3072, 56],
+  [KeyExchangeId.MODP_4096, 64],
+  [KeyExchangeId.MODP_6144, 72],
+  [KeyExchangeId.MODP_8192, 80],
+]);
