@@ -26,6 +26,7 @@ export class ConfigErrors extends Error {
 export class Findings {
   readonly #errors = new Map<string, ConfigError>();
   readonly #warnings = new Map<string, ConfigWarning>();
+  readonly #warnedOf = new Set<string>();
 
   get errors(): readonly ConfigError[] {
     return inReadingOrder([...this.#errors.values()]);
@@ -42,6 +43,13 @@ export class Findings {
   warn(at: Position, what: string): void {
     const key = `${at.file}:${at.line}: ${what}`;
     if (!this.#warnings.has(key)) this.#warnings.set(key, Object.freeze({ at, what }));
+  }
+
+  /** A warning about something that is used in several places: only the first is named. */
+  warnOnce(something: string, at: Position, what: string): void {
+    if (this.#warnedOf.has(something)) return;
+    this.#warnedOf.add(something);
+    this.warn(at, what);
   }
 
   /** What `read` answers, or undefined after its `ConfigError` has been noted. */

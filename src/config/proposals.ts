@@ -1,5 +1,6 @@
 /**
- * Proposals as swanctl.conf writes them: `aes256gcm16-prfsha384-x25519`, `aes128-sha256`, `default`.
+ * Proposals as swanctl.conf writes them: `aes256gcm16-prfsha384-x25519`, `aes128-sha256`, `default`, or
+ * a preset of `presets.ts`.
  *
  * What may stand together follows strongSwan (checked against 5.9.8): PRFs come from the integrity
  * algorithms unless one is named, AEAD and classic ciphers need two proposals, an integrity
@@ -7,9 +8,13 @@
  * integrity is refused for ESP too.
  */
 import {
+  type EncryptionAlgorithm,
   encryptionAlgorithm,
+  type IntegrityAlgorithm,
   integrityAlgorithm,
+  type KeyExchangeAlgorithm,
   keyExchangeAlgorithm,
+  type PrfAlgorithm,
   prfAlgorithm,
 } from '../crypto/algorithms.ts';
 import { EsnId, IntegrityId, KeyExchangeId, PrfId, TransformType } from '../crypto/transform.ts';
@@ -17,6 +22,7 @@ import { transformIdName } from '../crypto/transform-names.ts';
 import { type Proposal, ProtocolId, type Transform } from '../ipsec/proposal.ts';
 import type { Findings } from './findings.ts';
 import { didYouMean } from './nearest-name.ts';
+import { presetNamed, presetNames } from './presets.ts';
 import { proposalKeyword, proposalKeywords } from './proposal-keywords.ts';
 import { refuse, type Setting } from './values.ts';
 
@@ -35,6 +41,12 @@ export const DEFAULT_ESP_PROPOSALS: readonly string[] = [
   'aes256-aes128-sha256-sha512-sha384-esn-noesn',
 ];
 
+/** Proposals that are written where one is, and whether they may name what an operator may not. */
+interface Written {
+  readonly texts: readonly string[];
+  readonly preset: boolean;
+}
+
 /** The proposals of a list, in order; those refused are noted and left out. */
 export function parseProposals(
   settings: readonly Setting[],
@@ -42,22 +54,40 @@ export function parseProposals(
   findings: Findings,
 ): readonly Proposal[] {
   return settings.flatMap((setting) => {
-    if (setting.text.toLowerCase() === 'default') {
-      const texts = protocol === 'ike' ? DEFAULT_IKE_PROPOSALS : DEFAULT_ESP_PROPOSALS;
-      return parseProposals(
-        texts.map((text) => ({ ...setting, text })),
-        protocol,
-        findings,
-      );
-    }
-    return findings.attempt(() => parseProposal(setting, protocol, findings)) ?? [];
+    const { texts, preset } = written(setting, protocol, findings);
+    return texts.flatMap(
+      (text) =>
+        findings.attempt(() => parseProposal({ ...setting, text }, protocol, findings, preset)) ??
+        [],
+    );
   });
 }
 
-function parseProposal(setting: Setting, protocol: 'ike' | 'esp', findings: Findings): Proposal {
+/** What `default` and the presets stand for; anything else for itself. */
+function written(setting: Setting, protocol: 'ike' | 'esp', findings: Findings): Written {
+  const text = setting.text.toLowerCase();
+  if (text === 'default') {
+    const texts = protocol === 'ike' ? DEFAULT_IKE_PROPOSALS : DEFAULT_ESP_PROPOSALS;
+    return { texts, preset: false };
+  }
+  const preset = presetNamed(text);
+  if (preset === undefined) return { texts: [setting.text], preset: false };
+  // One line for each connection that uses it, however many of its proposals do.
+  const [connection = setting.path] = /^connections\.[^.]+/.exec(setting.path) ?? [];
+  const what = `${setting.path} = ${preset.name}: a preset for peers that want it; its cost: ${preset.cost}`;
+  findings.warnOnce(`${connection} ${preset.name}`, setting.at, what);
+  return { texts: preset[protocol], preset: true };
+}
+
+function parseProposal(
+  setting: Setting,
+  protocol: 'ike' | 'esp',
+  findings: Findings,
+  preset: boolean,
+): Proposal {
   const words = setting.text.toLowerCase().split('-');
   const names = words.map((word) => word.trim()).filter((word) => word !== '');
-  const named = names.map((name) => parseTransform(setting, name));
+  const named = names.map((name) => parseTransform(setting, name, preset));
   const transforms = protocol === 'ike' ? ikeTransforms(setting, named) : espTransforms(named);
   checkTransforms(setting, protocol, transforms);
   const kept = transforms.filter(
@@ -69,23 +99,24 @@ function parseProposal(setting: Setting, protocol: 'ike' | 'esp', findings: Find
     spi: new Uint8Array(0),
     transforms: Object.freeze(inOrder(kept)),
   };
-  for (const transform of proposal.transforms) {
-    if (isWeak(transform)) {
-      const name = transformIdName(transform.type, transform.id);
-      findings.warn(setting.at, `${setting.path} = ${setting.text}: ${name} is weak`);
-    }
+  for (const transform of preset ? [] : proposal.transforms) {
+    const weakness = weaknessOf(transform);
+    if (weakness === undefined) continue;
+    const name = transformIdName(transform.type, transform.id);
+    findings.warn(setting.at, `${setting.path} = ${setting.text}: ${name} ${weakness}`);
   }
   return Object.freeze(proposal);
 }
 
-function parseTransform(setting: Setting, name: string): Transform {
+function parseTransform(setting: Setting, name: string, preset: boolean): Transform {
   if (name === 'default') {
     refuse(setting, 'default stands alone: write it as a proposal of its own, behind a comma');
   }
   const additional = /^ke[1-7]_(.*)$/.exec(name);
   const found = proposalKeyword(additional?.[1] ?? name);
   if (found === undefined) {
-    const hint = didYouMean(name, proposalKeywords());
+    const hint =
+      didYouMean(setting.text.toLowerCase(), presetNames()) || didYouMean(name, proposalKeywords());
     refuse(setting, `${name} is no algorithm${hint === '' ? ': remove it' : hint}`);
   }
   const { type, id, keyLength, never } = found;
@@ -93,8 +124,10 @@ function parseTransform(setting: Setting, name: string): Transform {
   if (additional !== null) {
     refuse(setting, `${label}: additional key exchanges are not implemented yet: remove it`);
   }
-  if (never !== undefined) refuse(setting, `${label} is not offered: ${never}`);
-  if (!isImplemented(found)) refuse(setting, `${label} is not implemented: remove it`);
+  if (never !== undefined && !(preset && found.preset)) {
+    refuse(setting, `${label} is not offered: ${never}`);
+  }
+  if (!isImplemented(found)) throw new Error(`${label} is neither implemented nor refused`);
   return keyLength === undefined || !isVariable(found) ? { type, id } : { type, id, keyLength };
 }
 
@@ -139,6 +172,12 @@ function checkTransforms(
     refuse(setting, 'no integrity algorithm: add one such as sha256');
   }
   if (protocol === 'esp') return;
+  const readable = ciphers.find(({ id }) => encryptionAlgorithm(id)?.confidential === false);
+  if (readable !== undefined) {
+    // RFC 8247 §2.1: IKE messages are encrypted, always.
+    const name = transformIdName(TransformType.ENCR, readable.id);
+    refuse(setting, `${name} leaves messages readable: it is for esp_proposals only`);
+  }
   if (!has(TransformType.PRF)) refuse(setting, 'no PRF: add one such as prfsha256');
   if (!has(TransformType.KE)) refuse(setting, 'no key exchange: add one such as x25519');
 }
@@ -155,19 +194,11 @@ function inOrder(transforms: readonly Transform[]): readonly Transform[] {
 }
 
 function isImplemented({ type, id, keyLength }: Transform): boolean {
-  if (type === TransformType.ENCR) {
-    const algorithm = encryptionAlgorithm(id);
-    return (
-      algorithm !== undefined &&
-      (keyLength === undefined || algorithm.keyLengths.includes(keyLength))
-    );
-  }
-  if (type === TransformType.PRF) return prfAlgorithm(id) !== undefined;
-  if (type === TransformType.INTEG) return integrityAlgorithm(id) !== undefined;
-  if (type === TransformType.KE) {
-    return id === KeyExchangeId.NONE || keyExchangeAlgorithm(id) !== undefined;
-  }
-  return true;
+  if (type === TransformType.ESN) return true;
+  if (type === TransformType.KE && id === KeyExchangeId.NONE) return true;
+  const lengths = encryptionAlgorithm(id)?.keyLengths;
+  const fits = type !== TransformType.ENCR || !keyLength || lengths?.includes(keyLength);
+  return fits === true && algorithmOf(type, id) !== undefined;
 }
 
 function isVariable({ type, id }: Transform): boolean {
@@ -178,10 +209,22 @@ function isAead({ type, id }: Transform): boolean {
   return type === TransformType.ENCR && encryptionAlgorithm(id)?.aead === true;
 }
 
-function isWeak({ type, id }: Transform): boolean {
-  if (type === TransformType.ENCR) return encryptionAlgorithm(id)?.weak === true;
-  if (type === TransformType.PRF) return prfAlgorithm(id)?.weak === true;
-  return type === TransformType.INTEG && integrityAlgorithm(id)?.weak === true;
+/** What an operator who names it should know, as the end of a sentence. */
+function weaknessOf({ type, id }: Transform): string | undefined {
+  const algorithm = algorithmOf(type, id);
+  if (!algorithm?.weak) return undefined;
+  const readable = 'confidential' in algorithm && !algorithm.confidential;
+  return readable ? 'leaves the traffic readable' : 'is weak';
+}
+
+function algorithmOf(
+  type: number,
+  id: number,
+): EncryptionAlgorithm | PrfAlgorithm | IntegrityAlgorithm | KeyExchangeAlgorithm | undefined {
+  if (type === TransformType.ENCR) return encryptionAlgorithm(id);
+  if (type === TransformType.PRF) return prfAlgorithm(id);
+  if (type === TransformType.INTEG) return integrityAlgorithm(id);
+  return type === TransformType.KE ? keyExchangeAlgorithm(id) : undefined;
 }
 
 const ORDER = [

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { Findings } from '../../src/config/findings.ts';
+import { presetNames } from '../../src/config/presets.ts';
 import { proposalKeyword, proposalKeywords } from '../../src/config/proposal-keywords.ts';
 import { parseProposals } from '../../src/config/proposals.ts';
 import { transformIdName } from '../../src/crypto/transform-names.ts';
@@ -74,6 +75,11 @@ describe('swanctl.conf proposals', () => {
     ],
     ['esp', 'aes128-sha256-esn', 'AES_CBC_128/HMAC_SHA2_256_128/EXT_SEQ'],
     ['esp', 'aes128-sha256-esn-noesn', 'AES_CBC_128/HMAC_SHA2_256_128/EXT_SEQ/NO_EXT_SEQ'],
+    ['esp', 'aes192ccm-aes256ccm64', 'AES_CCM_16_192/AES_CCM_8_256/NO_EXT_SEQ'],
+    ['esp', 'aes128ctr-camellia256-aesxcbc', 'AES_CTR_128/CAMELLIA_CBC_256/AES_XCBC_96/NO_EXT_SEQ'],
+    ['ike', 'aes256-aesxcbc-x448', 'AES_CBC_256/PRF_AES128_XCBC/AES_XCBC_96/CURVE_448'],
+    ['ike', 'aes128ctr-aescmac-ecp384bp', 'AES_CTR_128/PRF_AES128_CMAC/AES_CMAC_96/ECP_384_BP'],
+    ['ike', 'aes128ccm12-prfaescmac-modp8192', 'AES_CCM_12_128/PRF_AES128_CMAC/MODP_8192'],
   ];
   for (const [protocol, text, expected] of readings) {
     it(`reads ${text} for ${protocol.toUpperCase()}`, () => {
@@ -109,17 +115,31 @@ describe('swanctl.conf proposals', () => {
     [
       'esp',
       '3des-sha256',
-      '3des (3DES_CBC) is not offered: too weak for traffic of any length (RFC 8247 §2.1)',
+      '3des (3DES_CBC) is not offered: too weak for traffic of any length (RFC 8247 §2.1): only the preset windows-stock has it',
     ],
-    ['esp', 'null-sha256', 'null (NULL) is not offered: it would leave the traffic unencrypted'],
+    ['ike', 'null-sha256-x25519', 'NULL leaves messages readable: it is for esp_proposals only'],
     [
       'ike',
-      'aes256-sha256-modp1024',
-      'modp1024 (MODP_1024) is not offered: a group of less than 112 bits of strength (RFC 8247 §2.4, RFC 9395)',
+      'aes128gmac-prfsha256-x25519',
+      'NULL_AES_GMAC leaves messages readable: it is for esp_proposals only',
     ],
-    ['esp', 'aes256ctr-sha256', 'aes256ctr (AES_CTR) is not implemented: remove it'],
-    ['esp', 'aes256ccm16', 'aes256ccm16 (AES_CCM_16) is not implemented: remove it'],
-    ['ike', 'aes256-aesxcbc-x25519', 'aesxcbc (AES_XCBC_96) is not implemented: remove it'],
+    [
+      'ike',
+      'aes256-sha256-modp768',
+      'modp768 (MODP_768) is not offered: a group of less than 112 bits of strength (RFC 8247 §2.4, RFC 9395)',
+    ],
+    [
+      'ike',
+      'aes256-sha256-modp2048s256',
+      'modp2048s256 (MODP_2048_256) is not offered: a group of RFC 5114, whose origin is unknown: write modp2048',
+    ],
+    [
+      'esp',
+      'camellia256ccm16',
+      'camellia256ccm16 (CAMELLIA_CCM_16) is not offered: OpenSSL has no CCM with Camellia: write camellia256 or aes256ccm16',
+    ],
+    ['esp', 'windows-stok', 'windows is no algorithm; did you mean windows-stock?'],
+    ['esp', 'aes256crt-sha256', 'aes256crt is no algorithm; did you mean aes256ctr?'],
     [
       'ike',
       'aes256gcm16-prfsha256-x25519-ke1_mlkem768',
@@ -150,12 +170,43 @@ describe('swanctl.conf proposals', () => {
     assert.equal(errors.length, 2);
   });
 
-  it('warns of SHA-1 only when it is named', () => {
-    assert.deepEqual(read('ike', 'aes256-sha1-x25519').warnings, [
-      'key = aes256-sha1-x25519: PRF_HMAC_SHA1 is weak',
-      'key = aes256-sha1-x25519: HMAC_SHA1_96 is weak',
+  it('warns of what is weak when it is named, and only then', () => {
+    assert.deepEqual(read('ike', 'aes256-sha1-modp1024').warnings, [
+      'key = aes256-sha1-modp1024: PRF_HMAC_SHA1 is weak',
+      'key = aes256-sha1-modp1024: HMAC_SHA1_96 is weak',
+      'key = aes256-sha1-modp1024: MODP_1024 is weak',
+    ]);
+    assert.deepEqual(read('esp', 'null-sha256', 'aes128gmac').warnings, [
+      'key = null-sha256: NULL leaves the traffic readable',
+      'key = aes128gmac: NULL_AES_GMAC leaves the traffic readable',
     ]);
     assert.deepEqual(read('esp', 'default').warnings, []);
+    assert.deepEqual(read('ike', 'default').warnings, []);
+  });
+
+  it('knows every keyword: what it does not offer it refuses by name, with a reason', () => {
+    const around = new Map<number, (word: string) => readonly ['ike' | 'esp', string]>([
+      [1, (word) => ['esp', `${word}-sha256`]],
+      [2, (word) => ['ike', `aes256-sha256-${word}-x25519`]],
+      [3, (word) => ['esp', `aes256-${word}`]],
+      [4, (word) => ['esp', `aes256-sha256-${word}`]],
+      [5, (word) => ['esp', `aes256-sha256-${word}`]],
+    ]);
+    for (const word of proposalKeywords()) {
+      const keyword = proposalKeyword(word);
+      assert.ok(keyword);
+      const [protocol, text] = around.get(keyword.type)?.(word) ?? assert.fail(word);
+      const { proposals, errors } = read(protocol, text);
+      if (keyword.never === undefined) {
+        assert.deepEqual(errors, []);
+        assert.equal(proposals.length, 1, word);
+      } else {
+        const name = transformIdName(keyword.type, keyword.id);
+        assert.deepEqual(errors, [
+          `key = ${text}: ${word} (${name}) is not offered: ${keyword.never}`,
+        ]);
+      }
+    }
   });
 
   it('offers AEAD first by default, and nothing weak', () => {
@@ -170,6 +221,12 @@ describe('swanctl.conf proposals', () => {
       'AES_GCM_16_256/AES_GCM_16_128/CHACHA20_POLY1305/EXT_SEQ/NO_EXT_SEQ',
       'AES_CBC_256/AES_CBC_128/HMAC_SHA2_256_128/HMAC_SHA2_512_256/HMAC_SHA2_384_192/EXT_SEQ/NO_EXT_SEQ',
     ]);
+  });
+
+  it('adds the defaults where default stands in a list', () => {
+    const { proposals } = read('ike', 'aes256-sha512-modp4096', 'default');
+    assert.equal(proposals.length, 3);
+    assert.deepEqual(proposals.slice(1), read('ike', 'default').proposals);
   });
 
   it('makes proposals without number and SPI', () => {
@@ -193,6 +250,69 @@ describe('swanctl.conf proposals', () => {
       else assert.equal(keyLength === undefined ? ours : `${ours}_${keyLength}`, recorded, name);
     }
     for (const name of Object.keys(keywords)) assert.ok(proposalKeyword(name), name);
+  });
+});
+
+describe('Presets of proposals', () => {
+  it('stand for the proposals that stock clients need, best first', () => {
+    assert.deepEqual(read('ike', 'windows-stock').proposals, [
+      'AES_GCM_16_256/AES_GCM_16_128/PRF_HMAC_SHA2_384/PRF_HMAC_SHA2_256/PRF_HMAC_SHA1/MODP_1024',
+      'AES_CBC_256/AES_CBC_192/AES_CBC_128/PRF_HMAC_SHA2_384/PRF_HMAC_SHA2_256/PRF_HMAC_SHA1/HMAC_SHA2_384_192/HMAC_SHA2_256_128/HMAC_SHA1_96/MODP_1024',
+      '3DES_CBC/PRF_HMAC_SHA2_384/PRF_HMAC_SHA2_256/PRF_HMAC_SHA1/HMAC_SHA2_384_192/HMAC_SHA2_256_128/HMAC_SHA1_96/MODP_1024',
+    ]);
+    assert.deepEqual(read('esp', 'Windows-Stock').proposals, [
+      'AES_CBC_256/AES_CBC_128/HMAC_SHA1_96/NO_EXT_SEQ',
+    ]);
+    assert.deepEqual(read('ike', 'windows-modp2048').proposals, [
+      'AES_CBC_256/PRF_HMAC_SHA2_384/PRF_HMAC_SHA2_256/PRF_HMAC_SHA1/HMAC_SHA2_384_192/HMAC_SHA2_256_128/HMAC_SHA1_96/MODP_2048',
+    ]);
+    assert.deepEqual(read('esp', 'openiked').proposals, [
+      'AES_CBC_256/HMAC_SHA2_512_256/HMAC_SHA2_384_192/HMAC_SHA1_96/NO_EXT_SEQ',
+    ]);
+    assert.deepEqual(read('ike', 'apple-stock').proposals, [
+      'AES_CBC_256/PRF_HMAC_SHA2_256/HMAC_SHA2_256_128/ECP_256/MODP_2048',
+    ]);
+  });
+
+  it('are all to be had, for IKE and for ESP, and stand beside other proposals', () => {
+    for (const name of presetNames()) {
+      for (const protocol of ['ike', 'esp'] as const) {
+        const alone = read(protocol, name);
+        assert.deepEqual(alone.errors, []);
+        assert.ok(alone.proposals.length > 0);
+        const listed = read(protocol, 'default', name);
+        const byDefault = read(protocol, 'default').proposals;
+        assert.deepEqual(listed.proposals, [...byDefault, ...alone.proposals]);
+      }
+    }
+  });
+
+  it('say what they cost, each in one line, in place of a line for each algorithm', () => {
+    for (const name of presetNames()) {
+      const { warnings } = read('ike', name);
+      assert.equal(warnings.length, 1, name);
+      assert.match(warnings[0] ?? '', new RegExp(`^key = ${name}: a preset .*; its cost: .`));
+    }
+    const [windows] = read('ike', 'windows-stock').warnings;
+    assert.match(windows ?? '', /1024 bits.*Set-VpnConnectionIPsecConfiguration .*ECP384/);
+    assert.match(read('esp', 'apple-stock').warnings[0] ?? '', /SHA-1 signatures/);
+  });
+
+  it('say it once for each connection, whichever of its lists they are in', () => {
+    const findings = new Findings();
+    const list = (path: string, protocol: 'ike' | 'esp') =>
+      parseProposals([{ ...setting('windows-stock'), path }], protocol, findings);
+    list('connections.one.proposals', 'ike');
+    list('connections.one.children.net.esp_proposals', 'esp');
+    list('connections.two.proposals', 'ike');
+    const paths = findings.warnings.map(({ what }) => what.split(' ')[0]);
+    assert.deepEqual(paths, ['connections.one.proposals', 'connections.two.proposals']);
+  });
+
+  it('are words of their own: nothing is added to them with a hyphen', () => {
+    const { errors } = read('ike', 'windows-stock-x25519');
+    assert.equal(errors.length, 1);
+    assert.match(errors[0] ?? '', /windows is no algorithm/);
   });
 });
 
