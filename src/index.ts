@@ -18,6 +18,7 @@ export { decodeMessage, encodeMessage } from './ike/message/codec.ts';
 export type { IkeMessage, Payload } from './ike/message/message.ts';
 export { DEFAULT_IKE_SETTINGS, type IkeSettings } from './ike/settings.ts';
 export type { IkeEnvironment, TrafficClock } from './ike/turn.ts';
+export { AddressPools } from './ipsec/address-pools.ts';
 export type { ChildSa } from './ipsec/child-sa.ts';
 export type { ChildPolicy, Connection } from './ipsec/connection.ts';
 export { Pad } from './ipsec/pad.ts';

@@ -36,6 +36,7 @@ type Named = [
 describe('The public library', () => {
   it('has these names and no others', () => {
     assert.deepEqual(Object.keys(library).sort(), [
+      'AddressPools',
       'ConfigError',
       'ConfigErrors',
       'DEFAULT_IKE_SETTINGS',
@@ -72,8 +73,16 @@ describe('The public library', () => {
 });
 
 describe('Two IKE engines embedded in one program', () => {
-  const { IkeEndpoint, Pad, DEFAULT_IKE_SETTINGS, instant, loadConfig, logLine, parseAddress } =
-    library;
+  const {
+    AddressPools,
+    IkeEndpoint,
+    Pad,
+    DEFAULT_IKE_SETTINGS,
+    instant,
+    loadConfig,
+    logLine,
+    parseAddress,
+  } = library;
 
   /** The configuration of one of two sites, in swanctl.conf grammar. */
   function site(own: 'a' | 'b', other: 'a' | 'b'): string {
@@ -118,7 +127,9 @@ describe('Two IKE engines embedded in one program', () => {
     for (const secret of config.secrets) pad.loadShared(secret);
     const traffic: TrafficClock = { lastInbound: () => undefined, lastOutbound: () => undefined };
     const settings: IkeSettings = DEFAULT_IKE_SETTINGS;
-    return new IkeEndpoint({ random, pad, settings, traffic, keyLog: false });
+    const pools = new AddressPools();
+    for (const pool of config.pools) pools.load(pool);
+    return new IkeEndpoint({ random, pad, pools, settings, traffic, keyLog: false });
   }
 
   it('bring up a tunnel over a wire that is a list', () => {

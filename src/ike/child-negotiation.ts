@@ -20,7 +20,7 @@ import {
   selectorContains,
   type TrafficSelector,
 } from '../ipsec/traffic-selector.ts';
-import type { IpAddress } from '../wire/address.ts';
+import { formatAddress, type IpAddress } from '../wire/address.ts';
 import type { Payload, SaPayload, TsPayload } from './message/message.ts';
 import { type PeerFault, peerFault } from './peer-fault.ts';
 
@@ -129,11 +129,15 @@ export function answerChildOffer(
   return found ?? fault ?? peerFault('ts-unacceptable', 'the connection has no child');
 }
 
-/** As initiator: checks that the grant is one of our proposals and within our selectors. */
+/**
+ * As initiator: checks that the grant is one of our proposals and within our selectors. Of one for
+ * any address only our virtual ones are taken, which came with it (RFC 7296 §2.19).
+ */
 export function acceptChildGrant(
   policy: ChildPolicy,
   asked: ChildProposal,
   grant: ChildPayloads,
+  virtual: readonly IpAddress[] = [],
 ): AgreedChild | PeerFault {
   const [granted, ...others] = grant.sa.proposals;
   const proposal = granted && selectProposal(asked.proposals, [granted]);
@@ -150,13 +154,19 @@ export function acceptChildGrant(
       `child ${policy.name}: the peer's ESP SPI is reserved or not 4 octets`,
     );
   }
-  const localTs = known(grant.tsI);
+  const grantedTs = known(grant.tsI);
   const remoteTs = known(grant.tsR);
-  if (!within(localTs, asked.localTs) || !within(remoteTs, asked.remoteTs)) {
-    return peerFault(
-      'ts-unacceptable',
-      `child ${policy.name}: the peer widened the selectors to ${localTs.map(formatSelector)} === ${remoteTs.map(formatSelector)}`,
-    );
+  const selectors = `${grantedTs.map(formatSelector)} === ${remoteTs.map(formatSelector)}`;
+  if (!within(grantedTs, asked.localTs) || !within(remoteTs, asked.remoteTs)) {
+    const what = `child ${policy.name}: the peer widened the selectors to ${selectors}`;
+    return peerFault('ts-unacceptable', what);
+  }
+  const localTs =
+    virtual.length > 0 ? narrow(resolveSelectors(policy.localTs, virtual), grantedTs) : grantedTs;
+  if (localTs.length === 0) {
+    const ours = virtual.map(formatAddress).join(' ');
+    const what = `child ${policy.name}: the peer granted ${selectors}, nothing of it for ${ours}`;
+    return peerFault('ts-unacceptable', what);
   }
   return { kind: 'agreed', policy, proposal, spiOut, localTs, remoteTs };
 }

@@ -11,9 +11,9 @@ import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
 import type { Proposal } from '../ipsec/proposal.ts';
 import { formatSpi, type Spi } from '../ipsec/spi.ts';
 import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
-import { type Endpoint, formatEndpoint } from '../wire/address.ts';
+import { anyAddress, type Endpoint, formatEndpoint, type IpAddress } from '../wire/address.ts';
 import { after, earliest, type Instant } from '../wire/instant.ts';
-import type { Outcome } from './action.ts';
+import type { Outcome, VirtualSettings } from './action.ts';
 import type { ChildProposal, DynamicAddresses } from './child-negotiation.ts';
 import { reportMessage, sealed, sealedAgain, sendDatagrams } from './envelope.ts';
 import type { PathSize } from './fragmentation.ts';
@@ -173,6 +173,9 @@ export class IkeSa {
   authenticationExpiresAt: Instant | undefined;
   /** The IKE SA that this one of the peer and one of ours would both replace, while undecided. */
   rivalOf: IkeSa | undefined;
+  /** Virtual addresses and more that the peer gave us, and addresses we gave the peer. */
+  virtual: VirtualSettings | undefined;
+  remoteVips: readonly IpAddress[] = [];
   /** Another has taken its place: its end is nobody's loss and no event. */
   replaced = false;
   #state: IkeSaState;
@@ -233,9 +236,19 @@ export class IkeSa {
     return this.initiator ? this.spiI : this.spiR;
   }
 
-  /** What `dynamic` selectors stand for. */
+  get localVips(): readonly IpAddress[] {
+    return this.virtual?.addresses ?? [];
+  }
+
+  /** What `dynamic` selectors stand for: virtual addresses, any while they are only wanted (§2.19). */
   get dynamicAddresses(): DynamicAddresses {
-    return { local: [this.local.address], remote: [this.remote.address] };
+    const { localVips, remoteVips } = this;
+    const families = [...new Set(this.connection.vips.map(({ family }) => family))];
+    const wanted = families.length > 0 ? families.map(anyAddress) : [this.local.address];
+    return {
+      local: localVips.length > 0 ? localVips : wanted,
+      remote: remoteVips.length > 0 ? remoteVips : [this.remote.address],
+    };
   }
 
   get subject(): IkeSubject {
@@ -324,6 +337,7 @@ export class IkeSa {
     if (this.#state.name === 'Closed') return;
     const wasUp = 'peer' in this.#state;
     for (const child of this.children.values()) this.removeChild(turn, child, reason);
+    this.#endAddresses(turn);
     if (this.#state.name === 'AwaitingIkeAuthResponse' && this.#state.spiIn !== undefined) {
       turn.numbers.releaseSpi(this.#state.spiIn);
     }
@@ -376,6 +390,14 @@ export class IkeSa {
   nextDeadline(): Instant | undefined {
     const until = 'until' in this.#state ? this.#state.until : undefined;
     return earliest(this.window.deadline, until);
+  }
+
+  // RFC 7296 §2.19: an address is the client's until its IKE SA is deleted.
+  #endAddresses(turn: Turn): void {
+    turn.environment.pools.release(this);
+    const { virtual } = this;
+    this.virtual = undefined;
+    if (virtual) turn.push({ kind: 'remove-virtual', ikeSa: this.id, virtual });
   }
 
   #send(turn: Turn, purpose: RequestPurpose, { exchangeType, payloads }: Composed): void {

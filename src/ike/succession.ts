@@ -7,6 +7,7 @@ import { after } from '../wire/instant.ts';
 import { chosenAsProposal } from './child-negotiation.ts';
 import type { IkeSa, RequestPurpose } from './ike-sa.ts';
 import type { Turn } from './turn.ts';
+import { inheritAddresses } from './virtual-addresses.ts';
 
 /** Time the peer has to delete what it made, or what it replaced, before we do. */
 const PATIENCE_MS = 60_000;
@@ -15,6 +16,7 @@ const PATIENCE_MS = 60_000;
 export function succeed(turn: Turn, old: IkeSa, heir: IkeSa): void {
   for (const [id, child] of old.children) heir.children.set(id, child);
   old.children.clear();
+  inheritAddresses(turn, old, heir);
   for (const request of old.requests) heir.requests.add(request);
   old.requests.clear();
   heir.wishes.push(...old.wishes.splice(0));

@@ -6,6 +6,7 @@
  */
 import type { RandomBytes } from '../crypto/random.ts';
 import type { Event } from '../events/event.ts';
+import type { AddressPools } from '../ipsec/address-pools.ts';
 import type { Pad } from '../ipsec/pad.ts';
 import type { Instant } from '../wire/instant.ts';
 import type { Action } from './action.ts';
@@ -22,6 +23,8 @@ export interface TrafficClock {
 export interface IkeEnvironment {
   readonly random: RandomBytes;
   readonly pad: Pad;
+  /** Virtual addresses for clients. */
+  readonly pools: AddressPools;
   readonly settings: IkeSettings;
   readonly traffic: TrafficClock;
   /** Hand out keys of IKE SAs for decryption by Wireshark. Never on unless asked for. */

@@ -34,6 +34,8 @@ export interface PoolPolicy {
 export interface LeaseHolder {
   /** Where its peer is now. */
   readonly remote: Endpoint;
+  /** It is on its way out: its client may have the address again. */
+  readonly isClosing: boolean;
 }
 
 export interface Lease {
@@ -102,7 +104,7 @@ export class AddressPool {
     const lease = this.#byAddress.get(formatAddress(requested));
     if (!lease) return this.#full ? undefined : this.#create(requested, request);
     if (identityKey(lease.identity) !== identityKey(identity)) return undefined;
-    const free = lease.holders.size === 0 || replacesItself(lease, holder);
+    const free = isFree(lease) || replacesItself(lease, holder);
     return free ? this.#take(lease, holder) : undefined;
   }
 
@@ -110,7 +112,7 @@ export class AddressPool {
   acquireFormer({ identity, holder }: LeaseRequest): Lease | undefined {
     const leases = this.#byIdentity.get(identityKey(identity)) ?? [];
     for (const lease of leases) {
-      if (lease.holders.size === 0) return this.#take(lease, holder);
+      if (isFree(lease)) return this.#take(lease, holder);
     }
     return undefined;
   }
@@ -193,6 +195,11 @@ export class AddressPool {
     siblings?.delete(lease);
     if (siblings?.size === 0) this.#byIdentity.delete(key);
   }
+}
+
+/** For its own identity; another waits until nobody holds it. */
+function isFree({ holders }: Lease): boolean {
+  return [...holders].every(({ isClosing }) => isClosing);
 }
 
 /** The same client on a new IKE SA (reauthentication), told from another device of its user. */

@@ -2,7 +2,13 @@
  * A connection: one entry of the Peer Authorization Database (RFC 4301 §4.4.3) with the policies
  * of its Child SAs. Frozen; `config/` makes it, `ike/` reads it.
  */
-import type { AddressRange, IpAddress, Prefix } from '../wire/address.ts';
+import {
+  type AddressRange,
+  type IpAddress,
+  isAnyAddress,
+  type Prefix,
+  prefixRange,
+} from '../wire/address.ts';
 import type { Identity } from './identity.ts';
 import type { ChildLifetime, IkeLifetime } from './lifetime.ts';
 import type { Proposal } from './proposal.ts';
@@ -45,11 +51,12 @@ export type SelectorTemplate =
     }
   | { readonly kind: 'fixed'; readonly selector: TrafficSelector };
 
-/** The selector, with `dynamic` replaced by an address. */
+/** The selector, with `dynamic` replaced by an address; 0.0.0.0 and :: stand for all of their family. */
 export function resolveSelector(template: SelectorTemplate, address: IpAddress): TrafficSelector {
   if (template.kind === 'fixed') return template.selector;
   const { protocol, startPort, endPort } = template;
-  return { range: { first: address, last: address }, protocol, startPort, endPort };
+  const length = isAnyAddress(address) ? 0 : address.octets.length * 8;
+  return { range: prefixRange({ address, length }), protocol, startPort, endPort };
 }
 
 /** As strongSwan lists it: `dynamic[tcp/22]` or the selector itself. */

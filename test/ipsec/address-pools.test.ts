@@ -46,6 +46,17 @@ describe('Leases of an address pool (RFC 7296 §2.19)', () => {
     assert.equal(lease(one, ['rw'], 'alice'), undefined);
   });
 
+  it('are its identity’s again while the IKE SA that had one is going, and nobody else’s', () => {
+    const one = pools(['fixed', '10.3.0.5']);
+    const going = holder('198.51.100.1', 4500, true);
+    const renewed = holder('203.0.113.7');
+    lease(one, ['fixed'], 'alice', { holder: going });
+    assert.equal(lease(one, ['fixed'], 'bob'), undefined);
+    assert.equal(lease(one, ['fixed'], 'alice', { holder: renewed }), '10.3.0.5');
+    one.release(going);
+    assert.deepEqual(listed(one.views()[0]), ['10.3.0.5 alice online']);
+  });
+
   it('begin and end where a pool of one address does', () => {
     const one = pools(['fixed', '10.3.0.5']);
     const alice = holder();

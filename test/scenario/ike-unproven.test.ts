@@ -183,6 +183,7 @@ describe('SPIs of Child SAs that never came up', () => {
         return Uint8Array.of(9, 9, 9, draws % 2);
       },
       pad: pair.a.pad,
+      pools: pair.a.pools,
       settings: DEFAULT_IKE_SETTINGS,
       traffic: { lastInbound: () => undefined, lastOutbound: () => undefined },
       keyLog: false,

@@ -9,6 +9,7 @@ import type { Event } from '../../src/events/event.ts';
 import type { Action, Input, Outcome, VirtualSettings } from '../../src/ike/action.ts';
 import { IkeEndpoint } from '../../src/ike/endpoint.ts';
 import { DEFAULT_IKE_SETTINGS, type IkeSettings } from '../../src/ike/settings.ts';
+import { AddressPools } from '../../src/ipsec/address-pools.ts';
 import type { ChildSa, OutboundUse } from '../../src/ipsec/child-sa.ts';
 import { Pad } from '../../src/ipsec/pad.ts';
 import { type Endpoint, equalEndpoints, parseAddress } from '../../src/wire/address.ts';
@@ -37,6 +38,7 @@ export interface Flight {
 export class Side {
   readonly name: string;
   readonly pad = new Pad();
+  readonly pools = new AddressPools();
   readonly engine: IkeEndpoint;
   readonly children = new Map<number, ChildSa>();
   readonly events: Event[] = [];
@@ -61,6 +63,7 @@ export class Side {
     this.engine = new IkeEndpoint({
       random: seededRandom(seed),
       pad: this.pad,
+      pools: this.pools,
       settings: { ...DEFAULT_IKE_SETTINGS, ...settings },
       traffic: { lastInbound: () => this.lastInbound, lastOutbound: () => this.lastOutbound },
       keyLog: false,

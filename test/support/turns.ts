@@ -4,6 +4,7 @@ import type { Action } from '../../src/ike/action.ts';
 import { SaNumbers } from '../../src/ike/sa-numbers.ts';
 import { DEFAULT_IKE_SETTINGS } from '../../src/ike/settings.ts';
 import { type IkeEnvironment, Turn } from '../../src/ike/turn.ts';
+import { AddressPools } from '../../src/ipsec/address-pools.ts';
 import { Pad } from '../../src/ipsec/pad.ts';
 import { instant } from '../../src/wire/instant.ts';
 import { seededRandom } from './seeded-random.ts';
@@ -12,6 +13,7 @@ export function environment(changes: Partial<IkeEnvironment> = {}): IkeEnvironme
   return {
     random: seededRandom(1),
     pad: new Pad(),
+    pools: new AddressPools(),
     settings: DEFAULT_IKE_SETTINGS,
     traffic: { lastInbound: () => undefined, lastOutbound: () => undefined },
     keyLog: false,

@@ -5,6 +5,7 @@
  * Make before break: the new SA sends as soon as the peer's answer is here, the old one goes on
  * receiving until the peer has deleted it, and a little longer.
  */
+import type { IpAddress } from '../../wire/address.ts';
 import { after } from '../../wire/instant.ts';
 import type { Outcome } from '../action.ts';
 import { createChildSa } from '../child-creation.ts';
@@ -34,6 +35,7 @@ import type { PeerFault } from '../peer-fault.ts';
 import { offeredChildProposals } from '../rekey-proposals.ts';
 import { rekeyed, replacedByPeer } from '../simultaneous-rekey.ts';
 import type { Turn } from '../turn.ts';
+import { askForAddresses, takeAddresses } from '../virtual-addresses.ts';
 import {
   compareNonces,
   finishKeyExchange,
@@ -93,6 +95,7 @@ function compose(turn: Turn, sa: IkeSa, wish: ChildWish): Composed | undefined {
       ...(offer ? [offer] : []),
       { kind: 'NONCE', nonce: attempt.nonce },
       ...ke,
+      ...(replaces ? [] : askForAddresses(sa)),
       ...selectors,
     ],
     purpose: { kind: 'create-child', wish, attempt },
@@ -156,7 +159,8 @@ export function handleCreateChildResponse(
     completeRequests(turn, wish.requests, failed('the IKE SA is going'));
     return;
   }
-  const result = agree(attempt, payloads);
+  const unaddressed = wish.replaces ? undefined : takeAddresses(turn, sa, payloads);
+  const result = unaddressed ?? agree(attempt, payloads, sa.localVips);
   if (result.kind === 'fault') {
     turn.emit({ kind: 'peer-fault', what: result.what, ...sa.subject });
     turn.numbers.releaseSpi(spiIn);
@@ -207,7 +211,11 @@ interface Agreement {
   readonly shared: ReturnType<typeof sharedOf>;
 }
 
-function agree(attempt: ChildAttempt, payloads: readonly Payload[]): Agreement | PeerFault {
+function agree(
+  attempt: ChildAttempt,
+  payloads: readonly Payload[],
+  virtual: readonly IpAddress[],
+): Agreement | PeerFault {
   const grant = {
     sa: payloadOf(payloads, 'SA'),
     tsI: payloadOf(payloads, 'TSi'),
@@ -219,7 +227,7 @@ function agree(attempt: ChildAttempt, payloads: readonly Payload[]): Agreement |
   if (!sa || !tsI || !tsR) {
     return { kind: 'fault', fault: 'invalid-syntax', what: 'a Child SA without SA, TSi or TSr' };
   }
-  const agreed = acceptChildGrant(attempt.wish.policy, attempt.asked, { sa, tsI, tsR });
+  const agreed = acceptChildGrant(attempt.wish.policy, attempt.asked, { sa, tsI, tsR }, virtual);
   if (agreed.kind === 'fault') return agreed;
   const { method, keyExchange } = attempt;
   if (!agreed.proposal.ke) return { kind: 'agreement', agreed, nonceR, shared: undefined };

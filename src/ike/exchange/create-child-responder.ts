@@ -24,6 +24,7 @@ import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
 import { acceptedChildProposals } from '../rekey-proposals.ts';
 import { rekeyInFlight, replacedByPeer } from '../simultaneous-rekey.ts';
 import type { Turn } from '../turn.ts';
+import { giveAddresses } from '../virtual-addresses.ts';
 import { answerKeyExchange, isFault, lowestNonce, newNonce, nonceOf } from './create-child-sa.ts';
 
 export function answerCreateChild(turn: Turn, sa: IkeSa, request: Incoming): void {
@@ -94,6 +95,8 @@ function create(
   if (!saPayload || !tsI || !tsR) {
     return peerFault('invalid-syntax', 'CREATE_CHILD_SA without SA, TSi or TSr');
   }
+  const given = giveAddresses(turn, sa, payloads);
+  if (given.kind === 'fault') return given;
   const ke = payloadOf(payloads, 'KE');
   const policies = acceptable(sa, replaces);
   const agreed = answerChildOffer(policies, { sa: saPayload, tsI, tsR }, ke?.method);
@@ -117,7 +120,10 @@ function create(
     if (attempt) attempt.rival = { child, lowestNonce: lowestNonce(nonceI, nonceR) };
     else replacedByPeer(turn, replaces, child);
   }
-  return { kind: 'made', payloads: answer(agreed, spiIn, nonceR, keys?.payload) };
+  return {
+    kind: 'made',
+    payloads: [...given.payloads, ...answer(agreed, spiIn, nonceR, keys?.payload)],
+  };
 }
 
 function answer(

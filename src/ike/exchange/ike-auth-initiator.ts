@@ -24,8 +24,10 @@ import type { Handshake, Secured } from '../ike-sa-state.ts';
 import { ExchangeType, type IdPayload, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { errorNotify, notifiesOf, payloadOf, secondsOf, statusNotify } from '../payload-access.ts';
+import type { PeerFault } from '../peer-fault.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
+import { askForAddresses, takeAddresses } from '../virtual-addresses.ts';
 import { requestChild } from './create-child-initiator.ts';
 import { establish } from './ike-auth.ts';
 
@@ -73,6 +75,7 @@ export function startIkeAuth(turn: Turn, registry: SaRegistry, sa: IkeSa, agreed
     ...contact,
     ...idR,
     { kind: 'AUTH', method: SHARED_KEY_MIC, data: auth },
+    ...askForAddresses(sa),
     ...(first && spiIn !== undefined ? childOffer(askedOf(sa, first), spiIn) : []),
   ];
   sa.request(turn, {
@@ -128,8 +131,11 @@ export function handleIkeAuthResponse(turn: Turn, sa: IkeSa, response: Incoming)
   const seconds = lifetime && secondsOf(lifetime);
   if (seconds !== undefined) heedAuthLifetime(turn, sa, seconds);
   const [first] = spiIn === undefined ? [] : wishes.splice(0, 1);
-  if (first && spiIn !== undefined) {
-    finishChild(turn, sa, { secured, handshake }, { wish: first, spiIn, payloads });
+  const asked = first && askedOf(sa, first);
+  const unaddressed = takeAddresses(turn, sa, payloads);
+  if (first && asked && spiIn !== undefined) {
+    const child = { wish: first, spiIn, payloads, asked, unaddressed };
+    finishChild(turn, sa, { secured, handshake }, child);
   }
   if (sa.isClosing) {
     sa.wishes.push(...wishes);
@@ -178,6 +184,9 @@ interface FirstChild {
   readonly wish: ChildWish;
   readonly spiIn: Spi;
   readonly payloads: readonly Payload[];
+  readonly asked: AcceptableChild;
+  /** The peer gave no virtual address although one is wanted. */
+  readonly unaddressed: PeerFault | undefined;
 }
 
 function finishChild(
@@ -195,7 +204,8 @@ function finishChild(
     return;
   }
   const grant = { sa: saPayload, tsI, tsR };
-  const agreed = acceptChildGrant(wish.policy, askedOf(sa, wish), grant);
+  const agreed =
+    first.unaddressed ?? acceptChildGrant(wish.policy, first.asked, grant, sa.localVips);
   if (agreed.kind === 'fault') {
     turn.numbers.releaseSpi(spiIn);
     turn.emit({ kind: 'peer-fault', what: agreed.what, ...sa.subject });

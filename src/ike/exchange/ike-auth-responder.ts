@@ -18,12 +18,13 @@ import {
 import { closeTelling, DELETE_IKE_SA, deleteIkeSa } from '../deletion.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
 import type { Handshake, Secured } from '../ike-sa-state.ts';
-import type { Payload } from '../message/message.ts';
+import type { NotifyPayload, Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
 import { notifiesOf, payloadOf, secondsData, statusNotify } from '../payload-access.ts';
 import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
+import { giveAddresses } from '../virtual-addresses.ts';
 import { establish } from './ike-auth.ts';
 
 /** What IKE_SA_INIT left. */
@@ -71,12 +72,17 @@ export function handleIkeAuthRequest(
     skP: secured.keys.skPr,
   });
   establish(turn, sa, secured, peer);
-  const child = answerChild(turn, registry, sa, agreed, request.payloads);
+  const given = giveAddresses(turn, sa, request.payloads);
+  // RFC 7296 §3.15.4: without the address it needs, a client gets no Child SA.
+  const rest =
+    given.kind === 'fault'
+      ? [refuseChild(turn, sa, given)]
+      : [...given.payloads, ...answerChild(turn, registry, sa, agreed, request.payloads)];
   const { reauth } = peer.connection.lifetime;
   sa.respond(turn, request, [
     { kind: 'IDr', identity: localId },
     { kind: 'AUTH', method: SHARED_KEY_MIC, data: auth },
-    ...child,
+    ...rest,
     // RFC 4478 §3: the time within which the peer shall prove itself again.
     ...(reauth > 0 ? [statusNotify(NotifyType.AUTH_LIFETIME, secondsData(reauth))] : []),
   ]);
@@ -175,17 +181,7 @@ function answerChild(
     .map((policy) => policyProposal(policy, sa.dynamicAddresses));
   const offered = { ...saPayload, proposals: withoutKeyExchange(saPayload.proposals) };
   const agreed = answerChildOffer(policies, { sa: offered, tsI, tsR });
-  if (agreed.kind === 'fault') {
-    turn.emit({
-      kind: 'refused',
-      by: 'us',
-      notify: agreed.fault,
-      what: agreed.what,
-      transforms: agreed.transforms ?? [],
-      ...sa.subject,
-    });
-    return [faultNotify(agreed)];
-  }
+  if (agreed.kind === 'fault') return [refuseChild(turn, sa, agreed)];
   const spiIn = turn.numbers.newSpi();
   createChildSa(turn, sa, secured, {
     agreed,
@@ -196,6 +192,18 @@ function answerChild(
     outbound: carriedElsewhere(registry, sa, agreed.policy.name) ? 'after-inbound' : 'now',
   });
   return childGrant(agreed, spiIn);
+}
+
+function refuseChild(turn: Turn, sa: IkeSa, fault: PeerFault): NotifyPayload {
+  turn.emit({
+    kind: 'refused',
+    by: 'us',
+    notify: fault.fault,
+    what: fault.what,
+    transforms: fault.transforms ?? [],
+    ...sa.subject,
+  });
+  return faultNotify(fault);
 }
 
 /** Another IKE SA with this peer has a Child SA of the same policy. */

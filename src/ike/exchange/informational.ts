@@ -4,13 +4,14 @@
 import { ProtocolId } from '../../ipsec/proposal.ts';
 import type { Outcome } from '../action.ts';
 import { peerSpi } from '../child-negotiation.ts';
+import { answerConfigurationMessage } from '../configuration.ts';
 import { deletePayload, drain, useNow } from '../deletion.ts';
 import type { HeldChild } from '../held-child.ts';
 import { heedAuthLifetime } from '../ike-lifetime.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
 import { type DeletePayload, ExchangeType } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
-import { notifiesOf, secondsOf } from '../payload-access.ts';
+import { notifiesOf, payloadOf, secondsOf } from '../payload-access.ts';
 import { reopen } from '../reopening.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import { rekeyInFlight, rivalled, rivalWithdrawn } from '../simultaneous-rekey.ts';
@@ -46,7 +47,12 @@ export function handleInformationalRequest(
   if (seconds !== undefined) heedAuthLifetime(turn, sa, seconds);
   const closed: HeldChild[] = [];
   const answered = deletes.flatMap((payload) => deleteNamed(turn, sa, payload, closed));
-  sa.respond(turn, request, deletePayload(answered.map(({ childSa }) => childSa.spiIn)));
+  const configuration = payloadOf(request.payloads, 'CP');
+  const answer = configuration && answerConfigurationMessage(configuration);
+  sa.respond(turn, request, [
+    ...deletePayload(answered.map(({ childSa }) => childSa.spiIn)),
+    ...(answer ? [answer] : []),
+  ]);
   reopen(turn, sa, closed, 'closed');
 }
 
