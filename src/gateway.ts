@@ -10,13 +10,14 @@
 
 import type { Config } from './config/config.ts';
 import type { ConfigWarning } from './config/findings.ts';
-import { ConfigError } from './config/section.ts';
 import type { Event, Level } from './events/event.ts';
 import { createSharedCounters } from './events/shared-counters.ts';
-import { GatewayControl, type PolicyPort, type PoolPort } from './gateway/control.ts';
+import { GatewayControl, type PolicyPort } from './gateway/control.ts';
 import { CounterRows } from './gateway/counter-rows.ts';
+import { DaemonSettings } from './gateway/daemon-settings.ts';
 import { initiationPath } from './gateway/initiation-path.ts';
 import { installedChildSa } from './gateway/installed-child-sa.ts';
+import { PoolPort } from './gateway/pool-port.ts';
 import { Requests } from './gateway/requests.ts';
 import type { ViewContext } from './gateway/sa-views.ts';
 import type { Action, Input, Outcome } from './ike/action.ts';
@@ -27,9 +28,9 @@ import { KeyLog } from './io/key-log.ts';
 import type { PacketLoopReport } from './io/packet-loop-protocol.ts';
 import { randomBytes } from './io/random.ts';
 import { daemonIdentity } from './io/system.ts';
+import { AddressPools } from './ipsec/address-pools.ts';
 import type { ChildSa } from './ipsec/child-sa.ts';
 import type { Connection } from './ipsec/connection.ts';
-import { AddressPools } from './ipsec/address-pools.ts';
 import { Pad } from './ipsec/pad.ts';
 import { Spd } from './ipsec/spd.ts';
 import { ViciServer } from './vici/server.ts';
@@ -45,6 +46,8 @@ export interface GatewayOptions {
   readonly log: (event: Event) => void;
   /** The packet loop died: nothing moves any more. */
   readonly failed: (error: Error) => void;
+  /** Reads the configuration again, for `reload-settings`; unset = there is nothing to read. */
+  readonly reload?: () => Config;
 }
 
 /** A Child SA as installed. */
@@ -64,6 +67,7 @@ export class Gateway {
   readonly #options: GatewayOptions;
   readonly #pad = new Pad();
   readonly #pools = new AddressPools();
+  readonly #settings: DaemonSettings;
   readonly #spd = new Spd();
   readonly #counters = createSharedCounters();
   readonly #rows = new CounterRows(this.#counters);
@@ -90,7 +94,8 @@ export class Gateway {
 
   private constructor(options: GatewayOptions) {
     this.#options = options;
-    const { gateway: settings } = options.config;
+    this.#settings = new DaemonSettings(options.config.gateway);
+    const settings = this.#settings.current;
     this.#keyLog = options.keyLogDirectory ? new KeyLog(options.keyLogDirectory) : undefined;
     this.#engine = new IkeEndpoint({
       random: randomBytes,
@@ -130,6 +135,7 @@ export class Gateway {
     const { config } = this.#options;
     this.#warn(config.warnings);
     for (const secret of config.secrets) this.#pad.loadShared(secret);
+    for (const pool of config.pools) this.#pools.load(pool);
     for (const connection of config.connections) this.control.start(connection);
   }
 
@@ -290,7 +296,7 @@ export class Gateway {
     const connection = this.#pad.connection(name);
     if (!connection) return { kind: 'failed', what: `no connection ${name}` };
     try {
-      const { gateway: ports } = this.#options.config;
+      const ports = this.#settings.current;
       const { local, remote } = await initiationPath(connection, this.#host, ports);
       return await this.#requests.open((request) =>
         this.#handle({
@@ -334,7 +340,7 @@ export class Gateway {
       childSas: () => [...this.#installed.values()].map(({ childSa }) => childSa),
       childSa: (id) => this.#installed.get(id)?.childSa,
       policies: NO_POLICIES,
-      pools: NO_POOLS,
+      pools: new PoolPort(this.#pools, (warnings) => this.#warn(warnings)),
       resolveNames: (connection) => void this.#resolveNames(connection),
       initiate: (connection, child) => this.#initiate(connection, child),
       rekey: (selector, reauthenticate) =>
@@ -343,13 +349,18 @@ export class Gateway {
         ),
       redirect: (order) =>
         this.#requests.open((request) => this.#handle({ kind: 'redirect', request, ...order })),
-      reloadSettings: () => [],
+      reloadSettings: () => this.#reload(),
       terminate: (selector, force) =>
         this.#requests.open((request) =>
           this.#handle({ kind: 'terminate', request, selector, force }),
         ),
       warn: (warnings) => this.#warn(warnings),
     };
+  }
+
+  #reload(): readonly string[] {
+    const config = this.#options.reload?.();
+    return config ? this.#settings.replace(config.gateway) : [];
   }
 
   #view(): ViewContext {
@@ -375,20 +386,13 @@ export class Gateway {
   }
 }
 
-/** Traps, shunts and pools are refused until the rooms that hold them are here. */
+/** Traps and shunts are refused until the room that holds them is here. */
 const NO_POLICIES: PolicyPort = {
   views: () => [],
   install: () => {
     throw new Error('traps and shunts come later');
   },
   uninstall: () => false,
-};
-const NO_POOLS: PoolPort = {
-  views: () => [],
-  load: (name) => {
-    throw new ConfigError({ file: 'vici', line: 0 }, `${name}: address pools come later`);
-  },
-  unload: () => false,
 };
 
 function describe(error: unknown): string {

@@ -4,10 +4,11 @@
 import { runCli } from './cli/cli.ts';
 import { parseRunOptions, type RunOptions } from './cli/run-options.ts';
 import { printable } from './cli/terminal.ts';
-import { loadConfig } from './config/config.ts';
+import { type Config, loadConfig } from './config/config.ts';
+import { ConfigError } from './config/section.ts';
 import type { Event } from './events/event.ts';
 import { eventLevel, isShown, logLine, logRecord } from './events/log-line.ts';
-import { readFiles, readSettings } from './io/settings-files.ts';
+import { readFiles, readSettings, SettingsFileError } from './io/settings-files.ts';
 
 /** Runs `tsgw` with the arguments behind its name; answers the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -22,7 +23,8 @@ async function runGateway(options: RunOptions): Promise<number> {
   try {
     // Loaded for this verb only: the others work without the native addon and its rooms.
     const { Gateway } = await import('./gateway.ts');
-    const config = loadConfig(readSettings(options.config), options.config, readFiles);
+    const load = (): Config => loadConfig(readSettings(options.config), options.config, readFiles);
+    const config = load();
     let ended = (_code: number): void => {};
     const end = new Promise<number>((resolve) => {
       ended = resolve;
@@ -32,6 +34,7 @@ async function runGateway(options: RunOptions): Promise<number> {
       viciUri: options.vici,
       ...(options.keylog !== undefined && { keyLogDirectory: options.keylog }),
       log: logger(options),
+      reload: () => reloaded(options.config, load),
       failed: (error) => {
         say(error.message);
         ended(1);
@@ -47,6 +50,16 @@ async function runGateway(options: RunOptions): Promise<number> {
   } catch (error) {
     say(error instanceof Error ? error.message : String(error));
     return 1;
+  }
+}
+
+/** A file that cannot be read is the operator's to mend while the daemon goes on. */
+function reloaded(file: string, load: () => Config): Config {
+  try {
+    return load();
+  } catch (error) {
+    if (!(error instanceof SettingsFileError)) throw error;
+    throw new ConfigError({ file, line: 0 }, error.message);
   }
 }
 

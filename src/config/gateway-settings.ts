@@ -90,6 +90,15 @@ export const GATEWAY_KEYS = [
   'delete_rekeyed_delay',
 ] as const;
 
+/** How a setting is written: `portNatT` as `port_nat_t`. */
+export function settingName(key: keyof GatewaySettings): string {
+  const written = key
+    .replace(/Seconds$/, '')
+    .replace(/PerAddress$/, 'Ip')
+    .replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return written === 'port_ike' ? 'port' : written;
+}
+
 /** The settings of the section; without a section, the defaults. */
 export function readGatewaySettings(
   section: Section | undefined,

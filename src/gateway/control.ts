@@ -47,6 +47,7 @@ import { failureView } from './diagnosis.ts';
 import { FailureHistory } from './failure-history.ts';
 import { IkeCounters } from './ike-counters.ts';
 import { LoadedConnections } from './loaded-connections.ts';
+import type { PoolPort } from './pool-port.ts';
 import { type RedirectOrder, redirectOrder, redirects } from './redirect-order.ts';
 import { ikeSaView, sadViews, type ViewContext } from './sa-views.ts';
 
@@ -68,7 +69,7 @@ export interface GatewayParts {
   resolveNames(connection: Connection): void;
   /** Traps and shunts. */
   readonly policies: PolicyPort;
-  readonly pools: PoolPort;
+  readonly pools: Pick<PoolPort, 'load' | 'unload' | 'views'>;
   /** Without a child: the IKE SA alone. */
   initiate(connection: string, child: string | undefined): Promise<Outcome>;
   terminate(selector: SaSelector, force: boolean): Promise<Outcome>;
@@ -86,13 +87,6 @@ export interface PolicyPort {
   install(connection: Connection, child: ChildPolicy): void;
   /** False where none is installed. */
   uninstall(connection: string, child: string): boolean;
-}
-
-/** Pools of virtual addresses. `load` and `unload` throw `ConfigError`. */
-export interface PoolPort {
-  views(): readonly PoolView[];
-  load(name: string, settings: Section): void;
-  unload(name: string): boolean;
 }
 
 export class GatewayControl implements Control {
