@@ -15,7 +15,9 @@ export class SaRegistry {
   /** Responder's IKE SAs by the initiator's SPI and address: repeated IKE_SA_INIT requests. */
   readonly #byInitiation = new Map<string, IkeSa>();
   readonly #halfOpenByAddress = new Map<string, Set<IkeSa>>();
-  #halfOpen = 0;
+  readonly #halfOpen = new Set<IkeSa>();
+  /** Those whose peer is known, by its identity. */
+  readonly #byPeer = new PeerIndex();
 
   constructor(random: RandomBytes) {
     this.#random = random;
@@ -26,7 +28,7 @@ export class SaRegistry {
   }
 
   get halfOpen(): number {
-    return this.#halfOpen;
+    return this.#halfOpen.size;
   }
 
   all(): IterableIterator<IkeSa> {
@@ -57,12 +59,14 @@ export class SaRegistry {
 
   /** Established IKE SAs between the same two identities. */
   between(localId: Identity, remoteId: Identity): readonly IkeSa[] {
-    return this.#filter(
-      ({ state }) =>
-        state.name === 'Established' &&
-        equalIdentities(state.peer.remoteId, remoteId) &&
-        equalIdentities(state.peer.localId, localId),
-    );
+    return this.#byPeer
+      .of(remoteId)
+      .filter(
+        ({ state }) =>
+          state.name === 'Established' &&
+          equalIdentities(state.peer.remoteId, remoteId) &&
+          equalIdentities(state.peer.localId, localId),
+      );
   }
 
   /** Is another IKE SA between the same two identities, or about to be on our initiative? */
@@ -79,6 +83,7 @@ export class SaRegistry {
   add(turn: Turn, sa: IkeSa): void {
     turn.touched.add(sa.ownSpi);
     this.#byOwnSpi.set(sa.ownSpi, sa);
+    this.#byPeer.note(sa);
   }
 
   /** An IKE SA of a peer that has proved nothing yet. */
@@ -88,16 +93,17 @@ export class SaRegistry {
     const address = formatAddress(sa.initiation.remote.address);
     const siblings = this.#halfOpenByAddress.get(address) ?? new Set();
     this.#halfOpenByAddress.set(address, siblings.add(sa));
-    this.#halfOpen++;
+    this.#halfOpen.add(sa);
   }
 
-  /** A responder's SA whose peer proved itself, or is forgotten, counts as half-open no more. */
+  /** An SA whose peer proved itself is found by it, and counts as half-open no more. */
   settle(sa: IkeSa): void {
+    this.#byPeer.note(sa);
+    if (!this.#halfOpen.delete(sa)) return;
     const address = formatAddress(sa.initiation.remote.address);
     const siblings = this.#halfOpenByAddress.get(address);
-    if (!siblings?.delete(sa)) return;
-    this.#halfOpen--;
-    if (siblings.size === 0) this.#halfOpenByAddress.delete(address);
+    siblings?.delete(sa);
+    if (siblings?.size === 0) this.#halfOpenByAddress.delete(address);
   }
 
   remove(sa: IkeSa): void {
@@ -105,6 +111,7 @@ export class SaRegistry {
     const initiation = initiationKey(sa.spiI, sa.initiation.remote);
     if (this.#byInitiation.get(initiation) === sa) this.#byInitiation.delete(initiation);
     this.settle(sa);
+    this.#byPeer.forget(sa);
     sa.forget();
   }
 
@@ -120,6 +127,38 @@ export class SaRegistry {
       if (candidate !== NO_IKE_SPI && !this.#byOwnSpi.has(candidate)) return candidate;
     }
   }
+}
+
+/** IKE SAs by the identity of their peer, which does not change once it is proven. */
+class PeerIndex {
+  readonly #keys = new Map<IkeSa, string>();
+  readonly #sas = new Map<string, readonly IkeSa[]>();
+
+  of(remoteId: Identity): readonly IkeSa[] {
+    return this.#sas.get(peerKey(remoteId)) ?? [];
+  }
+
+  /** Nothing new where it is noted already, or its peer is not known yet. */
+  note(sa: IkeSa): void {
+    if (!('peer' in sa.state) || this.#keys.has(sa)) return;
+    const key = peerKey(sa.state.peer.remoteId);
+    this.#keys.set(sa, key);
+    this.#sas.set(key, [...(this.#sas.get(key) ?? []), sa]);
+  }
+
+  forget(sa: IkeSa): void {
+    const key = this.#keys.get(sa);
+    if (key === undefined) return;
+    this.#keys.delete(sa);
+    const rest = (this.#sas.get(key) ?? []).filter((one) => one !== sa);
+    if (rest.length > 0) this.#sas.set(key, rest);
+    else this.#sas.delete(key);
+  }
+}
+
+/** Equal for equal identities, of which names are the same in any case. */
+function peerKey({ type, data }: Identity): string {
+  return `${type} ${String.fromCharCode(...data).toLowerCase()}`;
 }
 
 function initiationKey(spiI: IkeSpi, remote: Endpoint): string {

@@ -87,6 +87,27 @@ describe('The registry of IKE SAs', () => {
     assert.deepEqual(registry.between(fqdn('c.lab'), B_LAB), []);
   });
 
+  it('finds all between the same two, whatever the case of their names, until they are gone', () => {
+    const [first, second] = [onlyIkeSa(established().a), onlyIkeSa(established().a)];
+    registry.add(turnAt(0), first);
+    assert.deepEqual(registry.between(A_LAB, fqdn('B.Lab')), [first]);
+    // Two engines of one seed draw the same SPI: the registry must not have the first any more.
+    registry.remove(first);
+    assert.deepEqual(registry.between(A_LAB, B_LAB), []);
+    registry.add(turnAt(0), second);
+    registry.settle(second);
+    assert.deepEqual(registry.between(A_LAB, B_LAB), [second], 'noted once');
+  });
+
+  it('finds a half-open one by its peer as soon as that is proven', () => {
+    const { b } = established();
+    const responder = onlyIkeSa(b);
+    registry.addHalfOpen(turnAt(0), responder);
+    registry.settle(responder);
+    assert.deepEqual(registry.between(B_LAB, A_LAB), [responder]);
+    assert.equal(registry.halfOpen, 0);
+  });
+
   it('draws SPIs that are not zero and not in use (RFC 7296 §3.1)', () => {
     const sa = onlyIkeSa(established().a);
     const free = ikeSpi(new Uint8Array(8).fill(9));
