@@ -3,7 +3,7 @@
  */
 import { encryptionAlgorithm, integrityAlgorithm, keyExchangeName } from '../crypto/algorithms.ts';
 import type { ChildStateName, HeldChild } from '../ike/held-child.ts';
-import type { IkeSa } from '../ike/ike-sa.ts';
+import type { IkeSa, RequestPurpose } from '../ike/ike-sa.ts';
 import type { IkeSaStateName, Secured } from '../ike/ike-sa-state.ts';
 import { NO_IKE_SPI } from '../ike/message/message.ts';
 import type { ChildSa } from '../ipsec/child-sa.ts';
@@ -72,14 +72,33 @@ export function ikeSaView(sa: IkeSa, context: ViewContext): IkeSaView {
       ...timeLeft('rekeySeconds', sa.rekeyAt, context.now),
       ...timeLeft('reauthSeconds', sa.reauthenticateAt, context.now),
     }),
-    tasksQueued: sa.queued.map(({ kind }) => kind.toUpperCase().replaceAll('-', '_')),
-    tasksActive: sa.inFlight ? [sa.inFlight.kind.toUpperCase().replaceAll('-', '_')] : [],
+    localVips: sa.localVips.map(formatAddress),
+    remoteVips: sa.remoteVips.map(formatAddress),
+    tasksQueued: sa.queued.map(taskName),
+    tasksActive: sa.inFlight ? [taskName(sa.inFlight)] : [],
     tasksPassive: [],
     children: [...sa.children.values()]
       .filter(({ isHeldByPeer }) => isHeldByPeer)
       .map((child) => childSaView(child, context)),
   };
 }
+
+/** What a request is for, as strongSwan calls it where it has the same. */
+function taskName(purpose: RequestPurpose): string {
+  if (purpose.kind === 'create-child')
+    return purpose.wish.replaces ? 'CHILD_REKEY' : 'CHILD_CREATE';
+  return TASK_NAMES.get(purpose.kind) ?? purpose.kind.toUpperCase().replaceAll('-', '_');
+}
+
+const TASK_NAMES: ReadonlyMap<string, string> = new Map([
+  ['ike-sa-init', 'IKE_INIT'],
+  ['liveness', 'IKE_DPD'],
+  ['delete-ike-sa', 'IKE_DELETE'],
+  ['delete-child-sa', 'CHILD_DELETE'],
+  ['rekey-ike-sa', 'IKE_REKEY'],
+  ['update-addresses', 'IKE_MOBIKE'],
+  ['redirect', 'IKE_REDIRECT'],
+]);
 
 export function childSaView(child: HeldChild, context: ViewContext): ChildSaView {
   const { childSa } = child;

@@ -62,8 +62,8 @@ export interface IkeSaView {
   readonly rekeySeconds?: number;
   readonly reauthSeconds?: number;
   /** Virtual addresses the peer gave us, and those we gave the peer. */
-  readonly localVips?: readonly string[];
-  readonly remoteVips?: readonly string[];
+  readonly localVips: readonly string[];
+  readonly remoteVips: readonly string[];
   readonly tasksQueued: readonly string[];
   readonly tasksActive: readonly string[];
   readonly tasksPassive: readonly string[];

@@ -188,8 +188,10 @@ describe('An IKE SA as list-sas shows it', () => {
       natLocal: false,
       natRemote: false,
       natFake: false,
+      localVips: [],
+      remoteVips: [],
       tasksQueued: [],
-      tasksActive: ['IKE_SA_INIT'],
+      tasksActive: ['IKE_INIT'],
       tasksPassive: [],
       children: [],
     });
@@ -230,6 +232,8 @@ describe('An IKE SA as list-sas shows it', () => {
       dhGroup: 'CURVE_25519',
       establishedSeconds: 5,
       rekeySeconds: 14_394,
+      localVips: [],
+      remoteVips: [],
       tasksQueued: [],
       tasksActive: [],
       tasksPassive: [],
@@ -256,11 +260,25 @@ describe('An IKE SA as list-sas shows it', () => {
     for (const [request, selector] of [[2, { child: 'net' }] as const, [3, {}] as const]) {
       pair.handle(pair.a, { kind: 'terminate', request, selector, force: false });
     }
-    assert.deepEqual(viewOf(pair).tasksActive, ['DELETE_CHILD_SA']);
-    assert.deepEqual(viewOf(pair).tasksQueued, ['DELETE_IKE_SA']);
+    assert.deepEqual(viewOf(pair).tasksActive, ['CHILD_DELETE']);
+    assert.deepEqual(viewOf(pair).tasksQueued, ['IKE_DELETE']);
     pair.handle(pair.b, { kind: 'terminate', request: 1, selector: {}, force: false });
     assert.equal(viewOf(pair, pair.b).state, 'DELETING');
-    assert.deepEqual(viewOf(pair, pair.b).tasksActive, ['DELETE_IKE_SA']);
+    assert.deepEqual(viewOf(pair, pair.b).tasksActive, ['IKE_DELETE']);
+  });
+
+  it('says what is being replaced', () => {
+    const pair = established();
+    pair.translate = () => undefined;
+    const rekey = { kind: 'rekey', reauthenticate: false } as const;
+    pair.handle(pair.a, { ...rekey, request: 2, selector: { child: 'net' } });
+    assert.deepEqual(viewOf(pair).tasksActive, ['CHILD_REKEY']);
+    assert.deepEqual(
+      viewOf(pair).children.map(({ state }) => state),
+      ['REKEYING'],
+    );
+    pair.handle(pair.a, { ...rekey, request: 3, selector: { ike: 'peer' } });
+    assert.deepEqual(viewOf(pair).tasksQueued, ['IKE_REKEY']);
   });
 
   it('keeps the ports of its ends', () => {
