@@ -92,7 +92,7 @@ describe('Deleting a Child SA (RFC 7296 §1.4.1)', () => {
   });
 
   it('lets one that was replaced receive a little longer, without a word at its end', () => {
-    deleteChild(turn, sa, held, 'rekeyed', true);
+    deleteChild(turnAt(10_000), sa, held, 'rekeyed', true);
     childDeleted(turn, sa, held);
     const { deleteRekeyedDelaySeconds } = DEFAULT_IKE_SETTINGS;
     const until = 10_000 + deleteRekeyedDelaySeconds * 1000;

@@ -150,10 +150,13 @@ describe('The key exchange of CREATE_CHILD_SA (RFC 7296 §1.3, §3.4)', () => {
   });
 
   it('is refused by the responder where the value is too short or no good (RFC 6989)', () => {
-    const values = [new Uint8Array(31).fill(9), new Uint8Array(33).fill(9), new Uint8Array(32)];
-    for (const value of values) {
+    for (const [value, expected] of [
+      [new Uint8Array(31).fill(9), /^KE: 31 octets for CURVE_25519, 32 expected/],
+      [new Uint8Array(33).fill(9), /^KE: 33 octets/],
+      [new Uint8Array(32), /^KE: the peer's CURVE_25519 value is refused/],
+    ] as const) {
       const answer = answerKeyExchange(turnAt(0), CURVE, ke(CURVE, value), NONCE);
-      faultOf(answer, 'invalid-syntax');
+      assert.match(faultOf(answer, 'invalid-syntax').what, expected);
     }
   });
 
