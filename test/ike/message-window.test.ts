@@ -113,6 +113,14 @@ describe("The peer's requests in the message window (RFC 7296 §2.1, §2.3)", ()
     assert.deepEqual([window.place(0), window.place(1)], ['outside', 'repeated']);
   });
 
+  it('are answered again with the last response, which none has before the first', () => {
+    assert.equal(new MessageWindow<string, string>().lastResponse, undefined);
+    window.answered(0, RESPONSE);
+    window.answered(1, [Uint8Array.of(2), Uint8Array.of(3)]);
+    assert.deepEqual(window.lastResponse?.datagrams, [Uint8Array.of(2), Uint8Array.of(3)]);
+    assert.deepEqual([window.lastResponse?.messageId, window.lastResponse?.repeats], [1, 0]);
+  });
+
   it('are new until they are answered: a handler that is not done has said nothing', () => {
     assert.deepEqual([window.place(0), window.place(0)], ['new', 'new']);
   });
