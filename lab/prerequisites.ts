@@ -1,5 +1,7 @@
 /**
  * What the lab needs of the machine, and what of it is missing, by name.
+ *
+ * `npm test`, `npm run lab` and the like install or unpack it (scripts/run.mjs).
  */
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -41,7 +43,7 @@ function prerequisites(): readonly (readonly [string, string])[] {
 }
 
 function installed(needs: string): boolean {
-  if (needs.startsWith('/')) {
+  if (needs.includes('/')) {
     return reachable(needs, constants.R_OK);
   }
   const path = `${process.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/sbin`;

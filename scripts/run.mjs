@@ -112,29 +112,53 @@ async function installPackages(list) {
   if (missing.length === 0) {
     return;
   }
-  const names = [...new Set(missing.map((entry) => entry.package))];
+  const absent = missing.filter(({ unpack }) => unpack === undefined);
+  const names = [...new Set(absent.map((entry) => entry.package))];
   if (!root || !installed('apt-get')) {
     console.error(`missing: ${missing.map(({ needs }) => needs).join(', ')}`);
     console.error(`on Debian 12: apt-get install ${names.join(' ')}`);
     return;
   }
-  const install = ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...names];
-  const title = `apt-get install ${names.join(' ')}`;
-  if (await attempt(title, install, { hide: true })) {
+  if (names.length > 0) {
+    const install = ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...names];
+    await fetched(`apt-get install ${names.join(' ')}`, install);
+  }
+  for (const { package: name, unpack } of missing.filter((entry) => entry.unpack !== undefined)) {
+    await fetched(`unpack ${name}`, ['sh', '-euc', unpacking, unpack, name]);
+  }
+}
+
+/**
+ * A package that conflicts with another of the lab's is not installed: its files go to a
+ * directory of their own, which appears only when all of them are there.
+ */
+const unpacking = `
+  rm -rf "$0" "$0.new"
+  mkdir -p "$0.new"
+  cd "$0.new"
+  apt-get download -qq -o APT::Sandbox::User=root "$1"
+  dpkg-deb -x "$1"_*.deb .
+  rm "$1"_*.deb
+  cd "$OLDPWD"
+  mv "$0.new" "$0"`;
+
+/** Runs what needs Debian's archive, with fresh lists when it does not go well at once. */
+async function fetched(title, argv) {
+  if (await attempt(title, argv, { hide: true })) {
     return;
   }
   await attempt('apt-get update', ['apt-get', 'update', '-qq']);
-  if (!(await attempt(title, install))) {
+  if (!(await attempt(title, argv))) {
     process.exit(1);
   }
 }
 
 function installed(needs) {
   const path = `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin`.split(delimiter);
-  const places = needs.startsWith('/') ? [needs] : path.map((directory) => join(directory, needs));
+  const places = needs.includes('/') ? [needs] : path.map((directory) => join(directory, needs));
   return places.some((place) => {
     try {
-      accessSync(place, needs.startsWith('/') ? constants.R_OK : constants.X_OK);
+      accessSync(place, needs.includes('/') ? constants.R_OK : constants.X_OK);
       return true;
     } catch {
       return false;

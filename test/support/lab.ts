@@ -122,8 +122,8 @@ export class Lab {
   async build(): Promise<void> {
     const topology = await buildTopology({ nat: this.#options.nat === true });
     const { network } = topology;
-    const subject = gateway(subjectKind, network, this.subjectNode);
-    const peer = gateway(this.#options.peer ?? 'strongswan', network, this.peerNode);
+    const subject = gatewayOf(subjectKind, network, this.subjectNode);
+    const peer = gatewayOf(this.#options.peer ?? 'strongswan', network, this.peerNode);
     this.#built = { topology, subject, peer };
     await Promise.all([
       subject.start(this.#options.subjectSettings),
@@ -245,7 +245,12 @@ export class Lab {
   }
 }
 
-function gateway(kind: GatewayKind, network: Topology['network'], node: GatewayNode): Gateway {
+/** A gateway of a kind at a node, not started yet. */
+export function gatewayOf(
+  kind: GatewayKind,
+  network: Topology['network'],
+  node: GatewayNode,
+): Gateway {
   return kind === 'tsgw' ? new TsgwGateway(network, node) : new StrongSwanGateway(network, node);
 }
 

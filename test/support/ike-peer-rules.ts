@@ -1,0 +1,133 @@
+/**
+ * What must hold with any peer that speaks IKE: SAs come up, go away and are refused alike at
+ * both ends, whoever begins.
+ */
+import assert from 'node:assert/strict';
+import { Capture, dissect } from '../../lab/capture.ts';
+import { until } from '../../lab/command.ts';
+import type { IkePeer } from '../../lab/ike-peer.ts';
+import type { PairSettings } from '../../lab/swanctl-conf.ts';
+import type { Configured, IkePeerLab } from './ike-peer-lab.ts';
+import { type Role, roles } from './lab.ts';
+
+/** SAs come up with the pre-shared key and are deleted, by the subject or by the peer. */
+export function comeAndGo<Peer extends IkePeer>(lab: IkePeerLab<Peer>): void {
+  for (const role of roles) {
+    it(`are the same ones at both ends, as ${role}`, async () => {
+      const { subject } = await lab.up(role);
+      const [child] = subject.children;
+      assert.deepEqual(child?.localTs, ['10.1.0.0/16']);
+      assert.deepEqual(child?.remoteTs, ['10.2.0.0/16']);
+    });
+
+    it(`are one fewer when the subject deletes the Child SA, as ${role}`, async () => {
+      await lab.up(role);
+      await lab.subject.swanctl.must(['--terminate', '--child', 'net']);
+      await lab.agreed(0);
+    });
+
+    it(`are one fewer when the peer deletes the Child SA, as ${role}`, async () => {
+      const { peer } = await lab.up(role);
+      const [child] = peer.children;
+      assert.ok(child !== undefined);
+      await lab.peer.deleteChildSa(child);
+      await lab.agreed(0);
+    });
+
+    it(`are gone when the peer deletes the IKE SA, as ${role}`, async () => {
+      await lab.up(role);
+      await lab.peer.deleteIkeSas();
+      await lab.empty();
+    });
+  }
+
+  it('are gone when the subject deletes the IKE SA it began', async () => {
+    await lab.up('initiator');
+    await lab.subject.swanctl.must(['--terminate', '--ike', 'peer']);
+    await lab.empty();
+  });
+}
+
+/** A refusal: what the two ends do not have in common, and what is said about it. */
+export interface Refusal extends Configured {
+  readonly what: string;
+  /** What `swanctl --initiate` prints. */
+  readonly told: RegExp;
+  /** What the peer's log says when it is turned away. */
+  readonly heard: RegExp;
+}
+
+/** Each refusal in both roles; neither end keeps an SA. */
+export function refuse<Peer extends IkePeer>(
+  lab: IkePeerLab<Peer>,
+  refusals: readonly Refusal[],
+): void {
+  for (const { what, told, heard, ...configured } of refusals) {
+    it(`${what} as initiator, and the operator is told`, async () => {
+      await lab.load(configured);
+      const { status, stdout, stderr } = await lab.subject.swanctl.call([
+        ...['--initiate', '--child', 'net'],
+      ]);
+      assert.notEqual(status, 0, 'swanctl --initiate must not succeed');
+      assert.match(`${stdout}${stderr}`, told);
+      await lab.empty();
+    });
+
+    it(`${what} as responder, and the peer hears why`, async () => {
+      await lab.load(configured);
+      const before = lab.peer.log().length;
+      await lab.peer.initiate();
+      await until(`${heard} in the peer's log`, () => {
+        return heard.test(lab.peer.log().slice(before)) || undefined;
+      });
+      await lab.peer.load([]);
+      await lab.empty();
+    });
+  }
+}
+
+/** An empty INFORMATIONAL request is answered, with nothing lost or repeated. */
+export async function probed<Peer extends IkePeer>(
+  lab: IkePeerLab<Peer>,
+  role: Role,
+  options: {
+    readonly pair?: PairSettings;
+    readonly prober: 'subject' | 'peer';
+    readonly ask?: () => Promise<void>;
+  },
+): Promise<void> {
+  await lab.up(role, { ...(options.pair === undefined ? {} : { subject: options.pair }) });
+  const { network } = lab.topology;
+  const capture = await Capture.start(network, 'g1');
+  await options.ask?.();
+  const prober = options.prober === 'subject' ? '192.0.2.1' : '192.0.2.2';
+  const seen = await until(
+    `the ${options.prober}'s probe to be answered`,
+    async () => {
+      const packets = await dissect(capture.file, {
+        fields: ['ip.src', 'isakmp.messageid', 'isakmp.flag_r'],
+        filter: 'isakmp.exchangetype == 37',
+      });
+      const [request] = packets.filter(
+        (packet) => packet.get('ip.src')?.[0] === prober && !response(packet),
+      );
+      const messageId = request?.get('isakmp.messageid')?.[0];
+      const answers = packets.filter(
+        (packet) =>
+          response(packet) &&
+          packet.get('ip.src')?.[0] !== prober &&
+          packet.get('isakmp.messageid')?.[0] === messageId,
+      );
+      return request !== undefined && answers.length > 0 ? answers : undefined;
+    },
+    6_000,
+    200,
+  );
+  await capture.stop();
+  assert.equal(seen.length, 1, 'the probe was answered once');
+  await lab.agreed();
+}
+
+function response(packet: ReadonlyMap<string, readonly string[]>): boolean {
+  return ['1', 'True'].includes(packet.get('isakmp.flag_r')?.[0] ?? '');
+}
