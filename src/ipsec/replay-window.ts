@@ -5,6 +5,7 @@
  * again, because packets of one batch are checked before any of them is verified.
  * Sequence numbers are two 32-bit halves. Holds no clock and allocates only in its constructor.
  */
+import { NEARLY_USED } from './sequence-number.ts';
 
 export const ReplayVerdict = { FRESH: 0, REPLAYED: 1, LEFT_OF_WINDOW: 2 } as const;
 
@@ -26,6 +27,7 @@ export class ReplayWindow {
   #topHigh = 0;
   #topLow = 0;
   #high = 0;
+  #advanced = false;
 
   /** `size` in packets, 0 = accept everything. */
   constructor(size: number, esn: boolean) {
@@ -55,6 +57,16 @@ export class ReplayWindow {
     return this.#high;
   }
 
+  /** Whether the last `update` took in a number above all before it. */
+  get advanced(): boolean {
+    return this.#advanced;
+  }
+
+  /** Whether the peer has a sixteenth of its numbers left, or less. */
+  get nearlyUsed(): boolean {
+    return (this.#esn ? this.#topHigh : this.#topLow) >= NEARLY_USED;
+  }
+
   /** Judges the 32 bits of a packet and infers `high`. Changes nothing else. */
   check(low: number): number {
     this.#high = this.#esn ? this.#inferHigh(low) : 0;
@@ -64,10 +76,10 @@ export class ReplayWindow {
   /** Judges again and, when fresh, takes the number in. Only for packets whose ICV is verified. */
   update(high: number, low: number): number {
     const verdict = this.#judge(high, low);
+    this.#advanced = false;
     if (verdict !== ReplayVerdict.FRESH) return verdict;
-    if (high > this.#topHigh || (high === this.#topHigh && low > this.#topLow)) {
-      this.#advance(high, low);
-    }
+    this.#advanced = high > this.#topHigh || (high === this.#topHigh && low > this.#topLow);
+    if (this.#advanced) this.#advance(high, low);
     const block = (low >>> 5) & this.#mask;
     this.#blocks[block] = this.#blocks[block]! | (1 << (low & 31));
     return ReplayVerdict.FRESH;

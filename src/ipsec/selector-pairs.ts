@@ -2,7 +2,8 @@
  * Traffic selectors compiled for the packet path: every pair of a local and a remote selector
  * becomes one row of a typed array (RFC 4301 §4.4.1.1).
  *
- * Matching allocates nothing. `selectorMatchesFlow` is the plain version of the same rule.
+ * Matching allocates nothing. A row comes or goes by moving those behind it: a table of thousands
+ * changes without being compiled anew. `selectorMatchesFlow` is the plain version of the same rule.
  */
 import { addressToWords, type Flow, OPAQUE } from '../wire/flow.ts';
 import type { TrafficSelector } from './traffic-selector.ts';
@@ -20,21 +21,12 @@ const START_PORT = 9;
 const END_PORT = 10;
 
 export class SelectorPairs {
-  readonly #rows: Uint32Array;
-  readonly length: number;
+  #rows: Uint32Array;
+  #length = 0;
 
-  /** Pairs of different address families match nothing and are left out. */
   constructor(pairs: readonly (readonly [local: TrafficSelector, remote: TrafficSelector])[]) {
-    this.length = pairs.length;
     this.#rows = new Uint32Array(pairs.length * ROW);
-    for (const [index, [local, remote]] of pairs.entries()) {
-      const at = index * ROW;
-      const { family } = local.range.first;
-      // Rows that can match no packet keep family 0.
-      if (family === remote.range.first.family) this.#rows[at + FAMILY] = family;
-      writeEnd(this.#rows, at + LOCAL, local);
-      writeEnd(this.#rows, at + REMOTE, remote);
-    }
+    for (const [local, remote] of pairs) this.insert(this.#length, local, remote);
   }
 
   /** All pairs of an SA. */
@@ -47,9 +39,36 @@ export class SelectorPairs {
     );
   }
 
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Puts a pair in front of the one at `index`. Pairs of different families match nothing. */
+  insert(index: number, local: TrafficSelector, remote: TrafficSelector): void {
+    const at = index * ROW;
+    const end = this.#length * ROW;
+    if (end === this.#rows.length) {
+      const grown = new Uint32Array(Math.max(1, this.#length * 2) * ROW);
+      grown.set(this.#rows);
+      this.#rows = grown;
+    }
+    this.#rows.copyWithin(at + ROW, at, end);
+    const { family } = local.range.first;
+    // Rows that can match no packet have family 0.
+    this.#rows[at + FAMILY] = family === remote.range.first.family ? family : 0;
+    writeEnd(this.#rows, at + LOCAL, local);
+    writeEnd(this.#rows, at + REMOTE, remote);
+    this.#length++;
+  }
+
+  remove(index: number): void {
+    this.#rows.copyWithin(index * ROW, (index + 1) * ROW, this.#length * ROW);
+    this.#length--;
+  }
+
   /** The first pair that a packet from us fits, or -1. */
   findOutbound(flow: Flow): number {
-    for (let index = 0; index < this.length; index++) {
+    for (let index = 0; index < this.#length; index++) {
       const at = index * ROW;
       if (
         this.#rows[at + FAMILY] === flow.family &&
@@ -70,7 +89,7 @@ export class SelectorPairs {
 
   /** Does a packet from the peer fit a pair? Source is then the remote end. */
   matchesInbound(flow: Flow): boolean {
-    for (let index = 0; index < this.length; index++) {
+    for (let index = 0; index < this.#length; index++) {
       const at = index * ROW;
       if (
         this.#rows[at + FAMILY] === flow.family &&

@@ -3,13 +3,17 @@
  */
 
 const LAST = 0xffff_ffff;
+/** The half that is used up last, from where on 15 of 16 numbers are: time for a successor. */
+export const NEARLY_USED = 0xf000_0000;
 
 export class SequenceNumber {
+  readonly #esn: boolean;
   readonly #lastHigh: number;
   #high = 0;
   #low = 0;
 
   constructor(esn: boolean) {
+    this.#esn = esn;
     this.#lastHigh = esn ? LAST : 0;
   }
 
@@ -21,6 +25,11 @@ export class SequenceNumber {
   /** Low half of the number in use: the 32 bits that are sent. 0 before the first `advance`. */
   get low(): number {
     return this.#low;
+  }
+
+  /** Whether a sixteenth of the numbers is left, or less. */
+  get nearlyUsed(): boolean {
+    return (this.#esn ? this.#high : this.#low) >= NEARLY_USED;
   }
 
   /** Moves to the next number; answers false, and stays, when there is none. */

@@ -1,29 +1,33 @@
 /**
  * The Security Policy Database (RFC 4301 §4.4.1): what happens to a packet that wants out.
  *
- * Changes compile the policies into rows in the order of look-up; a look-up walks the rows and
- * allocates nothing. Inbound packets are held against the selectors of their own SA instead
- * (`SelectorPairs`), as §5.2 has it.
+ * Policies stand as rows in the order of look-up; a look-up walks the rows and allocates nothing,
+ * and a change moves rows without touching the others. Inbound packets are held against the
+ * selectors of their own SA instead (`SelectorPairs`), as §5.2 has it.
  */
 import { type AddressRange, compareAddresses } from '../wire/address.ts';
 import type { Flow } from '../wire/flow.ts';
 import { SelectorPairs } from './selector-pairs.ts';
 import type { TrafficSelector } from './traffic-selector.ts';
 
-/** One policy. `sa` is the caller's index of the SA that protects. */
+/** One policy. */
 export interface SpdEntry {
   /** The caller's name for the entry, to remove it by. */
   readonly id: number;
-  readonly action: 'protect' | 'bypass' | 'discard';
+  /** A `trap` stands for an SA that its traffic shall bring up. */
+  readonly action: 'protect' | 'bypass' | 'discard' | 'trap';
+  /** The caller's index of the SA that protects. */
   readonly sa?: number;
+  /** The caller's index of the trap. */
+  readonly trap?: number;
   readonly localTs: readonly TrafficSelector[];
   readonly remoteTs: readonly TrafficSelector[];
   /** Lower is stronger; 0 = automatic, from `automaticPriority`. */
   readonly priority: number;
 }
 
-/** Answers of `lookup` that are no SA index. */
-export const Policy = { BYPASS: -1, DISCARD: -2, NONE: -3 } as const;
+/** Answers of `lookup` that are no SA index; from TRAP downwards, TRAP - the index of a trap. */
+export const Policy = { BYPASS: -1, DISCARD: -2, NONE: -3, TRAP: -4 } as const;
 
 /** One row, as listings show it. */
 export interface SpdRow {
@@ -34,25 +38,27 @@ export interface SpdRow {
 }
 
 export class Spd {
-  /** Newest first. */
-  #entries: readonly SpdEntry[] = [];
-  #rows: readonly SpdRow[] = [];
-  #pairs = new SelectorPairs([]);
-  #answers = new Int32Array(0);
+  readonly #rows: SpdRow[] = [];
+  readonly #pairs = new SelectorPairs([]);
+  #answers = new Int32Array(16);
 
-  /** Adds an entry; among rows of equal priority the newest is found first. */
+  /** Adds or replaces an entry; among rows of equal priority the newest is found first. */
   insert(entry: SpdEntry): void {
-    if (entry.action === 'protect' && entry.sa === undefined) {
-      throw new Error(`SPD entry ${entry.id} protects with no SA`);
-    }
-    this.#compile([entry, ...this.#entries.filter(({ id }) => id !== entry.id)]);
+    const answer = answerOf(entry);
+    this.remove(entry.id);
+    for (const row of rowsOf(entry).toReversed()) this.#insertRow(row, answer);
   }
 
+  /** Answers whether the entry was there. */
   remove(id: number): boolean {
-    const rest = this.#entries.filter((entry) => entry.id !== id);
-    const found = rest.length < this.#entries.length;
-    if (found) this.#compile(rest);
-    return found;
+    const before = this.#rows.length;
+    for (let index = before - 1; index >= 0; index--) {
+      if (this.#rows[index]?.entry.id !== id) continue;
+      this.#rows.splice(index, 1);
+      this.#pairs.remove(index);
+      this.#answers.copyWithin(index, index + 1);
+    }
+    return this.#rows.length < before;
   }
 
   /** The SA index that protects an outbound packet, or one of `Policy`. */
@@ -66,17 +72,35 @@ export class Spd {
     return this.#rows;
   }
 
-  #compile(entries: readonly SpdEntry[]): void {
-    this.#entries = entries;
-    this.#rows = entries.flatMap(rowsOf).sort((a, b) => a.priority - b.priority);
-    this.#pairs = new SelectorPairs(this.#rows.map(({ local, remote }) => [local, remote]));
-    this.#answers = Int32Array.from(this.#rows, ({ entry }) => answerOf(entry));
+  #insertRow(row: SpdRow, answer: number): void {
+    const index = this.#placeOf(row);
+    if (this.#rows.length === this.#answers.length) {
+      const grown = new Int32Array(this.#answers.length * 2);
+      grown.set(this.#answers);
+      this.#answers = grown;
+    }
+    this.#rows.splice(index, 0, row);
+    this.#pairs.insert(index, row.local, row.remote);
+    this.#answers.copyWithin(index + 1, index);
+    this.#answers[index] = answer;
+  }
+
+  /** In front of the first row that is not stronger. */
+  #placeOf(row: SpdRow): number {
+    let [low, high] = [0, this.#rows.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const other = this.#rows[middle];
+      if (other !== undefined && isStronger(other, row)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }
 
 /**
  * The priority of a row that has none configured: narrower selectors are stronger. The scale is
- * strongSwan's, so that configured numbers mean the same: bypasses before SAs, discards last.
+ * strongSwan's, so that configured numbers mean the same: bypasses, SAs, traps, discards.
  */
 export function automaticPriority(
   action: SpdEntry['action'],
@@ -89,7 +113,18 @@ export function automaticPriority(
   return BASE_PRIORITY[action] - addressBits * 512 - protocol * 128 - portBits * 2;
 }
 
-const BASE_PRIORITY = { bypass: 200_000, protect: 400_000, discard: 800_000 } as const;
+const BASE_PRIORITY = {
+  bypass: 200_000,
+  protect: 400_000,
+  trap: 600_000,
+  discard: 800_000,
+} as const;
+
+/** An SA goes before the trap that brought it up, also where both have one configured priority. */
+function isStronger(a: SpdRow, b: SpdRow): boolean {
+  if (a.priority !== b.priority) return a.priority < b.priority;
+  return a.entry.action !== 'trap' && b.entry.action === 'trap';
+}
 
 function rowsOf(entry: SpdEntry): readonly SpdRow[] {
   return entry.localTs.flatMap((local) =>
@@ -102,9 +137,12 @@ function rowsOf(entry: SpdEntry): readonly SpdRow[] {
   );
 }
 
-function answerOf(entry: SpdEntry): number {
-  if (entry.action === 'bypass') return Policy.BYPASS;
-  return entry.action === 'discard' ? Policy.DISCARD : (entry.sa ?? Policy.NONE);
+function answerOf({ id, action, sa, trap }: SpdEntry): number {
+  if (action === 'bypass') return Policy.BYPASS;
+  if (action === 'discard') return Policy.DISCARD;
+  const index = action === 'trap' ? trap : sa;
+  if (index === undefined) throw new Error(`SPD entry ${id}: ${action} by nothing`);
+  return action === 'trap' ? Policy.TRAP - index : index;
 }
 
 /** Address bits that the size of a range leaves fixed: the prefix length where it is a prefix. */

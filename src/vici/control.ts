@@ -180,7 +180,7 @@ export interface SadView {
 /** One row of `tsgw spd`, in the order of look-up. */
 export interface SpdView {
   readonly direction: 'in' | 'out';
-  readonly action: 'protect' | 'bypass' | 'discard';
+  readonly action: 'protect' | 'bypass' | 'discard' | 'trap';
   readonly local: string;
   readonly remote: string;
   readonly child: string;

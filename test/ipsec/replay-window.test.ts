@@ -47,6 +47,30 @@ describe('Replay window (RFC 4303 §3.4.3)', () => {
     }
   });
 
+  it('tells the newest packet from one that was late, and from a copy', () => {
+    for (const size of [0, 64]) {
+      const window = new ReplayWindow(size, false);
+      const advances = (low: number): boolean => {
+        window.update(0, low);
+        return window.advanced;
+      };
+      assert.deepEqual([5, 4, 5, 6, 6].map(advances), [true, false, false, true, false]);
+    }
+  });
+
+  it('sees that the peer has few numbers left', () => {
+    const short = new ReplayWindow(64, false);
+    short.update(0, 0xefff_ffff);
+    assert.equal(short.nearlyUsed, false);
+    short.update(0, 0xf000_0000);
+    assert.equal(short.nearlyUsed, true);
+    const long = new ReplayWindow(64, true);
+    long.update(0, 0xffff_ffff);
+    assert.equal(long.nearlyUsed, false);
+    long.update(0xf000_0000, 0);
+    assert.equal(long.nearlyUsed, true);
+  });
+
   it('changes nothing before the ICV is verified', () => {
     const window = new ReplayWindow(64, false);
     assert.equal(window.check(5000), FRESH);

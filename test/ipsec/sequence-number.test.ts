@@ -30,4 +30,18 @@ describe('Sequence numbers (RFC 4303 §3.3.3)', () => {
     assert.equal(sequence.advance(), false);
     assert.deepEqual([sequence.high, sequence.low], [0xffff_ffff, 0xffff_ffff]);
   });
+
+  it('are nearly used from 15 sixteenths of them on', () => {
+    const short = new SequenceNumber(false);
+    assert.equal(short.nearlyUsed, false);
+    short.resumeAfter(0, 0xefff_ffff);
+    assert.equal(short.nearlyUsed, false);
+    short.advance();
+    assert.equal(short.nearlyUsed, true);
+    const long = new SequenceNumber(true);
+    long.resumeAfter(0xefff_ffff, 0xffff_ffff);
+    assert.equal(long.nearlyUsed, false);
+    long.advance();
+    assert.equal(long.nearlyUsed, true);
+  });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { automaticPriority, Policy, Spd, type SpdEntry } from '../../src/ipsec/spd.ts';
+import { automaticPriority, Policy, Spd, type SpdEntry, type SpdRow } from '../../src/ipsec/spd.ts';
 import {
   ANY_PORTS,
   formatSelector,
@@ -104,10 +104,84 @@ describe('SPD (RFC 4301 §4.4.1)', () => {
     );
   });
 
-  it('refuses to protect with no SA', () => {
+  it('refuses to protect with no SA, and a trap that is none', () => {
     const { localTs, remoteTs } = protect(0, '10.1.0.0/16', '10.0.0.0/8');
-    const entry = { id: 1, action: 'protect', localTs, remoteTs, priority: 0 } as const;
-    assert.throws(() => new Spd().insert(entry));
+    for (const action of ['protect', 'trap'] as const) {
+      const entry = { id: 1, action, localTs, remoteTs, priority: 0 } as const;
+      assert.throws(() => new Spd().insert(entry), new RegExp(`1: ${action} by nothing`));
+    }
+  });
+
+  it('finds an SA before the trap of the same selectors, whichever came last', () => {
+    for (const priority of [0, 77]) {
+      const spd = new Spd();
+      const sa = protect(1, '10.1.0.0/16', '10.2.0.0/16', priority);
+      const { sa: _, ...selectors } = sa;
+      spd.insert({ ...selectors, id: 2, action: 'trap', trap: 0 });
+      spd.insert(sa);
+      spd.insert({ ...selectors, id: 3, action: 'trap', trap: 5 });
+      assert.equal(spd.lookup(packet), 10);
+      spd.remove(1);
+      assert.equal(spd.lookup(packet), Policy.TRAP - 5, 'the newest trap');
+      spd.remove(3);
+      assert.equal(spd.lookup(packet), Policy.TRAP);
+      spd.insert({ ...selectors, id: 4, action: 'bypass' });
+      assert.equal(spd.lookup(packet), Policy.BYPASS);
+    }
+  });
+
+  it('stays in order while entries come and go', () => {
+    const entries = fc.array(
+      fc.record({
+        id: fc.integer({ min: 1, max: 8 }),
+        comes: fc.boolean(),
+        action: fc.constantFrom('protect' as const, 'trap' as const, 'bypass' as const),
+        remotes: fc.array(fc.constantFrom('10.2.0.0/16', '10.0.0.0/8', '10.2.0.1'), {
+          minLength: 1,
+          maxLength: 3,
+        }),
+        priority: fc.constantFrom(0, 0, 5, 250_000),
+      }),
+      { maxLength: 40 },
+    );
+    fc.assert(
+      fc.property(entries, (steps) => {
+        const spd = new Spd();
+        let plain: readonly SpdEntry[] = [];
+        for (const { id, comes, action, remotes, priority } of steps) {
+          const remoteTs = remotes.map((remote) => selector(remote));
+          const localTs = [selector('10.1.0.0/16')];
+          const entry = { id, action, sa: id, trap: id, localTs, remoteTs, priority };
+          const others = plain.filter((one) => one.id !== id);
+          assert.equal(comes || spd.remove(id), comes || others.length < plain.length);
+          if (comes) spd.insert(entry);
+          plain = comes ? [entry, ...others] : others;
+        }
+        const expected = plain
+          .flatMap((entry) =>
+            entry.localTs.flatMap((local) =>
+              entry.remoteTs.map((remote) => ({
+                row: `${entry.id} ${formatSelector(remote)}`,
+                trap: entry.action === 'trap' ? 1 : 0,
+                priority: entry.priority || automaticPriority(entry.action, local, remote),
+              })),
+            ),
+          )
+          .sort((a, b) => a.priority - b.priority || a.trap - b.trap);
+        assert.deepEqual(
+          spd.rows().map(({ entry, remote }) => `${entry.id} ${formatSelector(remote)}`),
+          expected.map(({ row }) => row),
+        );
+        const first = spd.rows()[0];
+        assert.equal(spd.lookup(flow('10.1.0.1', '10.2.0.1')), first ? answer(first) : Policy.NONE);
+      }),
+      { numRuns: 200 },
+    );
+
+    function answer({ entry: { id, action } }: SpdRow): number {
+      if (action === 'bypass') return Policy.BYPASS;
+      return action === 'trap' ? Policy.TRAP - id : id;
+    }
   });
 
   it('replaces an entry of the same id', () => {
