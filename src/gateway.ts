@@ -12,11 +12,11 @@ import type { Config } from './config/config.ts';
 import type { ConfigWarning } from './config/findings.ts';
 import type { Event, Level } from './events/event.ts';
 import { createSharedCounters } from './events/shared-counters.ts';
+import { ChildSas } from './gateway/child-sas.ts';
 import { GatewayControl, type PolicyPort } from './gateway/control.ts';
 import { CounterRows } from './gateway/counter-rows.ts';
 import { DaemonSettings } from './gateway/daemon-settings.ts';
 import { initiationPath } from './gateway/initiation-path.ts';
-import { installedChildSa } from './gateway/installed-child-sa.ts';
 import { PoolPort } from './gateway/pool-port.ts';
 import { Requests } from './gateway/requests.ts';
 import type { ViewContext } from './gateway/sa-views.ts';
@@ -29,13 +29,11 @@ import type { PacketLoopReport } from './io/packet-loop-protocol.ts';
 import { randomBytes } from './io/random.ts';
 import { daemonIdentity } from './io/system.ts';
 import { AddressPools } from './ipsec/address-pools.ts';
-import type { ChildSa } from './ipsec/child-sa.ts';
 import type { Connection } from './ipsec/connection.ts';
 import { Pad } from './ipsec/pad.ts';
 import { Spd } from './ipsec/spd.ts';
 import { ViciServer } from './vici/server.ts';
-import { formatAddress } from './wire/address.ts';
-import { type Instant, instant } from './wire/instant.ts';
+import { instant } from './wire/instant.ts';
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -48,13 +46,6 @@ export interface GatewayOptions {
   readonly failed: (error: Error) => void;
   /** Reads the configuration again, for `reload-settings`; unset = there is nothing to read. */
   readonly reload?: () => Config;
-}
-
-/** A Child SA as installed. */
-interface Installed {
-  readonly childSa: ChildSa;
-  readonly at: Instant;
-  innerMtu: number;
 }
 
 /** Time `stop` gives peers to answer a Delete. */
@@ -72,11 +63,11 @@ export class Gateway {
   readonly #counters = createSharedCounters();
   readonly #rows = new CounterRows(this.#counters);
   readonly #requests = new Requests();
-  readonly #installed = new Map<number, Installed>();
   readonly #started = now();
   readonly #engine: IkeEndpoint;
   readonly #host: Host;
   readonly #keyLog: KeyLog | undefined;
+  readonly #childSas: ChildSas;
   readonly #vici: ViciServer;
   #timer: NodeJS.Timeout | undefined;
 
@@ -97,6 +88,14 @@ export class Gateway {
     this.#settings = new DaemonSettings(options.config.gateway);
     const settings = this.#settings.current;
     this.#keyLog = options.keyLogDirectory ? new KeyLog(options.keyLogDirectory) : undefined;
+    this.#childSas = new ChildSas({
+      rows: this.#rows,
+      spd: this.#spd,
+      keyLog: this.#keyLog,
+      host: () => this.#host,
+      now: () => instant(now()),
+      emit: (event) => this.#emit(event),
+    });
     this.#engine = new IkeEndpoint({
       random: randomBytes,
       pad: this.#pad,
@@ -169,13 +168,17 @@ export class Gateway {
         this.#host.sendNatKeepalive(action.local, action.remote);
         break;
       case 'install-child-sa':
-        this.#install(action.childSa);
+        this.#childSas.install(action.childSa);
         break;
       case 'remove-child-sa':
-        this.#remove(action.childSa);
+        this.#childSas.remove(action.childSa);
         break;
       case 'set-outbound':
+        this.#childSas.setOutbound(action.childSaId, action.outbound);
+        break;
       case 'move-child-sa':
+        this.#childSas.move(action.childSaId, action);
+        break;
       case 'trap':
       case 'install-virtual':
       case 'remove-virtual':
@@ -205,85 +208,33 @@ export class Gateway {
     this.#timer = setTimeout(() => this.#handle({ kind: 'deadline' }), wait);
   }
 
-  // Child SAs to the packet loop and the routes, and what the packet loop reports
-
-  #install(childSa: ChildSa): void {
-    const rows = this.#rows.take(childSa.id);
-    if (!rows) {
-      this.#say('error', `no counter rows left: child SA ${childSa.id} carries nothing`);
-      return;
-    }
-    this.#installed.set(childSa.id, { childSa, at: now(), innerMtu: 0 });
-    this.#spd.insert({
-      id: childSa.id,
-      action: 'protect',
-      sa: childSa.id,
-      localTs: childSa.localTs,
-      remoteTs: childSa.remoteTs,
-      priority: childSa.priority,
-    });
-    this.#host.install(installedChildSa(childSa, rows));
-    this.#logKeys(childSa);
-  }
-
-  #remove(childSa: ChildSa): void {
-    this.#installed.delete(childSa.id);
-    for (const { encryption, integrity } of [childSa.keysIn, childSa.keysOut]) {
-      encryption.wipe();
-      integrity.wipe();
-    }
-    this.#spd.remove(childSa.id);
-    this.#host.remove(childSa.id);
-  }
-
+  /** What the packet loop reports. */
   #hear(report: PacketLoopReport): void {
     switch (report.kind) {
       case 'ike':
         this.#handle({ ...report, kind: 'datagram' });
         break;
-      case 'removed':
-        this.#rows.give(report.id);
-        break;
-      case 'installed':
-      case 'path-mtu-changed': {
-        const installed = this.#installed.get(report.id);
-        if (!installed) break;
-        installed.innerMtu = report.innerMtu;
-        if (report.kind === 'path-mtu-changed') {
-          const peer = formatAddress(installed.childSa.remote.address);
-          this.#emit({ kind: 'path-mtu', peer, mtu: report.outerMtu });
-        }
+      case 'peer-moved': {
+        const { id: childSaId, local, remote } = report;
+        this.#handle({ kind: 'peer-moved', childSaId, local, remote });
         break;
       }
+      case 'traffic-limit':
+        this.#handle({ kind: 'traffic-limit', childSaId: report.id, limit: report.limit });
+        break;
+      case 'installed':
+      case 'moved':
+      case 'removed':
+      case 'outbound-activated':
+      case 'path-mtu-changed':
+        this.#childSas.hear(report);
+        break;
       case 'ready':
       case 'stopped':
         break;
       default:
         report satisfies never;
     }
-  }
-
-  #logKeys(childSa: ChildSa): void {
-    if (!this.#keyLog) return;
-    const { local, remote, encr, integ } = childSa;
-    const common = { encr: encr.id, integ: integ?.id };
-    const inbound = this.#keyLog.esp({
-      ...common,
-      source: remote.address,
-      destination: local.address,
-      spi: childSa.spiIn,
-      encryptionKey: childSa.keysIn.encryption.reveal(),
-      integrityKey: childSa.keysIn.integrity.reveal(),
-    });
-    const outbound = this.#keyLog.esp({
-      ...common,
-      source: local.address,
-      destination: remote.address,
-      spi: childSa.spiOut,
-      encryptionKey: childSa.keysOut.encryption.reveal(),
-      integrityKey: childSa.keysOut.integrity.reveal(),
-    });
-    this.#missKeys(`child SA ${childSa.id}`, inbound ?? outbound);
   }
 
   #missKeys(sa: string, why: string | undefined): void {
@@ -337,8 +288,8 @@ export class Gateway {
       socketDrops: () => this.#host.drops(),
       uptimeSeconds: () => Math.floor((now() - this.#started) / 1000),
       view: () => this.#view(),
-      childSas: () => [...this.#installed.values()].map(({ childSa }) => childSa),
-      childSa: (id) => this.#installed.get(id)?.childSa,
+      childSas: () => this.#childSas.all(),
+      childSa: (id) => this.#childSas.find(id),
       policies: NO_POLICIES,
       pools: new PoolPort(this.#pools, (warnings) => this.#warn(warnings)),
       resolveNames: (connection) => void this.#resolveNames(connection),
@@ -367,8 +318,8 @@ export class Gateway {
     return {
       now: instant(now()),
       rows: this.#rows,
-      installedAt: (id) => this.#installed.get(id)?.at,
-      innerMtu: (id) => this.#installed.get(id)?.innerMtu ?? 0,
+      installedAt: (id) => this.#childSas.installedAt(id),
+      innerMtu: (id) => this.#childSas.innerMtu(id),
     };
   }
 

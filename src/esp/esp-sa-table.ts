@@ -4,6 +4,7 @@
  *
  * Look-ups allocate nothing; indexes are reused after `remove`.
  */
+import type { OutboundUse } from '../ipsec/child-sa.ts';
 import { Sad } from '../ipsec/sad.ts';
 import { Spd } from '../ipsec/spd.ts';
 import { type Endpoint, equalAddresses } from '../wire/address.ts';
@@ -21,6 +22,8 @@ export class EspSaTable {
   readonly #sad = new Sad();
   readonly #spd = new Spd();
   readonly #sas: (EspSa | undefined)[] = [];
+  /** Indexes of removed SAs. */
+  readonly #free: number[] = [];
   readonly #byId = new Map<number, EspSa>();
 
   constructor(mtu: LinkMtu) {
@@ -33,15 +36,15 @@ export class EspSaTable {
 
   /** Throws when the id or the inbound SPI is in use: whoever chose them is wrong. */
   install(parameters: EspSaParameters, handles: EspHandles): EspSa {
-    const { id, spiIn, localTs, remoteTs, priority } = parameters;
+    const { id, spiIn } = parameters;
     if (this.#byId.has(id)) throw new Error(`Child SA ${id} is installed already`);
-    const free = this.#sas.indexOf(undefined);
-    const index = free === -1 ? this.#sas.length : free;
+    if (this.#sad.find(spiIn) >= 0) throw new Error(`Child SA ${id}: its SPI is in use`);
+    const index = this.#free.pop() ?? this.#sas.length;
     const sa = createEspSa(index, parameters, handles, this.#mtu);
-    if (!this.#sad.insert(spiIn, index)) throw new Error(`Child SA ${id}: its SPI is in use`);
-    this.#spd.insert({ id, action: 'protect', sa: index, localTs, remoteTs, priority });
+    this.#sad.insert(spiIn, index);
     this.#sas[index] = sa;
     this.#byId.set(id, sa);
+    if (sa.outbound === 'now') this.#protectBy(sa);
     return sa;
   }
 
@@ -51,8 +54,22 @@ export class EspSaTable {
     this.#sad.remove(sa.parameters.spiIn);
     this.#spd.remove(id);
     this.#sas[sa.index] = undefined;
+    this.#free.push(sa.index);
     this.#byId.delete(id);
     return sa;
+  }
+
+  /** Whether the SA sends; the one that began last is used among equals. */
+  setOutbound(sa: EspSa, outbound: OutboundUse): void {
+    const before = sa.outbound;
+    sa.outbound = outbound;
+    if (outbound === 'now' && before !== 'now') this.#protectBy(sa);
+    if (outbound !== 'now' && before === 'now') this.#spd.remove(sa.parameters.id);
+  }
+
+  /** The SA of a Child SA's number. */
+  byId(id: number): EspSa | undefined {
+    return this.#byId.get(id);
   }
 
   /** The SA of an index that a look-up of this table gave. */
@@ -75,13 +92,15 @@ export class EspSaTable {
   /** The SA that sends with this SPI to this peer, for errors that quote what we sent. */
   findSent(spiOut: number, remote: Endpoint): EspSa | undefined {
     for (const sa of this.#byId.values()) {
-      if (
-        sa.spiOut === spiOut >>> 0 &&
-        equalAddresses(sa.parameters.remote.address, remote.address)
-      ) {
+      if (sa.spiOut === spiOut >>> 0 && equalAddresses(sa.ends.remote.address, remote.address)) {
         return sa;
       }
     }
     return undefined;
+  }
+
+  #protectBy({ index, parameters }: EspSa): void {
+    const { id, localTs, remoteTs, priority } = parameters;
+    this.#spd.insert({ id, action: 'protect', sa: index, localTs, remoteTs, priority });
   }
 }

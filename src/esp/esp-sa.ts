@@ -3,28 +3,36 @@
  * (RFC 4301 §4.4.2.1). Made when the SA is installed, never per packet.
  */
 import { SA_COUNTERS } from '../events/shared-counters.ts';
+import type { OutboundUse, TrafficLimits } from '../ipsec/child-sa.ts';
 import { innerMtu, type OuterPath } from '../ipsec/path-mtu.ts';
 import { ReplayWindow } from '../ipsec/replay-window.ts';
 import { SelectorPairs } from '../ipsec/selector-pairs.ts';
 import { SequenceNumber } from '../ipsec/sequence-number.ts';
 import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
 import type { Endpoint } from '../wire/address.ts';
+import type { Instant } from '../wire/instant.ts';
 import { IPV4_HEADER } from '../wire/ipv4.ts';
 import { IPV6_HEADER } from '../wire/ipv6.ts';
 import { UDP_HEADER } from '../wire/udp.ts';
 import { type TrafficClassRule, trafficClassRule } from './ecn.ts';
 import { type EspSuite, type EspTransforms, espSuite } from './esp-suite.ts';
 import { PathMtu } from './path-mtu.ts';
+import { PeerOrigin } from './peer-origin.ts';
+import { TrafficMeter } from './traffic-meter.ts';
+
+/** Where an SA's packets go and come from; the ports count only with `udpEncapsulation`. */
+export interface EspSaEnds {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly udpEncapsulation: boolean;
+}
 
 /** A Child SA without its keys. */
-export interface EspSaParameters extends EspTransforms {
+export interface EspSaParameters extends EspTransforms, EspSaEnds {
   readonly id: number;
   readonly spiIn: number;
   readonly spiOut: number;
   readonly esn: boolean;
-  readonly local: Endpoint;
-  readonly remote: Endpoint;
-  readonly udpEncapsulation: boolean;
   readonly localTs: readonly TrafficSelector[];
   readonly remoteTs: readonly TrafficSelector[];
   readonly replayWindow: number;
@@ -32,6 +40,9 @@ export interface EspSaParameters extends EspTransforms {
   readonly copyEcn: boolean;
   readonly copyDscp: 'no' | 'in' | 'out' | 'yes';
   readonly priority: number;
+  readonly limits: TrafficLimits;
+  /** Whether it sends, to begin with. */
+  readonly outbound: OutboundUse;
   /** Rows of `SharedCounters.sas`. */
   readonly rowIn: number;
   readonly rowOut: number;
@@ -49,21 +60,31 @@ export interface EspHandles {
 export interface EspSa {
   readonly index: number;
   readonly parameters: EspSaParameters;
-  readonly handles: EspHandles;
   readonly suite: EspSuite;
   readonly spiOut: number;
-  readonly udpEncapsulation: boolean;
   readonly copyDf: boolean;
   readonly trafficClass: TrafficClassRule;
   readonly selectors: SelectorPairs;
   readonly window: ReplayWindow;
   readonly sequence: SequenceNumber;
-  readonly pathMtu: PathMtu;
-  /** Octets of the largest inner packet the path carries; follows `pathMtu`. */
-  innerMtu: number;
+  readonly meterIn: TrafficMeter;
+  readonly meterOut: TrafficMeter;
   /** Where the counters of each direction start in `SharedCounters.sas`. */
   readonly countersIn: number;
   readonly countersOut: number;
+  /** Whether it sends now. */
+  outbound: OutboundUse;
+  /** The ends and what follows from them, until a move; `handles` names the path to the peer. */
+  ends: EspSaEnds;
+  handles: EspHandles;
+  origin: PeerOrigin;
+  pathMtu: PathMtu;
+  /** Octets of the largest inner packet the path carries; follows `pathMtu`. */
+  innerMtu: number;
+  /** When a move of the peer was last reported. */
+  moveReported: Instant | undefined;
+  /** The strictest limit that was reported; `Limit` has the numbers. */
+  limitReported: number;
 }
 
 /** What the machine's own links allow. */
@@ -79,26 +100,41 @@ export function createEspSa(
   handles: EspHandles,
   mtu: LinkMtu,
 ): EspSa {
-  const pathMtu = new PathMtu(mtu.outer, parameters.remote.address.family);
+  const { esn, limits, remote } = parameters;
   const sa: EspSa = {
     index,
     parameters,
-    handles,
     suite: espSuite(parameters),
     spiOut: parameters.spiOut,
-    udpEncapsulation: parameters.udpEncapsulation,
     copyDf: parameters.copyDf,
     trafficClass: trafficClassRule(parameters.copyDscp, parameters.copyEcn),
     selectors: SelectorPairs.of(parameters.localTs, parameters.remoteTs),
-    window: new ReplayWindow(parameters.replayWindow, parameters.esn),
-    sequence: new SequenceNumber(parameters.esn),
-    pathMtu,
-    innerMtu: 0,
+    window: new ReplayWindow(parameters.replayWindow, esn),
+    sequence: new SequenceNumber(esn),
+    meterIn: new TrafficMeter(limits),
+    meterOut: new TrafficMeter(limits),
     countersIn: parameters.rowIn * SA_COUNTERS,
     countersOut: parameters.rowOut * SA_COUNTERS,
+    outbound: parameters.outbound,
+    ends: parameters,
+    handles,
+    origin: new PeerOrigin(parameters.local.address, remote),
+    pathMtu: new PathMtu(mtu.outer, remote.address.family),
+    innerMtu: 0,
+    moveReported: undefined,
+    limitReported: 0,
   };
   updateInnerMtu(sa, mtu);
   return sa;
+}
+
+/** The SA goes on from and to other addresses; what its path carries is to be learned anew. */
+export function moveEspSa(sa: EspSa, ends: EspSaEnds, path: number, mtu: LinkMtu): void {
+  sa.ends = ends;
+  sa.handles = { ...sa.handles, path };
+  sa.origin = new PeerOrigin(ends.local.address, ends.remote);
+  sa.pathMtu = new PathMtu(mtu.outer, ends.remote.address.family);
+  updateInnerMtu(sa, mtu);
 }
 
 /** Brings `innerMtu` in line with `pathMtu`. */
@@ -108,10 +144,10 @@ export function updateInnerMtu(sa: EspSa, mtu: LinkMtu): void {
 
 /** Octets of the outer packet around the ESP packet of `length` octets from SPI to ICV. */
 export function outerLength(sa: EspSa, length: number): number {
-  const ip = outerPath(sa).family === 4 ? IPV4_HEADER : IPV6_HEADER;
-  return ip + (sa.udpEncapsulation ? UDP_HEADER : 0) + length;
+  const { family, udpEncapsulation } = outerPath(sa);
+  return (family === 4 ? IPV4_HEADER : IPV6_HEADER) + (udpEncapsulation ? UDP_HEADER : 0) + length;
 }
 
-function outerPath(sa: EspSa): OuterPath {
-  return { family: sa.parameters.remote.address.family, udpEncapsulation: sa.udpEncapsulation };
+function outerPath({ ends }: EspSa): OuterPath {
+  return { family: ends.remote.address.family, udpEncapsulation: ends.udpEncapsulation };
 }

@@ -1,12 +1,12 @@
 /**
  * Inbound processing of a batch (RFC 4303 §3.4, RFC 4301 §5.2), in the steps of the RFC.
  *
- *   begin   1 datagram → 2 SPI and SA → 3 encapsulation → 4 lengths → 5 replay check
+ *   begin   1 datagram → 2 SPI and SA → 3 lifetime → 4 lengths → 5 replay check
  *           (the caller opens the rows that have a CONTEXT)
- *   finish  6 ICV → 7 replay window → 8 padding and next header → 9 inner header
- *           → 10 ECN and DSCP → 11 policy → 12 MSS
+ *   finish  6 ICV → 7 replay window → 8 what the packet says about its SA
+ *           → 9 padding and next header → 10 inner header → 11 ECN and DSCP → 12 policy → 13 MSS
  *           (the caller writes the rows with DROP 0 to the TUN device)
- *   settle  13 what the device refused
+ *   settle  14 what the device refused
  *
  * Writes descriptor words and counters only; allocates nothing and throws nothing per packet.
  */
@@ -31,6 +31,8 @@ import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
 import { clampFlow } from './mss-clamp.ts';
+import type { SaWatch } from './sa-watch.ts';
+import { Limit } from './traffic-meter.ts';
 
 /** The socket a batch was received from. */
 export interface Arrival {
@@ -52,12 +54,14 @@ const EAGAIN = -11;
 export class Inbound {
   readonly #sas: EspSaTable;
   readonly #counters: SharedCounters;
+  readonly #watch: SaWatch;
   readonly #mssClamp: boolean;
   readonly #flow: Flow = createFlow();
 
-  constructor(sas: EspSaTable, counters: SharedCounters, mssClamp: boolean) {
+  constructor(sas: EspSaTable, counters: SharedCounters, watch: SaWatch, mssClamp: boolean) {
     this.#sas = sas;
     this.#counters = counters;
+    this.#watch = watch;
     this.#mssClamp = mssClamp;
   }
 
@@ -76,13 +80,13 @@ export class Inbound {
     return taken;
   }
 
-  /** Steps 6-12 for the rows that were opened. */
+  /** Steps 6-13 for the rows that were opened. */
   finish(batch: Batch, count: number, now: Instant): void {
     const { words } = batch;
     for (let at = 0; at < count * WORDS; at += WORDS) {
       if (words[at + Word.DROP] !== 0) continue;
       const sa = this.#sas.at(words[at + Word.SA]!);
-      const verdict = this.#conclude(batch, at, sa);
+      const verdict = this.#conclude(batch, at, sa, now);
       words[at + Word.DROP] = verdict;
       if (verdict !== 0) {
         this.#discarded(words, at, verdict);
@@ -92,10 +96,12 @@ export class Inbound {
       sas[sa.countersIn + SaCounter.PACKETS]!++;
       sas[sa.countersIn + SaCounter.OCTETS]! += words[at + Word.LENGTH]!;
       sas[sa.countersIn + SaCounter.LAST_USE] = now;
+      const limit = sa.meterIn.count(words[at + Word.LENGTH]!);
+      if (limit !== Limit.NONE) this.#watch.limited(sa, limit);
     }
   }
 
-  /** Step 13 after the rows with DROP 0 were offered to the device. */
+  /** Step 14 after the rows with DROP 0 were offered to the device. */
   settle(batch: Batch, count: number): void {
     const { words } = batch;
     for (let at = 0; at < count * WORDS; at += WORDS) {
@@ -129,8 +135,10 @@ export class Inbound {
     words[at + Word.SA] = found;
     const sa = this.#sas.at(found);
 
-    // 3. An SA is negotiated for one encapsulation (RFC 7296 §2.23).
-    if (sa.udpEncapsulation !== arrival.udp) return DropReason['wrong-encapsulation'];
+    // RFC 7296 §2.23: ESP is taken with and without UDP encapsulation at any time.
+
+    // 3. RFC 4301 §4.4.2.1: an SA at its hard limit carries nothing more.
+    if (sa.meterIn.ended) return DropReason['inbound-hard-limit'];
 
     // 4. Room for IV, trailer and ICV; whole blocks between them (RFC 4303 §2.4).
     const body = length - ESP_HEADER - sa.suite.ivLength - sa.suite.icvLength;
@@ -146,11 +154,12 @@ export class Inbound {
     return DropReason.NONE;
   }
 
-  #conclude(batch: Batch, at: number, sa: EspSa): number {
+  #conclude(batch: Batch, at: number, sa: EspSa, now: Instant): number {
     const { arena, words } = batch;
     // 6. RFC 4303 §3.4.4: what does not verify is discarded.
     if (words[at + Word.STATUS] !== STATUS_OK) return DropReason['bad-icv'];
     const offset = words[at + Word.OFFSET]!;
+    if (sa.meterIn.ended) return DropReason['inbound-hard-limit'];
 
     // 7. RFC 4303 §3.4.3: the window moves only now, and a packet of the same batch may have
     //    moved it since the check.
@@ -160,7 +169,10 @@ export class Inbound {
     this.#counters.sas[sa.countersIn + SaCounter.SEQUENCE] =
       sa.window.topHigh * 0x1_0000_0000 + sa.window.topLow;
 
-    // 8. Trailer (RFC 4303 §2.4-§2.6).
+    // 8. The peer has the SA, and is where the packet came from.
+    this.#watch.authenticated(sa, (at / WORDS) | 0, now);
+
+    // 9. Trailer (RFC 4303 §2.4-§2.6).
     const inner = offset + ESP_HEADER + sa.suite.ivLength;
     const trailer = offset + words[at + Word.LENGTH]! - sa.suite.icvLength - ESP_TRAILER;
     const padLength = arena[trailer]!;
@@ -171,7 +183,7 @@ export class Inbound {
     const family = tunnelFamily(nextHeader);
     if (family === 0) return DropReason['bad-next-header'];
 
-    // 9. Inner header; what lies behind its length is TFC padding (RFC 4303 §2.7).
+    // 10. Inner header; what lies behind its length is TFC padding (RFC 4303 §2.7).
     const flow = this.#flow;
     if (readFlow(arena, inner, trailer - padLength - inner, flow) !== FlowFault.NONE) {
       return DropReason['malformed-inner-packet'];
@@ -180,15 +192,15 @@ export class Inbound {
     words[at + Word.OFFSET] = inner;
     words[at + Word.LENGTH] = flow.totalLength;
 
-    // 10. RFC 6040 §4.2.
+    // 11. RFC 6040 §4.2.
     if (!decapsulateClass(arena, inner, family, sa, words[at + Word.TOS]!)) {
       return DropReason['ecn-inner-not-ect'];
     }
 
-    // 11. RFC 4301 §5.2 step 4: what the SA delivers must be what it was negotiated for.
+    // 12. RFC 4301 §5.2 step 4: what the SA delivers must be what it was negotiated for.
     if (!sa.selectors.matchesInbound(flow)) return DropReason['inbound-policy-mismatch'];
 
-    // 12. A SYN from the peer announces what our side's answers must fit into.
+    // 13. A SYN from the peer announces what our side's answers must fit into.
     if (this.#mssClamp) clampFlow(arena, inner, flow, sa.innerMtu);
     return DropReason.NONE;
   }

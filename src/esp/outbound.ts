@@ -1,7 +1,7 @@
 /**
  * Outbound processing of a batch (RFC 4301 §5.1, RFC 4303 §3.3), in the steps of the RFCs.
  *
- *   begin   1 inner header → 2 policy and SA → 3 size → 4 MSS → 5 sequence number
+ *   begin   1 inner header → 2 policy and SA → 3 size → 4 MSS → 5 lifetime and sequence number
  *           → 6 ESP header, padding and trailer → 7 outer traffic class and DF
  *           (the caller seals the rows that have a CONTEXT)
  *   finish  8 what could not be sealed is not sent
@@ -25,8 +25,10 @@ import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
 import { clampFlow } from './mss-clamp.ts';
+import type { SaWatch } from './sa-watch.ts';
 import { isTooBigStatus, sendDropReason } from './send-status.ts';
 import type { TooBigAnswers } from './too-big-answers.ts';
+import { Limit } from './traffic-meter.ts';
 
 /** What outbound processing is told of paths that turn out narrower. */
 export interface PathObserver {
@@ -34,6 +36,12 @@ export interface PathObserver {
   readonly refused: (sa: EspSa, octets: number, now: Instant) => void;
   /** What was learned of the path of the SA is too old to count. */
   readonly aged: (sa: EspSa) => void;
+}
+
+export interface OutboundOptions {
+  readonly watch: SaWatch;
+  readonly paths: PathObserver;
+  readonly mssClamp: boolean;
 }
 
 /**
@@ -51,6 +59,7 @@ export class Outbound {
   readonly #sas: EspSaTable;
   readonly #counters: SharedCounters;
   readonly #answers: TooBigAnswers;
+  readonly #watch: SaWatch;
   readonly #paths: PathObserver;
   readonly #mssClamp: boolean;
   readonly #flow: Flow = createFlow();
@@ -59,11 +68,12 @@ export class Outbound {
     sas: EspSaTable,
     counters: SharedCounters,
     answers: TooBigAnswers,
-    options: { readonly paths: PathObserver; readonly mssClamp: boolean },
+    options: OutboundOptions,
   ) {
     this.#sas = sas;
     this.#counters = counters;
     this.#answers = answers;
+    this.#watch = options.watch;
     this.#paths = options.paths;
     this.#mssClamp = options.mssClamp;
   }
@@ -145,7 +155,8 @@ export class Outbound {
     if (this.#mssClamp) clampFlow(arena, inner, flow, sa.innerMtu);
 
     // 5. RFC 4303 §3.3.3: a sequence number is never used twice; the last one ends the SA.
-    if (!sa.sequence.advance()) return DropReason['sequence-exhausted'];
+    const exhausted = this.#use(sa, flow.totalLength);
+    if (exhausted !== DropReason.NONE) return exhausted;
     this.#counters.sas[sa.countersOut + SaCounter.SEQUENCE] =
       sa.sequence.high * 0x1_0000_0000 + sa.sequence.low;
 
@@ -158,6 +169,20 @@ export class Outbound {
     words[at + Word.FLAGS] = fits && this.#wantsDf(arena, inner, sa) ? FLAG_DF : 0;
     words[at + Word.CONTEXT] = sa.handles.contextOut;
     words[at + Word.PATH] = sa.handles.path;
+    return DropReason.NONE;
+  }
+
+  /** Takes the next sequence number of the SA for a packet, and counts that against its limits. */
+  #use(sa: EspSa, octets: number): number {
+    // RFC 4301 §4.4.2.1: an SA at its hard limit carries nothing more.
+    if (sa.meterOut.ended) return DropReason['outbound-hard-limit'];
+    if (!sa.sequence.advance()) {
+      this.#watch.limited(sa, Limit.HARD);
+      return DropReason['sequence-exhausted'];
+    }
+    if (sa.sequence.nearlyUsed) this.#watch.limited(sa, Limit.SOFT);
+    const limit = sa.meterOut.count(octets);
+    if (limit !== Limit.NONE) this.#watch.limited(sa, limit);
     return DropReason.NONE;
   }
 

@@ -7,20 +7,25 @@
  */
 import { DropReason } from '../events/drop-reason.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
+import type { OutboundUse } from '../ipsec/child-sa.ts';
 import type { Endpoint } from '../wire/address.ts';
 import type { Instant } from '../wire/instant.ts';
 import { type Batch, createBatch, DROP_TAKEN, emptyRows, HEADROOM, WORDS, Word } from './batch.ts';
 import {
   type EspHandles,
   type EspSa,
+  type EspSaEnds,
   type EspSaParameters,
   type LinkMtu,
+  moveEspSa,
   outerLength,
   updateInnerMtu,
 } from './esp-sa.ts';
 import { EspSaTable } from './esp-sa-table.ts';
 import { type Arrival, Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
+import type { PacketReports } from './packet-reports.ts';
+import { SaWatch } from './sa-watch.ts';
 import { TooBigAnswers } from './too-big-answers.ts';
 
 /** What the engine lets others do with rows 0 .. `count`-1 of its batches. */
@@ -37,13 +42,12 @@ export interface PacketDoors {
   readonly answer: (count: number) => void;
   /** An IKE message stands in this row of `inbound`, marker included; false when nobody takes it. */
   readonly ike: (row: number) => boolean;
-  /** The path of an SA carries more or less than it did. */
-  readonly pathMtuChanged: (sa: EspSa) => void;
 }
 
 export interface PacketEngineOptions {
   readonly counters: SharedCounters;
   readonly doors: PacketDoors;
+  readonly reports: PacketReports;
   readonly mtu: LinkMtu;
   readonly mssClamp: boolean;
 }
@@ -53,24 +57,28 @@ export class PacketEngine {
   readonly outbound: Batch = createBatch();
   readonly #counters: SharedCounters;
   readonly #doors: PacketDoors;
+  readonly #reports: PacketReports;
   readonly #sas: EspSaTable;
   readonly #answers = new TooBigAnswers();
   readonly #inboundRules: Inbound;
   readonly #outboundRules: Outbound;
 
   constructor(options: PacketEngineOptions) {
-    const { counters, doors, mtu, mssClamp } = options;
+    const { counters, doors, reports, mtu, mssClamp } = options;
     this.#counters = counters;
     this.#doors = doors;
+    this.#reports = reports;
     this.#sas = new EspSaTable(mtu);
-    this.#inboundRules = new Inbound(this.#sas, counters, mssClamp);
+    const watch = new SaWatch(this.#sas, this.inbound, reports);
+    this.#inboundRules = new Inbound(this.#sas, counters, watch, mssClamp);
     const paths = {
       refused: (sa: EspSa, octets: number, now: Instant): void => {
         if (sa.pathMtu.guess(outerLength(sa, octets), now)) this.#pathMtuChanged(sa);
       },
       aged: (sa: EspSa): void => this.#pathMtuChanged(sa),
     };
-    this.#outboundRules = new Outbound(this.#sas, counters, this.#answers, { paths, mssClamp });
+    const outbound = { watch, paths, mssClamp };
+    this.#outboundRules = new Outbound(this.#sas, counters, this.#answers, outbound);
     emptyRows(this.inbound, this.inbound.size, 0);
     emptyRows(this.outbound, this.outbound.size, HEADROOM);
   }
@@ -80,7 +88,7 @@ export class PacketEngine {
     return this.#answers.batch;
   }
 
-  /** From now on the SA's packets are accepted, and its traffic is protected by it. */
+  /** From now on the SA's packets are accepted; with outbound `now` it protects traffic, too. */
   install(parameters: EspSaParameters, handles: EspHandles): EspSa {
     return this.#sas.install(parameters, handles);
   }
@@ -88,6 +96,21 @@ export class PacketEngine {
   /** Answers the SA that is gone, for its handles; undefined when there was none. */
   remove(id: number): EspSa | undefined {
     return this.#sas.remove(id);
+  }
+
+  /** The SA of a Child SA's number, as long as it is installed. */
+  find(id: number): EspSa | undefined {
+    return this.#sas.byId(id);
+  }
+
+  /** Whether the SA sends from now on. */
+  setOutbound(sa: EspSa, outbound: OutboundUse): void {
+    this.#sas.setOutbound(sa, outbound);
+  }
+
+  /** The SA goes on over another path, named by the native layer as in `EspHandles`. */
+  move(sa: EspSa, ends: EspSaEnds, path: number): void {
+    moveEspSa(sa, ends, path, this.#sas.mtu);
   }
 
   /** A router said what the path to the peer of an SA carries (RFC 4301 §8.2). */
@@ -133,6 +156,6 @@ export class PacketEngine {
 
   #pathMtuChanged(sa: EspSa): void {
     updateInnerMtu(sa, this.#sas.mtu);
-    this.#doors.pathMtuChanged(sa);
+    this.#reports.pathMtuChanged(sa);
   }
 }

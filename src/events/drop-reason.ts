@@ -23,8 +23,8 @@ export const DropReason = {
   'nat-keepalive': 14,
   'malformed-ike-datagram': 15,
   'ike-queue-full': 16,
-  'wrong-encapsulation': 17,
   'icmp-unknown-spi': 18,
+  'inbound-hard-limit': 19,
   // From the inside
   'malformed-packet': 32,
   'no-policy': 33,
@@ -33,6 +33,7 @@ export const DropReason = {
   'sequence-exhausted': 36,
   'packet-too-big': 37,
   'hop-limit-expired': 38,
+  'outbound-hard-limit': 39,
   // Of the machine
   'send-would-block': 48,
   'send-unreachable': 49,

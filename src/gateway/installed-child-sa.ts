@@ -28,6 +28,8 @@ export function installedChildSa(childSa: ChildSa, rows: ChildRows): InstalledCh
     copyEcn: childSa.copyEcn,
     copyDscp: childSa.copyDscp,
     priority: childSa.priority,
+    limits: childSa.limits,
+    outbound: childSa.outbound,
     ...rows,
   };
 }

@@ -4,9 +4,11 @@
  * Opens everything in one order and takes it down in the other. IKE goes out on UDP 500 or, with the
  * non-ESP marker, on the NAT traversal port whose reading end belongs to the packet loop.
  */
+import type { EspSaEnds } from '../esp/esp-sa.ts';
 import { dropReasonName } from '../events/drop-reason.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
-import { type Endpoint, formatAddress, type IpAddress } from '../wire/address.ts';
+import type { OutboundUse } from '../ipsec/child-sa.ts';
+import type { Endpoint, IpAddress } from '../wire/address.ts';
 import { IcmpListener } from './icmp-listener.ts';
 import { native } from './native.ts';
 import { NetlinkError } from './netlink.ts';
@@ -20,6 +22,7 @@ import type {
 import { resolveName } from './resolve.ts';
 import { Routes } from './routes.ts';
 import { Rtnetlink } from './rtnetlink.ts';
+import { SentSpis } from './sent-spis.ts';
 import { openTunDevice, type TunDevice } from './tun.ts';
 import { IkeSocket } from './udp.ts';
 
@@ -95,8 +98,8 @@ export class Host {
       ike,
       loop,
       innerMtus: new Map(),
-      sent: new Set(),
-      sentBy: new Map(),
+      deviceMtu: mtu || FIRST_TUN_MTU,
+      sent: new SentSpis(),
     };
     this.#listenToIcmp(loop);
   }
@@ -139,20 +142,27 @@ export class Host {
       if (!(error instanceof NetlinkError)) throw error;
       this.#listener.warn(`child SA ${childSa.id} has no route: ${error.message}`);
     }
-    const key = sentTo(childSa.spiOut, childSa.remote.address);
-    this.#running.sent.add(key);
-    this.#running.sentBy.set(childSa.id, key);
+    this.#running.sent.add(childSa.id, childSa.spiOut, childSa.remote.address);
     this.#running.loop.tell({ kind: 'install', sa: childSa });
+  }
+
+  setOutbound(childSaId: number, outbound: OutboundUse): void {
+    this.#running?.loop.tell({ kind: 'set-outbound', id: childSaId, outbound });
+  }
+
+  /** The outer addresses change; routes are about inner ones and stay. */
+  move(childSaId: number, ends: EspSaEnds): void {
+    if (!this.#running) return;
+    this.#running.sent.move(childSaId, ends.remote.address);
+    const { local, remote, udpEncapsulation } = ends;
+    this.#running.loop.tell({ kind: 'move', id: childSaId, local, remote, udpEncapsulation });
   }
 
   remove(childSaId: number): void {
     if (!this.#running) return;
     this.#running.loop.tell({ kind: 'remove', id: childSaId });
     this.#running.routes.remove(childSaId);
-    this.#running.innerMtus.delete(childSaId);
-    this.#running.sent.delete(this.#running.sentBy.get(childSaId) ?? '');
-    this.#running.sentBy.delete(childSaId);
-    this.#fitDevice();
+    this.#running.sent.remove(childSaId);
   }
 
   resolve(name: string): Promise<readonly IpAddress[]> {
@@ -183,8 +193,10 @@ export class Host {
   #hear(loop: PacketLoop, report: PacketLoopReport): void {
     this.#listener.report(report);
     if (report.kind === 'ike') loop.tell({ kind: 'ike-taken', count: 1 });
-    if (report.kind !== 'installed' && report.kind !== 'path-mtu-changed') return;
-    this.#running?.innerMtus.set(report.id, report.innerMtu);
+    const { innerMtus } = this.#running ?? {};
+    if ('innerMtu' in report) innerMtus?.set(report.id, report.innerMtu);
+    else if (report.kind === 'removed') innerMtus?.delete(report.id);
+    else return;
     this.#fitDevice();
   }
 
@@ -192,16 +204,19 @@ export class Host {
   #fitDevice(): void {
     const { mtu } = this.#settings;
     if (mtu !== 0 || !this.#running) return;
-    const { innerMtus, tun, rtnetlink } = this.#running;
-    const widest = Math.max(...innerMtus.values(), innerMtus.size === 0 ? FIRST_TUN_MTU : 0);
-    rtnetlink.changeLink(tun.index, { mtu: Math.max(LEAST_TUN_MTU, widest) });
+    const { innerMtus, tun, rtnetlink, deviceMtu } = this.#running;
+    let widest = innerMtus.size === 0 ? FIRST_TUN_MTU : LEAST_TUN_MTU;
+    for (const innerMtu of innerMtus.values()) widest = Math.max(widest, innerMtu);
+    if (widest === deviceMtu) return;
+    rtnetlink.changeLink(tun.index, { mtu: widest });
+    this.#running.deviceMtu = widest;
   }
 
   #listenToIcmp(loop: PacketLoop): void {
     try {
       this.#icmp = this.#keep(
         IcmpListener.open({
-          concerns: ({ spi, remote }) => this.#running?.sent.has(sentTo(spi, remote)) === true,
+          concerns: ({ spi, remote }) => this.#running?.sent.has(spi, remote) === true,
           heard: ({ remote, mtu, spi }) =>
             loop.tell({ kind: 'path-mtu', spiOut: spi, remote: { address: remote, port: 0 }, mtu }),
         }),
@@ -227,11 +242,6 @@ interface Running {
   readonly loop: PacketLoop;
   /** By Child SA: the largest inner packet. */
   readonly innerMtus: Map<number, number>;
-  /** What ESP of ours carries outside, SPI and peer: all of them, and by Child SA. */
-  readonly sent: Set<string>;
-  readonly sentBy: Map<number, string>;
-}
-
-function sentTo(spi: number, peer: IpAddress): string {
-  return `${spi} ${formatAddress(peer)}`;
+  deviceMtu: number;
+  readonly sent: SentSpis;
 }

@@ -3,8 +3,9 @@
  *
  * Structured-clone data only. Counters do not travel: both see `SharedCounters`.
  */
-import type { EspSaParameters } from '../esp/esp-sa.ts';
+import type { EspSaEnds, EspSaParameters } from '../esp/esp-sa.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
+import type { OutboundUse } from '../ipsec/child-sa.ts';
 import type { Endpoint } from '../wire/address.ts';
 
 /** A Child SA as the packet loop needs it: what ESP goes by, and bare keys. */
@@ -37,6 +38,9 @@ export interface PacketLoopSetup {
 export type PacketLoopCommand =
   | { readonly kind: 'install'; readonly sa: InstalledChildSa }
   | { readonly kind: 'remove'; readonly id: number }
+  | { readonly kind: 'set-outbound'; readonly id: number; readonly outbound: OutboundUse }
+  /** The SA goes on from and to other addresses. */
+  | ({ readonly kind: 'move'; readonly id: number } & EspSaEnds)
   /** An ICMP error quoting a live SPI: the path to the SA's peer carries this many octets. */
   | {
       readonly kind: 'path-mtu';
@@ -53,6 +57,19 @@ export type PacketLoopReport =
   /** Installed; from now on its packets are accepted, inner ones up to `innerMtu` octets. */
   | { readonly kind: 'installed'; readonly id: number; readonly innerMtu: number }
   | { readonly kind: 'removed'; readonly id: number }
+  /** The SA has its new addresses, and what its path carries is assumed anew. */
+  | { readonly kind: 'moved'; readonly id: number; readonly innerMtu: number }
+  /** The peer's first packet arrived: an SA that waited for it sends now. */
+  | { readonly kind: 'outbound-activated'; readonly id: number }
+  /** The newest packet of the peer has other outer addresses than the SA; at most ten a second. */
+  | {
+      readonly kind: 'peer-moved';
+      readonly id: number;
+      readonly local: Endpoint;
+      readonly remote: Endpoint;
+    }
+  /** Octets, packets or sequence numbers came to a limit; each once. `hard` ended a direction. */
+  | { readonly kind: 'traffic-limit'; readonly id: number; readonly limit: 'soft' | 'hard' }
   /** IKE messages that arrived on 4500, non-ESP marker removed. */
   | {
       readonly kind: 'ike';

@@ -6,13 +6,13 @@
  * have their turn. Every rule is in `esp/`; here is only what moves octets.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { ORIGIN_OCTETS, Origin, WORDS, Word } from '../esp/batch.ts';
+import { WORDS, Word } from '../esp/batch.ts';
 import { NON_ESP_MARKER } from '../esp/classify.ts';
-import type { EspSa } from '../esp/esp-sa.ts';
+import type { EspSa, EspSaEnds } from '../esp/esp-sa.ts';
 import type { Arrival } from '../esp/inbound.ts';
 import { PacketEngine } from '../esp/packet-engine.ts';
-import type { Endpoint } from '../wire/address.ts';
-import { ipAddress } from '../wire/address.ts';
+import { originDestination, originSource } from '../esp/peer-origin.ts';
+import type { OutboundUse } from '../ipsec/child-sa.ts';
 import { now } from './clock.ts';
 import { espContexts } from './esp-contexts.ts';
 import { native } from './native.ts';
@@ -53,7 +53,14 @@ class PacketLoop {
         send: (count) => this.#native.send(this.#outbound, 0, count),
         answer: (count) => this.#native.writeTun(setup.tun, this.#answers, 0, count),
         ike: (row) => this.#handOverIke(row),
+      },
+      reports: {
         pathMtuChanged: (sa) => this.#pathMtuChanged(sa),
+        outboundActivated: ({ parameters: { id } }) => report({ kind: 'outbound-activated', id }),
+        limitReached: ({ parameters: { id } }, limit) =>
+          report({ kind: 'traffic-limit', id, limit }),
+        peerMoved: ({ parameters: { id } }, local, remote) =>
+          report({ kind: 'peer-moved', id, local, remote }),
       },
     });
     this.#inbound = this.#register(this.#engine.inbound);
@@ -79,6 +86,12 @@ class PacketLoop {
         return true;
       case 'remove':
         this.#remove(command.id);
+        return true;
+      case 'set-outbound':
+        this.#setOutbound(command.id, command.outbound);
+        return true;
+      case 'move':
+        this.#move(command.id, command);
         return true;
       case 'path-mtu':
         this.#engine.learnPathMtu(command.spiOut, command.remote, command.mtu, now());
@@ -135,31 +148,43 @@ class PacketLoop {
     this.#report({ kind: 'removed', id });
   }
 
+  #setOutbound(id: number, outbound: OutboundUse): void {
+    const sa = this.#engine.find(id);
+    if (sa !== undefined) this.#engine.setOutbound(sa, outbound);
+  }
+
+  #move(id: number, ends: EspSaEnds): void {
+    const sa = this.#engine.find(id);
+    if (sa === undefined) return;
+    const left = sa.handles.path;
+    this.#engine.move(sa, ends, this.#pathOf(ends));
+    if (left >= 0) this.#native.freePath(left);
+    this.#report({ kind: 'moved', id, innerMtu: sa.innerMtu });
+  }
+
   /** The way to the peer; -1 when there is no socket for it, which costs its packets only. */
-  #pathOf(sa: InstalledChildSa): number {
+  #pathOf({ local, remote, udpEncapsulation }: EspSaEnds): number {
     const { natt4, natt6, esp4, esp6 } = this.#setup;
-    const { family, octets: remote } = sa.remote.address;
-    const [four, six] = sa.udpEncapsulation ? [natt4, natt6] : [esp4, esp6];
+    const { family, octets } = remote.address;
+    const [four, six] = udpEncapsulation ? [natt4, natt6] : [esp4, esp6];
     const fd = family === 4 ? four : six;
     if (fd === undefined) return -1;
-    const port = sa.udpEncapsulation ? sa.remote.port : 0;
-    return this.#native.path({ fd, family, local: sa.local.address.octets, remote, port });
+    const port = udpEncapsulation ? remote.port : 0;
+    return this.#native.path({ fd, family, local: local.address.octets, remote: octets, port });
   }
 
   #handOverIke(row: number): boolean {
     if (this.#ikeCredit === 0) return false;
     this.#ikeCredit--;
-    const { arena, words, origins } = this.#engine.inbound;
-    const start = words[row * WORDS + Word.OFFSET]!;
-    const end = start + words[row * WORDS + Word.LENGTH]!;
-    const origin = row * ORIGIN_OCTETS;
-    const port = (origins[origin + Origin.PORT]! << 8) | origins[origin + Origin.PORT + 1]!;
+    const { inbound } = this.#engine;
+    const start = inbound.words[row * WORDS + Word.OFFSET]!;
+    const end = start + inbound.words[row * WORDS + Word.LENGTH]!;
     this.#report({
       kind: 'ike',
-      local: endpoint(origins, origin, Origin.DESTINATION, this.#setup.nattPort),
-      remote: endpoint(origins, origin, Origin.SOURCE, port),
+      local: { address: originDestination(inbound, row), port: this.#setup.nattPort },
+      remote: originSource(inbound, row),
       // A copy in memory of its own: what is posted does not share the arena.
-      octets: Uint8Array.from(arena.subarray(start + NON_ESP_MARKER, end)),
+      octets: Uint8Array.from(inbound.arena.subarray(start + NON_ESP_MARKER, end)),
     });
     return true;
   }
@@ -176,12 +201,6 @@ class PacketLoop {
   #register(batch: PacketEngine['inbound']): number {
     return this.#native.batch(batch.arena, batch.words, batch.origins);
   }
-}
-
-function endpoint(origins: Uint8Array, origin: number, at: number, port: number): Endpoint {
-  const octets = origins[origin + Origin.FAMILY] === 4 ? 4 : 16;
-  const start = origin + at;
-  return { address: ipAddress(Uint8Array.from(origins.subarray(start, start + octets))), port };
 }
 
 function unheardOf(command: never): never {

@@ -11,8 +11,9 @@ import type {
   PacketLoopReport,
   PacketLoopSetup,
 } from '../../src/io/packet-loop-protocol.ts';
-import { formatEndpoint } from '../../src/wire/address.ts';
-import { childSa, testKeys } from '../support/esp-gateway.ts';
+import { formatEndpoint, ipAddress } from '../../src/wire/address.ts';
+import { childSa, mirrored, testKeys } from '../support/esp-gateway.ts';
+import { udpPacket } from '../support/inner-packets.ts';
 import { describeNative } from '../support/native-addon.ts';
 import { portOf } from '../support/native-ends.ts';
 
@@ -149,6 +150,64 @@ describeNative('Packet loop', () => {
       reports.all.map(({ kind }) => kind),
       ['ready', 'installed', 'removed', 'stopped'],
     );
+  });
+
+  it('switches, moves and counts SAs while packets pass', async () => {
+    const counters = createSharedCounters(8);
+    const loop = new PacketLoop(setup({ counters }), reports.listener);
+    const here = (port: number) => ({ address: ipAddress(LOOPBACK), port });
+    // What leaves on the first SA comes back to the same loop on the second one.
+    const sa = childSa({
+      spiIn: 0x101,
+      spiOut: 0x102,
+      local: here(4500),
+      remote: here(portOf(natt4)),
+      limits: { softOctets: 0, hardOctets: 0, softPackets: 2, hardPackets: 0 },
+    });
+    const twin = { ...mirrored(sa), id: 2, spiOut: 0x103, remote: here(9), rowIn: 2, rowOut: 3 };
+    loop.tell({ kind: 'install', sa: withKeys(sa) });
+    loop.tell({ kind: 'install', sa: withKeys({ ...twin, outbound: 'after-inbound' }) });
+    await reports.until(() => reports.of('installed').length === 2);
+    const inside = createSocket('udp4');
+    const enter = (data: number): void =>
+      inside.send(udpPacket('10.1.0.10', '10.2.0.10', data), portOf(tun), '127.0.0.1');
+    enter(1);
+    await reports.until(() => reports.of('peer-moved').length > 0);
+    assert.deepEqual(reports.of('outbound-activated'), [{ kind: 'outbound-activated', id: 2 }]);
+    const [moved] = reports.of('peer-moved');
+    assert.ok(moved?.kind === 'peer-moved');
+    assert.equal(moved.id, 2);
+    assert.equal(formatEndpoint(moved.local), `127.0.0.1[${portOf(natt4)}]`);
+    assert.equal(formatEndpoint(moved.remote), `127.0.0.1[${portOf(natt4)}]`);
+
+    const elsewhere = createSocket('udp4').bind(0, '127.0.0.1');
+    await once(elsewhere, 'listening');
+    const remote = here(elsewhere.address().port);
+    loop.tell({ kind: 'move', id: 1, local: here(4500), remote, udpEncapsulation: true });
+    await reports.until(() => reports.of('moved').length > 0);
+    assert.deepEqual(reports.of('moved'), [{ kind: 'moved', id: 1, innerMtu: 1400 }]);
+    enter(2);
+    const [octets] = await once(elsewhere, 'message');
+    assert.deepEqual([...octets.subarray(0, 8)], [0, 0, 1, 2, 0, 0, 0, 2], 'SPI and next number');
+    await reports.until(() => reports.of('traffic-limit').length > 0);
+    const limit = { kind: 'traffic-limit', limit: 'soft' } as const;
+    assert.deepEqual(reports.of('traffic-limit'), [{ ...limit, id: 1 }]);
+
+    loop.tell({ kind: 'set-outbound', id: 1, outbound: 'never' });
+    loop.tell({ kind: 'path-mtu', spiOut: 0x102, remote, mtu: 1300 });
+    await reports.until(() => reports.of('path-mtu-changed').length > 0);
+    enter(3);
+    while (counters.drops[DropReason['no-policy']] === 0) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    for (const id of [1, 2, 3]) {
+      loop.tell({ kind: 'set-outbound', id, outbound: 'now' });
+      loop.tell({ kind: 'remove', id });
+      loop.tell({ kind: 'move', id, local: here(1), remote: here(1), udpEncapsulation: true });
+    }
+    await loop.stop();
+    assert.equal(reports.of('moved').length, 1, 'what is gone does not move');
+    for (const socket of [inside, elsewhere]) socket.close();
   });
 
   it('says so when it dies', async () => {

@@ -8,7 +8,7 @@ import {
   integrityAlgorithm,
 } from '../../src/crypto/algorithms.ts';
 import { EncryptionId } from '../../src/crypto/transform.ts';
-import { type Batch, STATUS_OK, WORDS, Word } from '../../src/esp/batch.ts';
+import { type Batch, ORIGIN_OCTETS, Origin, STATUS_OK, WORDS, Word } from '../../src/esp/batch.ts';
 import type { EspSa, EspSaParameters } from '../../src/esp/esp-sa.ts';
 import { espSuite } from '../../src/esp/esp-suite.ts';
 import type { Arrival } from '../../src/esp/inbound.ts';
@@ -16,7 +16,14 @@ import { PacketEngine } from '../../src/esp/packet-engine.ts';
 import { DropReason, dropReasonName } from '../../src/events/drop-reason.ts';
 import { createSharedCounters, SA_COUNTERS } from '../../src/events/shared-counters.ts';
 import type { TrafficSelector } from '../../src/ipsec/traffic-selector.ts';
-import { type IpAddress, parsePrefix, prefixRange } from '../../src/wire/address.ts';
+import {
+  type Endpoint,
+  formatEndpoint,
+  type IpAddress,
+  parsePrefix,
+  prefixRange,
+} from '../../src/wire/address.ts';
+import { writeU16 } from '../../src/wire/field.ts';
 import { type Instant, instant } from '../../src/wire/instant.ts';
 import { octetsOf } from './inner-packets.ts';
 import { type ReferenceKeys, ReferenceSealer } from './reference-sealer.ts';
@@ -34,6 +41,9 @@ export interface ArrivingPacket {
   readonly octets: Uint8Array;
   readonly tos?: number;
   readonly status?: number;
+  /** Where it came from and which address it was sent to; not known without them. */
+  readonly from?: Endpoint;
+  readonly to?: IpAddress;
 }
 
 /** Any of these instead of what `childSa` makes up. */
@@ -77,6 +87,8 @@ export class EspGateway {
   readonly answered: Uint8Array[] = [];
   readonly ike: Uint8Array[] = [];
   readonly pathMtuChanges: number[] = [];
+  /** What the engine reported of its SAs, in words. */
+  readonly reports: string[] = [];
   now: Instant = instant(1_000_000);
   /** What the next sends, seals and device writes answer. */
   sendStatus = STATUS_OK;
@@ -97,7 +109,13 @@ export class EspGateway {
         send: (count) => this.#send(count),
         answer: (count) => this.#write(this.engine.answers, count, this.answered),
         ike: (row) => this.#takeIke(row),
+      },
+      reports: {
         pathMtuChanged: (sa) => this.pathMtuChanges.push(sa.innerMtu),
+        outboundActivated: ({ parameters: { id } }) => this.reports.push(`activated ${id}`),
+        limitReached: ({ parameters: { id } }, limit) => this.reports.push(`${limit} limit ${id}`),
+        peerMoved: ({ parameters: { id } }, local, remote) =>
+          this.reports.push(`moved ${id} ${formatEndpoint(local)} ${formatEndpoint(remote)}`),
       },
     });
   }
@@ -208,6 +226,8 @@ export function childSa(options: ChildSaOptions = {}): EspSaParameters {
     copyEcn: true,
     copyDscp: 'out',
     priority: 0,
+    limits: { softOctets: 0, hardOctets: 0, softPackets: 0, hardPackets: 0 },
+    outbound: 'now',
     rowIn: 0,
     rowOut: 1,
     ...options,
@@ -275,6 +295,12 @@ function put(batch: Batch, row: number, packet: ArrivingPacket): void {
   batch.words[at + Word.LENGTH] = packet.octets.length;
   batch.words[at + Word.TOS] = packet.tos ?? 0;
   batch.words[at + Word.STATUS] = packet.status ?? STATUS_OK;
+  const origin = batch.origins.subarray(row * ORIGIN_OCTETS, (row + 1) * ORIGIN_OCTETS).fill(0);
+  if (packet.from === undefined || packet.to === undefined) return;
+  origin[Origin.FAMILY] = packet.from.address.family;
+  writeU16(origin, Origin.PORT, packet.from.port);
+  origin.set(packet.from.address.octets, Origin.SOURCE);
+  origin.set(packet.to.octets, Origin.DESTINATION);
 }
 
 function packetOf(batch: Batch, row: number): Uint8Array {

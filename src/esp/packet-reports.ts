@@ -1,0 +1,16 @@
+/**
+ * What the packet path tells whoever keeps the SAs: rare, each of them once or at a bounded rate.
+ */
+import type { Endpoint } from '../wire/address.ts';
+import type { EspSa } from './esp-sa.ts';
+
+export interface PacketReports {
+  /** The path of the SA carries more or less than it did. */
+  readonly pathMtuChanged: (sa: EspSa) => void;
+  /** A packet on the SA proved that the peer has it: from now on it sends, too. */
+  readonly outboundActivated: (sa: EspSa) => void;
+  /** The SA was counted to a limit (RFC 4301 §4.4.2.1); `hard` ended it in one direction. */
+  readonly limitReached: (sa: EspSa, limit: 'soft' | 'hard') => void;
+  /** The peer's newest packet came from, or was sent to, addresses that are not the SA's. */
+  readonly peerMoved: (sa: EspSa, local: Endpoint, remote: Endpoint) => void;
+}

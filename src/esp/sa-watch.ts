@@ -1,0 +1,60 @@
+/**
+ * What an SA's packets say about the SA itself: that the peer has it (RFC 7296 §2.8), where the peer
+ * is (RFC 7296 §2.23), and that its lifetime is used up (RFC 4301 §4.4.2.1).
+ *
+ * Asked for each packet, hence a look and no more unless something changed; what changed is
+ * reported once or at a bounded rate.
+ */
+import type { Instant } from '../wire/instant.ts';
+import type { Batch } from './batch.ts';
+import type { EspSa } from './esp-sa.ts';
+import type { EspSaTable } from './esp-sa-table.ts';
+import type { PacketReports } from './packet-reports.ts';
+import { ORIGIN_WORDS, originDestination, originSource, originWords } from './peer-origin.ts';
+import { Limit } from './traffic-meter.ts';
+
+/** A peer whose NAT changes its mind for each packet is heard so often. */
+export const MOVE_REPORT_MS = 100;
+
+export class SaWatch {
+  readonly #sas: EspSaTable;
+  readonly #inbound: Batch;
+  readonly #origins: Int32Array;
+  readonly #reports: PacketReports;
+
+  constructor(sas: EspSaTable, inbound: Batch, reports: PacketReports) {
+    this.#sas = sas;
+    this.#inbound = inbound;
+    this.#origins = originWords(inbound);
+    this.#reports = reports;
+  }
+
+  /** The packet in this row of the inbound batch passed the ICV, and then the window. */
+  authenticated(sa: EspSa, row: number, now: Instant): void {
+    if (sa.outbound === 'after-inbound') {
+      this.#sas.setOutbound(sa, 'now');
+      this.#reports.outboundActivated(sa);
+    }
+    if (!sa.window.advanced) return;
+    if (sa.window.nearlyUsed) this.limited(sa, Limit.SOFT);
+    // RFC 7296 §2.23: only the newest packet tells where the peer is; an older one may be anybody's
+    // copy that was held back.
+    if (!sa.ends.udpEncapsulation) return;
+    if (sa.origin.differs(this.#origins, row * ORIGIN_WORDS)) this.#moved(sa, row, now);
+  }
+
+  /** A limit of the SA was reached in one direction. */
+  limited(sa: EspSa, limit: number): void {
+    if (limit <= sa.limitReported) return;
+    sa.limitReported = limit;
+    this.#reports.limitReached(sa, limit === Limit.HARD ? 'hard' : 'soft');
+  }
+
+  #moved(sa: EspSa, row: number, now: Instant): void {
+    if (sa.moveReported !== undefined && now - sa.moveReported < MOVE_REPORT_MS) return;
+    sa.moveReported = now;
+    const address = originDestination(this.#inbound, row);
+    const remote = originSource(this.#inbound, row);
+    this.#reports.peerMoved(sa, { address, port: sa.ends.local.port }, remote);
+  }
+}

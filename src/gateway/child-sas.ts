@@ -1,0 +1,175 @@
+/**
+ * The Child SAs as installed: what of them stands in the packet loop, the routes, the counters, the
+ * key log and the SPD that is listed, and what the packet loop reported of each.
+ */
+import type { Event, Level } from '../events/event.ts';
+import type { Host } from '../io/host.ts';
+import type { KeyLog } from '../io/key-log.ts';
+import type { PacketLoopReport } from '../io/packet-loop-protocol.ts';
+import type { ChildSa, OutboundUse } from '../ipsec/child-sa.ts';
+import type { Spd } from '../ipsec/spd.ts';
+import { type Endpoint, formatAddress } from '../wire/address.ts';
+import type { Instant } from '../wire/instant.ts';
+import type { CounterRows } from './counter-rows.ts';
+import { installedChildSa } from './installed-child-sa.ts';
+
+/** The outer addresses of an SA. */
+export interface OuterEnds {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly udpEncapsulation: boolean;
+}
+
+/** What the Child SAs are installed into. */
+export interface ChildSaParts {
+  readonly rows: CounterRows;
+  /** Follows the packet loop's, for listings. */
+  readonly spd: Spd;
+  readonly keyLog: KeyLog | undefined;
+  host(): Pick<Host, 'install' | 'remove' | 'setOutbound' | 'move'>;
+  now(): Instant;
+  emit(event: Event): void;
+}
+
+/** A Child SA as it is now. */
+interface Installed {
+  readonly childSa: ChildSa;
+  readonly at: Instant;
+  readonly innerMtu: number;
+}
+
+export class ChildSas {
+  readonly #parts: ChildSaParts;
+  readonly #installed = new Map<number, Installed>();
+
+  constructor(parts: ChildSaParts) {
+    this.#parts = parts;
+  }
+
+  all(): readonly ChildSa[] {
+    return [...this.#installed.values()].map(({ childSa }) => childSa);
+  }
+
+  /** With the addresses it has now. */
+  find(id: number): ChildSa | undefined {
+    return this.#installed.get(id)?.childSa;
+  }
+
+  installedAt(id: number): Instant | undefined {
+    return this.#installed.get(id)?.at;
+  }
+
+  /** Octets of the largest inner packet; 0 before the packet loop has the SA. */
+  innerMtu(id: number): number {
+    return this.#installed.get(id)?.innerMtu ?? 0;
+  }
+
+  install(childSa: ChildSa): void {
+    const { rows, host, now } = this.#parts;
+    const taken = rows.take(childSa.id);
+    if (!taken) {
+      this.#say('error', `no counter rows left: child SA ${childSa.id} carries nothing`);
+      return;
+    }
+    this.#installed.set(childSa.id, { childSa, at: now(), innerMtu: 0 });
+    if (childSa.outbound === 'now') this.#list(childSa);
+    host().install(installedChildSa(childSa, taken));
+    this.#logKeys(childSa);
+  }
+
+  remove(childSa: ChildSa): void {
+    this.#installed.delete(childSa.id);
+    for (const { encryption, integrity } of [childSa.keysIn, childSa.keysOut]) {
+      encryption.wipe();
+      integrity.wipe();
+    }
+    this.#parts.spd.remove(childSa.id);
+    this.#parts.host().remove(childSa.id);
+  }
+
+  setOutbound(id: number, outbound: OutboundUse): void {
+    this.#useOutbound(id, outbound);
+    this.#parts.host().setOutbound(id, outbound);
+  }
+
+  move(id: number, { local, remote, udpEncapsulation }: OuterEnds): void {
+    const ends = { local, remote, udpEncapsulation };
+    this.#change(id, (one) => ({ ...one, childSa: { ...one.childSa, ...ends } }));
+    this.#parts.host().move(id, ends);
+  }
+
+  /** What the packet loop says of an SA; reports of other things pass by. */
+  hear(report: PacketLoopReport): void {
+    switch (report.kind) {
+      case 'removed':
+        this.#parts.rows.give(report.id);
+        break;
+      case 'outbound-activated':
+        this.#useOutbound(report.id, 'now');
+        break;
+      case 'installed':
+      case 'moved':
+      case 'path-mtu-changed':
+        this.#change(report.id, (one) => ({ ...one, innerMtu: report.innerMtu }));
+        if (report.kind === 'path-mtu-changed') this.#tellPathMtu(report.id, report.outerMtu);
+        break;
+      default:
+    }
+  }
+
+  #change(id: number, change: (one: Installed) => Installed): void {
+    const one = this.#installed.get(id);
+    if (one) this.#installed.set(id, change(one));
+  }
+
+  #useOutbound(id: number, outbound: OutboundUse): void {
+    const before = this.find(id);
+    if (!before || before.outbound === outbound) return;
+    const childSa = { ...before, outbound };
+    this.#change(id, (one) => ({ ...one, childSa }));
+    if (outbound === 'now') this.#list(childSa);
+    else this.#parts.spd.remove(id);
+  }
+
+  #list({ id, localTs, remoteTs, priority }: ChildSa): void {
+    this.#parts.spd.insert({ id, action: 'protect', sa: id, localTs, remoteTs, priority });
+  }
+
+  #tellPathMtu(id: number, mtu: number): void {
+    const childSa = this.find(id);
+    if (!childSa) return;
+    const peer = formatAddress(childSa.remote.address);
+    this.#parts.emit({ kind: 'path-mtu', peer, mtu });
+  }
+
+  #logKeys(childSa: ChildSa): void {
+    const { keyLog } = this.#parts;
+    if (!keyLog) return;
+    const { local, remote, encr, integ } = childSa;
+    const common = { encr: encr.id, integ: integ?.id };
+    const inbound = keyLog.esp({
+      ...common,
+      source: remote.address,
+      destination: local.address,
+      spi: childSa.spiIn,
+      encryptionKey: childSa.keysIn.encryption.reveal(),
+      integrityKey: childSa.keysIn.integrity.reveal(),
+    });
+    const outbound = keyLog.esp({
+      ...common,
+      source: local.address,
+      destination: remote.address,
+      spi: childSa.spiOut,
+      encryptionKey: childSa.keysOut.encryption.reveal(),
+      integrityKey: childSa.keysOut.integrity.reveal(),
+    });
+    const why = inbound ?? outbound;
+    if (why !== undefined) {
+      this.#say('error', `no keys of child SA ${childSa.id} in the key log: ${why}`);
+    }
+  }
+
+  #say(level: Level, what: string): void {
+    this.#parts.emit({ kind: 'daemon', level, what });
+  }
+}

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import type { Event } from '../../src/events/event.ts';
+import { createSharedCounters } from '../../src/events/shared-counters.ts';
+import { ChildSas } from '../../src/gateway/child-sas.ts';
+import { CounterRows } from '../../src/gateway/counter-rows.ts';
+import { Spd } from '../../src/ipsec/spd.ts';
+import { formatEndpoint } from '../../src/wire/address.ts';
+import { instant } from '../../src/wire/instant.ts';
+import { childSa } from '../support/child-sas.ts';
+import { A, endpoint } from '../support/pair.ts';
+
+describe('The Child SAs of the gateway', () => {
+  let told: string[];
+  let events: Event[];
+  let rows: CounterRows;
+  let spd: Spd;
+  let childSas: ChildSas;
+
+  beforeEach(() => {
+    told = [];
+    events = [];
+    rows = new CounterRows(createSharedCounters(4));
+    spd = new Spd();
+    const host = {
+      install: ({ id, outbound }: { id: number; outbound: string }) =>
+        told.push(`install ${id} ${outbound}`),
+      remove: (id: number) => told.push(`remove ${id}`),
+      setOutbound: (id: number, outbound: string) => told.push(`outbound ${id} ${outbound}`),
+      move: (id: number, { remote }: { remote: ReturnType<typeof endpoint> }) =>
+        told.push(`move ${id} ${formatEndpoint(remote)}`),
+    };
+    childSas = new ChildSas({
+      rows,
+      spd,
+      keyLog: undefined,
+      host: () => host,
+      now: () => instant(5000),
+      emit: (event) => events.push(event),
+    });
+  });
+
+  function listed(): readonly number[] {
+    return spd.rows().map(({ entry }) => entry.id);
+  }
+
+  it('are listed with their policies only while they send', () => {
+    childSas.install(childSa({ outbound: 'now' }));
+    childSas.install(childSa({ id: 8, outbound: 'after-inbound' }));
+    assert.deepEqual(listed(), [7]);
+    childSas.hear({ kind: 'outbound-activated', id: 8 });
+    assert.deepEqual(listed(), [8, 7]);
+    assert.equal(childSas.find(8)?.outbound, 'now');
+    childSas.setOutbound(7, 'never');
+    childSas.setOutbound(99, 'never');
+    assert.deepEqual(listed(), [8]);
+    assert.deepEqual(told, [
+      'install 7 now',
+      'install 8 after-inbound',
+      'outbound 7 never',
+      'outbound 99 never',
+    ]);
+  });
+
+  it('have the addresses they moved to', () => {
+    childSas.install(childSa());
+    const ends = { local: endpoint(A, 500), remote: endpoint('203.0.113.5', 4501) };
+    childSas.move(7, { ...ends, udpEncapsulation: false });
+    childSas.move(8, { ...ends, udpEncapsulation: false });
+    const moved = childSas.find(7);
+    assert.deepEqual([moved?.remote, moved?.udpEncapsulation], [ends.remote, false]);
+    assert.deepEqual(told.slice(1), ['move 7 203.0.113.5[4501]', 'move 8 203.0.113.5[4501]']);
+    childSas.hear({ kind: 'path-mtu-changed', id: 7, outerMtu: 1300, innerMtu: 1200 });
+    childSas.hear({ kind: 'path-mtu-changed', id: 8, outerMtu: 1300, innerMtu: 1200 });
+    assert.deepEqual(events, [{ kind: 'path-mtu', peer: '203.0.113.5', mtu: 1300 }]);
+  });
+
+  it('know when they were installed and what fits into them', () => {
+    childSas.install(childSa());
+    assert.deepEqual([childSas.installedAt(7), childSas.innerMtu(7)], [5000, 0]);
+    childSas.hear({ kind: 'installed', id: 7, innerMtu: 1400 });
+    assert.equal(childSas.innerMtu(7), 1400);
+    childSas.hear({ kind: 'moved', id: 7, innerMtu: 1418 });
+    assert.equal(childSas.innerMtu(7), 1418);
+    assert.deepEqual([childSas.installedAt(8), childSas.innerMtu(8)], [undefined, 0]);
+    assert.deepEqual(
+      childSas.all().map(({ id }) => id),
+      [7],
+    );
+  });
+
+  it('wipe their keys and give their rows back when they go', () => {
+    const one = childSa();
+    childSas.install(one);
+    childSas.remove(one);
+    assert.deepEqual(listed(), []);
+    assert.ok(one.keysIn.encryption.reveal().every((octet) => octet === 0));
+    assert.equal(childSas.find(7), undefined);
+    childSas.install(childSa({ id: 8 }));
+    childSas.install(childSa({ id: 9 }));
+    assert.deepEqual(
+      events.map((event) => event.kind === 'daemon' && event.what),
+      ['no counter rows left: child SA 9 carries nothing'],
+    );
+    childSas.hear({ kind: 'removed', id: 7 });
+    childSas.install(childSa({ id: 10 }));
+    assert.deepEqual(told.slice(-1), ['install 10 now']);
+  });
+});

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { SentSpis } from '../../src/io/sent-spis.ts';
+import { parseAddress } from '../../src/wire/address.ts';
+
+function address(text: string) {
+  const parsed = parseAddress(text);
+  assert.ok(parsed);
+  return parsed;
+}
+
+const HERE = address('192.0.2.2');
+const THERE = address('2001:db8::2');
+
+describe('SPIs that we send with', () => {
+  it('are those of a peer, until the Child SA goes', () => {
+    const sent = new SentSpis();
+    sent.add(1, 0xc000_0001, HERE);
+    assert.ok(sent.has(0xc000_0001, HERE));
+    assert.ok(sent.has(0xc000_0001 | 0, HERE), 'as a packet shows it');
+    assert.ok(!sent.has(0xc000_0001, THERE) && !sent.has(0xc000_0002, HERE));
+    sent.remove(1);
+    sent.remove(1);
+    assert.ok(!sent.has(0xc000_0001, HERE));
+  });
+
+  it('move with the peer', () => {
+    const sent = new SentSpis();
+    sent.add(1, 5000, HERE);
+    sent.move(1, THERE);
+    sent.move(2, THERE);
+    assert.ok(sent.has(5000, THERE) && !sent.has(5000, HERE));
+    sent.remove(1);
+    assert.ok(!sent.has(5000, THERE));
+  });
+});
