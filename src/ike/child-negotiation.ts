@@ -3,10 +3,11 @@
  *
  * Used by the exchange that creates the Child SA, for either role; makes no message itself.
  */
+import type { Event, IkeSubject } from '../events/event.ts';
 import { type ChildPolicy, resolveSelector, type SelectorTemplate } from '../ipsec/connection.ts';
 import {
   type ChosenProposal,
-  explainRefusal,
+  formatProposal,
   type Proposal,
   ProtocolId,
   selectProposal,
@@ -22,7 +23,7 @@ import {
 } from '../ipsec/traffic-selector.ts';
 import { formatAddress, type IpAddress } from '../wire/address.ts';
 import type { Payload, SaPayload, TsPayload } from './message/message.ts';
-import { type PeerFault, peerFault } from './peer-fault.ts';
+import { type PeerFault, peerFault, proposalsRefused } from './peer-fault.ts';
 
 /** What `dynamic` selectors stand for on each side: outer or virtual addresses. */
 export interface DynamicAddresses {
@@ -109,7 +110,7 @@ export function answerChildOffer(
     const localTs = narrow(acceptable.localTs, known(offer.tsR));
     const remoteTs = narrow(acceptable.remoteTs, known(offer.tsI));
     if (localTs.length === 0 || remoteTs.length === 0) {
-      fault ??= peerFault('ts-unacceptable', describeSelectors(acceptable, offer));
+      fault ??= selectorsRefused(acceptable, offer);
       continue;
     }
     const proposal = selectProposal(proposals, espOffers, method);
@@ -118,7 +119,7 @@ export function answerChildOffer(
       // Selectors fitted, so this is the fault that tells the peer most.
       fault = {
         ...peerFault('no-proposal-chosen', `child ${policy.name}: no common ESP proposal`),
-        transforms: explainRefusal(proposals, espOffers),
+        refusal: proposalsRefused(proposals, espOffers, policy.name),
       };
       continue;
     }
@@ -127,6 +128,27 @@ export function answerChildOffer(
     found ??= agreed;
   }
   return found ?? fault ?? peerFault('ts-unacceptable', 'the connection has no child');
+}
+
+/** The event of a Child SA that the peer refused: what it refused, by what the notify is about. */
+export function childRefusedByPeer(
+  notify: string,
+  { policy, proposals, localTs, remoteTs }: AcceptableChild,
+): Omit<Extract<Event, { kind: 'refused' }>, keyof IkeSubject> {
+  const aboutSelectors = notify === 'TS_UNACCEPTABLE' || notify === 'SINGLE_PAIR_REQUIRED';
+  const offered = aboutSelectors
+    ? [selectorText(localTs, remoteTs)]
+    : proposals.map(formatProposal);
+  return {
+    kind: 'refused',
+    by: 'peer',
+    notify,
+    what: `child ${policy.name}: offered ${offered.join(', ')}`,
+    // The peer never says what it would have accepted.
+    transforms: [],
+    child: policy.name,
+    offered,
+  };
 }
 
 /**
@@ -233,9 +255,19 @@ export function spiOctets(value: Spi): Uint8Array {
   return Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
 }
 
-function describeSelectors(ours: AcceptableChild, offer: ChildPayloads): string {
-  const print = (local: readonly TrafficSelector[], remote: readonly TrafficSelector[]) =>
-    [local, remote].map((list) => list.map(formatSelector).join(' ')).join(' === ');
-  const offered = print(known(offer.tsR), known(offer.tsI));
-  return `child ${ours.policy.name}: offered ${offered}, accepted ${print(ours.localTs, ours.remoteTs)}`;
+function selectorsRefused(ours: AcceptableChild, offer: ChildPayloads): PeerFault {
+  const child = ours.policy.name;
+  const offered = selectorText(known(offer.tsR), known(offer.tsI));
+  const accepted = selectorText(ours.localTs, ours.remoteTs);
+  const what = `child ${child}: offered ${offered}, accepted ${accepted}`;
+  const refusal = { child, offered: [offered], accepted: [accepted] };
+  return { ...peerFault('ts-unacceptable', what), refusal };
+}
+
+/** Ours first. */
+function selectorText(
+  local: readonly TrafficSelector[],
+  remote: readonly TrafficSelector[],
+): string {
+  return [local, remote].map((list) => list.map(formatSelector).join(' ')).join(' === ');
 }

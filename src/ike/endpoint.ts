@@ -40,7 +40,7 @@ import {
   type Payload,
 } from './message/message.ts';
 import { NotifyType } from './message/notify-types.ts';
-import { checkPayloads } from './message/payload-rules.ts';
+import { checkPayloads, exchangeName } from './message/payload-rules.ts';
 import { payloadOf, statusNotify } from './payload-access.ts';
 import { faultNotify, type PeerFault, peerFault } from './peer-fault.ts';
 import { type MessageKey, openMessage } from './protection.ts';
@@ -414,7 +414,9 @@ export class IkeEndpoint {
   /** Nobody answers (RFC 7296 §2.4): another try, or the end and what `dpd_action` wants. */
   #giveUp(turn: Turn, sa: IkeSa): void {
     const attempts = this.#environment.settings.retransmitTries + 1;
-    turn.emit({ kind: 'peer-unreachable', attempts, ...sa.subject });
+    const header = sa.window.inFlight?.header;
+    const exchange = header && { exchange: exchangeName(header.exchangeType) };
+    turn.emit({ kind: 'peer-unreachable', attempts, ...exchange, ...sa.subject });
     if (tryAgain(turn, this.#registry, sa)) return;
     const lost = sa.isClosing ? [] : sa.childrenUp;
     const what = `no answer after ${attempts} transmissions`;

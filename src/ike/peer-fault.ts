@@ -1,9 +1,10 @@
 /**
  * What a peer can do wrong, as a value, and the notify that tells it (RFC 7296 §2.21, §3.10.1).
  */
-import type { RefusedTransform } from '../events/event.ts';
+import type { AuthenticationFault, Event, RefusedTransform } from '../events/event.ts';
+import { explainRefusal, formatProposal, type Proposal } from '../ipsec/proposal.ts';
 import type { NotifyPayload } from './message/message.ts';
-import { NotifyType } from './message/notify-types.ts';
+import { NotifyType, notifyName } from './message/notify-types.ts';
 
 /** Faults by name; the table below has the notify of each. */
 export type FaultKind = keyof typeof FAULT_NOTIFY;
@@ -15,8 +16,27 @@ export interface PeerFault {
   readonly what: string;
   /** Data of the notify. */
   readonly data?: Uint8Array;
-  /** Offered against accepted, where a negotiation failed. */
+  /** The connection that came nearest, where no IKE SA names one yet. */
+  readonly connection?: string;
+  /** What operators are told of a negotiation that failed. */
+  readonly refusal?: RefusalDetail;
+  /** What operators are told of a proof that failed. */
+  readonly proof?: ProofDetail;
+}
+
+/** Offered against accepted; proposals and selectors as text, selectors ours first. */
+export interface RefusalDetail {
+  /** Unset: the IKE SA. */
+  readonly child?: string;
+  readonly offered?: readonly string[];
+  readonly accepted?: readonly string[];
   readonly transforms?: readonly RefusedTransform[];
+}
+
+export interface ProofDetail {
+  readonly cause: AuthenticationFault;
+  readonly localId?: string;
+  readonly remoteId?: string;
 }
 
 const FAULT_NOTIFY = {
@@ -35,6 +55,32 @@ const FAULT_NOTIFY = {
 
 export function peerFault(fault: FaultKind, what: string, data?: Uint8Array): PeerFault {
   return data ? { kind: 'fault', fault, what, data } : { kind: 'fault', fault, what };
+}
+
+/** What is told of proposals of which none would do. */
+export function proposalsRefused(
+  accepted: readonly Proposal[],
+  offered: readonly Proposal[],
+  child?: string,
+): RefusalDetail {
+  return {
+    ...(child !== undefined && { child }),
+    offered: offered.map(formatProposal),
+    accepted: accepted.map(formatProposal),
+    transforms: explainRefusal(accepted, offered),
+  };
+}
+
+/** The fault as an event: we refused. */
+export function refusedByUs({ fault, what, refusal }: PeerFault): {
+  readonly kind: 'refused';
+  readonly by: 'us';
+} & Pick<
+  Extract<Event, { kind: 'refused' }>,
+  'notify' | 'what' | 'transforms' | 'child' | 'offered' | 'accepted'
+> {
+  const notify = notifyName(FAULT_NOTIFY[fault]);
+  return { kind: 'refused', by: 'us', notify, what, transforms: [], ...refusal };
 }
 
 export function faultNotify(fault: PeerFault): NotifyPayload {

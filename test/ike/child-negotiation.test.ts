@@ -165,9 +165,12 @@ describe('Granting a Child SA (§2.9)', () => {
     const cbc = mirror(child({ proposals: [espProposal(AES_CBC_256, SHA2_256, NO_ESN)] }));
     const elsewhere = mirror(child({ remoteTs: [network('172.16.0.0/12')] }));
     for (const policies of [[cbc], [cbc, elsewhere], [elsewhere, cbc]]) {
-      const { fault: kind, transforms } = fault(answerChildOffer(policies.map(accepted), offer()));
+      const { fault: kind, refusal } = fault(answerChildOffer(policies.map(accepted), offer()));
       assert.equal(kind, 'no-proposal-chosen');
-      assert.ok(transforms?.some(({ type }) => type === 'ENCR'));
+      assert.equal(refusal?.child, 'net');
+      assert.ok(refusal.transforms?.some(({ type }) => type === 'ENCR'));
+      assert.equal(refusal.offered?.length, 1);
+      assert.deepEqual(refusal.accepted, ['ESP:AES_CBC_256/HMAC_SHA2_256_128/NO_EXT_SEQ']);
     }
   });
 

@@ -14,6 +14,7 @@ import {
   acceptChildGrant,
   type ChildProposal,
   childOffer,
+  childRefusedByPeer,
   resolveSelectors,
   spiOctets,
 } from '../child-negotiation.ts';
@@ -272,7 +273,7 @@ function handleRefusal(turn: Turn, sa: IkeSa, attempt: ChildAttempt, notify: Not
     giveUpOrLater(turn, sa, attempt, { kind: 'refused', what });
     return;
   }
-  turn.emit({ kind: 'refused', by: 'peer', notify: name, what, transforms: [], ...sa.subject });
+  turn.emit({ ...childRefusedByPeer(name, { policy: wish.policy, ...asked }), ...sa.subject });
   if (replaces && notify.type === NotifyType.CHILD_SA_NOT_FOUND) {
     remake(turn, sa, replaces, wish);
     return;

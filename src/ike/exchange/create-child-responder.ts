@@ -18,9 +18,9 @@ import type { HeldChild } from '../held-child.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
 import type { Secured } from '../ike-sa-state.ts';
 import type { NotifyPayload, Payload } from '../message/message.ts';
-import { NotifyType, notifyName } from '../message/notify-types.ts';
+import { NotifyType } from '../message/notify-types.ts';
 import { notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
-import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
+import { faultNotify, type PeerFault, peerFault, refusedByUs } from '../peer-fault.ts';
 import { acceptedChildProposals } from '../rekey-proposals.ts';
 import { rekeyInFlight, replacedByPeer } from '../simultaneous-rekey.ts';
 import type { Turn } from '../turn.ts';
@@ -167,14 +167,7 @@ function refuse(
   rekey?: NotifyPayload,
 ): void {
   const notify = faultNotify(fault);
-  turn.emit({
-    kind: 'refused',
-    by: 'us',
-    notify: notifyName(notify.type),
-    what: fault.what,
-    transforms: fault.transforms ?? [],
-    ...sa.subject,
-  });
+  turn.emit({ ...refusedByUs(fault), ...sa.subject });
   // RFC 7296 §2.25: CHILD_SA_NOT_FOUND names the SPI that was not found.
   const about =
     rekey && fault.fault === 'child-sa-not-found'

@@ -7,7 +7,6 @@ import {
   type Identity,
   matchIdentity,
 } from '../../ipsec/identity.ts';
-import { formatProposal } from '../../ipsec/proposal.ts';
 import type { Spi } from '../../ipsec/spi.ts';
 import { SHARED_KEY_MIC, sharedKeyAuth, verifySharedKeyAuth } from '../auth/shared-key.ts';
 import { createChildSa } from '../child-creation.ts';
@@ -15,6 +14,7 @@ import {
   type AcceptableChild,
   acceptChildGrant,
   childOffer,
+  childRefusedByPeer,
   policyProposal,
 } from '../child-negotiation.ts';
 import { closeTelling, deleteIkeSa } from '../deletion.ts';
@@ -24,7 +24,7 @@ import type { Handshake, Secured } from '../ike-sa-state.ts';
 import { ExchangeType, type IdPayload, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { errorNotify, notifiesOf, payloadOf, secondsOf, statusNotify } from '../payload-access.ts';
-import type { PeerFault } from '../peer-fault.ts';
+import { type PeerFault, type ProofDetail, peerFault } from '../peer-fault.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
 import { askForAddresses, takeAddresses } from '../virtual-addresses.ts';
@@ -113,16 +113,17 @@ export function handleIkeAuthResponse(turn: Turn, sa: IkeSa, response: Incoming)
   const id = payloadOf(payloads, 'IDr');
   const auth = payloadOf(payloads, 'AUTH');
   if (!id || !auth) {
-    refusedByPeer(turn, sa, payloads);
+    authRefused(turn, sa, payloads);
     return;
   }
   const doubt = distrust(turn, sa, { secured, handshake }, { localId, id, auth });
   if (doubt !== undefined) {
-    turn.emit({ kind: 'authentication-failed', by: 'us', what: doubt, ...sa.subject });
+    const { what, proof } = doubt;
+    turn.emit({ kind: 'authentication-failed', by: 'us', what, ...proof, ...sa.subject });
     // RFC 7296 §2.21.2: the responder believes the SA is up; one notify tells it otherwise.
     const notify = statusNotify(NotifyType.AUTHENTICATION_FAILED);
-    const outcome = { kind: 'authentication-failed', what: doubt } as const;
-    closeTelling(turn, sa, notify, { reason: doubt, outcome });
+    const outcome = { kind: 'authentication-failed', what } as const;
+    closeTelling(turn, sa, notify, { reason: what, outcome });
     return;
   }
   const wishes = sa.wishes.splice(0);
@@ -156,16 +157,23 @@ function distrust(
     readonly id: IdPayload;
     readonly auth: { readonly method: number; readonly data: Uint8Array };
   },
-): string | undefined {
+): PeerFault | undefined {
   const { localId, id, auth } = claim;
   const { identity } = id;
+  const remoteId = formatIdentity(identity);
+  const doubt = (cause: ProofDetail['cause'], what: string): PeerFault => ({
+    ...peerFault('authentication-failed', what),
+    proof: { cause, localId: formatIdentity(localId), remoteId },
+  });
   const pattern = sa.connection.remote.id;
   if (pattern && matchIdentity(pattern, identity) === 0) {
-    return `the peer is ${formatIdentity(identity)}, ${pattern.text} expected`;
+    return doubt('unknown-identity', `the peer is ${remoteId}, ${pattern.text} expected`);
   }
-  if (auth.method !== SHARED_KEY_MIC) return `the peer used AUTH method ${auth.method}, 2 expected`;
+  if (auth.method !== SHARED_KEY_MIC) {
+    return doubt('other-method', `the peer used AUTH method ${auth.method}, 2 expected`);
+  }
   const secret = turn.environment.pad.sharedSecret(localId, identity);
-  if (!secret) return `no shared secret for ${formatIdentity(identity)}`;
+  if (!secret) return doubt('no-secret', `no shared secret for ${remoteId}`);
   const genuine = verifySharedKeyAuth(
     secured.suite.prf,
     secret,
@@ -177,7 +185,9 @@ function distrust(
     },
     auth.data,
   );
-  return genuine ? undefined : `the peer's AUTH does not fit the shared secret`;
+  return genuine
+    ? undefined
+    : doubt('wrong-secret', "the peer's AUTH does not fit the shared secret");
 }
 
 interface FirstChild {
@@ -226,7 +236,7 @@ function finishChild(
 }
 
 // RFC 7296 §1.2: a Child SA that could not be created leaves the IKE SA in place.
-function childRefused(turn: Turn, sa: IkeSa, { wish, spiIn, payloads }: FirstChild): void {
+function childRefused(turn: Turn, sa: IkeSa, { wish, spiIn, payloads, asked }: FirstChild): void {
   turn.numbers.releaseSpi(spiIn);
   const notify = errorNotify(payloads);
   const name = notify ? notifyName(notify.type) : 'no Child SA';
@@ -235,28 +245,33 @@ function childRefused(turn: Turn, sa: IkeSa, { wish, spiIn, payloads }: FirstChi
     requestChild(turn, sa, { ...wish, singlePair: true });
     return;
   }
-  turn.emit({
-    kind: 'refused',
-    by: 'peer',
-    notify: name,
-    what: `child ${policy.name}: offered ${policy.proposals.map(formatProposal).join(', ')}`,
-    transforms: [],
-    ...sa.subject,
-  });
+  turn.emit({ ...childRefusedByPeer(name, asked), ...sa.subject });
   const what = `the peer answered ${name} for child ${policy.name}; the IKE SA stays`;
   completeRequests(turn, wish.requests, { kind: 'refused', what });
 }
 
 /** The whole IKE_AUTH was refused. */
-function refusedByPeer(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
+function authRefused(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
   const notify = errorNotify(payloads);
   const name = notify ? notifyName(notify.type) : 'neither AUTH nor an error';
   const what = `the peer answered ${name}`;
   if (notify?.type === NotifyType.AUTHENTICATION_FAILED) {
-    turn.emit({ kind: 'authentication-failed', by: 'peer', what, ...sa.subject });
+    turn.emit({ kind: 'authentication-failed', by: 'peer', what, ...claimed(sa), ...sa.subject });
     sa.close(turn, what, { kind: 'authentication-failed', what });
     return;
   }
   turn.emit({ kind: 'refused', by: 'peer', notify: name, what, transforms: [], ...sa.subject });
   sa.close(turn, what, { kind: 'refused', what });
+}
+
+/** Whom we claimed to be and whom we asked for. */
+function claimed(sa: IkeSa): Omit<ProofDetail, 'cause'> & { readonly cause: 'refused-by-peer' } {
+  const remote = sa.connection.remote.id;
+  return {
+    cause: 'refused-by-peer',
+    ...(sa.state.name === 'AwaitingIkeAuthResponse' && {
+      localId: formatIdentity(sa.state.localId),
+    }),
+    ...(remote && { remoteId: remote.text }),
+  };
 }

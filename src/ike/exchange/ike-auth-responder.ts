@@ -21,7 +21,13 @@ import type { Handshake, Secured } from '../ike-sa-state.ts';
 import type { NotifyPayload, Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
 import { notifiesOf, payloadOf, secondsData, statusNotify } from '../payload-access.ts';
-import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
+import {
+  faultNotify,
+  type PeerFault,
+  type ProofDetail,
+  peerFault,
+  refusedByUs,
+} from '../peer-fault.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
 import { giveAddresses } from '../virtual-addresses.ts';
@@ -98,10 +104,14 @@ function authenticate(
   const id = payloadOf(payloads, 'IDi');
   const wanted = payloadOf(payloads, 'IDr')?.identity;
   const auth = payloadOf(payloads, 'AUTH');
-  if (!id) return failed('IKE_AUTH without IDi');
+  if (!id) return peerFault('authentication-failed', 'IKE_AUTH without IDi');
   const remoteId = id.identity;
-  if (!auth) return failed(`${formatIdentity(remoteId)} wants EAP`);
-  if (auth.method !== SHARED_KEY_MIC) return failed(`AUTH method ${auth.method}, 2 expected`);
+  const remote = formatIdentity(remoteId);
+  const other = { cause: 'other-method', remoteId: remote } as const;
+  if (!auth) return failed(`${remote} wants EAP`, other);
+  if (auth.method !== SHARED_KEY_MIC) {
+    return failed(`AUTH method ${auth.method}, 2 expected`, other);
+  }
   const { pad } = turn.environment;
   const suite = [chosenAsProposal(secured.suite.proposal)];
   const connection = pad
@@ -109,15 +119,19 @@ function authenticate(
     .find(({ proposals }) => selectProposal(proposals, suite) !== undefined);
   if (!connection) {
     const asked = wanted ? formatIdentity(wanted) : 'any identity of ours';
-    return failed(`no connection for ${formatIdentity(remoteId)} with ${asked}`);
+    return failed(`no connection for ${remote} with ${asked}`, {
+      cause: 'unknown-identity',
+      ...(wanted && { localId: asked }),
+      remoteId: remote,
+    });
   }
   const localId =
     connection.local.id?.identity ?? wanted ?? addressIdentity(sa.local.address.octets);
+  const local = formatIdentity(localId);
+  const ids = { localId: local, remoteId: remote };
   const secret = pad.sharedSecret(localId, remoteId);
   if (!secret) {
-    return failed(
-      `no shared secret for ${formatIdentity(localId)} and ${formatIdentity(remoteId)}`,
-    );
+    return failed(`no shared secret for ${local} and ${remote}`, { cause: 'no-secret', ...ids });
   }
   const genuine = verifySharedKeyAuth(
     secured.suite.prf,
@@ -130,7 +144,10 @@ function authenticate(
     },
     auth.data,
   );
-  if (!genuine) return failed(`AUTH of ${formatIdentity(remoteId)} does not fit the shared secret`);
+  if (!genuine) {
+    const what = `AUTH of ${remote} does not fit the shared secret`;
+    return failed(what, { cause: 'wrong-secret', ...ids });
+  }
   return { kind: 'proven', connection, localId, remoteId, secret };
 }
 
@@ -152,7 +169,11 @@ function admitPeer(
     return undefined;
   }
   if (unique === 'keep' && older.length > 0) {
-    return failed(`${formatIdentity(peer.remoteId)} has an IKE SA already (unique = keep)`);
+    const remoteId = formatIdentity(peer.remoteId);
+    return failed(`${remoteId} has an IKE SA already (unique = keep)`, {
+      cause: 'not-admitted',
+      remoteId,
+    });
   }
   if (unique === 'replace') {
     for (const one of older) deleteIkeSa(turn, one, gone.what, gone);
@@ -195,14 +216,7 @@ function answerChild(
 }
 
 function refuseChild(turn: Turn, sa: IkeSa, fault: PeerFault): NotifyPayload {
-  turn.emit({
-    kind: 'refused',
-    by: 'us',
-    notify: fault.fault,
-    what: fault.what,
-    transforms: fault.transforms ?? [],
-    ...sa.subject,
-  });
+  turn.emit({ ...refusedByUs(fault), ...sa.subject });
   return faultNotify(fault);
 }
 
@@ -216,11 +230,12 @@ function carriedElsewhere(registry: SaRegistry, sa: IkeSa, child: string): boole
 }
 
 function reject(turn: Turn, sa: IkeSa, request: Incoming, fault: PeerFault): void {
-  turn.emit({ kind: 'authentication-failed', by: 'us', what: fault.what, ...sa.subject });
+  const { what, proof } = fault;
+  turn.emit({ kind: 'authentication-failed', by: 'us', what, ...proof, ...sa.subject });
   sa.respond(turn, request, [faultNotify(fault)]);
-  sa.close(turn, fault.what, { kind: 'authentication-failed', what: fault.what });
+  sa.close(turn, what, { kind: 'authentication-failed', what });
 }
 
-function failed(what: string): PeerFault {
-  return peerFault('authentication-failed', what);
+function failed(what: string, proof: ProofDetail): PeerFault {
+  return { ...peerFault('authentication-failed', what), proof };
 }

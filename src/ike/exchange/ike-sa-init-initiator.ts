@@ -210,6 +210,7 @@ function refused(turn: Turn, sa: IkeSa, notify: string): void {
     what: `offered ${offered.map(formatProposal).join(', ')}`,
     // The peer never says what it would have accepted.
     transforms: [],
+    offered: offered.map(formatProposal),
     ...sa.subject,
   });
   sa.close(turn, notify, { kind: 'refused', what: `the peer answered ${notify}` });

@@ -8,7 +8,7 @@ import { keyExchangeName } from '../../crypto/algorithms.ts';
 import { digest } from '../../crypto/digest.ts';
 import { keyExchangeMethod } from '../../crypto/key-exchange.ts';
 import type { Connection } from '../../ipsec/connection.ts';
-import { explainRefusal, type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.ts';
+import { type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.ts';
 import { formatEndpoint } from '../../wire/address.ts';
 import { after } from '../../wire/instant.ts';
 import { chosenAsProposal } from '../child-negotiation.ts';
@@ -22,7 +22,13 @@ import type { IkeSpi, KePayload, Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
 import { detectNat, natDetectionNotifies, needsEncapsulation } from '../nat-detection.ts';
 import { notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
-import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
+import {
+  faultNotify,
+  type PeerFault,
+  peerFault,
+  proposalsRefused,
+  refusedByUs,
+} from '../peer-fault.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import { secure } from '../secure.ts';
 import type { Turn } from '../turn.ts';
@@ -129,11 +135,13 @@ function chooseSuite(
   const [first] = candidates;
   if (!first) {
     const ends = `${formatEndpoint(request.local)} and ${formatEndpoint(request.remote)}`;
-    return peerFault('no-proposal-chosen', `no connection between ${ends}`);
+    const refusal = proposalsRefused([], ikeOffers);
+    return { ...peerFault('no-proposal-chosen', `no connection between ${ends}`), refusal };
   }
   return {
     ...peerFault('no-proposal-chosen', `connection ${first.name}: no common IKE proposal`),
-    transforms: explainRefusal(first.proposals, ikeOffers),
+    refusal: proposalsRefused(first.proposals, ikeOffers),
+    connection: first.name,
   };
 }
 
@@ -253,13 +261,9 @@ function bothTakeFragments({ environment }: Turn, { local, remote, payloads }: I
 /** Counted and answered without state (RFC 7296 §2.21.1). */
 function refuse(turn: Turn, request: Incoming, fault: PeerFault): void {
   turn.emit({
-    kind: 'refused',
-    by: 'us',
-    notify: fault.fault,
-    what: fault.what,
-    transforms: fault.transforms ?? [],
+    ...refusedByUs(fault),
     ikeSa: 0,
-    connection: '',
+    connection: fault.connection ?? '',
     peer: formatEndpoint(request.remote),
   });
   replyUnprotected(turn, request, [faultNotify(fault)]);

@@ -38,7 +38,13 @@ export function handleInformationalRequest(
   if (notifiesOf(request.payloads, NotifyType.AUTHENTICATION_FAILED).length > 0) {
     const what = 'the peer does not accept our AUTH';
     sa.respond(turn, request, []);
-    turn.emit({ kind: 'authentication-failed', by: 'peer', what, ...sa.subject });
+    turn.emit({
+      kind: 'authentication-failed',
+      by: 'peer',
+      what,
+      cause: 'refused-by-peer',
+      ...sa.subject,
+    });
     sa.close(turn, what, { kind: 'authentication-failed', what });
     return;
   }

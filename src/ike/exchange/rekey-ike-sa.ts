@@ -3,7 +3,7 @@
  *
  * The new IKE SA inherits the Child SAs; traffic notices nothing.
  */
-import { type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.ts';
+import { formatProposal, type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.ts';
 import { after } from '../../wire/instant.ts';
 import { fromHex } from '../../wire/octets.ts';
 import { chosenAsProposal, isSingle } from '../child-negotiation.ts';
@@ -22,7 +22,13 @@ import {
 } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { errorNotify, payloadOf } from '../payload-access.ts';
-import { faultNotify, type PeerFault, peerFault } from '../peer-fault.ts';
+import {
+  faultNotify,
+  type PeerFault,
+  peerFault,
+  proposalsRefused,
+  refusedByUs,
+} from '../peer-fault.ts';
 import { ikeRekeyProposals } from '../rekey-proposals.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import { secure } from '../secure.ts';
@@ -147,14 +153,7 @@ export function answerIkeRekey(
   const made = fault ?? grant(turn, registry, old, request.payloads);
   if (made.kind === 'fault') {
     const notify = faultNotify(made);
-    turn.emit({
-      kind: 'refused',
-      by: 'us',
-      notify: notifyName(notify.type),
-      what: made.what,
-      transforms: made.transforms ?? [],
-      ...old.subject,
-    });
+    turn.emit({ ...refusedByUs(made), ...old.subject });
     old.respond(turn, request, [notify]);
     return;
   }
@@ -228,7 +227,13 @@ function grant(
   const accepted = secured ? ikeRekeyProposals(old.connection.proposals, secured.suite) : [];
   const chosen = selectProposal(accepted, offers, ke?.method);
   const suite = chosen && ikeSuite(chosen);
-  if (!suite) return peerFault('no-proposal-chosen', 'no common IKE proposal for the new IKE SA');
+  if (!suite) {
+    const what = 'no common IKE proposal for the new IKE SA';
+    return {
+      ...peerFault('no-proposal-chosen', what),
+      refusal: proposalsRefused(accepted, offers),
+    };
+  }
   const spiI = ikeSpi(suite.proposal.spi);
   if (spiI === NO_IKE_SPI || spiI === old.spiI || spiI === old.spiR) {
     return peerFault('invalid-syntax', `the new IKE SPI is ${spiI}`);
@@ -360,7 +365,16 @@ function handleRefusal(
   if (notify.type === NotifyType.TEMPORARY_FAILURE) return;
   const name = notifyName(notify.type);
   const what = `the peer answered ${name} to a new IKE SA`;
-  turn.emit({ kind: 'refused', by: 'peer', notify: name, what, transforms: [], ...old.subject });
+  const offered = attempt.proposals.map(formatProposal);
+  turn.emit({
+    kind: 'refused',
+    by: 'peer',
+    notify: name,
+    what,
+    transforms: [],
+    offered,
+    ...old.subject,
+  });
   // RFC 7296 §1.3: a peer that cannot rekey can only start afresh.
   if (notify.type === NotifyType.NO_ADDITIONAL_SAS) old.reauthenticateAt = turn.now;
 }
