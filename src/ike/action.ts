@@ -36,6 +36,7 @@ export type Input =
       readonly remote: Endpoint;
       /** The packet that asked for it, from us to the peer: it leads TSi and TSr (RFC 7296 §2.9). */
       readonly trigger?: { readonly local: TrafficSelector; readonly remote: TrafficSelector };
+      readonly redirected?: Redirected;
     }
   | {
       readonly kind: 'terminate';
@@ -96,6 +97,16 @@ export interface VirtualSettings {
   readonly attributes: readonly ConfigurationAttribute[];
 }
 
+/** A gateway sent us to another one (RFC 5685). */
+export interface Redirected {
+  /** An address or a name. */
+  readonly gateway: string;
+  /** Address of the gateway that said so. */
+  readonly from: string;
+  /** Number of the IKE SA that goes when the new one is up. */
+  readonly replaces: number;
+}
+
 export type Action =
   | {
       readonly kind: 'send';
@@ -126,7 +137,15 @@ export type Action =
   | { readonly kind: 'remove-virtual'; readonly ikeSa: number; readonly virtual: VirtualSettings }
   | { readonly kind: 'remove-child-sa'; readonly childSa: ChildSa; readonly reason: string }
   /** A connection wants to come up again (close_action, dpd_action): the gateway resolves and initiates. */
-  | { readonly kind: 'reinitiate'; readonly connection: string; readonly child: string }
+  | {
+      readonly kind: 'reinitiate';
+      readonly connection: string;
+      /** Unset: the IKE SA alone. */
+      readonly child?: string;
+      readonly redirected?: Redirected;
+      /** Operators' requests that end with it. */
+      readonly requests?: readonly number[];
+    }
   | { readonly kind: 'complete'; readonly request: number; readonly outcome: Outcome }
   | { readonly kind: 'key-log'; readonly line: IkeKeyLog }
   | { readonly kind: 'emit'; readonly event: Event };

@@ -6,7 +6,7 @@
  */
 import { digest } from '../crypto/digest.ts';
 import { ProtocolId } from '../ipsec/proposal.ts';
-import { type Endpoint, formatEndpoint } from '../wire/address.ts';
+import { type Endpoint, formatEndpoint, type IpAddress } from '../wire/address.ts';
 import { earliest, type Instant } from '../wire/instant.ts';
 import { equalOctets, MalformedError } from '../wire/octets.ts';
 import type { Action, Input, Outcome } from './action.ts';
@@ -20,6 +20,14 @@ import { handleIkeAuthRequest } from './exchange/ike-auth-responder.ts';
 import { handleIkeSaInitResponse } from './exchange/ike-sa-init-initiator.ts';
 import { handleIkeSaInitRequest } from './exchange/ike-sa-init-responder.ts';
 import { handleInformationalRequest } from './exchange/informational.ts';
+import {
+  handleAddressUpdateResponse,
+  heedLiveness,
+  heedOwnAddresses,
+  heedProbe,
+  isRoutable,
+  probeOtherPaths,
+} from './exchange/mobike.ts';
 import {
   adoptRival,
   answerIkeRekey,
@@ -45,6 +53,9 @@ import { payloadOf, statusNotify } from './payload-access.ts';
 import { faultNotify, type PeerFault, peerFault } from './peer-fault.ts';
 import { type MessageKey, openMessage } from './protection.ts';
 import { Reassembly } from './reassembly.ts';
+import { RedirectHistory } from './redirect-history.ts';
+import { redirectClients } from './redirection.ts';
+import { followNat } from './relocation.ts';
 import { reopen } from './reopening.ts';
 import { startReplacements } from './replacement.ts';
 import { SaNumbers } from './sa-numbers.ts';
@@ -67,6 +78,8 @@ export class IkeEndpoint {
   readonly #reassembly = new Reassembly();
   readonly #terminations = new Terminations();
   readonly #deadlines = new DeadlineQueue<IkeSpi>();
+  readonly #redirects = new RedirectHistory();
+  #ownAddresses: readonly IpAddress[] = [];
 
   constructor(environment: IkeEnvironment) {
     this.#environment = environment;
@@ -87,6 +100,8 @@ export class IkeEndpoint {
 
   handle(input: Input, now: Instant): readonly Action[] {
     const turn = new Turn(this.#environment, this.#numbers, now);
+    turn.redirects = this.#redirects;
+    turn.ownAddresses = this.#ownAddresses;
     switch (input.kind) {
       case 'datagram':
         this.#receive(turn, input);
@@ -107,9 +122,16 @@ export class IkeEndpoint {
         this.#reachedLimit(turn, input);
         break;
       case 'redirect':
+        redirectClients(turn, this.ikeSas(), input);
+        break;
       case 'peer-moved':
+        this.#peerMoved(turn, input);
+        break;
       case 'local-addresses':
-        throw new Error(`${input.kind} is not handled yet`);
+        this.#ownAddresses = input.addresses;
+        turn.ownAddresses = input.addresses;
+        for (const sa of this.ikeSas()) heedOwnAddresses(turn, sa);
+        break;
       case 'deadline':
         this.#expire(turn);
         break;
@@ -173,6 +195,12 @@ export class IkeEndpoint {
     if (!sa || !child) return;
     if (limit === 'hard') expireChild(turn, sa, child, 'it carried what it may carry');
     else if (child.state.name === 'Installed') rekeyChild(turn, sa, child);
+  }
+
+  // RFC 7296 §2.23, RFC 4555 §3.8: packets of ESP that are authentic show where a NAT put the peer.
+  #peerMoved(turn: Turn, input: Extract<Input, { readonly kind: 'peer-moved' }>): void {
+    const sa = this.#registry.find(({ children }) => children.has(input.childSaId));
+    if (sa) followNat(turn, sa, input, 'a packet came from there');
   }
 
   /** IKE_SA_INIT of a peer we hold nothing about, or that repeats itself. */
@@ -276,6 +304,7 @@ export class IkeEndpoint {
     }
     sa.lastHeard = turn.now;
     sa.received(turn, response);
+    heedProbe(turn, sa, response);
     switch (purpose.kind) {
       case 'ike-auth':
         handleIkeAuthResponse(turn, sa, response);
@@ -294,8 +323,22 @@ export class IkeEndpoint {
       case 'delete-child-sa':
         childDeleted(turn, sa, purpose.child);
         break;
-      case 'withdraw-child-sa':
       case 'liveness':
+        heedLiveness(turn, sa, response);
+        break;
+      case 'update-addresses':
+        handleAddressUpdateResponse(turn, sa, purpose.told, response);
+        break;
+      case 'check-routability':
+        if (!isRoutable(purpose.cookie, response)) {
+          // RFC 4555 §3.7: whoever answered did not see the question.
+          const what = 'the peer answered without the cookie it was sent';
+          sa.close(turn, what, { kind: 'failed', what });
+        }
+        break;
+      case 'redirect':
+      case 'tell-addresses':
+      case 'withdraw-child-sa':
       case 'ike-sa-init':
         break;
       default:
@@ -321,6 +364,7 @@ export class IkeEndpoint {
     }
     sa.lastHeard = turn.now;
     sa.received(turn, request);
+    if (!sa.mobike) followNat(turn, sa, request, 'a request came from there');
     const { exchangeType } = request.header;
     const authenticated = sa.state.name !== 'AwaitingIkeAuthRequest';
     if (!authenticated && exchangeType === ExchangeType.IKE_AUTH) {
@@ -406,6 +450,7 @@ export class IkeEndpoint {
         this.#giveUp(turn, sa);
         continue;
       }
+      probeOtherPaths(turn, sa);
       keepAlive(turn, sa);
       upkeep(turn, this.#registry, sa);
     }

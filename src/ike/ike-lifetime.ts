@@ -23,13 +23,13 @@ export function startAuthenticationLifetime(turn: Turn, sa: IkeSa): void {
   const { reauth, over, random } = sa.connection.lifetime;
   const soft = drawSoft(reauth, random, turn.environment.random);
   sa.reauthenticateAt =
-    soft === undefined || !sa.initiator ? undefined : after(turn.now, soft * 1000);
+    soft === undefined || !sa.originalInitiator ? undefined : after(turn.now, soft * 1000);
   sa.authenticationExpiresAt = reauth === 0 ? undefined : after(turn.now, (reauth + over) * 1000);
 }
 
 // RFC 4478 §3: the peer deletes the IKE SA unless we authenticate again within this time.
 export function heedAuthLifetime(turn: Turn, sa: IkeSa, seconds: number): void {
-  if (!sa.initiator) return;
+  if (!sa.originalInitiator) return;
   const at = after(turn.now, seconds * 1000 * AUTH_LIFETIME_SHARE);
   if (sa.reauthenticateAt !== undefined && sa.reauthenticateAt <= at) return;
   sa.reauthenticateAt = at;

@@ -76,6 +76,11 @@ export type RequestPurpose =
   | { readonly kind: 'ike-sa-init' }
   | { readonly kind: 'ike-auth' }
   | { readonly kind: 'liveness' }
+  /** `told`: the path that the request names. */
+  | { readonly kind: 'update-addresses'; readonly told?: Path }
+  | { readonly kind: 'tell-addresses' }
+  | { readonly kind: 'check-routability'; readonly cookie: Uint8Array }
+  | { readonly kind: 'redirect' }
   | { readonly kind: 'delete-ike-sa' }
   | { readonly kind: 'delete-child-sa'; readonly child: HeldChild }
   | { readonly kind: 'withdraw-child-sa'; readonly spiIn: Spi }
@@ -114,6 +119,8 @@ export interface Incoming extends Path {
 export interface IkeSaOptions {
   readonly id: number;
   readonly initiator: boolean;
+  /** We began the first of the IKE SAs that replaced one another; unset = as `initiator`. */
+  readonly originalInitiator?: boolean;
   readonly connection: Connection;
   readonly local: Endpoint;
   readonly remote: Endpoint;
@@ -137,6 +144,8 @@ const LINGER_MS = 30_000;
 export class IkeSa {
   readonly id: number;
   readonly initiator: boolean;
+  /** We began the first of the IKE SAs that replaced one another: who moves, who proves itself anew. */
+  readonly originalInitiator: boolean;
   readonly spiI: IkeSpi;
   readonly created: Instant;
   readonly requestDigest: Uint8Array | undefined;
@@ -162,6 +171,16 @@ export class IkeSa {
   lastHeard: Instant;
   /** Last NAT keepalive sent, or the start. */
   lastKeepalive: Instant;
+  /** Both ends move by RFC 4555. */
+  mobike = false;
+  /** Where else the peer said it can be reached. */
+  peerAddresses: readonly IpAddress[] = [];
+  /** The peer's last hash of where our messages come from: another one means another NAT mapping. */
+  mappingSeen: Uint8Array | undefined;
+  /** Repetitions of the request in flight at which other paths were tried; 0 = none. */
+  probed = 0;
+  /** The gateway that sent us to this one (RFC 5685). */
+  redirectedFrom: string | undefined;
   /** Notify types by which the peer said what it supports. */
   announced: readonly number[] = [];
   /** Sizes that fragments have on the way to the peer, once there was a reason to ask. */
@@ -183,6 +202,7 @@ export class IkeSa {
   constructor(options: IkeSaOptions) {
     this.id = options.id;
     this.initiator = options.initiator;
+    this.originalInitiator = options.originalInitiator ?? options.initiator;
     this.connection = options.connection;
     this.local = options.local;
     this.remote = options.remote;
@@ -266,6 +286,13 @@ export class IkeSa {
       throw new Error(`IKE SA ${this.id}: no transition ${this.#state.name} -> ${state.name}`);
     }
     this.#state = state;
+  }
+
+  /** The path is another; keys and state stay. */
+  resecure(secured: Secured): void {
+    if ('secured' in this.#state && this.#state.name !== 'Closed') {
+      this.#state = { ...this.#state, secured };
+    }
   }
 
   // RFC 7296 §2.3: the window is one; further requests wait for the response.

@@ -55,6 +55,10 @@ function bringUp(
 ): void {
   const { name } = wish.policy;
   const sas = registry.ofConnection(connection.name);
+  if (input.redirected) {
+    goElsewhere(turn, sas, registry, input, connection, wish);
+    return;
+  }
   if (sas.some((sa) => sa.state.name === 'Established' && hasUp(sa, name))) {
     turn.push({ kind: 'complete', request: input.request, outcome: DONE });
     return;
@@ -69,6 +73,28 @@ function bringUp(
   if (up) requestChild(turn, up, wish);
   else if (establishing) establishing.wishes.push(wish);
   else start(turn, registry, { ...startOf(turn, connection, input), wishes: [wish] });
+}
+
+/** RFC 5685 §5: a new IKE SA with another gateway takes what the old one had, one Child SA a call. */
+function goElsewhere(
+  turn: Turn,
+  sas: readonly IkeSa[],
+  registry: SaRegistry,
+  input: Initiate,
+  connection: Connection,
+  wish: ChildWish,
+): void {
+  const old = sas.find(({ id }) => id === input.redirected?.replaces);
+  const begun = sas.find((sa) => sa.isEstablishing && sa.redirectedFrom === input.redirected?.from);
+  if (begun) {
+    begun.wishes.push(wish);
+    return;
+  }
+  start(turn, registry, {
+    ...startOf(turn, connection, input),
+    wishes: [wish],
+    ...(old && { reauthenticates: old }),
+  });
 }
 
 /** The IKE SA without a Child SA (RFC 6023). */
@@ -165,14 +191,18 @@ interface Start {
   readonly path: Path;
   readonly tries: number;
   readonly reauthenticates?: IkeSa;
+  readonly redirectedFrom?: string;
 }
 
 function startOf(
   turn: Turn,
   connection: Connection,
-  { local, remote }: Path,
+  { local, remote, redirected }: Initiate,
 ): Omit<Start, 'wishes'> {
-  return { id: turn.numbers.newIkeSaId(), connection, path: { local, remote }, tries: 1 };
+  const path = { local, remote };
+  const id = turn.numbers.newIkeSaId();
+  const from = redirected?.from;
+  return { id, connection, path, tries: 1, ...(from !== undefined && { redirectedFrom: from }) };
 }
 
 function start(turn: Turn, registry: SaRegistry, options: Start): IkeSa {
@@ -192,6 +222,7 @@ function start(turn: Turn, registry: SaRegistry, options: Start): IkeSa {
     tries: options.tries,
     ...(options.reauthenticates && { reauthenticates: options.reauthenticates }),
   });
+  sa.redirectedFrom = options.redirectedFrom;
   registry.add(turn, sa);
   sendIkeSaInit(turn, sa, attempt);
   return sa;

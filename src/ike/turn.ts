@@ -8,9 +8,11 @@ import type { RandomBytes } from '../crypto/random.ts';
 import type { Event } from '../events/event.ts';
 import type { AddressPools } from '../ipsec/address-pools.ts';
 import type { Pad } from '../ipsec/pad.ts';
+import type { IpAddress } from '../wire/address.ts';
 import type { Instant } from '../wire/instant.ts';
 import type { Action } from './action.ts';
 import type { IkeSpi } from './message/message.ts';
+import { RedirectHistory } from './redirect-history.ts';
 import type { SaNumbers } from './sa-numbers.ts';
 import type { IkeSettings } from './settings.ts';
 
@@ -38,6 +40,9 @@ export class Turn {
   readonly actions: Action[] = [];
   /** IKE SAs whose deadlines may have changed, by their own SPI. */
   readonly touched = new Set<IkeSpi>();
+  /** Addresses of the machine that peers may reach us by. */
+  ownAddresses: readonly IpAddress[] = [];
+  redirects = new RedirectHistory();
 
   constructor(environment: IkeEnvironment, numbers: SaNumbers, now: Instant) {
     this.environment = environment;

@@ -70,7 +70,7 @@ describe('An IKE SA and its first Child SA (RFC 7296 §1.2)', () => {
     assertTunnel(pair);
     assert.deepEqual(pair.a.outcomes.get(1), { kind: 'done', matches: 1, terminated: 0 });
     assert.deepEqual(pair.ladder, [
-      '-> IKE_SA_INIT request 0 [SA KE No N(NAT_DETECTION_SOURCE_IP) N(NAT_DETECTION_DESTINATION_IP)]',
+      '-> IKE_SA_INIT request 0 [SA KE No N(NAT_DETECTION_SOURCE_IP) N(NAT_DETECTION_DESTINATION_IP) N(REDIRECT_SUPPORTED)]',
       '<- IKE_SA_INIT response 0 [SA KE No N(NAT_DETECTION_SOURCE_IP) N(NAT_DETECTION_DESTINATION_IP) N(CHILDLESS_IKEV2_SUPPORTED)]',
       '-> IKE_AUTH request 1 [IDi N(INITIAL_CONTACT) IDr AUTH SA TSi TSr]',
       '<- IKE_AUTH response 1 [IDr AUTH SA TSi TSr]',

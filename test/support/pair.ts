@@ -49,6 +49,8 @@ export class Side {
   readonly traps: string[] = [];
   readonly virtual = new Map<number, VirtualSettings>();
   keepalives = 0;
+  /** Addresses at which the side is reached besides its first one. */
+  readonly places: string[] = [];
   /** Child SAs that send, the one in use last; and those that wait for a packet first. */
   #sending: number[] = [];
   #waiting = new Set<number>();
@@ -226,8 +228,8 @@ export class Pair {
 
   #owner(to: Endpoint): Side | undefined {
     const same = (text: string) => equalEndpoints(to, endpoint(text, to.port));
-    if (same(A)) return this.a;
-    return same(B) ? this.b : undefined;
+    if ([A, ...this.a.places].some(same)) return this.a;
+    return [B, ...this.b.places].some(same) ? this.b : undefined;
   }
 
   #perform(side: Side, actions: readonly Action[]): void {

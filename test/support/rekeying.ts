@@ -7,8 +7,13 @@ import type { Pair, Side } from './pair.ts';
 import { initiate, type PairOptions, sites } from './sites.ts';
 
 /** A pair with its tunnel up over a good wire. */
-export function tunnel(one: Connection = connection(), options: PairOptions = {}): Pair {
+export function tunnel(
+  one: Connection = connection(),
+  options: PairOptions = {},
+  prepare: (pair: Pair) => void = () => {},
+): Pair {
   const pair = sites(one, undefined, options);
+  prepare(pair);
   const wire = pair.wire;
   pair.wire = {};
   initiate(pair);
@@ -63,7 +68,11 @@ export function assertAgreement(pair: Pair, children: number, about: string): vo
   assert.deepEqual(ikeSpis(pair.a), ikeSpis(pair.b), `${about}: IKE SAs`);
   assert.deepEqual(childSpis(pair.a, false), childSpis(pair.b, true), `${about}: Child SAs`);
   for (const side of [pair.a, pair.b]) {
-    assert.deepEqual(childSpis(side, false), heldByEngine(side), `${about}: orphans at ${side.name}`);
+    assert.deepEqual(
+      childSpis(side, false),
+      heldByEngine(side),
+      `${about}: orphans at ${side.name}`,
+    );
     assert.equal(side.children.size, children, `${about}: Child SAs at ${side.name}`);
     const states = side.engine.ikeSas().map(({ state }) => state.name);
     assert.deepEqual(states, ['Established'], `${about}: IKE SAs at ${side.name}`);

@@ -25,11 +25,13 @@ import { ExchangeType, type IdPayload, type Payload } from '../message/message.t
 import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { errorNotify, notifiesOf, payloadOf, secondsOf, statusNotify } from '../payload-access.ts';
 import { type PeerFault, type ProofDetail, peerFault } from '../peer-fault.ts';
+import { follow } from '../redirection.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
 import { askForAddresses, takeAddresses } from '../virtual-addresses.ts';
 import { requestChild } from './create-child-initiator.ts';
 import { establish } from './ike-auth.ts';
+import { heedMobike, mobikeNotifies } from './mobike.ts';
 
 /** What IKE_SA_INIT left. */
 interface Agreed {
@@ -77,6 +79,7 @@ export function startIkeAuth(turn: Turn, registry: SaRegistry, sa: IkeSa, agreed
     { kind: 'AUTH', method: SHARED_KEY_MIC, data: auth },
     ...askForAddresses(sa),
     ...(first && spiIn !== undefined ? childOffer(askedOf(sa, first), spiIn) : []),
+    ...(connection.mobike ? mobikeNotifies(turn, sa) : []),
   ];
   sa.request(turn, {
     purpose: { kind: 'ike-auth' },
@@ -126,11 +129,20 @@ export function handleIkeAuthResponse(turn: Turn, sa: IkeSa, response: Incoming)
     closeTelling(turn, sa, notify, { reason: what, outcome });
     return;
   }
+  const [redirect] = notifiesOf(payloads, NotifyType.REDIRECT);
+  const obstacle = redirect && follow(turn, sa, redirect);
   const wishes = sa.wishes.splice(0);
   establish(turn, sa, secured, { localId, remoteId: id.identity });
   const [lifetime] = notifiesOf(payloads, NotifyType.AUTH_LIFETIME);
   const seconds = lifetime && secondsOf(lifetime);
   if (seconds !== undefined) heedAuthLifetime(turn, sa, seconds);
+  heedMobike(sa, payloads);
+  if (redirect && obstacle === undefined) {
+    // RFC 5685 §6: this IKE SA is of no use; the wishes have gone ahead.
+    if (spiIn !== undefined) turn.numbers.releaseSpi(spiIn);
+    deleteIkeSa(turn, sa, 'redirected', { kind: 'failed', what: 'redirected' });
+    return;
+  }
   const [first] = spiIn === undefined ? [] : wishes.splice(0, 1);
   const asked = first && askedOf(sa, first);
   const unaddressed = takeAddresses(turn, sa, payloads);

@@ -32,6 +32,7 @@ import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
 import { giveAddresses } from '../virtual-addresses.ts';
 import { establish } from './ike-auth.ts';
+import { heedMobike, mobikeNotifies } from './mobike.ts';
 
 /** What IKE_SA_INIT left. */
 interface Agreed {
@@ -78,6 +79,7 @@ export function handleIkeAuthRequest(
     skP: secured.keys.skPr,
   });
   establish(turn, sa, secured, peer);
+  heedMobike(sa, request.payloads);
   const given = giveAddresses(turn, sa, request.payloads);
   // RFC 7296 §3.15.4: without the address it needs, a client gets no Child SA.
   const rest =
@@ -90,6 +92,7 @@ export function handleIkeAuthRequest(
     { kind: 'AUTH', method: SHARED_KEY_MIC, data: auth },
     ...rest,
     // RFC 4478 §3: the time within which the peer shall prove itself again.
+    ...(sa.mobike ? mobikeNotifies(turn, sa) : []),
     ...(reauth > 0 ? [statusNotify(NotifyType.AUTH_LIFETIME, secondsData(reauth))] : []),
   ]);
 }

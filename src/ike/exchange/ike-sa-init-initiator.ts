@@ -20,6 +20,7 @@ import { ExchangeType, NO_IKE_SPI, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { detectNat, natDetectionNotifies, needsEncapsulation } from '../nat-detection.ts';
 import { errorNotify, notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
+import { follow, redirectSupport } from '../redirection.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import { secure } from '../secure.ts';
 import type { Turn } from '../turn.ts';
@@ -61,6 +62,7 @@ export function sendIkeSaInit(turn: Turn, sa: IkeSa, attempt: InitAttempt): void
     { kind: 'NONCE', nonce: attempt.nonce },
     ...nat,
     ...fragmentationNotify(takesFragments(connection)),
+    redirectSupport(sa.redirectedFrom),
   ];
   sa.request(turn, {
     purpose: { kind: 'ike-sa-init' },
@@ -79,12 +81,18 @@ export function handleIkeSaInitResponse(
   const { payloads } = response;
   const cookie = notifiesOf(payloads, NotifyType.COOKIE)[0]?.data;
   const refusal = errorNotify(payloads);
+  const [redirect] = notifiesOf(payloads, NotifyType.REDIRECT);
   if (cookie && cookie.length >= 1 && cookie.length <= MAX_COOKIE_OCTETS) {
     // The answer to a request that was repeated: this cookie is on its way already.
     if (attempt.cookie && equalOctets(cookie, attempt.cookie)) return;
     restart(turn, sa, { ...attempt, cookie, restarts: attempt.restarts + 1 });
   } else if (refusal?.type === NotifyType.INVALID_KE_PAYLOAD) {
     changeMethod(turn, sa, attempt, refusal.data);
+  } else if (redirect) {
+    // RFC 5685 §3: only an answer that has our nonce is one.
+    const obstacle = follow(turn, sa, redirect, attempt.nonce);
+    if (obstacle !== undefined) drop(turn, sa, 'redirect-refused');
+    else sa.close(turn, 'redirected', { kind: 'failed', what: 'redirected' });
   } else if (refusal) {
     refused(turn, sa, notifyName(refusal.type));
   } else {
@@ -145,7 +153,8 @@ function agree(
     requestOctets,
     responseOctets: response.octets,
   };
-  if (udpEncapsulation) float(turn, sa);
+  // RFC 4555 §3.3: who may move goes on from port 4500, NAT or not.
+  if (udpEncapsulation || (sa.connection.mobike && nat.supported)) float(turn, sa);
   reportNat(turn, sa, nat);
   return { secured, handshake };
 }

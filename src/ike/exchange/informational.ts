@@ -12,10 +12,12 @@ import type { IkeSa, Incoming } from '../ike-sa.ts';
 import { type DeletePayload, ExchangeType } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
 import { notifiesOf, payloadOf, secondsOf } from '../payload-access.ts';
+import { follow } from '../redirection.ts';
 import { reopen } from '../reopening.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import { rekeyInFlight, rivalled, rivalWithdrawn } from '../simultaneous-rekey.ts';
 import type { Turn } from '../turn.ts';
+import { answerMobike, livenessPayloads } from './mobike.ts';
 import { adoptRival } from './rekey-ike-sa.ts';
 
 const PEER_DELETED: Outcome = { kind: 'failed', what: 'the peer deleted the IKE SA' };
@@ -53,20 +55,29 @@ export function handleInformationalRequest(
   if (seconds !== undefined) heedAuthLifetime(turn, sa, seconds);
   const closed: HeldChild[] = [];
   const answered = deletes.flatMap((payload) => deleteNamed(turn, sa, payload, closed));
+  const mobike = answerMobike(turn, sa, request);
   const configuration = payloadOf(request.payloads, 'CP');
   const answer = configuration && answerConfigurationMessage(configuration);
   sa.respond(turn, request, [
     ...deletePayload(answered.map(({ childSa }) => childSa.spiIn)),
+    ...mobike,
     ...(answer ? [answer] : []),
   ]);
+  const [redirect] = notifiesOf(request.payloads, NotifyType.REDIRECT);
+  // RFC 5685 §5: only clients are sent elsewhere; the old IKE SA goes when the new one is up.
+  const obstacle = redirect && sa.originalInitiator ? follow(turn, sa, redirect) : undefined;
+  if (obstacle !== undefined) turn.emit({ kind: 'peer-fault', what: obstacle, ...sa.subject });
   reopen(turn, sa, closed, 'closed');
 }
 
-/** An empty INFORMATIONAL request: is the peer alive? */
+/** An INFORMATIONAL request without a wish: is the peer alive, and the NAT the same? */
 export function startLiveness(turn: Turn, sa: IkeSa): void {
   sa.request(turn, {
     purpose: { kind: 'liveness' },
-    compose: () => ({ exchangeType: ExchangeType.INFORMATIONAL, payloads: [] }),
+    compose: (_, carrier) => ({
+      exchangeType: ExchangeType.INFORMATIONAL,
+      payloads: livenessPayloads(carrier),
+    }),
   });
 }
 

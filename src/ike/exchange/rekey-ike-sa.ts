@@ -284,6 +284,7 @@ function bear(turn: Turn, registry: SaRegistry, old: IkeSa, birth: Birth): IkeSa
   const heir = new IkeSa({
     id: turn.numbers.newIkeSaId(),
     initiator: birth.initiator,
+    originalInitiator: old.originalInitiator,
     connection: old.connection,
     local: old.local,
     remote: old.remote,
@@ -293,6 +294,8 @@ function bear(turn: Turn, registry: SaRegistry, old: IkeSa, birth: Birth): IkeSa
     now: turn.now,
   });
   heir.announced = old.announced;
+  heir.mobike = old.mobike;
+  heir.peerAddresses = old.peerAddresses;
   startIkeLifetime(turn, heir);
   // Proving who one is again has a time of its own, which rekeying does not put off.
   heir.reauthenticateAt = old.reauthenticateAt;

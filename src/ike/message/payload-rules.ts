@@ -177,7 +177,11 @@ const EXCHANGES: readonly ExchangeRules[] = [
     name: 'IKE_SA_INIT',
     request: { clear: [shape('SA', 'KE', 'NONCE')], sealed: [] },
     response: {
-      clear: [shape('SA', 'KE', 'NONCE', 'CERTREQ*'), { ...shape(), notify: NotifyType.COOKIE }],
+      clear: [
+        shape('SA', 'KE', 'NONCE', 'CERTREQ*'),
+        { ...shape(), notify: NotifyType.COOKIE },
+        { ...shape(), notify: NotifyType.REDIRECT },
+      ],
       sealed: [],
     },
   },
@@ -189,6 +193,8 @@ const EXCHANGES: readonly ExchangeRules[] = [
       sealed: [
         // Without AUTH the initiator asks for EAP (§2.16).
         shape('IDi', 'CERT*', 'CERTREQ*', 'IDr?', 'AUTH?', 'CP?', 'SA', 'TSi', 'TSr'),
+        // RFC 6023 §3: an IKE SA without a Child SA.
+        shape('IDi', 'CERT*', 'CERTREQ*', 'IDr?', 'AUTH?', 'CP?'),
         shape('EAP'),
         shape('AUTH'),
       ],
@@ -197,6 +203,8 @@ const EXCHANGES: readonly ExchangeRules[] = [
       clear: [...SEALED, UNPROTECTED_NOTIFY],
       sealed: [
         shape('IDr', 'CERT*', 'AUTH', 'CP?', 'SA', 'TSi', 'TSr'),
+        // Without a Child SA (RFC 6023 §3), or with one that was refused, or a REDIRECT (RFC 5685 §6).
+        shape('IDr', 'CERT*', 'AUTH', 'CP?'),
         shape('IDr', 'CERT*', 'AUTH', 'EAP'),
         shape('EAP'),
         shape('AUTH', 'CP?', 'SA', 'TSi', 'TSr'),
