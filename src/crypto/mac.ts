@@ -5,6 +5,7 @@
 import { createHmac } from 'node:crypto';
 import type { CbcMacName, DigestName, MacName } from './algorithms.ts';
 import { cbcMac, cbcMacKeys } from './cbc-mac.ts';
+import { octetsOfDigest } from './digest.ts';
 
 /** The MAC over the concatenation of `data`. A CBC-MAC takes a key of 16 octets, an HMAC any. */
 export function computeMac(
@@ -15,7 +16,7 @@ export function computeMac(
   if (isCbcMac(name)) return cbcMac(cbcMacKeys(name, key), ...data);
   const mac = createHmac(hmacDigest(name), key);
   for (const part of data) mac.update(part);
-  return new Uint8Array(mac.digest());
+  return octetsOfDigest(mac.digest('binary'));
 }
 
 export function isCbcMac(name: MacName): name is CbcMacName {

@@ -97,10 +97,19 @@ export class OctetReader {
   }
 }
 
+/** Memory to write into. */
+interface Room {
+  readonly octets: Uint8Array;
+  readonly view: DataView;
+}
+
+/** Of writers that are finished, for the next ones: a message takes a dozen. */
+const spareRooms: Room[] = [];
+const MOST_SPARE_ROOMS = 8;
+
 /** Appends octets; grows as needed. */
 export class OctetWriter {
-  #octets = new Uint8Array(256);
-  #view = new DataView(this.#octets.buffer);
+  #room: Room = spareRooms.pop() ?? newRoom(1024);
   #length = 0;
 
   get length(): number {
@@ -109,65 +118,76 @@ export class OctetWriter {
 
   u8(value: number): this {
     const at = this.#grow(1);
-    this.#view.setUint8(at, value);
+    this.#room.view.setUint8(at, value);
     return this;
   }
 
   u16(value: number): this {
     const at = this.#grow(2);
-    this.#view.setUint16(at, value);
+    this.#room.view.setUint16(at, value);
     return this;
   }
 
   u32(value: number): this {
     const at = this.#grow(4);
-    this.#view.setUint32(at, value);
+    this.#room.view.setUint32(at, value);
     return this;
   }
 
   octets(value: Uint8Array): this {
     const at = this.#grow(value.length);
-    this.#octets.set(value, at);
+    this.#room.octets.set(value, at);
     return this;
   }
 
   /** Overwrites two octets already written, for lengths known only afterwards. */
   u16At(at: number, value: number): this {
     if (at + 2 > this.#length) throw new RangeError(`u16At ${at} beyond ${this.#length}`);
-    this.#view.setUint16(at, value);
+    this.#room.view.setUint16(at, value);
     return this;
   }
 
   /** Overwrites four octets already written. */
   u32At(at: number, value: number): this {
     if (at + 4 > this.#length) throw new RangeError(`u32At ${at} beyond ${this.#length}`);
-    this.#view.setUint32(at, value);
+    this.#room.view.setUint32(at, value);
     return this;
   }
 
   /** Overwrites one octet already written. */
   u8At(at: number, value: number): this {
     if (at + 1 > this.#length) throw new RangeError(`u8At ${at} beyond ${this.#length}`);
-    this.#view.setUint8(at, value);
+    this.#room.view.setUint8(at, value);
     return this;
   }
 
+  /** What was written. The writer is empty afterwards. */
   finish(): Uint8Array {
-    return this.#octets.slice(0, this.#length);
+    const written = this.#room.octets.slice(0, this.#length);
+    if (spareRooms.length < MOST_SPARE_ROOMS) spareRooms.push(this.#room);
+    this.#room = NO_ROOM;
+    this.#length = 0;
+    return written;
   }
 
   #grow(by: number): number {
     const at = this.#length;
     this.#length += by;
-    if (this.#length > this.#octets.length) {
-      const larger = new Uint8Array(Math.max(this.#length, this.#octets.length * 2));
-      larger.set(this.#octets.subarray(0, at));
-      this.#octets = larger;
-      this.#view = new DataView(larger.buffer);
+    const { octets } = this.#room;
+    if (this.#length > octets.length) {
+      this.#room = newRoom(Math.max(this.#length, octets.length * 2));
+      this.#room.octets.set(octets.subarray(0, at));
     }
     return at;
   }
 }
+
+function newRoom(length: number): Room {
+  const octets = new Uint8Array(length);
+  return { octets, view: new DataView(octets.buffer) };
+}
+
+const NO_ROOM = newRoom(0);
 
 export function concatOctets(...parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));

@@ -24,7 +24,7 @@ describe('Octet reader and writer', () => {
   });
 
   it('keep a number that makes the writer grow', () => {
-    for (let before = 250; before <= 256; before++) {
+    for (let before = 1017; before <= 1024; before++) {
       const writer = new OctetWriter().octets(new Uint8Array(before));
       writer.u8(0xa1).u16(0xb1b2).u32(0xc1c2c3c4);
       const tail = [0xa1, 0xb1, 0xb2, 0xc1, 0xc2, 0xc3, 0xc4];
@@ -35,10 +35,31 @@ describe('Octet reader and writer', () => {
   it('overwrite only what is there', () => {
     const writer = new OctetWriter().u32(0).u32(0);
     writer.u8At(0, 1).u16At(2, 0x0203).u32At(4, 0x04050607);
-    assert.deepEqual([...writer.finish()], [1, 0, 2, 3, 4, 5, 6, 7]);
     assert.throws(() => writer.u8At(8, 0), RangeError);
     assert.throws(() => writer.u16At(7, 0), RangeError);
     assert.throws(() => writer.u32At(5, 0), RangeError);
+    assert.deepEqual([...writer.finish()], [1, 0, 2, 3, 4, 5, 6, 7]);
+  });
+
+  it('write into memory of their own, also after others have finished', () => {
+    for (let round = 0; round < 20; round++) {
+      const writers = Array.from({ length: 12 }, (_, at) => new OctetWriter().u32(at));
+      for (const [at, writer] of writers.entries()) writer.octets(new Uint8Array(100).fill(at));
+      const written = writers.map((writer) => writer.finish());
+      for (const [at, octets] of written.entries()) {
+        assert.deepEqual([...octets], [0, 0, 0, at, ...new Uint8Array(100).fill(at)]);
+      }
+    }
+  });
+
+  it('start anew when they have finished', () => {
+    const writer = new OctetWriter().u32(1);
+    const first = writer.finish();
+    assert.equal(writer.length, 0);
+    assert.deepEqual([...new OctetWriter().u16(0x0202).finish()], [2, 2]);
+    assert.deepEqual([...writer.u8(3).finish()], [3]);
+    assert.deepEqual([...first], [0, 0, 0, 1]);
+    assert.deepEqual([...writer.finish()], []);
   });
 
   it('refuse short and left-over octets with the offset of the outermost message', () => {
