@@ -1,6 +1,6 @@
 /**
- * IKE messages counted under strongSwan's names, for all connections and for each; and what was
- * discarded or refused before the sender proved anything, by reason.
+ * IKE messages and rekeyings counted under strongSwan's names, for all connections and for each; and
+ * what was discarded or refused before the sender proved anything, by reason.
  */
 import type { Event } from '../events/event.ts';
 
@@ -25,20 +25,30 @@ export class IkeCounters {
   }
 
   count(event: Event): void {
-    if (event.kind === 'refused' && event.by === 'us' && event.ikeSa === 0) {
-      this.#drop(event.notify);
+    switch (event.kind) {
+      case 'refused':
+        if (event.by === 'us' && event.ikeSa === 0) this.#drop(reasonName(event.notify));
+        break;
+      case 'ike-drop':
+        this.#drop(event.reason);
+        this.#add(ALL, event.reason === 'unknown-ike-spi' ? 'invalid-spi' : 'invalid');
+        break;
+      case 'ike-sa-rekeyed':
+        this.#both(event.connection, event.initiator ? 'ike-rekey-init' : 'ike-rekey-resp');
+        break;
+      case 'child-sa-rekeyed':
+        this.#both(event.connection, 'child-rekey');
+        break;
+      case 'message': {
+        const prefix = EXCHANGE_PREFIXES[event.exchange];
+        if (prefix === undefined) break;
+        const direction = event.direction === 'sent' ? 'out' : 'in';
+        this.#both(event.connection, `${prefix}-${direction}-${event.response ? 'resp' : 'req'}`);
+        break;
+      }
+      default:
+        break;
     }
-    if (event.kind === 'ike-drop') {
-      this.#drop(event.reason);
-      this.#add(ALL, event.reason === 'unknown-ike-spi' ? 'invalid-spi' : 'invalid');
-    }
-    if (event.kind !== 'message') return;
-    const prefix = EXCHANGE_PREFIXES[event.exchange];
-    if (prefix === undefined) return;
-    const direction = event.direction === 'sent' ? 'out' : 'in';
-    const name = `${prefix}-${direction}-${event.response ? 'resp' : 'req'}`;
-    this.#add(ALL, name);
-    if (event.connection !== '') this.#add(event.connection, name);
   }
 
   /** By connection, the totals under the empty name; only one of them if it is asked for. */
@@ -57,8 +67,19 @@ export class IkeCounters {
     this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1);
   }
 
+  /** In the totals, and for the connection where there is one. */
+  #both(connection: string, name: string): void {
+    this.#add(ALL, name);
+    if (connection !== '') this.#add(connection, name);
+  }
+
   #add(connection: string, name: string): void {
     const counts = this.#counts.get(connection) ?? new Map<string, number>();
     this.#counts.set(connection, counts.set(name, (counts.get(name) ?? 0) + 1));
   }
+}
+
+/** `NO_PROPOSAL_CHOSEN` beside the other reasons: `no-proposal-chosen`. */
+function reasonName(notify: string): string {
+  return notify.toLowerCase().replaceAll('_', '-');
 }

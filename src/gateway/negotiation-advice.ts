@@ -6,15 +6,28 @@
 import { keywordOf, writtenProposal } from '../config/proposal-text.ts';
 import { notifyName } from '../events/alert.ts';
 import type { Advice, Refusal } from './advice.ts';
+import { hostOf } from './failure-history.ts';
 
 /** We refused the peer's proposals: what it offers is known, and what we accept. */
 export function proposalAdvice(event: Refusal): Advice {
+  if (event.accepted?.length === 0 && event.child === undefined) return strangerAdvice(event);
   const persona = PERSONAS.find(({ fits }) => fits(event));
   return {
     what: `we refused ${subject(event)} (${notifyName(event.notify)}): ${event.what}`,
     why: [...event.transforms.map(difference), ...(persona ? [persona.guess] : [])].join('; '),
     here: acceptEdit(event),
     there: [...offerEdit(event), ...(persona ? [persona.mend] : [])],
+  };
+}
+
+/** There is no connection whose proposals it could meet. */
+function strangerAdvice(event: Refusal): Advice {
+  const peer = hostOf(event.peer);
+  return {
+    what: `we refused the IKE SA (${notifyName(event.notify)}): ${event.what}`,
+    why: `no connection has addresses that fit: none with ${peer} in remote_addrs, or none for the address it came to`,
+    here: [`write remote_addrs = ${peer} into the connection that is meant for it, or %any`],
+    there: [],
   };
 }
 

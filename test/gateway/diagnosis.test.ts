@@ -77,6 +77,13 @@ describe('What is said about refused proposals', () => {
     assert.doesNotMatch(said(refusal({ transforms: both })), /Windows/);
   });
 
+  it('tells addresses that no connection has from proposals that do not meet', () => {
+    const advice = refusal({ ikeSa: 0, connection: '', offered: [OFFERED], accepted: [] });
+    assert.deepEqual(advice.here, [
+      'write remote_addrs = 192.0.2.2 into the connection that is meant for it, or %any',
+    ]);
+  });
+
   it('says what we offered where the peer refused it', () => {
     const advice = refusal({ by: 'peer', offered: [OFFERED], transforms: [] });
     assert.match(advice.why, /aes128-sha256-prfsha256-modp2048/);

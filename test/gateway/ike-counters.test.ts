@@ -65,6 +65,16 @@ describe('Counters of IKE messages', () => {
     assert.deepEqual(counters.read(), { '': { invalid: 1, 'invalid-spi': 1 } });
   });
 
+  it('count rekeyings: of Child SAs, and of IKE SAs by who asked', () => {
+    counters.count(sampleEvents.childSaRekeyed);
+    counters.count(sampleEvents.ikeSaRekeyed);
+    counters.count({ ...sampleEvents.ikeSaRekeyed, initiator: false });
+    const counted = { 'child-rekey': 1, 'ike-rekey-init': 1, 'ike-rekey-resp': 1 };
+    assert.deepEqual(counters.read(), { '': counted, peer: counted });
+    const names: readonly string[] = COUNTER_NAMES;
+    assert.ok(Object.keys(counted).every((name) => names.includes(name)));
+  });
+
   it('say why nobody was served, by reason', () => {
     assert.deepEqual(counters.drops, {});
     counters.count(sampleEvents.ikeDrop);
@@ -73,7 +83,7 @@ describe('Counters of IKE messages', () => {
     counters.count(sampleEvents.refused);
     counters.count({ ...sampleEvents.refused, ikeSa: 0, by: 'peer' });
     counters.reset();
-    assert.deepEqual(counters.drops, { malformed: 2, NO_PROPOSAL_CHOSEN: 1 });
+    assert.deepEqual(counters.drops, { malformed: 2, 'no-proposal-chosen': 1 });
   });
 
   it('pass over other events and exchanges of no name', () => {
