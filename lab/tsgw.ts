@@ -23,6 +23,8 @@ export class TsgwGateway implements Gateway {
   readonly swanctl: Swanctl;
   /** Where the daemon writes the keys of its SAs. */
   readonly keyLog: string;
+  /** Where it writes the name servers that peers give it. */
+  readonly resolvConf: string;
   readonly #directory: string;
   readonly #logFile: string;
   #process: ChildProcess | undefined;
@@ -33,6 +35,7 @@ export class TsgwGateway implements Gateway {
     this.#directory = join(network.directory, `${node}-tsgw`);
     this.#logFile = join(this.#directory, 'tsgw.log');
     this.keyLog = join(this.#directory, 'keys');
+    this.resolvConf = join(this.#directory, 'resolv.conf');
     mkdirSync(this.keyLog, { recursive: true });
     this.swanctl = new Swanctl(
       join(this.#directory, 'swanctl'),
@@ -53,7 +56,7 @@ export class TsgwGateway implements Gateway {
 
   async start(settings: DaemonSettings = {}): Promise<void> {
     const config = join(this.#directory, 'tsgw.conf');
-    writeFileSync(config, tsgwConf(settings));
+    writeFileSync(config, tsgwConf(settings, this.resolvConf));
     const before = readyLines(this.log());
     this.#process = launch(
       [
@@ -98,7 +101,8 @@ function readyLines(log: string): number {
   return log.split('\n').filter((line) => line.startsWith('ready')).length;
 }
 
-function tsgwConf(settings: DaemonSettings): string {
+/** Name servers go to a file of its own: the machine's resolver is not the lab's to change. */
+function tsgwConf(settings: DaemonSettings, resolvConf: string): string {
   const options: Record<string, number | undefined> = {
     cookie_threshold: settings.cookieThreshold,
     retransmit_timeout: settings.retransmitTimeoutSeconds,
@@ -110,5 +114,5 @@ function tsgwConf(settings: DaemonSettings): string {
   const lines = Object.entries(options)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `  ${key} = ${value}\n`);
-  return `gateway {\n${lines.join('')}}\n`;
+  return `gateway {\n  resolv_conf = ${resolvConf}\n${lines.join('')}}\n`;
 }

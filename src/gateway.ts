@@ -180,9 +180,13 @@ export class Gateway {
         this.#childSas.move(action.childSaId, action);
         break;
       case 'trap':
-      case 'install-virtual':
-      case 'remove-virtual':
         throw new Error(`${action.kind} is not performed yet`);
+      case 'install-virtual':
+        this.#host.installVirtual(action.ikeSa, action.virtual);
+        break;
+      case 'remove-virtual':
+        this.#host.removeVirtual(action.ikeSa);
+        break;
       case 'reinitiate':
         void this.#initiate(action.connection, action.child);
         break;

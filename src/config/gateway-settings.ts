@@ -21,6 +21,8 @@ export interface GatewaySettings {
   readonly mtu: number;
   /** Lower the MSS of TCP connections to what fits into the tunnel. */
   readonly mssClamp: boolean;
+  /** The resolver's file, for name servers that gateways give us; empty = left alone. */
+  readonly resolvConf: string;
   readonly portIke: number;
   /** UDP port for IKE and UDP-encapsulated ESP once a NAT is seen. */
   readonly portNatT: number;
@@ -51,6 +53,7 @@ export const DEFAULT_GATEWAY_SETTINGS: GatewaySettings = Object.freeze({
   device: 'tsgw0',
   mtu: 0,
   mssClamp: true,
+  resolvConf: '/etc/resolv.conf',
   portIke: 500,
   portNatT: 4500,
   cookieThreshold: 30,
@@ -73,6 +76,7 @@ export const GATEWAY_KEYS = [
   'device',
   'mtu',
   'mss_clamp',
+  'resolv_conf',
   'port',
   'port_nat_t',
   'cookie_threshold',
@@ -126,6 +130,7 @@ export function readGatewaySettings(
     device: key('device', parseDevice, defaults.device),
     mtu: key('mtu', parseMtu, defaults.mtu),
     mssClamp: key('mss_clamp', parseBoolean, defaults.mssClamp),
+    resolvConf: key('resolv_conf', parseResolvConf, defaults.resolvConf),
     portIke,
     portNatT,
     cookieThreshold: key('cookie_threshold', integer(0, 1e6), defaults.cookieThreshold),
@@ -170,6 +175,13 @@ function parseDevice(setting: Setting): string {
     refuse(setting, 'write a device name of up to 15 letters and digits, such as tsgw0');
   }
   return setting.text;
+}
+
+function parseResolvConf(setting: Setting): string {
+  if (setting.text === 'no') return '';
+  return setting.text.startsWith('/')
+    ? setting.text
+    : refuse(setting, 'write a path such as /etc/resolv.conf, or no');
 }
 
 /** RFC 8200 §5: a link that carries IPv6 has at least 1280. */

@@ -10,6 +10,7 @@ import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import type { Endpoint, IpAddress } from '../wire/address.ts';
 import { IcmpListener } from './icmp-listener.ts';
+import { NameServers } from './name-servers.ts';
 import { native } from './native.ts';
 import { NetlinkError } from './netlink.ts';
 import { closeOuterSockets, OUTER_MARK, openOuterSockets } from './outer-sockets.ts';
@@ -25,6 +26,7 @@ import { Rtnetlink } from './rtnetlink.ts';
 import { SentSpis } from './sent-spis.ts';
 import { openTunDevice, type TunDevice } from './tun.ts';
 import { IkeSocket } from './udp.ts';
+import { type GivenAddresses, VirtualAddresses } from './virtual-addresses.ts';
 
 export interface HostSettings {
   /** Name of the TUN device. */
@@ -32,6 +34,8 @@ export interface HostSettings {
   /** Its MTU; 0 = what fits into the paths of the installed SAs. */
   readonly mtu: number;
   readonly mssClamp: boolean;
+  /** Where the resolver finds its name servers; empty = not ours to write. */
+  readonly resolvConf: string;
   readonly portIke: number;
   readonly portNatT: number;
 }
@@ -69,11 +73,17 @@ export class Host {
 
   /** Rejects with an error that names what could not be opened; `close` cleans up after it. */
   async open(): Promise<void> {
-    const { device, mtu, mssClamp, portIke, portNatT } = this.#settings;
+    const { device, mtu, mssClamp, portIke, portNatT, resolvConf } = this.#settings;
     const rtnetlink = this.#keep(new Rtnetlink());
     const tun = openTunDevice(rtnetlink, { name: device, mtu: mtu || FIRST_TUN_MTU });
     this.#opened.push(() => native().close(tun.fd));
     const routes = this.#keep(new Routes(rtnetlink, tun.index));
+    const virtual = new VirtualAddresses({
+      rtnetlink,
+      interfaceIndex: tun.index,
+      nameServers: this.#openNameServers(resolvConf),
+      warn: this.#listener.warn,
+    });
     const sockets = openOuterSockets({ ikePort: portIke, nattPort: portNatT });
     this.#opened.push(() => closeOuterSockets(sockets));
     const ike = this.#keep(new IkeSocket(sockets));
@@ -95,6 +105,7 @@ export class Host {
       rtnetlink,
       tun,
       routes,
+      virtual,
       ike,
       loop,
       innerMtus: new Map(),
@@ -165,6 +176,17 @@ export class Host {
     this.#running.sent.remove(childSaId);
   }
 
+  /** As client of a gateway; before the Child SA that the addresses are for. */
+  installVirtual(ikeSa: number, given: GivenAddresses): void {
+    this.#running?.virtual.install(ikeSa, given);
+    this.#running?.routes.forgetAddresses();
+  }
+
+  removeVirtual(ikeSa: number): void {
+    this.#running?.virtual.remove(ikeSa);
+    this.#running?.routes.forgetAddresses();
+  }
+
   resolve(name: string): Promise<readonly IpAddress[]> {
     return resolveName(name);
   }
@@ -212,6 +234,17 @@ export class Host {
     this.#running.deviceMtu = widest;
   }
 
+  #openNameServers(file: string): NameServers | undefined {
+    if (file === '') return undefined;
+    try {
+      return this.#keep(new NameServers(file));
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#listener.warn(`name servers that peers give are not used: ${why}`);
+      return undefined;
+    }
+  }
+
   #listenToIcmp(loop: PacketLoop): void {
     try {
       this.#icmp = this.#keep(
@@ -238,6 +271,7 @@ interface Running {
   readonly rtnetlink: Rtnetlink;
   readonly tun: TunDevice;
   readonly routes: Routes;
+  readonly virtual: VirtualAddresses;
   readonly ike: IkeSocket;
   readonly loop: PacketLoop;
   /** By Child SA: the largest inner packet. */

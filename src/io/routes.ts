@@ -110,6 +110,11 @@ export class Routes {
     }
   }
 
+  /** An address came or went: the next Child SA looks again. */
+  forgetAddresses(): void {
+    this.#addressesAt = undefined;
+  }
+
   /** Removes every route and rule of ours. */
   close(): void {
     this.#wanted.clear();

@@ -22,11 +22,12 @@ describe('Settings of the running daemon', () => {
       device: 'vpn0',
       mtu: 1400,
       mssClamp: false,
+      resolvConf: '',
       portIke: 1500,
       portNatT: 14_500,
       retransmitTries: 1,
     };
-    const waiting = ['device', 'mtu', 'mss_clamp', 'port', 'port_nat_t'];
+    const waiting = ['device', 'mtu', 'mss_clamp', 'resolv_conf', 'port', 'port_nat_t'];
     assert.deepEqual(
       settings.replace(next),
       waiting.map((name) => `gateway.${name}`),
@@ -42,6 +43,7 @@ describe('Settings of the running daemon', () => {
       'device',
       'mtu',
       'mssClamp',
+      'resolvConf',
       'portIke',
       'portNatT',
       'cookieThresholdPerAddress',

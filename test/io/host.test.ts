@@ -5,7 +5,14 @@ import { Host, type HostListener } from '../../src/io/host.ts';
 import { childSa } from '../support/child-sas.ts';
 import { A, B, endpoint } from '../support/pair.ts';
 
-const SETTINGS = { device: 'tsgw-none', mtu: 0, mssClamp: true, portIke: 500, portNatT: 4500 };
+const SETTINGS = {
+  device: 'tsgw-none',
+  mtu: 0,
+  mssClamp: true,
+  resolvConf: '',
+  portIke: 500,
+  portNatT: 4500,
+};
 
 describe('A host that is not open', () => {
   const heard: string[] = [];
@@ -22,6 +29,8 @@ describe('A host that is not open', () => {
     host.sendNatKeepalive(endpoint(A, 4500), endpoint(B, 4500));
     host.install(installedChildSa(childSa(), { rowIn: 0, rowOut: 1 }));
     host.remove(7);
+    host.installVirtual(1, { addresses: [endpoint(A).address], nameServers: [] });
+    host.removeVirtual(1);
     assert.deepEqual(heard, []);
   });
 
