@@ -56,8 +56,10 @@ describe('Octet reader and writer', () => {
     const writer = new OctetWriter().u32(1);
     const first = writer.finish();
     assert.equal(writer.length, 0);
-    assert.deepEqual([...new OctetWriter().u16(0x0202).finish()], [2, 2]);
-    assert.deepEqual([...writer.u8(3).finish()], [3]);
+    const other = new OctetWriter().u16(0x0202);
+    writer.u8(3);
+    assert.deepEqual([...other.finish()], [2, 2]);
+    assert.deepEqual([...writer.finish()], [3]);
     assert.deepEqual([...first], [0, 0, 0, 1]);
     assert.deepEqual([...writer.finish()], []);
   });
