@@ -82,14 +82,16 @@ function sentence(terminal: Terminal, event: ViciSection): readonly string[] {
   }
 }
 
-/** `──► IKE_SA_INIT request 0  SA KE No  (328 octets)` */
+/** `──► IKE_SA_INIT request 0  SA KE No  (328 octets)`, `(3420 octets in 3 fragments)` */
 function message(event: ViciSection): string {
   const text = (name: string): string => printable(viciText(event, name) ?? '');
   const arrow = text('direction') === 'sent' ? '──►' : '◄──';
   const title = `${text('exchange')} ${text('response') === 'yes' ? 'response' : 'request'} ${text('message-id')}`;
   const payloads = viciTexts(event, 'payloads').map(printable).join(' ');
   const again = text('retransmission') === '0' ? '' : `, retransmission ${text('retransmission')}`;
-  return `${arrow} ${title.padEnd(26)} ${payloads || '(empty)'}  (${text('octets')} octets${again})`;
+  const fragments = text('fragments') === '' ? '' : ` in ${text('fragments')} fragments`;
+  const size = `${text('octets')} octets${fragments}${again}`;
+  return `${arrow} ${title.padEnd(26)} ${payloads || '(empty)'}  (${size})`;
 }
 
 /** Which side refused what; offered against accepted, transform by transform. */

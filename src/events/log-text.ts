@@ -109,25 +109,40 @@ function sentences(event: Event): readonly LogText[] {
 type Of<Kind extends Event['kind']> = Extract<Event, { kind: Kind }>;
 
 function messageTexts(event: Of<'message'>): readonly LogText[] {
-  const { exchange, response, messageId, octets, local, peer } = event;
+  const { exchange, response, messageId, fragments = 1, local, peer } = event;
   const what = `${exchange} ${response ? 'response' : 'request'} ${messageId}`;
   const payloads = event.payloads.map(shortPayload).join(' ');
   const content = `[ ${payloads}${payloads === '' ? '' : ' '}]`;
+  const size = `${event.octets} bytes${fragments > 1 ? ` in ${fragments} packets` : ''}`;
   if (event.direction === 'received') {
     const to = local === undefined ? '' : ` to ${local}`;
     return [
-      say('NET', 1, `received packet: from ${peer}${to} (${octets} bytes)`),
+      say('NET', 1, `received packet: from ${peer}${to} (${size})`),
+      ...fragmentTexts(`parsed ${what}`, fragments),
+      ...(fragments > 1 ? [say('ENC', 1, 'reassembled fragmented IKE message')] : []),
       say('ENC', 1, `parsed ${what} ${content}`),
     ];
   }
   const from = local === undefined ? '' : `from ${local} `;
-  const sending = say('NET', 1, `sending packet: ${from}to ${peer} (${octets} bytes)`);
+  const sending = say('NET', 1, `sending packet: ${from}to ${peer} (${size})`);
   if (event.retransmission > 0) return [sending];
-  const generating = say('ENC', 1, `generating ${what} ${content}`);
+  const generating = [
+    say('ENC', 1, `generating ${what} ${content}`),
+    ...(fragments > 1 ? [say('ENC', 1, `splitting IKE message into ${fragments} fragments`)] : []),
+    ...fragmentTexts(`generating ${what}`, fragments),
+  ];
   const starts = exchange === 'IKE_SA_INIT' && !response;
   return starts
-    ? [say('IKE', 0, `initiating IKE_SA ${ikeSa(event)} to ${host(peer)}`), generating, sending]
-    : [generating, sending];
+    ? [say('IKE', 0, `initiating IKE_SA ${ikeSa(event)} to ${host(peer)}`), ...generating, sending]
+    : [...generating, sending];
+}
+
+/** `EF(1/3)` and so on, for a message that took several datagrams. */
+function fragmentTexts(verb: string, fragments: number): readonly LogText[] {
+  if (fragments === 1) return [];
+  return Array.from({ length: fragments }, (_, index) =>
+    say('ENC', 1, `${verb} [ EF(${index + 1}/${fragments}) ]`),
+  );
 }
 
 function ikeSaUpTexts(event: Of<'ike-sa-up'>): readonly LogText[] {

@@ -101,7 +101,7 @@ function silenceAdvice(event: Extract<FailureEvent, { kind: 'peer-unreachable' }
         'UDP port 4500 is blocked where port 500 is not, or the IP fragments of a large message are ' +
         'lost on the way',
       here: [
-        'let UDP port 4500 through; write fragmentation = force, or a smaller gateway.fragment_size',
+        'let UDP port 4500 through; write fragmentation = yes, or a smaller gateway.fragment_size',
       ],
       there: ['let UDP port 4500 in, and look into its log: it may have dropped what it got'],
     };

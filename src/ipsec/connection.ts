@@ -123,7 +123,10 @@ export interface Connection {
   readonly lifetime: IkeLifetime;
   /** RFC 4555. */
   readonly mobike: boolean;
-  /** RFC 7383: `accept` takes fragments but sends none, `force` fragments what would fit whole. */
+  /**
+   * RFC 7383: `accept` takes fragments but sends none; `no` does not announce them, and takes them
+   * all the same. `force` is `yes`: it meant IKEv1.
+   */
   readonly fragmentation: 'yes' | 'accept' | 'force' | 'no';
   /** RFC 6023: `prefer` and `force` create the first Child SA by CREATE_CHILD_SA. */
   readonly childless: 'allow' | 'prefer' | 'force' | 'never';

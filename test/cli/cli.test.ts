@@ -160,6 +160,7 @@ describe('tsgw against a daemon', () => {
     test.control.onInitiate = async () => {
       test.control.emit(sampleEvents.message, sampleEvents.received, sampleEvents.ikeSaUp);
       test.control.emit({ ...sampleEvents.message, connection: 'other' }, sampleEvents.childSaUp);
+      test.control.emit({ ...sampleEvents.received, octets: 3420, fragments: 3 });
       return done(1, 0);
     };
     assert.equal(await tsgw('initiate', 'net'), 0);
@@ -172,6 +173,7 @@ describe('tsgw against a daemon', () => {
     ]);
     assert.match(terminal.stdout, /Child SA net #1 is up/);
     assert.match(terminal.stdout, /\nestablished\n$/);
+    assert.match(terminal.stdout, /\(3420 octets in 3 fragments\)/);
     assert.equal(terminal.stdout.match(/──►/g)?.length, 1, 'nothing of other connections');
     assert.equal(terminal.stderr, '');
     assert.deepEqual(test.control.calls, ['initiate net undefined']);

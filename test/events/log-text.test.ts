@@ -32,6 +32,25 @@ describe('Sentences in the manner of strongSwan', () => {
     ]);
   });
 
+  it('a message in fragments tells each and the whole (RFC 7383)', () => {
+    const fragments = { octets: 900, fragments: 2, exchange: 'IKE_AUTH', messageId: 1 };
+    const payloads = ['IDi', 'AUTH'];
+    assert.deepEqual(said({ ...sampleEvents.message, ...fragments, payloads }), [
+      '[ENC] generating IKE_AUTH request 1 [ IDi AUTH ]',
+      '[ENC] splitting IKE message into 2 fragments',
+      '[ENC] generating IKE_AUTH request 1 [ EF(1/2) ]',
+      '[ENC] generating IKE_AUTH request 1 [ EF(2/2) ]',
+      '[NET] sending packet: from 192.0.2.1[500] to 192.0.2.2[500] (900 bytes in 2 packets)',
+    ]);
+    assert.deepEqual(said({ ...sampleEvents.received, ...fragments, payloads }), [
+      '[NET] received packet: from 192.0.2.2[500] to 192.0.2.1[500] (900 bytes in 2 packets)',
+      '[ENC] parsed IKE_AUTH response 1 [ EF(1/2) ]',
+      '[ENC] parsed IKE_AUTH response 1 [ EF(2/2) ]',
+      '[ENC] reassembled fragmented IKE message',
+      '[ENC] parsed IKE_AUTH response 1 [ IDi AUTH ]',
+    ]);
+  });
+
   it('an empty message has empty brackets', () => {
     const empty = { ...sampleEvents.received, exchange: 'INFORMATIONAL', payloads: [] };
     assert(said(empty).includes('[ENC] parsed INFORMATIONAL response 0 [ ]'));

@@ -190,6 +190,7 @@ describe('sealing in fragments (RFC 7383 §2.5)', () => {
           const key = makeKey();
           const sent = sealDatagrams({ header: HEADER, payloads: all }, key, random, most);
           const smaller = fragmentAgain(sent, key, random, 130);
+          assert.ok(smaller.length > sent.length || sent.length === 1);
           assert.ok(smaller.every(({ length }) => length <= 130));
           assert.deepEqual(reassembled(smaller, makeKey()), all);
         }),
@@ -281,6 +282,28 @@ describe('sealing in fragments (RFC 7383 §2.5)', () => {
     const key = messageKey(EncryptionId.AES_GCM_16, 128);
     const message = { header: HEADER, payloads: [DELETE] };
     assert.throws(() => sealDatagrams(message, key, random, 61), /61 octets hold nothing/);
+  });
+
+  it('makes more fragments out of fragments, however little smaller they shall be', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 0, max: 30 }), (by, extra) => {
+        const key = messageKey(EncryptionId.AES_GCM_16, 128);
+        const vendor: Payload = { kind: 'VENDOR', vendorId: counting(2000 + extra) };
+        const sent = sealDatagrams({ header: HEADER, payloads: [vendor] }, key, random, 400);
+        const again = fragmentAgain(sent, key, random, 400 - by);
+        // RFC 7383 §2.6: with as many as before, a receiver would mix the two.
+        assert.ok(again.length > sent.length, `${sent.length} and then ${again.length}`);
+        assert.deepEqual(reassembled(again, key), [vendor]);
+      }),
+    );
+  });
+
+  it('does not fragment again what it cannot open', () => {
+    const key = messageKey(EncryptionId.AES_GCM_16, 128);
+    const whole = sealMessage(HEADER, [DELETE], key, random);
+    whole[40] = (whole[40] ?? 0) ^ 1;
+    assert.throws(() => fragmentAgain([whole], key, random, 100), /not sealed with this key/);
+    assert.deepEqual(fragmentAgain([], key, random, 100), []);
   });
 
   it('keeps SK and SKF apart', () => {
