@@ -2,8 +2,7 @@
  * Traffic selectors compiled for the packet path: every pair of a local and a remote selector
  * becomes one row of a typed array (RFC 4301 §4.4.1.1).
  *
- * Matching allocates nothing. A row comes or goes by moving those behind it: a table of thousands
- * changes without being compiled anew. `selectorMatchesFlow` is the plain version of the same rule.
+ * Matching allocates nothing. `selectorMatchesFlow` is the plain version of the same rule.
  */
 import { addressToWords, type Flow, OPAQUE } from '../wire/flow.ts';
 import type { TrafficSelector } from './traffic-selector.ts';
@@ -20,13 +19,71 @@ const PROTOCOL = 8;
 const START_PORT = 9;
 const END_PORT = 10;
 
-export class SelectorPairs {
+/** Pairs in rows that their owner numbers; the room grows with the highest number. */
+export class SelectorRows {
   #rows: Uint32Array;
-  #length = 0;
+
+  constructor(length = 16) {
+    this.#rows = new Uint32Array(length * ROW);
+  }
+
+  /** A pair of different address families matches nothing. */
+  write(row: number, local: TrafficSelector, remote: TrafficSelector): void {
+    const at = row * ROW;
+    if (at + ROW > this.#rows.length) this.#grow(row + 1);
+    const { family } = local.range.first;
+    // Rows that can match no packet have family 0.
+    this.#rows[at + FAMILY] = family === remote.range.first.family ? family : 0;
+    writeEnd(this.#rows, at + LOCAL, local);
+    writeEnd(this.#rows, at + REMOTE, remote);
+  }
+
+  /** Does a packet from us fit the row? */
+  matchesOutbound(row: number, flow: Flow): boolean {
+    const at = row * ROW;
+    return (
+      this.#rows[at + FAMILY] === flow.family &&
+      endMatches(this.#rows, at + REMOTE, flow.destination, flow.protocol, flow.destinationPort) &&
+      endMatches(this.#rows, at + LOCAL, flow.source, flow.protocol, flow.sourcePort)
+    );
+  }
+
+  /** Does a packet from the peer fit the row? Source is then the remote end. */
+  matchesInbound(row: number, flow: Flow): boolean {
+    const at = row * ROW;
+    return (
+      this.#rows[at + FAMILY] === flow.family &&
+      endMatches(this.#rows, at + REMOTE, flow.source, flow.protocol, flow.sourcePort) &&
+      endMatches(this.#rows, at + LOCAL, flow.destination, flow.protocol, flow.destinationPort)
+    );
+  }
+
+  /** Where the first address of either end stands, four words each. */
+  firstAddresses(row: number): {
+    readonly words: Uint32Array;
+    readonly localAt: number;
+    readonly remoteAt: number;
+  } {
+    const at = row * ROW + FIRST;
+    return { words: this.#rows, localAt: at + LOCAL, remoteAt: at + REMOTE };
+  }
+
+  #grow(length: number): void {
+    const rows = new Uint32Array(Math.max(length * ROW, this.#rows.length * 2));
+    rows.set(this.#rows);
+    this.#rows = rows;
+  }
+}
+
+/** The pairs of one SA. */
+export class SelectorPairs {
+  readonly #rows: SelectorRows;
+  readonly length: number;
 
   constructor(pairs: readonly (readonly [local: TrafficSelector, remote: TrafficSelector])[]) {
-    this.#rows = new Uint32Array(pairs.length * ROW);
-    for (const [local, remote] of pairs) this.insert(this.#length, local, remote);
+    this.length = pairs.length;
+    this.#rows = new SelectorRows(pairs.length);
+    for (const [row, [local, remote]] of pairs.entries()) this.#rows.write(row, local, remote);
   }
 
   /** All pairs of an SA. */
@@ -39,65 +96,10 @@ export class SelectorPairs {
     );
   }
 
-  get length(): number {
-    return this.#length;
-  }
-
-  /** Puts a pair in front of the one at `index`. Pairs of different families match nothing. */
-  insert(index: number, local: TrafficSelector, remote: TrafficSelector): void {
-    const at = index * ROW;
-    const end = this.#length * ROW;
-    if (end === this.#rows.length) {
-      const grown = new Uint32Array(Math.max(1, this.#length * 2) * ROW);
-      grown.set(this.#rows);
-      this.#rows = grown;
-    }
-    this.#rows.copyWithin(at + ROW, at, end);
-    const { family } = local.range.first;
-    // Rows that can match no packet have family 0.
-    this.#rows[at + FAMILY] = family === remote.range.first.family ? family : 0;
-    writeEnd(this.#rows, at + LOCAL, local);
-    writeEnd(this.#rows, at + REMOTE, remote);
-    this.#length++;
-  }
-
-  remove(index: number): void {
-    this.#rows.copyWithin(index * ROW, (index + 1) * ROW, this.#length * ROW);
-    this.#length--;
-  }
-
-  /** The first pair that a packet from us fits, or -1. */
-  findOutbound(flow: Flow): number {
-    for (let index = 0; index < this.#length; index++) {
-      const at = index * ROW;
-      if (
-        this.#rows[at + FAMILY] === flow.family &&
-        endMatches(
-          this.#rows,
-          at + REMOTE,
-          flow.destination,
-          flow.protocol,
-          flow.destinationPort,
-        ) &&
-        endMatches(this.#rows, at + LOCAL, flow.source, flow.protocol, flow.sourcePort)
-      ) {
-        return index;
-      }
-    }
-    return -1;
-  }
-
   /** Does a packet from the peer fit a pair? Source is then the remote end. */
   matchesInbound(flow: Flow): boolean {
-    for (let index = 0; index < this.#length; index++) {
-      const at = index * ROW;
-      if (
-        this.#rows[at + FAMILY] === flow.family &&
-        endMatches(this.#rows, at + REMOTE, flow.source, flow.protocol, flow.sourcePort) &&
-        endMatches(this.#rows, at + LOCAL, flow.destination, flow.protocol, flow.destinationPort)
-      ) {
-        return true;
-      }
+    for (let row = 0; row < this.length; row++) {
+      if (this.#rows.matchesInbound(row, flow)) return true;
     }
     return false;
   }

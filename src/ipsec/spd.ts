@@ -1,13 +1,13 @@
 /**
  * The Security Policy Database (RFC 4301 §4.4.1): what happens to a packet that wants out.
  *
- * Policies stand as rows in the order of look-up; a look-up walks the rows and allocates nothing,
- * and a change moves rows without touching the others. Inbound packets are held against the
- * selectors of their own SA instead (`SelectorPairs`), as §5.2 has it.
+ * What an insertion, a removal or a look-up costs does not grow with the number of policies, and a
+ * look-up allocates nothing (`PolicyIndex`). Inbound packets are held against the selectors of their
+ * own SA instead (`SelectorPairs`), as §5.2 has it.
  */
 import { type AddressRange, compareAddresses } from '../wire/address.ts';
 import type { Flow } from '../wire/flow.ts';
-import { SelectorPairs } from './selector-pairs.ts';
+import { PolicyIndex } from './policy-index.ts';
 import type { TrafficSelector } from './traffic-selector.ts';
 
 /** One policy. */
@@ -37,64 +37,56 @@ export interface SpdRow {
   readonly priority: number;
 }
 
+/** An entry with the rows of the index it stands in. */
+interface Stored {
+  readonly entry: SpdEntry;
+  readonly rows: readonly number[];
+}
+
 export class Spd {
-  readonly #rows: SpdRow[] = [];
-  readonly #pairs = new SelectorPairs([]);
+  readonly #index = new PolicyIndex();
+  /** By id, oldest first. */
+  readonly #stored = new Map<number, Stored>();
+  /** By row of the index: what `lookup` answers. */
   #answers = new Int32Array(16);
 
   /** Adds or replaces an entry; among rows of equal priority the newest is found first. */
   insert(entry: SpdEntry): void {
     const answer = answerOf(entry);
     this.remove(entry.id);
-    for (const row of rowsOf(entry).toReversed()) this.#insertRow(row, answer);
+    const rows = rowsOf(entry).map((one) => {
+      const row = this.#index.insert(one.local, one.remote, rankOf(one));
+      if (row >= this.#answers.length) this.#grow();
+      this.#answers[row] = answer;
+      return row;
+    });
+    this.#stored.set(entry.id, { entry, rows });
   }
 
   /** Answers whether the entry was there. */
   remove(id: number): boolean {
-    const before = this.#rows.length;
-    for (let index = before - 1; index >= 0; index--) {
-      if (this.#rows[index]?.entry.id !== id) continue;
-      this.#rows.splice(index, 1);
-      this.#pairs.remove(index);
-      this.#answers.copyWithin(index, index + 1);
-    }
-    return this.#rows.length < before;
+    const stored = this.#stored.get(id);
+    if (stored === undefined) return false;
+    for (const row of stored.rows) this.#index.remove(row);
+    return this.#stored.delete(id);
   }
 
   /** The SA index that protects an outbound packet, or one of `Policy`. */
   lookup(flow: Flow): number {
-    const row = this.#pairs.findOutbound(flow);
+    const row = this.#index.find(flow);
     return row === -1 ? Policy.NONE : (this.#answers[row] ?? Policy.NONE);
   }
 
   /** In the order of look-up. */
   rows(): readonly SpdRow[] {
-    return this.#rows;
+    const newestFirst = [...this.#stored.values()].reverse();
+    return newestFirst.flatMap(({ entry }) => rowsOf(entry)).sort((a, b) => rankOf(a) - rankOf(b));
   }
 
-  #insertRow(row: SpdRow, answer: number): void {
-    const index = this.#placeOf(row);
-    if (this.#rows.length === this.#answers.length) {
-      const grown = new Int32Array(this.#answers.length * 2);
-      grown.set(this.#answers);
-      this.#answers = grown;
-    }
-    this.#rows.splice(index, 0, row);
-    this.#pairs.insert(index, row.local, row.remote);
-    this.#answers.copyWithin(index + 1, index);
-    this.#answers[index] = answer;
-  }
-
-  /** In front of the first row that is not stronger. */
-  #placeOf(row: SpdRow): number {
-    let [low, high] = [0, this.#rows.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const other = this.#rows[middle];
-      if (other !== undefined && isStronger(other, row)) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+  #grow(): void {
+    const answers = new Int32Array(this.#answers.length * 2);
+    answers.set(this.#answers);
+    this.#answers = answers;
   }
 }
 
@@ -121,9 +113,8 @@ const BASE_PRIORITY = {
 } as const;
 
 /** An SA goes before the trap that brought it up, also where both have one configured priority. */
-function isStronger(a: SpdRow, b: SpdRow): boolean {
-  if (a.priority !== b.priority) return a.priority < b.priority;
-  return a.entry.action !== 'trap' && b.entry.action === 'trap';
+function rankOf({ entry, priority }: SpdRow): number {
+  return priority * 2 + (entry.action === 'trap' ? 1 : 0);
 }
 
 function rowsOf(entry: SpdEntry): readonly SpdRow[] {
@@ -146,14 +137,18 @@ function answerOf({ id, action, sa, trap }: SpdEntry): number {
 }
 
 /** Address bits that the size of a range leaves fixed: the prefix length where it is a prefix. */
-function sharedBits(range: AddressRange): number {
-  if (compareAddresses(range.first, range.last) > 0) return 0;
-  const size = toInteger(range.last.octets) - toInteger(range.first.octets);
-  return range.first.octets.length * 8 - (size === 0n ? 0 : size.toString(2).length);
-}
-
-function toInteger(octets: Uint8Array): bigint {
-  return octets.reduce((sum, octet) => (sum << 8n) | BigInt(octet), 0n);
+function sharedBits({ first, last }: AddressRange): number {
+  if (compareAddresses(first, last) > 0) return 0;
+  const { length } = first.octets;
+  let borrow = 0;
+  let sizeBits = 0;
+  for (let at = length - 1; at >= 0; at--) {
+    const difference = (last.octets[at] ?? 0) - (first.octets[at] ?? 0) - borrow;
+    borrow = difference < 0 ? 1 : 0;
+    const octet = difference & 0xff;
+    if (octet !== 0) sizeBits = (length - at) * 8 - (Math.clz32(octet) - 24);
+  }
+  return length * 8 - sizeBits;
 }
 
 function portPrecision({ startPort, endPort }: TrafficSelector): number {

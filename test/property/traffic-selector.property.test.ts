@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { PolicyIndex } from '../../src/ipsec/policy-index.ts';
 import { SelectorPairs } from '../../src/ipsec/selector-pairs.ts';
 import {
   ANY_PORTS,
@@ -173,6 +174,10 @@ describe('Selectors against a plain matcher (RFC 4301 §4.4.1.1, RFC 7296 §2.9)
         fc.array(ends, { minLength: 30, maxLength: 60 }),
         (local, remote, packets) => {
           const pairs = SelectorPairs.of(local.map(selectorOf), remote.map(selectorOf));
+          const index = new PolicyIndex();
+          for (const ours of local.map(selectorOf)) {
+            for (const theirs of remote.map(selectorOf)) index.insert(ours, theirs, 1);
+          }
           for (const { source, destination } of packets) {
             const from = universe[source % universe.length];
             const drawn = universe[destination % universe.length];
@@ -183,7 +188,7 @@ describe('Selectors against a plain matcher (RFC 4301 §4.4.1.1, RFC 7296 §2.9)
             const fits = (ours: Point, theirs: Point): boolean =>
               local.some((one) => plainMatches(one, ours)) &&
               remote.some((one) => plainMatches(one, theirs));
-            assert.equal(pairs.findOutbound(flowOf(from, to)) !== -1, fits(from, to));
+            assert.equal(index.find(flowOf(from, to)) !== -1, fits(from, to));
             assert.equal(pairs.matchesInbound(flowOf(from, to)), fits(to, from));
           }
         },
