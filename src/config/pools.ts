@@ -19,6 +19,7 @@ import {
   equalAddresses,
   type IpAddress,
   ipAddress,
+  isUnicastAddress,
   parseAddress,
   parsePrefix,
   prefixRange,
@@ -103,6 +104,9 @@ function parseAddrs(setting: Setting): Pick<PoolPolicy, 'base' | 'range'> {
   const { first, last } = range;
   if (compareAddresses(first, last) > 0) {
     refuse(setting, 'no address is left to lease: write a larger subnet, or a range');
+  }
+  if (!isUnicastAddress(first) || !isUnicastAddress(last)) {
+    refuse(setting, 'write addresses that hosts can have');
   }
   const large = addressDistance(first, last) >= MAX_POOL_SIZE;
   return {

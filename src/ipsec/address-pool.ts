@@ -13,7 +13,6 @@ import {
   equalEndpoints,
   formatAddress,
   type IpAddress,
-  isAnyAddress,
   rangeContains,
 } from '../wire/address.ts';
 import type { PoolAttribute } from './configuration-attribute.ts';
@@ -100,7 +99,7 @@ export class AddressPool {
   /** The very address that was asked for, if it is this identity's or nobody's. */
   acquireRequested(request: LeaseRequest): Lease | undefined {
     const { identity, requested, holder } = request;
-    if (isAnyAddress(requested) || !rangeContains(this.#policy.range, requested)) return undefined;
+    if (!rangeContains(this.#policy.range, requested)) return undefined;
     const lease = this.#byAddress.get(formatAddress(requested));
     if (!lease) return this.#full ? undefined : this.#create(requested, request);
     if (identityKey(lease.identity) !== identityKey(identity)) return undefined;

@@ -66,6 +66,9 @@ describe('Addresses of a pool', () => {
     assert.match(refused('addrs = 10.3.0.9-10.3.0.1'), /write the lower address first/);
     assert.match(refused('addrs = 10.3.0.1-2001:db8::1'), /two addresses of one family/);
     assert.match(refused('addrs = 10.3.0.7/29'), /no address is left to lease/);
+    for (const addrs of ['127.0.0.0/8', '0.0.0.0-10.0.0.1', '223.0.0.0-224.0.0.0', 'ff02::/16']) {
+      assert.match(refused(`addrs = ${addrs}`), /write addresses that hosts can have$/);
+    }
     assert.match(refused('dns = 10.2.0.53'), /pools.rw has no addrs: write addrs = 10.3.0.0\/24$/);
   });
 });

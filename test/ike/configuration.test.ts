@@ -148,12 +148,16 @@ describe('Answering a client that asks for addresses (RFC 7296 §2.19)', () => {
   it('refuses with FAILED_CP_REQUIRED a client of pools that asks for no address', () => {
     const from = pools(['one', '10.3.0.1']);
     const dnsOnly = cp(CFG_REQUEST, { type: INTERNAL_IP4_DNS, value: NOTHING });
-    for (const request of [undefined, dnsOnly, cp(CFG_SET), cp(CFG_REPLY)]) {
+    const any = { type: INTERNAL_IP4_ADDRESS, value: NOTHING };
+    for (const request of [undefined, dnsOnly, cp(CFG_SET, any), cp(CFG_REPLY, any)]) {
       assert.equal(faultNotify(fault(answer(from, ['one'], request))).type, 37);
     }
     const again = configured(answer(from, ['one'], undefined, [address('10.3.0.1')]));
     assert.deepEqual(texts(again.addresses), ['10.3.0.1'], 'it has one already');
     assert.equal(again.reply, undefined);
+    const more = configured(answer(from, ['one'], asking('0.0.0.0'), [address('10.3.9.9')]));
+    assert.deepEqual(texts(more.addresses), ['10.3.9.9', '10.3.0.1']);
+    assert.deepEqual(printed(more.reply), ['1 0a030001'], 'what is new');
   });
 
   it('wants nothing of a peer without pools', () => {
@@ -217,6 +221,34 @@ describe('Answering a client that asks for addresses (RFC 7296 §2.19)', () => {
           assert.deepEqual(printed(given.reply), ['1 0a030001', '3 0a020035']);
         },
       ),
+    );
+  });
+});
+
+describe('Configuration payloads of whatever content', () => {
+  const arbitrary = fc.record({
+    kind: fc.constant('CP' as const),
+    type: fc.integer({ min: 0, max: 5 }),
+    attributes: fc.array(
+      fc.record({
+        type: fc.integer({ min: 0, max: 16 }),
+        value: fc.uint8Array({ maxLength: 20 }),
+      }),
+      { maxLength: 20 },
+    ),
+  });
+
+  it('are answered, or refused by a value', () => {
+    fc.assert(
+      fc.property(arbitrary, (payload) => {
+        const from = pools(['four', '10.3.0.0/24'], ['six', '2001:db8:3::/64']);
+        const result = answer(from, ['four', 'six'], payload);
+        const taken = from.views().reduce((sum, { online }) => sum + online, 0);
+        assert.equal(taken, result.kind === 'fault' ? 0 : result.addresses.length);
+        answerConfigurationMessage(payload);
+        const settings = readConfigurationReply(payload, [address('0.0.0.0')]);
+        assert.ok('kind' in settings || settings.addresses.every(({ family }) => family === 4));
+      }),
     );
   });
 });
@@ -324,9 +356,10 @@ describe('What the gateway gives (§2.19, §3.15.4)', () => {
     const addresses = Array.from({ length: 50 }, (_, index) => ip4(`10.3.0.${index + 1}`));
     const servers = addresses.map(({ value }) => ({ type: INTERNAL_IP4_DNS, value }));
     const short = { type: INTERNAL_IP6_DNS, value: new Uint8Array(4) };
-    const found = settings(read(given(short, ...addresses, ...servers), '0.0.0.0'));
+    const few = settings(read(given(short, ip4('10.3.0.1')), '0.0.0.0'));
+    assert.deepEqual(few.nameServers, []);
+    const found = settings(read(given(...addresses, ...servers), '0.0.0.0'));
     assert.equal(found.addresses.length, MAX_VIRTUAL_ADDRESSES);
     assert.equal(found.nameServers.length, 16);
-    assert.ok(found.nameServers.every(({ family }) => family === 4));
   });
 });

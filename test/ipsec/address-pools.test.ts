@@ -138,6 +138,7 @@ describe('An address a client asks for (§3.15.1)', () => {
     assert.equal(lease(one, ['rw'], 'alice', { requested, holder: renewed }), requested);
     one.release(old);
     assert.deepEqual(listed(one.views()[0])[0], '10.3.0.1 alice online');
+    assert.deepEqual([one.views()[0]?.online, one.views()[0]?.offline], [3, 0]);
     one.release(renewed);
     assert.deepEqual(listed(one.views()[0])[0], '10.3.0.1 alice offline');
   });

@@ -191,11 +191,14 @@ describe('A client that wants virtual addresses (RFC 7296 §2.19)', () => {
     assert.equal(pair.a.outcomes.get(1)?.kind, 'refused');
     assert.equal(pair.b.seen('refused')[0]?.what, 'no IPv4 address for a.lab in one');
     assert.deepEqual(installed(pair.a), []);
+    initiate(pair, pair.a, { request: 2 });
+    pair.run(pair.now + 1000);
+    assert.equal(pair.ladder.at(-1), '<- CREATE_CHILD_SA response 2 [N(INTERNAL_ADDRESS_FAILURE)]');
     pair.b.pools.release(other);
-    up(pair, 2);
+    up(pair, 3);
     assert.deepEqual(pair.ladder.slice(-2), [
-      '-> CREATE_CHILD_SA request 2 [SA No CP TSi TSr]',
-      '<- CREATE_CHILD_SA response 2 [CP SA No TSi TSr]',
+      '-> CREATE_CHILD_SA request 3 [SA No CP TSi TSr]',
+      '<- CREATE_CHILD_SA response 3 [CP SA No TSi TSr]',
     ]);
     assert.deepEqual(selectors(pair.b), ['10.2.0.0/16 ::/0 === 10.3.9.1/32']);
     assert.deepEqual(installed(pair.a), ['10.3.9.1']);
@@ -203,7 +206,8 @@ describe('A client that wants virtual addresses (RFC 7296 §2.19)', () => {
 
   it('deletes the IKE SA of a gateway whose address it cannot have', () => {
     const pair = roadwarrior(client(['0.0.0.0']));
-    pair.b.pools.load(poolOf('four', '127.0.0.1'));
+    const loopback = { first: address('127.0.0.1'), last: address('127.0.0.1') };
+    pair.b.pools.load({ ...poolOf('four', '10.3.0.1'), range: loopback });
     initiate(pair);
     pair.run(1000);
     const outcome = pair.a.outcomes.get(1);
@@ -223,6 +227,16 @@ describe('A client that wants virtual addresses (RFC 7296 §2.19)', () => {
     up(pair);
     assert.deepEqual(selectors(pair.b), ['0.0.0.0/0 === 0.0.0.0/0']);
     assert.deepEqual(selectors(pair.a), ['10.3.0.1/32 === 0.0.0.0/0']);
+    // The next Child SA is asked for with the address that is known by then.
+    pair.handle(pair.a, {
+      kind: 'terminate',
+      request: 2,
+      selector: { child: 'net' },
+      force: false,
+    });
+    pair.run(pair.now + 1000);
+    up(pair, 3);
+    assert.deepEqual(selectors(pair.b), ['0.0.0.0/0 === 10.3.0.1/32']);
   });
 
   it('deletes the IKE SA of a gateway whose grant is not for its address', () => {
@@ -241,6 +255,32 @@ describe('A client that wants virtual addresses (RFC 7296 §2.19)', () => {
       'child net: the peer granted 10.9.0.0/16 === 0.0.0.0/0, nothing of it for 10.3.0.1',
     );
     assert.deepEqual([installed(pair.a), leases(pair)], [[], ['10.3.0.1 a.lab offline']]);
+  });
+});
+
+describe('An IKE SA without a Child SA (RFC 6023) with a gateway that has pools', () => {
+  const ends = { local: endpoint(A), remote: endpoint(B) };
+  const alone = { kind: 'initiate', request: 1, connection: 'peer', ...ends } as const;
+
+  it('needs no address, and its Child SAs do', () => {
+    const pair = roadwarrior(client([]));
+    pair.handle(pair.a, alone);
+    pair.run(1000);
+    assert.equal(pair.a.outcomes.get(1)?.kind, 'done');
+    assert.equal(pair.ladder.at(-1), '<- IKE_AUTH response 1 [IDr AUTH]');
+    initiate(pair, pair.a, { request: 2 });
+    pair.run(pair.now + 1000);
+    assert.equal(pair.ladder.at(-1), '<- CREATE_CHILD_SA response 2 [N(FAILED_CP_REQUIRED)]');
+  });
+
+  it('has its addresses before its first Child SA', () => {
+    const pair = roadwarrior(client(['0.0.0.0']));
+    pair.handle(pair.a, alone);
+    pair.run(1000);
+    assert.equal(pair.ladder.at(-1), '<- IKE_AUTH response 1 [IDr AUTH CP]');
+    assert.deepEqual(installed(pair.a), ['10.3.0.1']);
+    up(pair, 2);
+    assert.deepEqual(selectors(pair.b), ['10.2.0.0/16 ::/0 === 10.3.0.1/32']);
   });
 });
 
@@ -307,6 +347,7 @@ describe('Virtual addresses as long as the client is there', () => {
       '10.3.0.1/32 === 10.2.2.0/24',
     ]);
     assert.ok(!pair.ladder.slice(4).some((line) => line.includes(' CP')));
+    assert.equal(pair.b.seen('virtual-addresses').length, 1);
   });
 
   it('are as little changed by INFORMATIONAL as anything (§3.15)', () => {
