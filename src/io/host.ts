@@ -10,6 +10,7 @@ import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import type { Endpoint, IpAddress } from '../wire/address.ts';
 import { IcmpListener } from './icmp-listener.ts';
+import { InnerMtus } from './inner-mtus.ts';
 import { NameServers } from './name-servers.ts';
 import { native } from './native.ts';
 import { NetlinkError } from './netlink.ts';
@@ -56,6 +57,8 @@ const OUTER_MTU = 1500;
 const FIRST_TUN_MTU = 1400;
 /** RFC 8200 §5: a link that carries IPv6 has at least 1280. */
 const LEAST_TUN_MTU = 1280;
+/** IKE messages taken before the packet loop is told: a small part of those it may hand over. */
+const IKE_LOT = 32;
 
 export class Host {
   readonly #settings: HostSettings;
@@ -64,6 +67,8 @@ export class Host {
   readonly #opened: (() => void)[] = [];
   #running: Running | undefined;
   #icmp: IcmpListener | undefined;
+  /** IKE messages taken from the packet loop that it was not told of. */
+  #untold = 0;
 
   constructor(settings: HostSettings, counters: SharedCounters, listener: HostListener) {
     this.#settings = settings;
@@ -108,7 +113,7 @@ export class Host {
       virtual,
       ike,
       loop,
-      innerMtus: new Map(),
+      innerMtus: new InnerMtus(),
       deviceMtu: mtu || FIRST_TUN_MTU,
       sent: new SentSpis(),
     };
@@ -214,7 +219,7 @@ export class Host {
 
   #hear(loop: PacketLoop, report: PacketLoopReport): void {
     this.#listener.report(report);
-    if (report.kind === 'ike') loop.tell({ kind: 'ike-taken', count: 1 });
+    if (report.kind === 'ike') this.#ikeTaken(loop);
     const { innerMtus } = this.#running ?? {};
     if ('innerMtu' in report) innerMtus?.set(report.id, report.innerMtu);
     else if (report.kind === 'removed') innerMtus?.delete(report.id);
@@ -222,13 +227,20 @@ export class Host {
     this.#fitDevice();
   }
 
+  /** Told in lots: the packet loop has credit for many more. */
+  #ikeTaken(loop: PacketLoop): void {
+    this.#untold++;
+    if (this.#untold < IKE_LOT) return;
+    loop.tell({ kind: 'ike-taken', count: this.#untold });
+    this.#untold = 0;
+  }
+
   /** The device takes what the widest SA carries; the others answer "too big" with their number. */
   #fitDevice(): void {
     const { mtu } = this.#settings;
     if (mtu !== 0 || !this.#running) return;
     const { innerMtus, tun, rtnetlink, deviceMtu } = this.#running;
-    let widest = innerMtus.size === 0 ? FIRST_TUN_MTU : LEAST_TUN_MTU;
-    for (const innerMtu of innerMtus.values()) widest = Math.max(widest, innerMtu);
+    const widest = Math.max(LEAST_TUN_MTU, innerMtus.widest ?? FIRST_TUN_MTU);
     if (widest === deviceMtu) return;
     rtnetlink.changeLink(tun.index, { mtu: widest });
     this.#running.deviceMtu = widest;
@@ -275,7 +287,7 @@ interface Running {
   readonly ike: IkeSocket;
   readonly loop: PacketLoop;
   /** By Child SA: the largest inner packet. */
-  readonly innerMtus: Map<number, number>;
+  readonly innerMtus: InnerMtus;
   deviceMtu: number;
   readonly sent: SentSpis;
 }
