@@ -29,7 +29,8 @@ function lose(pair: Pair, ...numbers: readonly number[]): void {
   pair.translate = (flight: Flight) => (numbers.includes(count++) ? undefined : flight);
 }
 
-describe('Both ends act at once (RFC 7296 §2.8.1, §2.8.2, §2.25)', () => {
+describe('Both ends act at once (RFC 7296 §2.8.1, §2.8.2, §2.25)', function () {
+  this.timeout(30_000);
   for (const a of DEEDS) {
     for (const b of DEEDS) {
       it(`${a} against ${b}, with any one or two messages lost`, () => {
@@ -38,6 +39,7 @@ describe('Both ends act at once (RFC 7296 §2.8.1, §2.8.2, §2.25)', () => {
             const pair = tunnel(connection(), { seed: 11 + first * 8 + second });
             lose(pair, first, second);
             pair.trafficEveryMs = 200;
+            pair.trafficDelayMs = 3000;
             perform(pair, pair.a, a, 2);
             perform(pair, pair.b, b, 3);
             pair.run(pair.now + 60_000);

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { decodeHeader } from '../../src/ike/message/header.ts';
 import { child, connection } from '../support/connections.ts';
-import { assertAgreement, rekey, tunnel } from '../support/rekeying.ts';
+import type { Flight } from '../support/pair.ts';
+import { assertAgreement, deleteChild, rekey, tunnel } from '../support/rekeying.ts';
 
 function ladderFrom(pair: ReturnType<typeof tunnel>, line: number): readonly string[] {
   return pair.ladder.slice(line);
@@ -29,6 +31,30 @@ describe('Rekeying a Child SA (RFC 7296 §1.3.3, §2.8)', () => {
     assert.equal(young?.reqid, old?.reqid);
     assert.equal(pair.a.seen('child-sa-rekeyed').length, 1);
     assert.equal(pair.b.seen('child-sa-down').length, 0);
+  });
+
+  it('takes packets that the Delete of the old one overtook', () => {
+    const pair = tunnel();
+    pair.trafficEveryMs = 10;
+    pair.trafficDelayMs = 4000;
+    rekey(pair, pair.a, 'child', 2);
+    pair.run(10_000);
+    assert.equal(pair.a.packetsLost + pair.b.packetsLost, 0);
+  });
+
+  it('is not made of an answer whose SA the peer has deleted meanwhile', () => {
+    const pair = tunnel();
+    const answers = ({ octets, from }: Flight) =>
+      from.address.octets[3] === 2 && decodeHeader(octets).isResponse;
+    rekey(pair, pair.a, 'child', 2);
+    // The answer to the rekey is lost for now; the peer's operator takes everything down.
+    pair.translate = (flight) => (answers(flight) ? undefined : flight);
+    pair.run(pair.now + 100);
+    deleteChild(pair, pair.b, 3);
+    pair.run(pair.now + 100);
+    pair.translate = (flight) => flight;
+    pair.run(pair.now + 60_000);
+    assertAgreement(pair, 0, 'after the Delete');
   });
 
   it('is done by the responder of the IKE SA as well', () => {

@@ -126,6 +126,8 @@ export class Pair {
   #packets: { at: number; to: Side; from: Side; spi: number }[] = [];
   /** Each side sends a packet of ESP as often as this; 0 = never. */
   trafficEveryMs = 0;
+  /** How much slower than messages packets are at most. */
+  trafficDelayMs = 0;
   #nextPacket = 0;
   readonly #chance: () => number;
 
@@ -220,7 +222,8 @@ export class Pair {
       from.packetsSent++;
       // Packets take the fastest way or the slowest: they overtake messages and are overtaken.
       const { delayMs = 1, jitterMs = 0 } = this.wire;
-      const at = this.#now + delayMs + (from.packetsSent % 2) * jitterMs;
+      const slow = Math.max(jitterMs, this.trafficDelayMs);
+      const at = this.#now + delayMs + (from.packetsSent % 2) * slow;
       if (spi === undefined) from.packetsLost++;
       else this.#packets.push({ at, from, to, spi });
     }
