@@ -96,7 +96,7 @@ function strongswanConf(directory: string, settings: DaemonSettings): string {
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `  ${key} = ${value}`);
   return `charon {
-  load = random nonce openssl aes sha1 sha2 hmac kdf gcm chapoly curve25519 drbg pem pkcs1 pkcs8 x509 constraints pubkey socket-default kernel-libipsec kernel-netlink vici updown counters
+  load = random nonce openssl aes sha1 sha2 hmac xcbc cmac kdf ctr ccm gcm chapoly curve25519 drbg pem pkcs1 pkcs8 x509 constraints pubkey socket-default kernel-libipsec kernel-netlink vici updown counters
   install_virtual_ip_on = lo
 ${lines.join('\n')}
   plugins {
