@@ -17,6 +17,11 @@ export function wiresharkIkeIntegrity(id: number | undefined): string | undefine
   return IKE_INTEGRITY[id ?? IntegrityId.NONE];
 }
 
+/** Whether the table wants the key beside that name; where it steps over the ICV, it must not be there. */
+export function wiresharkIkeIntegrityHasKey(id: number | undefined): boolean {
+  return id !== IntegrityId.AUTH_AES_XCBC_96 && id !== IntegrityId.AUTH_AES_CMAC_96;
+}
+
 /** For `esp_sa`; the key beside it ends with the salt where there is one. */
 export function wiresharkEspEncryption(id: number): string | undefined {
   return ESP_ENCRYPTION[id];

@@ -11,6 +11,7 @@ import {
   wiresharkEspIntegrity,
   wiresharkIkeEncryption,
   wiresharkIkeIntegrity,
+  wiresharkIkeIntegrityHasKey,
 } from '../crypto/wireshark.ts';
 import { formatAddress, type IpAddress } from '../wire/address.ts';
 import { toHex } from '../wire/octets.ts';
@@ -53,7 +54,8 @@ export class KeyLog {
     const integ = wiresharkIkeIntegrity(line.integ);
     if (encr === undefined || integ === undefined) return UNKNOWN;
     const keys = [line.skEi, line.skEr].map(toHex).join(',');
-    const macs = [line.skAi, line.skAr].map(toHex);
+    const hasKey = wiresharkIkeIntegrityHasKey(line.integ);
+    const macs = [line.skAi, line.skAr].map((key) => (hasKey ? toHex(key) : ''));
     return this.#append(
       'ikev2_decryption_table',
       `${line.spiI},${line.spiR},${keys},"${encr}",${macs.join(',')},"${integ}"`,

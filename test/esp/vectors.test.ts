@@ -1,6 +1,7 @@
 /** ESP packets of RFCs go through the inbound and the outbound path. */
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
+import { ENCRYPTION_ALGORITHMS } from '../../src/crypto/algorithms.ts';
 import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
 import { DropReason } from '../../src/events/drop-reason.ts';
 import { SaCounter } from '../../src/events/shared-counters.ts';
@@ -35,7 +36,9 @@ function aeadGateway(vector: VectorCase): {
   const aad = field(vector, 'aad');
   const esn = aad.length === 12;
   const key = field(vector, 'key');
-  const id = EncryptionId[vector.encryption === 'AES_GCM_16' ? 'AES_GCM_16' : 'CHACHA20_POLY1305'];
+  const algorithm = ENCRYPTION_ALGORITHMS.find(({ name }) => name === vector.encryption);
+  assert.ok(algorithm);
+  const { id } = algorithm;
   const gateway = new EspGateway({ mssClamp: false });
   const sa = gateway.install(
     childSa({
@@ -58,6 +61,7 @@ function aeadGateway(vector: VectorCase): {
 
 const esp = [
   ...casesOf('draft-mcgrew-gcm-test-01-esp.json'),
+  ...casesOf('draft-mcgrew-gcm-test-01-gmac.json'),
   ...casesOf('rfc7634-chacha20-poly1305.json').filter(({ name }) => name === 'Appendix A: ESP'),
 ];
 

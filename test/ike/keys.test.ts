@@ -98,6 +98,26 @@ describe('Keys of an IKE SA (RFC 7296 §2.14)', () => {
     assert.equal(keysOf(suiteOf({ ...AES_GCM_256, keyLength: 128 })).skEi.length, 20);
   });
 
+  it('have a salt of 3 octets with CCM, and a nonce of 4 in counter mode', () => {
+    const ccm = { ...AES_GCM_256, id: EncryptionId.AES_CCM_16 };
+    assert.deepEqual([keysOf(suiteOf(ccm)).skEi.length, keysOf(suiteOf(ccm)).skAi.length], [35, 0]);
+    const ctr = keysOf(suiteOf({ ...AES_CBC_256, id: EncryptionId.AES_CTR }, SHA2_256));
+    assert.deepEqual([ctr.skEr.length, ctr.skAr.length], [36, 32]);
+  });
+
+  it('come from 64 bits of each nonce with AES-CMAC, and prf+ of them from all', () => {
+    const suite = ikeSuite({
+      ...chosen(AES_GCM_256),
+      prf: { type: TransformType.PRF, id: PrfId.PRF_AES128_CMAC },
+    });
+    assert.ok(suite);
+    const nonces = concatOctets(nonceI.slice(0, 8), nonceR.slice(0, 8));
+    const skeyseed = prf(suite.prf, nonces, secret);
+    const seed = concatOctets(nonceI, nonceR, fromHex(spiI), fromHex(spiR));
+    const { skD } = keysOf(suite);
+    assert.deepEqual(skD.reveal(), prfPlus(suite.prf, skeyseed, seed, 16));
+  });
+
   it('have the only length there is where the transform names none (RFC 7634 §4)', () => {
     assert.equal(keysOf(suiteOf(CHACHA20)).skEi.length, 36);
   });

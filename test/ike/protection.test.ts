@@ -52,7 +52,13 @@ const KEYS: ReadonlyMap<string, () => MessageKey> = new Map([
   ['AES_CBC_256 with HMAC_SHA2_512_256', () => messageKey(12, 256, 14)],
   ['AES_GCM_16_128', () => messageKey(EncryptionId.AES_GCM_16, 128)],
   ['AES_GCM_16_256', () => messageKey(EncryptionId.AES_GCM_16, 256)],
+  ['AES_GCM_8_192', () => messageKey(EncryptionId.AES_GCM_8, 192)],
+  ['AES_CCM_16_128', () => messageKey(EncryptionId.AES_CCM_16, 128)],
+  ['AES_CCM_12_256', () => messageKey(EncryptionId.AES_CCM_12, 256)],
   ['CHACHA20_POLY1305', () => messageKey(EncryptionId.CHACHA20_POLY1305, 256)],
+  ['AES_CTR_128 with AES_XCBC_96', () => messageKey(13, 128, IntegrityId.AUTH_AES_XCBC_96)],
+  ['CAMELLIA_CBC_256 with AES_CMAC_96', () => messageKey(23, 256, IntegrityId.AUTH_AES_CMAC_96)],
+  ['3DES with HMAC_SHA1_96', () => messageKey(3, 192, IntegrityId.AUTH_HMAC_SHA1_96)],
 ]);
 
 const innerPayloads: fc.Arbitrary<readonly Payload[]> = fc.array(
@@ -97,13 +103,18 @@ describe('sealing messages', () => {
     });
   }
 
-  it('gives every message under an AEAD key an IV of its own', () => {
-    const key = messageKey(EncryptionId.AES_GCM_16, 128);
-    const ivs = Array.from({ length: 50 }, () =>
-      toHex(sealMessage(HEADER, [], key, sevens).subarray(32, 40)),
-    );
-    assert.equal(new Set(ivs).size, 50);
-    assert.equal(ivs[0], '0000000000000001');
+  it('gives every message under an AEAD key or in counter mode an IV of its own', () => {
+    const keys = [
+      messageKey(EncryptionId.AES_GCM_16, 128),
+      messageKey(EncryptionId.AES_CTR, 128, 12),
+    ];
+    for (const key of keys) {
+      const ivs = Array.from({ length: 50 }, () =>
+        toHex(sealMessage(HEADER, [], key, sevens).subarray(32, 40)),
+      );
+      assert.equal(new Set(ivs).size, 50);
+      assert.equal(ivs[0], '0000000000000001');
+    }
   });
 
   it('takes the IV for CBC from the random source', () => {
@@ -117,6 +128,8 @@ describe('sealing messages', () => {
     // A payload of 15 octets and its pad length fill a block exactly.
     const vendor: Payload = { kind: 'VENDOR', vendorId: new Uint8Array(11) };
     assert.equal(sealMessage(HEADER, [vendor], messageKey(12, 128, 12), sevens).length, 80);
+    // Counter mode needs none either (RFC 5930 §2.2).
+    assert.equal(sealMessage(HEADER, [DELETE], messageKey(13, 128, 12), sevens).length, 65);
     // Header 28, SK header 4, IV 8, payload 8, pad length 1, tag 16.
     assert.equal(sealMessage(HEADER, [DELETE], messageKey(20, 128), sevens).length, 65);
   });

@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict';
-import { IntegrityId, PrfId, TransformType } from '../../src/crypto/transform.ts';
+import {
+  EncryptionId,
+  IntegrityId,
+  KeyExchangeId,
+  PrfId,
+  TransformType,
+} from '../../src/crypto/transform.ts';
 import {
   AES_CBC_256,
   child,
@@ -9,6 +15,8 @@ import {
   loadSecret,
   mirrored,
   NO_ESN,
+  PRF_SHA2_256,
+  SHA2_256,
   X25519,
 } from '../support/connections.ts';
 import { A, B, endpoint, Pair } from '../support/pair.ts';
@@ -40,6 +48,19 @@ describe('Weak algorithms (RFC 8221, RFC 8247)', () => {
       'PRF_HMAC_SHA1 in IKE SA peer',
       'HMAC_SHA1_96 in IKE SA peer',
       'HMAC_SHA1_96 in child SA net',
+    ]);
+  });
+
+  it('are groups too small, ciphers with small blocks, and ciphers that hide nothing', () => {
+    const tripleDes = { type: TransformType.ENCR, id: EncryptionId['3DES'] };
+    const none = { type: TransformType.ENCR, id: EncryptionId.NULL };
+    const group2 = { type: TransformType.KE, id: KeyExchangeId.MODP_1024 };
+    const proposals = [ikeProposal(tripleDes, SHA2_256, PRF_SHA2_256, group2)];
+    const children = [child({ proposals: [espProposal(none, SHA2_256, NO_ESN)] })];
+    assert.deepEqual(reported(connection({ proposals, children })), [
+      '3DES_CBC in IKE SA peer',
+      'MODP_1024 in IKE SA peer',
+      'NULL in child SA net',
     ]);
   });
 

@@ -68,9 +68,12 @@ describe('The key log', () => {
     assert.equal(log.ike(IKE), undefined);
     const aead = { ...IKE, encr: 20, encrKeyLength: 256, integ: undefined };
     assert.equal(log.ike({ ...aead, skAi: new Uint8Array(), skAr: new Uint8Array() }), undefined);
+    assert.equal(log.ike({ ...IKE, encr: 13, integ: 5 }), undefined);
     assert.deepEqual(lines('ikev2_decryption_table'), [
       'd337a0ccf1b1cee2,f4bc129688e456f8,0102,0304,"AES-CBC-128 [RFC3602]",0506,0708,"HMAC_SHA2_256_128 [RFC4868]"',
       'd337a0ccf1b1cee2,f4bc129688e456f8,0102,0304,"AES-GCM-256 with 16 octet ICV [RFC5282]",,,"NONE [RFC4306]"',
+      // The key of an ICV that is stepped over would make the whole table an error.
+      'd337a0ccf1b1cee2,f4bc129688e456f8,0102,0304,"AES-CTR-128 [RFC5930]",,,"ANY 96-bits of Authentication [No Checking]"',
       '',
     ]);
   });
