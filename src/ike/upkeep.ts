@@ -3,6 +3,7 @@
  * peer owed us and did not do (RFC 7296 §2.8).
  */
 import { after, earliest, type Instant } from '../wire/instant.ts';
+import { currentPolicy } from './current-policy.ts';
 import { deleteChild, deleteIkeSa } from './deletion.ts';
 import { requestChild } from './exchange/create-child-initiator.ts';
 import { requestIkeRekey } from './exchange/rekey-ike-sa.ts';
@@ -57,7 +58,8 @@ export function rekeyChild(
   requests = new Set<number>(),
 ): void {
   child.rekeyAt = undefined;
-  requestChild(turn, sa, { policy: child.policy, replaces: child, requests });
+  const policy = currentPolicy(turn, sa, child.policy);
+  requestChild(turn, sa, { policy, replaces: child, requests });
 }
 
 /** Hard limits end a Child SA at once: nothing more is sent under its keys. */

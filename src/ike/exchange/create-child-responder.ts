@@ -14,6 +14,7 @@ import {
   peerSpi,
   policyProposal,
 } from '../child-negotiation.ts';
+import { currentConnection, currentPolicy } from '../current-policy.ts';
 import type { HeldChild } from '../held-child.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
 import type { Secured } from '../ike-sa-state.ts';
@@ -98,7 +99,7 @@ function create(
   const given = giveAddresses(turn, sa, payloads);
   if (given.kind === 'fault') return given;
   const ke = payloadOf(payloads, 'KE');
-  const policies = acceptable(sa, replaces);
+  const policies = acceptable(turn, sa, replaces);
   const agreed = answerChildOffer(policies, { sa: saPayload, tsI, tsR }, ke?.method);
   if (agreed.kind === 'fault') return agreed;
   const method = agreed.proposal.ke?.id;
@@ -142,11 +143,16 @@ function answer(
 }
 
 /** What we accept: of each child of the connection, or for the one that is replaced. */
-function acceptable(sa: IkeSa, replaces: HeldChild | undefined): readonly AcceptableChild[] {
-  const { proposals: ikeProposals, children } = sa.connection;
+function acceptable(
+  turn: Turn,
+  sa: IkeSa,
+  replaces: HeldChild | undefined,
+): readonly AcceptableChild[] {
+  const { proposals: ikeProposals, children } = currentConnection(turn, sa);
   if (replaces) {
-    const { policy, childSa } = replaces;
+    const { childSa } = replaces;
     const { localTs, remoteTs } = childSa;
+    const policy = currentPolicy(turn, sa, replaces.policy);
     const proposals = acceptedChildProposals(policy.proposals, ikeProposals, childSa);
     return [{ policy, proposals, localTs, remoteTs }];
   }

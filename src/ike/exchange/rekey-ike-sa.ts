@@ -7,6 +7,7 @@ import { formatProposal, type Proposal, ProtocolId, selectProposal } from '../..
 import { after } from '../../wire/instant.ts';
 import { fromHex } from '../../wire/octets.ts';
 import { chosenAsProposal, isSingle } from '../child-negotiation.ts';
+import { currentConnection } from '../current-policy.ts';
 import { deleteIkeSa } from '../deletion.ts';
 import { startIkeLifetime } from '../ike-lifetime.ts';
 import { type Composed, type IkeRekeyAttempt, IkeSa, type Incoming } from '../ike-sa.ts';
@@ -285,7 +286,7 @@ function bear(turn: Turn, registry: SaRegistry, old: IkeSa, birth: Birth): IkeSa
     id: turn.numbers.newIkeSaId(),
     initiator: birth.initiator,
     originalInitiator: old.originalInitiator,
-    connection: old.connection,
+    connection: currentConnection(turn, old),
     local: old.local,
     remote: old.remote,
     spiI: birth.spiI,
