@@ -29,7 +29,7 @@ import type { PacketLoopReport } from './io/packet-loop-protocol.ts';
 import { randomBytes } from './io/random.ts';
 import { daemonIdentity } from './io/system.ts';
 import { AddressPools } from './ipsec/address-pools.ts';
-import type { Connection } from './ipsec/connection.ts';
+import type { AddressMatch, Connection } from './ipsec/connection.ts';
 import { Pad } from './ipsec/pad.ts';
 import { Spd } from './ipsec/spd.ts';
 import { ViciServer } from './vici/server.ts';
@@ -188,7 +188,9 @@ export class Gateway {
         this.#host.removeVirtual(action.ikeSa);
         break;
       case 'reinitiate':
-        void this.#initiate(action.connection, action.child);
+        void this.#initiate(action).then((outcome) => {
+          for (const request of action.requests ?? []) this.#requests.complete(request, outcome);
+        });
         break;
       case 'complete':
         this.#requests.complete(action.request, action.outcome);
@@ -247,18 +249,24 @@ export class Gateway {
 
   // Requests of operators and of the engine
 
-  async #initiate(name: string, child?: string): Promise<Outcome> {
+  async #initiate(wish: InitiationWish): Promise<Outcome> {
+    const { connection: name, child, redirected } = wish;
     const connection = this.#pad.connection(name);
     if (!connection) return { kind: 'failed', what: `no connection ${name}` };
     try {
       const ports = this.#settings.current;
-      const { local, remote } = await initiationPath(connection, this.#host, ports);
+      // RFC 5685 §5: the gateway we are sent to takes the place of the one that is configured.
+      const ends = redirected
+        ? { ...connection, remoteAddresses: [hostMatch(redirected.gateway)] }
+        : connection;
+      const { local, remote } = await initiationPath(ends, this.#host, ports);
       return await this.#requests.open((request) =>
         this.#handle({
           kind: 'initiate',
           request,
           connection: name,
           ...(child !== undefined && { child }),
+          ...(redirected && { redirected }),
           local,
           remote,
         }),
@@ -297,7 +305,8 @@ export class Gateway {
       policies: NO_POLICIES,
       pools: new PoolPort(this.#pools, (warnings) => this.#warn(warnings)),
       resolveNames: (connection) => void this.#resolveNames(connection),
-      initiate: (connection, child) => this.#initiate(connection, child),
+      initiate: (connection, child) =>
+        this.#initiate({ connection, ...(child !== undefined && { child }) }),
       rekey: (selector, reauthenticate) =>
         this.#requests.open((request) =>
           this.#handle({ kind: 'rekey', request, selector, reauthenticate }),
@@ -349,6 +358,17 @@ const NO_POLICIES: PolicyPort = {
   },
   uninstall: () => false,
 };
+
+/** What an operator or the engine wants up. */
+type InitiationWish = Pick<
+  Extract<Action, { readonly kind: 'reinitiate' }>,
+  'connection' | 'child' | 'redirected'
+>;
+
+function hostMatch(gateway: string): AddressMatch {
+  const address = parseAddress(gateway);
+  return address ? { kind: 'address', address } : { kind: 'name', name: gateway };
+}
 
 function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
