@@ -33,6 +33,7 @@ import type { AddressMatch, Connection } from './ipsec/connection.ts';
 import { Pad } from './ipsec/pad.ts';
 import { Spd } from './ipsec/spd.ts';
 import { ViciServer } from './vici/server.ts';
+import { parseAddress } from './wire/address.ts';
 import { instant } from './wire/instant.ts';
 
 export interface GatewayOptions {
