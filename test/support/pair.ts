@@ -46,6 +46,8 @@ export class Side {
   /** Which installed Child SAs send. */
   readonly outbound = new Map<number, OutboundUse>();
   readonly reinitiated: string[] = [];
+  /** Those of the new starts that a gateway asked for. */
+  readonly redirects: Extract<Action, { readonly kind: 'reinitiate' }>[] = [];
   readonly traps: string[] = [];
   readonly virtual = new Map<number, VirtualSettings>();
   keepalives = 0;
@@ -253,6 +255,7 @@ export class Pair {
           break;
         case 'reinitiate':
           side.reinitiated.push(`${action.connection}/${action.child}`);
+          if (action.redirected) side.redirects.push(action);
           break;
         case 'send-nat-keepalive':
           side.keepalives++;
