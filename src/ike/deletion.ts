@@ -7,7 +7,7 @@ import { after } from '../wire/instant.ts';
 import type { Outcome } from './action.ts';
 import { spiOctets } from './child-negotiation.ts';
 import type { HeldChild } from './held-child.ts';
-import type { IkeSa } from './ike-sa.ts';
+import { childDown, type IkeSa } from './ike-sa.ts';
 import { type DeletePayload, ExchangeType, type Payload } from './message/message.ts';
 import type { Turn } from './turn.ts';
 
@@ -84,6 +84,22 @@ export function drain(turn: Turn, sa: IkeSa, child: HeldChild): void {
   child.move({ name: 'Draining', until: after(turn.now, deleteRekeyedDelaySeconds * 1000) });
   turn.push({ kind: 'set-outbound', childSaId: child.childSa.id, outbound: 'never' });
   turn.touched.add(sa.ownSpi);
+}
+
+/**
+ * The IKE SA ends and a newer one between the same peers carries its traffic: what is under way to
+ * its Child SAs is still taken, by the newer one.
+ */
+export function bequeath(turn: Turn, sa: IkeSa, heir: IkeSa, reason: string): void {
+  if (heir.state.name !== 'Established') return;
+  for (const child of sa.children.values()) {
+    if (child.state.name !== 'Draining') {
+      if (child.isUp) turn.emit({ ...childDown(child.childSa, reason), ...sa.subject });
+      drain(turn, heir, child);
+    }
+    heir.children.set(child.childSa.id, child);
+  }
+  sa.children.clear();
 }
 
 /** The peer is known to have a Child SA: from now on it sends. */

@@ -12,7 +12,7 @@ import { equalOctets, MalformedError } from '../wire/octets.ts';
 import type { Action, Input, Outcome } from './action.ts';
 import { CookieJar } from './cookie.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
-import { childDeleted, closeTelling, DELETE_IKE_SA, deleteIkeSa } from './deletion.ts';
+import { bequeath, childDeleted, closeTelling, DELETE_IKE_SA, deleteIkeSa } from './deletion.ts';
 import { handleCreateChildResponse } from './exchange/create-child-initiator.ts';
 import { answerCreateChild } from './exchange/create-child-responder.ts';
 import { handleIkeAuthResponse } from './exchange/ike-auth-initiator.ts';
@@ -318,6 +318,7 @@ export class IkeEndpoint {
         }
         break;
       case 'delete-ike-sa':
+        if (sa.heir) bequeath(turn, sa, sa.heir, closingReason(sa));
         sa.close(turn, closingReason(sa), { kind: 'failed', what: 'the IKE SA was deleted' });
         break;
       case 'delete-child-sa':

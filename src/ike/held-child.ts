@@ -25,7 +25,7 @@ export type ChildStateName = ChildState['name'];
 
 /** Every transition there is. */
 export const CHILD_TRANSITIONS: Readonly<Record<ChildStateName, readonly ChildStateName[]>> = {
-  Installed: ['Rekeying', 'Replaced', 'Redundant', 'Deleting'],
+  Installed: ['Rekeying', 'Replaced', 'Redundant', 'Deleting', 'Draining'],
   Rekeying: ['Installed', 'Replaced', 'Redundant', 'Deleting', 'Draining'],
   Replaced: ['Deleting', 'Draining'],
   Redundant: ['Deleting', 'Draining'],

@@ -157,6 +157,9 @@ export class IkeSa {
   readonly initiation: Path;
   /** Initiator: which attempt of `keyingtries` this is, from 1. */
   readonly tries: number;
+  /** A newer IKE SA carries the traffic; when this one goes then. */
+  heir: IkeSa | undefined;
+  retireAt: Instant | undefined;
   /** The IKE SA that goes once this one has its Child SAs (reauthentication). */
   reauthenticates: IkeSa | undefined;
   /** Child SAs to bring up once it is established; the first may come with IKE_AUTH. */
@@ -464,7 +467,8 @@ function abandon(turn: Turn, purpose: RequestPurpose, outcome: Outcome): void {
   completeRequests(turn, purpose.wish.requests, outcome);
 }
 
-function childDown(childSa: ChildSa, reason: string) {
+/** The event that tells the end of a Child SA, but for its subject. */
+export function childDown(childSa: ChildSa, reason: string) {
   return {
     kind: 'child-sa-down',
     child: childSa.name,

@@ -5,7 +5,6 @@
 import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
 import { after } from '../wire/instant.ts';
 import type { Input, Outcome } from './action.ts';
-import { deleteIkeSa } from './deletion.ts';
 import { requestChild } from './exchange/create-child-initiator.ts';
 import { retryDelay } from './exchange/create-child-sa.ts';
 import { firstAttempt, sendIkeSaInit } from './exchange/ike-sa-init-initiator.ts';
@@ -15,6 +14,9 @@ import type { SaRegistry } from './sa-registry.ts';
 import type { Turn } from './turn.ts';
 
 type Initiate = Extract<Input, { readonly kind: 'initiate' }>;
+
+/** How much later than a message a packet may arrive that left before it. */
+const OVERTAKING_MS = 1000;
 
 const DONE: Outcome = { kind: 'done', matches: 1, terminated: 0 };
 
@@ -177,7 +179,10 @@ export function settleReauthentication(turn: Turn, sa: IkeSa): void {
   sa.reauthenticates = undefined;
   if (old.state.name !== 'Established') return;
   if (sa.state.name === 'Established') {
-    deleteIkeSa(turn, old, 'reauthenticated', { kind: 'failed', what: 'reauthenticated' });
+    old.heir = sa;
+    // Packets that left under the old keys arrive before the peer hears that they are gone.
+    old.retireAt = after(turn.now, OVERTAKING_MS);
+    turn.touched.add(old.ownSpi);
   } else {
     old.reauthenticateAt = after(turn.now, retryDelay(turn));
     turn.touched.add(old.ownSpi);

@@ -38,7 +38,12 @@ export function upkeep(turn: Turn, registry: SaRegistry, sa: IkeSa): void {
     if (turn.now >= one.at) requestChild(turn, sa, one.wish);
     else sa.postponed.push(one);
   }
-  if (isDue(turn, earliest(sa.expireAt, sa.authenticationExpiresAt))) {
+  if (isDue(turn, sa.retireAt)) {
+    sa.retireAt = undefined;
+    deleteIkeSa(turn, sa, 'reauthenticated', OVER);
+  } else if (sa.retireAt !== undefined) {
+    return;
+  } else if (isDue(turn, earliest(sa.expireAt, sa.authenticationExpiresAt))) {
     const { childrenUp } = sa;
     deleteIkeSa(turn, sa, OVER.what, OVER);
     reopen(turn, sa, childrenUp, 'closed');
@@ -102,6 +107,7 @@ function idleAt(child: HeldChild, { traffic }: IkeEnvironment): Instant | undefi
 
 function ikeDeadline(sa: IkeSa): Instant | undefined {
   if (sa.state.name !== 'Established') return undefined;
+  if (sa.retireAt !== undefined) return sa.retireAt;
   return earliest(sa.rekeyAt, sa.reauthenticateAt, sa.expireAt, sa.authenticationExpiresAt);
 }
 

@@ -25,14 +25,14 @@ export function sites(
 export function initiate(
   pair: Pair,
   side: Side = pair.a,
-  { request = 1, name = 'peer', port = 500 } = {},
+  { request = 1, name = 'peer', child = 'net', port = 500 } = {},
 ): void {
   const [local, remote] = side === pair.a ? [A, B] : [B, A];
   pair.handle(side, {
     kind: 'initiate',
     request,
     connection: name,
-    child: 'net',
+    child,
     local: endpoint(local, port),
     remote: endpoint(remote, port),
   });

@@ -5,10 +5,11 @@ import { ProtocolId } from '../../ipsec/proposal.ts';
 import type { Outcome } from '../action.ts';
 import { peerSpi } from '../child-negotiation.ts';
 import { answerConfigurationMessage } from '../configuration.ts';
-import { deletePayload, drain, useNow } from '../deletion.ts';
+import { bequeath, deletePayload, drain, useNow } from '../deletion.ts';
 import type { HeldChild } from '../held-child.ts';
 import { heedAuthLifetime } from '../ike-lifetime.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
+import type { Authenticated } from '../ike-sa-state.ts';
 import { type DeletePayload, ExchangeType } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
 import { notifiesOf, payloadOf, secondsOf } from '../payload-access.ts';
@@ -87,12 +88,28 @@ function closedByPeer(turn: Turn, registry: SaRegistry, sa: IkeSa): void {
   if (purpose?.kind === 'rekey-ike-sa' && purpose.attempt) adoptRival(turn, sa, purpose.attempt);
   const { childrenUp } = sa;
   const peer = 'peer' in sa.state ? sa.state.peer : undefined;
+  const newer = peer && successorOf(registry, sa, peer);
+  if (newer) bequeath(turn, sa, newer, 'the peer replaced the IKE SA');
   sa.close(turn, 'the peer deleted the IKE SA', PEER_DELETED);
   // A newer IKE SA of the peer may hold Child SAs that waited for the end of these.
   for (const one of peer ? registry.between(peer.localId, peer.remoteId) : []) {
     for (const child of one.children.values()) useNow(turn, child);
   }
-  reopen(turn, sa, childrenUp, 'closed');
+  if (!newer) reopen(turn, sa, childrenUp, 'closed');
+}
+
+/** A newer IKE SA with the same peer that has all that this one has. */
+function successorOf(
+  registry: SaRegistry,
+  sa: IkeSa,
+  { localId, remoteId }: Authenticated,
+): IkeSa | undefined {
+  const names = sa.childrenUp.map(({ policy }) => policy.name);
+  const has = (one: IkeSa, name: string) =>
+    one.childrenUp.some(({ policy }) => policy.name === name);
+  return registry
+    .between(localId, remoteId)
+    .find((one) => one.id > sa.id && names.every((name) => has(one, name)));
 }
 
 /**
