@@ -37,7 +37,7 @@ describe('States of a Child SA (RFC 7296 §2.8, §2.25.1)', () => {
       ([from, to]) => `${from} -> ${to.join(' | ') || '(end)'}`,
     );
     assert.deepEqual(printed, [
-      'Installed -> Rekeying | Replaced | Redundant | Deleting',
+      'Installed -> Rekeying | Replaced | Redundant | Deleting | Draining',
       'Rekeying -> Installed | Replaced | Redundant | Deleting | Draining',
       'Replaced -> Deleting | Draining',
       'Redundant -> Deleting | Draining',
