@@ -10,7 +10,7 @@ import { type Endpoint, formatEndpoint, type IpAddress } from '../wire/address.t
 import { earliest, type Instant } from '../wire/instant.ts';
 import { equalOctets, MalformedError } from '../wire/octets.ts';
 import type { Action, Input, Outcome } from './action.ts';
-import { CookieJar } from './cookie.ts';
+import { Admission } from './admission.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
 import { bequeath, childDeleted, closeTelling, DELETE_IKE_SA, deleteIkeSa } from './deletion.ts';
 import { handleCreateChildResponse } from './exchange/create-child-initiator.ts';
@@ -74,7 +74,7 @@ export class IkeEndpoint {
   readonly #environment: IkeEnvironment;
   readonly #numbers: SaNumbers;
   readonly #registry: SaRegistry;
-  readonly #cookies: CookieJar;
+  readonly #admission: Admission;
   readonly #reassembly = new Reassembly();
   readonly #terminations = new Terminations();
   readonly #deadlines = new DeadlineQueue<IkeSpi>();
@@ -85,7 +85,7 @@ export class IkeEndpoint {
     this.#environment = environment;
     this.#numbers = new SaNumbers(environment.random);
     this.#registry = new SaRegistry(environment.random);
-    this.#cookies = new CookieJar(environment.random);
+    this.#admission = new Admission(this.#registry, environment.random);
   }
 
   /** Every IKE SA that is not closed, oldest first. */
@@ -177,7 +177,7 @@ export class IkeEndpoint {
       );
       if (sa && sa.initiator !== header.fromInitiator) {
         this.#receiveFor(turn, sa, datagram, header);
-      } else if (isFirstRequest(header)) this.#receiveFirst(turn, datagram);
+      } else if (isFirstRequest(header)) this.#receiveFirst(turn, datagram, header);
       else drop(turn, datagram, 'unknown-ike-spi');
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error;
@@ -204,9 +204,8 @@ export class IkeEndpoint {
   }
 
   /** IKE_SA_INIT of a peer we hold nothing about, or that repeats itself. */
-  #receiveFirst(turn: Turn, datagram: Datagram): void {
-    const message = decodeMessage(datagram.octets);
-    const known = this.#registry.byInitiation(message.header.initiatorSpi, datagram.remote);
+  #receiveFirst(turn: Turn, datagram: Datagram, header: IkeHeader): void {
+    const known = this.#registry.byInitiation(header.initiatorSpi, datagram.remote);
     // RFC 7296 §2.1: a repetition is the same octet by octet; otherwise the SPI is used again.
     if (
       known?.requestDigest &&
@@ -216,14 +215,15 @@ export class IkeEndpoint {
       else drop(turn, datagram, 'ike-sa-init-repeated');
       return;
     }
-    const fault = payloadFault(message.header, message.payloads, false);
+    if (!this.#admission.admit(turn, { ...datagram, header })) return;
+    const { payloads } = decodeMessage(datagram.octets);
+    const fault = payloadFault(header, payloads, false);
     if (fault) {
       drop(turn, datagram, fault.fault);
-      replyUnprotected(turn, { ...datagram, header: message.header }, [faultNotify(fault)]);
+      replyUnprotected(turn, { ...datagram, header }, [faultNotify(fault)]);
       return;
     }
-    const state = { registry: this.#registry, cookies: this.#cookies };
-    handleIkeSaInitRequest(turn, state, { ...datagram, ...message });
+    handleIkeSaInitRequest(turn, this.#registry, { ...datagram, header, payloads });
   }
 
   #receiveFor(turn: Turn, sa: IkeSa, datagram: Datagram, header: IkeHeader): void {

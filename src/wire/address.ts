@@ -50,9 +50,10 @@ export function parseAddress(text: string): IpAddress | undefined {
 
 /** Canonical text (RFC 5952 for IPv6). */
 export function formatAddress(address: IpAddress): string {
-  return address.family === 4
-    ? address.octets.join('.')
-    : new ipaddr.IPv6([...address.octets]).toRFC5952String();
+  const { family, octets } = address;
+  return family === 4
+    ? `${octets[0]}.${octets[1]}.${octets[2]}.${octets[3]}`
+    : new ipaddr.IPv6([...octets]).toRFC5952String();
 }
 
 export function compareAddresses(a: IpAddress, b: IpAddress): number {

@@ -12,7 +12,6 @@ import { type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.
 import { formatEndpoint } from '../../wire/address.ts';
 import { after } from '../../wire/instant.ts';
 import { chosenAsProposal } from '../child-negotiation.ts';
-import type { CookieJar } from '../cookie.ts';
 import { takesFragments } from '../fragmentation.ts';
 import { IkeSa, type Incoming } from '../ike-sa.ts';
 import type { Handshake, Secured } from '../ike-sa-state.ts';
@@ -21,7 +20,7 @@ import { encodeMessage } from '../message/codec.ts';
 import type { IkeSpi, KePayload, Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
 import { detectNat, natDetectionNotifies, needsEncapsulation } from '../nat-detection.ts';
-import { notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
+import { payloadOf, statusNotify } from '../payload-access.ts';
 import {
   faultNotify,
   type PeerFault,
@@ -41,17 +40,8 @@ import {
   unusableKeyExchange,
 } from './ike-sa-init.ts';
 
-/** Of the room for half-open IKE SAs, what one address may take: cookies cost it nothing. */
-const ADDRESS_SHARE = 0.1;
-
-/** What a responder holds across requests. */
-export interface ResponderState {
-  readonly registry: SaRegistry;
-  readonly cookies: CookieJar;
-}
-
-/** Answers a request that belongs to no IKE SA; adds one to the registry if all is well. */
-export function handleIkeSaInitRequest(turn: Turn, state: ResponderState, request: Incoming): void {
+/** Answers a request that was admitted and belongs to no IKE SA; adds one to the registry if all is well. */
+export function handleIkeSaInitRequest(turn: Turn, registry: SaRegistry, request: Incoming): void {
   const ke = payloadOf(request.payloads, 'KE');
   const nonce = payloadOf(request.payloads, 'NONCE')?.nonce;
   const offered = payloadOf(request.payloads, 'SA')?.proposals;
@@ -59,7 +49,6 @@ export function handleIkeSaInitRequest(turn: Turn, state: ResponderState, reques
     refuse(turn, request, peerFault('invalid-syntax', 'IKE_SA_INIT: SA, KE or nonce missing'));
     return;
   }
-  if (!admit(turn, state, request, nonce)) return;
   const agreed = chooseSuite(turn, request, offered, ke.method);
   if (agreed.kind === 'fault') {
     refuse(turn, request, agreed);
@@ -70,41 +59,7 @@ export function handleIkeSaInitRequest(turn: Turn, state: ResponderState, reques
     refuse(turn, request, fault);
     return;
   }
-  openHalf(turn, state.registry, request, { ...agreed, ke, nonceI: nonce });
-}
-
-/** Room for one more half-open IKE SA, and a cookie where too many are open already. */
-function admit(
-  turn: Turn,
-  { registry, cookies }: ResponderState,
-  request: Incoming,
-  nonce: Uint8Array,
-): boolean {
-  const { settings } = turn.environment;
-  const peer = formatEndpoint(request.remote);
-  const share = Math.max(1, settings.maxHalfOpen * ADDRESS_SHARE);
-  if (
-    registry.halfOpen >= settings.maxHalfOpen ||
-    registry.halfOpenFrom(request.remote) >= share ||
-    registry.size >= settings.maxIkeSas
-  ) {
-    turn.emit({ kind: 'ike-drop', reason: 'too-many-ike-sas', peer });
-    return false;
-  }
-  const crowded =
-    registry.halfOpen >= settings.cookieThreshold ||
-    registry.halfOpenFrom(request.remote) >= settings.cookieThresholdPerAddress;
-  if (!crowded) return true;
-  const subject = {
-    nonceI: nonce,
-    address: request.remote.address,
-    spiI: request.header.initiatorSpi,
-  };
-  const [offered] = notifiesOf(request.payloads, NotifyType.COOKIE);
-  if (offered && cookies.verify(offered.data, subject, turn.now)) return true;
-  const cookie = cookies.issue(subject, turn.now);
-  replyUnprotected(turn, request, [statusNotify(NotifyType.COOKIE, cookie)]);
-  return false;
+  openHalf(turn, registry, request, { ...agreed, ke, nonceI: nonce });
 }
 
 interface AgreedSuite {
