@@ -1,11 +1,19 @@
 /**
- * IKE messages in fragments between us and strongSwan (RFC 7383): many selectors make IKE_AUTH
- * large, a capture shows in how many datagrams of which size it went.
+ * IKE messages in fragments between us and strongSwan or libreswan (RFC 7383): many selectors or
+ * proposals make IKE_AUTH large, a capture shows in how many datagrams of which size it went.
  */
 import assert from 'node:assert/strict';
 import { Capture, type Dissected, dissect } from '../../lab/capture.ts';
+import { Libreswan } from '../../lab/libreswan.ts';
 import type { PairSettings } from '../../lab/swanctl-conf.ts';
-import { type Family, type GatewayNode, nft, protectedNet } from '../../lab/topology.ts';
+import {
+  type Family,
+  type GatewayNode,
+  nft,
+  outerAddress,
+  protectedNet,
+} from '../../lab/topology.ts';
+import { useIkePeerLab } from '../support/ike-peer-lab.ts';
 import { impatient, type Lab, onlyTsgw, type Role, roles, useLab } from '../support/lab.ts';
 
 /** Echo requests and so many ports: selectors of 40 octets, in the request and in the response. */
@@ -160,6 +168,38 @@ describe('IKE fragmentation with strongSwan (RFC 7383)', () => {
 
     it(`sends and gets none where the peer has fragmentation = no as ${role}`, async () => {
       assert.deepEqual(await upInFragments(lab, role, largeWith(lab.peerNode, 'no')), []);
+    });
+  }
+});
+
+describe('IKE fragmentation with libreswan (RFC 7383)', () => {
+  const lab = useIkePeerLab((topology) => new Libreswan(topology, 'g2'), {
+    settings: SMALL_FRAGMENTS,
+  });
+  /** Its hashes have other names, and each proposal is there with and without ESN. */
+  const ciphers = ['aes128', 'aes192', 'aes256'];
+  const ours = ciphers.flatMap((cipher) =>
+    ['sha1', 'sha256', 'sha384', 'sha512'].flatMap((hash) => [
+      `${cipher}-${hash}-noesn`,
+      `${cipher}-${hash}-esn`,
+    ]),
+  );
+  const theirs = ciphers.flatMap((cipher) =>
+    ['sha1', 'sha2_256', 'sha2_512'].map((hash) => `${cipher}-${hash}`),
+  );
+
+  for (const role of roles) {
+    it(`the request of IKE_AUTH goes in fragments as ${role}`, async () => {
+      const capture = await Capture.start(lab.topology.network, 'g1');
+      await lab.up(role, {
+        subject: { espProposals: ours.join(',') },
+        peer: { esp: theirs.join(','), further: ['fragmentation=yes'] },
+      });
+      const [request, ...others] = await fragmentsIn(await capture.stop());
+      assert.ok(request && others.length === 0, 'the response is small');
+      const node = role === 'initiator' ? 'g1' : 'g2';
+      assert.equal(request.source, outerAddress(lab.topology, node, 'ipv4'));
+      assertAll([request], 2, 576);
     });
   }
 });
