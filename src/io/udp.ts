@@ -8,7 +8,8 @@
 import { type Batch, ORIGIN_OCTETS, Origin, STATUS_OK, WORDS, Word } from '../esp/batch.ts';
 import { sendDropReason } from '../esp/send-status.ts';
 import { DROP_REASONS, DropReason } from '../events/drop-reason.ts';
-import { type Endpoint, ipAddress, isAnyAddress } from '../wire/address.ts';
+import { type Endpoint, type IpAddress, ipAddress, isAnyAddress } from '../wire/address.ts';
+import { readU16 } from '../wire/field.ts';
 import { type Native, native } from './native.ts';
 import type { OuterSockets } from './outer-sockets.ts';
 
@@ -110,29 +111,32 @@ export class IkeSocket {
       words[row * WORDS + Word.LENGTH] = SLOT;
     }
     const count = this.#addon.receive(fd, this.#number, 0, RECEIVE_ROWS);
-    const port = this.#sockets.ikePort;
-    const datagrams = Array.from({ length: count }, (_, row) => this.#datagram(row, port));
-    for (const datagram of datagrams) {
-      if (datagram === undefined) this.#count(DropReason['truncated-datagram']);
-      else callback(datagram.local, datagram.remote, datagram.octets);
+    for (let row = 0; row < count; row++) {
+      if (words[row * WORDS + Word.STATUS] !== STATUS_OK) {
+        this.#count(DropReason['truncated-datagram']);
+        continue;
+      }
+      const origin = row * ORIGIN_OCTETS;
+      const remotePort = readU16(this.#batch.origins, origin + Origin.PORT);
+      callback(
+        { address: this.#address(origin, Origin.DESTINATION), port: this.#sockets.ikePort },
+        { address: this.#address(origin, Origin.SOURCE), port: remotePort },
+        this.#octets(row),
+      );
     }
   }
 
-  /** Copied out of the batch, which the callback's own sends use again. */
-  #datagram(row: number, port: number) {
-    const { arena, words, origins } = this.#batch;
-    const at = row * WORDS;
-    if (words[at + Word.STATUS] !== STATUS_OK) return undefined;
-    const origin = origins.slice(row * ORIGIN_OCTETS, (row + 1) * ORIGIN_OCTETS);
-    const width = origin[Origin.FAMILY] === 6 ? 16 : 4;
-    const address = (from: number) => ipAddress(origin.slice(from, from + width));
-    const offset = words[at + Word.OFFSET] ?? 0;
-    const remotePort = new DataView(origin.buffer).getUint16(Origin.PORT);
-    return {
-      local: { address: address(Origin.DESTINATION), port },
-      remote: { address: address(Origin.SOURCE), port: remotePort },
-      octets: arena.slice(offset, offset + (words[at + Word.LENGTH] ?? 0)),
-    };
+  /** Copied, as all that goes out of the batch: it is filled anew before the next turn. */
+  #octets(row: number): Uint8Array {
+    const { arena, words } = this.#batch;
+    const offset = words[row * WORDS + Word.OFFSET] ?? 0;
+    return arena.slice(offset, offset + (words[row * WORDS + Word.LENGTH] ?? 0));
+  }
+
+  #address(origin: number, at: number): IpAddress {
+    const { origins } = this.#batch;
+    const width = origins[origin + Origin.FAMILY] === 6 ? 16 : 4;
+    return ipAddress(origins.slice(origin + at, origin + at + width));
   }
 
   #count(reason: DropReason): void {
@@ -154,5 +158,5 @@ function createIkeBatch(): Batch {
 const NON_ESP_MARKER = 4;
 /** Any UDP datagram: an IKE message with certificates is larger than a packet. */
 const SLOT = 65_536;
-const RECEIVE_ROWS = 8;
+const RECEIVE_ROWS = 32;
 const SEND_ROW = RECEIVE_ROWS;
