@@ -49,6 +49,7 @@ import { IkeCounters } from './ike-counters.ts';
 import { LoadedConnections } from './loaded-connections.ts';
 import type { PoolPort } from './pool-port.ts';
 import { type RedirectOrder, redirectOrder, redirects } from './redirect-order.ts';
+import { Replacements, replaceable } from './replacements.ts';
 import { ikeSaView, sadViews, type ViewContext } from './sa-views.ts';
 
 /** What the gateway lends to its control. */
@@ -190,8 +191,27 @@ export class GatewayControl implements Control {
     return this.#parts.terminate(saSelector(selection), force);
   }
 
-  rekey({ reauthenticate, ...selection }: RekeySelector): Promise<ControlOutcome> {
-    return this.#parts.rekey(saSelector(selection), reauthenticate);
+  /** The engine only begins: the answer waits until every SA is replaced or will not be. */
+  async rekey(selector: RekeySelector): Promise<ControlOutcome> {
+    const { reauthenticate, ...selection } = selector;
+    const replacements = new Replacements(replaceable(this.ikeSas(), selector), reauthenticate);
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        const { outcome } = replacements;
+        if (!outcome) return;
+        unsubscribe();
+        resolve(outcome);
+      };
+      const unsubscribe = this.subscribe((event) => {
+        replacements.hear(event);
+        settle();
+      });
+      this.#parts.rekey(saSelector(selection), reauthenticate).then((begun) => {
+        if (begun.kind === 'done') return settle();
+        unsubscribe();
+        resolve(begun);
+      }, reject);
+    });
   }
 
   redirectable(selector: RedirectSelector): number | string {

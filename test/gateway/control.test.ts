@@ -8,7 +8,7 @@ import { GatewayControl } from '../../src/gateway/control.ts';
 import { CounterRows } from '../../src/gateway/counter-rows.ts';
 import type { Outcome, SaSelector } from '../../src/ike/action.ts';
 import { Spd } from '../../src/ipsec/spd.ts';
-import type { PolicyView } from '../../src/vici/control.ts';
+import type { ControlOutcome, PolicyView } from '../../src/vici/control.ts';
 import { viciSection } from '../../src/vici/message.ts';
 import { sectionFromVici } from '../../src/vici/settings.ts';
 import { established } from '../support/child-sas.ts';
@@ -76,7 +76,7 @@ class Controlled {
       },
       rekey: async (selector, reauthenticate) => {
         this.rekeyed.push({ selector, reauthenticate });
-        return DONE;
+        return this.outcome;
       },
       redirect: async ({ selector, gateway }) => {
         this.redirected.push(`${selector.ike} to ${gateway}`);
@@ -255,13 +255,27 @@ describe("Operators' requests to the control", () => {
     assert.deepEqual(test.initiated, ['peer/undefined'], 'the IKE SA alone (RFC 6023)');
   });
 
-  it('rekey exactly what was named', async () => {
-    await test.control.rekey({ child: 'net', ike: 'peer', reauthenticate: false });
-    await test.control.rekey({ ikeId: 4, reauthenticate: true });
-    assert.deepEqual(test.rekeyed, [
+  it('rekey exactly what was named, and wait until it is replaced', async () => {
+    const up = new Controlled(established());
+    const [sa] = up.control.ikeSas();
+    assert.ok(sa);
+    let ended: ControlOutcome | undefined;
+    const rekeying = up.control.rekey({ child: 'net', ike: 'peer', reauthenticate: false });
+    void rekeying.then((outcome) => {
+      ended = outcome;
+    });
+    await Promise.resolve();
+    assert.equal(ended, undefined);
+    const [child] = sa.children;
+    const where = { ikeSa: sa.uniqueId, childSa: 99, replaces: child?.uniqueId ?? 0 };
+    up.control.publish({ ...sampleEvents.childSaRekeyed, ...where });
+    assert.deepEqual(await rekeying, { kind: 'done', matches: 1, terminated: 0 });
+    assert.deepEqual(up.rekeyed, [
       { selector: { ike: 'peer', child: 'net' }, reauthenticate: false },
-      { selector: { ikeSaId: 4 }, reauthenticate: true },
     ]);
+    up.outcome = { kind: 'failed', what: 'no matching SAs to rekey found' };
+    assert.deepEqual(await up.control.rekey({ ikeId: 4, reauthenticate: true }), up.outcome);
+    assert.deepEqual(up.rekeyed[1], { selector: { ikeSaId: 4 }, reauthenticate: true });
   });
 
   it('redirect by connection, address and identity, and say what is no selector', async () => {

@@ -6,9 +6,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { alive, end, type Finished, launch, run, until } from '../../lab/command.ts';
 import { readLog } from '../../lab/gateway.ts';
-import { childName, connectionName, swanctlConf } from '../../lab/swanctl-conf.ts';
+import {
+  childName,
+  connectionName,
+  type PairSettings,
+  swanctlConf,
+} from '../../lab/swanctl-conf.ts';
 import { tsgw } from '../../lab/tsgw.ts';
-import { impatient, onlyTsgw, useLab } from '../support/lab.ts';
+import { impatient, onlyTsgw, type Role, useLab } from '../support/lab.ts';
 
 /** The exit codes of the command line. */
 const code = { ok: 0, failed: 1, usage: 2, notConnected: 3, refused: 4, auth: 5, timeout: 6 };
@@ -107,6 +112,118 @@ describe('The tsgw command line', () => {
     await lab.load({});
     await lab.peer.kill();
     ended(await lab.tsgw.cli(['initiate', childName]), code.timeout);
+    await lab.peer.start(impatient);
+  });
+
+  it('rekeys a child and shows what replaced what', async () => {
+    await lab.up('initiator');
+    const finished = await lab.tsgw.cli(['rekey', childName]);
+    ended(finished, code.ok);
+    assert.match(finished.stdout, /CREATE_CHILD_SA request/);
+    assert.match(finished.stdout, /it replaces #\d+, ESP:AES_GCM_16_128/);
+    ended(await lab.tsgw.cli(['rekey', 'nobody']), code.failed);
+  });
+
+  it('lists policies and pools, and nothing where there is none', async () => {
+    for (const verb of ['policies', 'pools']) {
+      ended(await lab.tsgw.cli([verb]), code.ok);
+      const json = await lab.tsgw.cli([verb, '--json']);
+      ended(json, code.ok);
+      assert.ok(Array.isArray(JSON.parse(json.stdout)), verb);
+    }
+  });
+
+  /** What is wrong, who starts, what `tsgw why` calls it, and the next step it names. */
+  const mistakes: readonly (readonly [string, PairSettings, Role, string, RegExp])[] = [
+    [
+      'an IKE proposal of the peer that we do not accept',
+      { g1: { proposals: 'aes256-sha256-x25519' }, g2: { proposals: 'aes128-sha512-modp3072' } },
+      'responder',
+      'proposal-mismatch-ike',
+      /add aes128-sha512-prfsha512-modp3072 to proposals of connection peer/,
+    ],
+    [
+      'IKE proposals of ours that the peer does not accept',
+      { g1: { proposals: 'aes256-sha256-x25519' }, g2: { proposals: 'aes128-sha512-modp3072' } },
+      'initiator',
+      'proposal-mismatch-ike',
+      /let it accept one of: aes256-sha256-prfsha256-x25519/,
+    ],
+    [
+      'an ESP proposal of the peer that we do not accept',
+      { g1: { espProposals: 'aes128gcm16' }, g2: { espProposals: 'aes256-sha256' } },
+      'responder',
+      'proposal-mismatch-child',
+      /add aes256-sha256 to esp_proposals of child net/,
+    ],
+    [
+      'ESP proposals of ours that the peer does not accept',
+      { g1: { espProposals: 'aes128gcm16' }, g2: { espProposals: 'aes256-sha256' } },
+      'initiator',
+      'proposal-mismatch-child',
+      /let it accept one of: aes128gcm16/,
+    ],
+    [
+      'selectors of the peer that do not meet ours',
+      { g2: { localTs: '10.99.0.0/16' } },
+      'responder',
+      'ts-mismatch',
+      /write local_ts = 10\.1\.0\.0\/16 and remote_ts = 10\.99\.0\.0\/16/,
+    ],
+    [
+      'selectors of ours that do not meet the peer',
+      { g1: { remoteTs: '10.99.0.0/16' } },
+      'initiator',
+      'ts-mismatch',
+      /let its local side be 10\.99\.0\.0\/16 and its remote side 10\.1\.0\.0\/16/,
+    ],
+    [
+      'another secret at the peer',
+      { g1: { secret: 'one secret' }, g2: { secret: 'another secret' } },
+      'responder',
+      'peer-auth-failed',
+      /different shared secrets for g1\.lab and g2\.lab/,
+    ],
+    [
+      'a secret that the peer does not accept',
+      { g1: { secret: 'one secret' }, g2: { secret: 'another secret' } },
+      'initiator',
+      'local-auth-failed',
+      /check local\.id \(g1\.lab\) and remote\.id \(g2\.lab\)/,
+    ],
+  ];
+  for (const [what, pair, role, alert, step] of mistakes) {
+    it(`why explains ${what}`, async () => {
+      await lab.load(pair);
+      await lab.initiate(role);
+      const why = await lab.tsgw.cli(['why', lab.address(lab.peer), '--last', '1']);
+      ended(why, code.ok);
+      assert.match(why.stdout, new RegExp(`: ${alert}$`, 'm'));
+      assert.match(why.stdout, step);
+      assert.doesNotMatch(why.stdout, /one secret/);
+      const json = await lab.tsgw.cli(['why', '--json', '--last', '1']);
+      assert.equal(JSON.parse(json.stdout)[0].alert, alert);
+    });
+  }
+
+  it('why explains an identity nobody knows, by that identity', async () => {
+    const identities = { g1: 'g1.lab', g2: 'stranger.lab' };
+    await lab.load({});
+    await lab.peer.swanctl.load(swanctlConf(lab.topology, lab.peer.node, [{ identities }]));
+    await lab.initiate('responder');
+    const why = await lab.tsgw.cli(['why', 'stranger.lab']);
+    ended(why, code.ok);
+    assert.match(why.stdout, /: peer-auth-failed$/m);
+    assert.match(why.stdout, /write remote \{ id = stranger\.lab \}/);
+  });
+
+  it('why explains a peer that does not answer', async () => {
+    await lab.load({});
+    await lab.peer.kill();
+    await lab.initiate('initiator');
+    const why = await lab.tsgw.cli(['why', connectionName, '--last', '1']);
+    assert.match(why.stdout, /: peer-init-unreachable$/m);
+    assert.match(why.stdout, /UDP port 500/);
     await lab.peer.start(impatient);
   });
 
