@@ -23,6 +23,8 @@ import {
 } from '../ipsec/traffic-selector.ts';
 import { formatAddress, type IpAddress } from '../wire/address.ts';
 import type { Payload, SaPayload, TsPayload } from './message/message.ts';
+import { NotifyType } from './message/notify-types.ts';
+import { statusNotify } from './payload-access.ts';
 import { type PeerFault, peerFault, proposalsRefused } from './peer-fault.ts';
 
 /** What `dynamic` selectors stand for on each side: outer or virtual addresses. */
@@ -57,6 +59,8 @@ export interface AgreedChild {
   readonly spiOut: Spi;
   readonly localTs: readonly TrafficSelector[];
   readonly remoteTs: readonly TrafficSelector[];
+  /** Another policy would take more of what was offered (ADDITIONAL_TS_POSSIBLE). */
+  readonly more?: boolean;
 }
 
 /** What a policy says, to offer or to accept; IKE_AUTH leaves key exchange away (RFC 7296 §1.2). */
@@ -90,6 +94,8 @@ export function childGrant(agreed: AgreedChild, spiIn: Spi): readonly Payload[] 
     { kind: 'SA', proposals: [{ ...chosenAsProposal(agreed.proposal), spi: spiOctets(spiIn) }] },
     tsPayload('TSi', agreed.remoteTs),
     tsPayload('TSr', agreed.localTs),
+    // RFC 7296 §2.9: a Child SA of its own would be granted for the rest.
+    ...(agreed.more ? [statusNotify(NotifyType.ADDITIONAL_TS_POSSIBLE)] : []),
   ];
 }
 
@@ -125,7 +131,7 @@ export function answerChildOffer(
     }
     const agreed = { kind: 'agreed', policy, proposal, spiOut, localTs, remoteTs } as const;
     if (within(known(offer.tsR), localTs) && within(known(offer.tsI), remoteTs)) return agreed;
-    found ??= agreed;
+    found = found ? { ...found, more: true } : agreed;
   }
   return found ?? fault ?? peerFault('ts-unacceptable', 'the connection has no child');
 }

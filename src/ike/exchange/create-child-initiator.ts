@@ -29,6 +29,7 @@ import {
   type Incoming,
 } from '../ike-sa.ts';
 import type { Secured } from '../ike-sa-state.ts';
+import { reportNarrowing } from '../latent-mismatch.ts';
 import { ExchangeType, type NotifyPayload, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { errorNotify, payloadOf } from '../payload-access.ts';
@@ -191,7 +192,10 @@ export function handleCreateChildResponse(
     ...(wish.replaces && { replaces: wish.replaces }),
   });
   completeRequests(turn, wish.requests, DONE);
-  if (!wish.replaces) return;
+  if (!wish.replaces) {
+    reportNarrowing(turn, sa, attempt.asked, result.agreed);
+    return;
+  }
   const { state } = wish.replaces;
   if (state.name === 'Deleting' && !state.replaced) {
     // Whoever wanted the old one gone meanwhile wants its successor gone too.

@@ -21,6 +21,7 @@ import { closeTelling, deleteIkeSa } from '../deletion.ts';
 import { heedAuthLifetime } from '../ike-lifetime.ts';
 import { type ChildWish, completeRequests, type IkeSa, type Incoming } from '../ike-sa.ts';
 import type { Handshake, Secured } from '../ike-sa-state.ts';
+import { reportAuthLifetime, reportNarrowing } from '../latent-mismatch.ts';
 import { ExchangeType, type IdPayload, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { errorNotify, notifiesOf, payloadOf, secondsOf, statusNotify } from '../payload-access.ts';
@@ -135,7 +136,10 @@ export function handleIkeAuthResponse(turn: Turn, sa: IkeSa, response: Incoming)
   establish(turn, sa, secured, { localId, remoteId: id.identity });
   const [lifetime] = notifiesOf(payloads, NotifyType.AUTH_LIFETIME);
   const seconds = lifetime && secondsOf(lifetime);
-  if (seconds !== undefined) heedAuthLifetime(turn, sa, seconds);
+  if (seconds !== undefined) {
+    heedAuthLifetime(turn, sa, seconds);
+    reportAuthLifetime(turn, sa, seconds);
+  }
   heedMobike(sa, payloads);
   if (redirect && obstacle === undefined) {
     // RFC 5685 §6: this IKE SA is of no use; the wishes have gone ahead.
@@ -244,6 +248,7 @@ function finishChild(
     initiator: true,
     outbound: 'now',
   });
+  reportNarrowing(turn, sa, first.asked, agreed);
   completeRequests(turn, wish.requests, { kind: 'done', matches: 1, terminated: 0 });
 }
 

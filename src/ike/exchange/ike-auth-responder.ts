@@ -18,6 +18,7 @@ import {
 import { closeTelling, DELETE_IKE_SA, deleteIkeSa } from '../deletion.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
 import type { Handshake, Secured } from '../ike-sa-state.ts';
+import { foreseeRekey } from '../latent-mismatch.ts';
 import type { NotifyPayload, Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
 import { notifiesOf, payloadOf, secondsData, statusNotify } from '../payload-access.ts';
@@ -206,6 +207,7 @@ function answerChild(
   const offered = { ...saPayload, proposals: withoutKeyExchange(saPayload.proposals) };
   const agreed = answerChildOffer(policies, { sa: offered, tsI, tsR });
   if (agreed.kind === 'fault') return [refuseChild(turn, sa, agreed)];
+  foreseeRekey(turn, sa, agreed, saPayload.proposals);
   const spiIn = turn.numbers.newSpi();
   createChildSa(turn, sa, secured, {
     agreed,
