@@ -261,6 +261,8 @@ export class Gateway {
         ? { ...connection, remoteAddresses: [hostMatch(redirected.gateway)] }
         : connection;
       const { local, remote } = await initiationPath(ends, this.#host, ports);
+      // A peer that moved is found at its new address when it comes first, too.
+      void this.#resolveNames(connection);
       return await this.#requests.open((request) =>
         this.#handle({
           kind: 'initiate',

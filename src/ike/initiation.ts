@@ -128,6 +128,10 @@ export function tryAgain(turn: Turn, registry: SaRegistry, sa: IkeSa): boolean {
   const { keyingTries } = connection;
   const wanted = wishes.length > 0 || sa.requests.size > 0;
   if (!wanted || (keyingTries !== 0 && sa.tries >= keyingTries)) return false;
+  if (keyingTries === 0 && isNamed(connection) && !sa.reauthenticates) {
+    lookUpAgain(turn, sa, wishes);
+    return true;
+  }
   const next = start(turn, registry, {
     id: sa.id,
     connection,
@@ -143,6 +147,29 @@ export function tryAgain(turn: Turn, registry: SaRegistry, sa: IkeSa): boolean {
   );
   sa.close(turn, 'tried again', { kind: 'timeout', what: 'tried again' });
   return true;
+}
+
+/** A peer known by name may have moved: whoever looks names up begins anew, for as long as it takes. */
+function lookUpAgain(turn: Turn, sa: IkeSa, wishes: readonly ChildWish[]): void {
+  const connection = sa.connection.name;
+  for (const { policy, requests } of wishes) {
+    turn.push({
+      kind: 'reinitiate',
+      connection,
+      child: policy.name,
+      requests: [...requests],
+    });
+    requests.clear();
+  }
+  if (sa.requests.size > 0) {
+    turn.push({ kind: 'reinitiate', connection, requests: [...sa.requests] });
+    sa.requests.clear();
+  }
+  sa.close(turn, 'tried again', { kind: 'timeout', what: 'tried again' });
+}
+
+function isNamed({ remoteAddresses }: Connection): boolean {
+  return remoteAddresses.some(({ kind }) => kind === 'name');
 }
 
 /** A new IKE SA with the same Child SAs; the old one goes when they are up. */

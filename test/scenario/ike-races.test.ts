@@ -292,3 +292,18 @@ describe('Deletes (RFC 7296 §1.4.1, §2.25)', () => {
     for (const key of keys) assert.ok(key.reveal().every((octet: number) => octet === 0));
   });
 });
+
+describe('A peer that is known by name', () => {
+  it('is looked up again for each attempt that goes on for ever, and the operator waits on', () => {
+    const named = connection({
+      keyingTries: 0,
+      remoteAddresses: [{ kind: 'name', name: 'gw.example.org' }],
+    });
+    const pair = sites(named, undefined, { wire: { loss: 1 } });
+    initiate(pair);
+    pair.run(170_000);
+    assert.deepEqual(pair.a.reinitiated, ['peer/net']);
+    assert.equal(pair.a.outcomes.size, 0);
+    assert.equal(pair.a.engine.ikeSas().length, 0);
+  });
+});
