@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { ENCRYPTION_ALGORITHMS } from '../../src/crypto/algorithms.ts';
 import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
 import { FLAG_DF } from '../../src/esp/batch.ts';
 import { PATH_MTU_AGE } from '../../src/esp/path-mtu.ts';
@@ -29,6 +30,20 @@ describe('Outbound ESP processing (RFC 4303 §3.3)', () => {
       a.sent.map(({ octets }) => toHex(octets.subarray(0, 16))),
       ['c0000002000000010000000000000001', 'c0000002000000020000000000000002'],
     );
+  });
+
+  it('gives every cipher but CBC the sequence number for an IV, which no two packets share', () => {
+    const counting = ENCRYPTION_ALGORITHMS.filter(({ mode }) => mode !== 'cbc' && mode !== 'null');
+    assert.equal(counting.length, 10);
+    for (const { id, name, aead, variableKey } of counting) {
+      const encr = variableKey ? { id, keyLength: 128 } : { id };
+      const integ = { integ: { id: IntegrityId.AUTH_HMAC_SHA2_256_128 } };
+      const { a, saA } = espPair({ encr, ...(!aead && integ), esn: true });
+      saA.sequence.resumeAfter(7, 0xffff_fffe);
+      a.fromTun(udpPacket(...FOUR, 100), udpPacket(...FOUR, 100));
+      const ivs = a.sent.map(({ octets }) => toHex(octets.subarray(8, 16)));
+      assert.deepEqual(ivs, ['00000007ffffffff', '0000000800000000'], name);
+    }
   });
 
   it('counts packets and the octets inside them', () => {

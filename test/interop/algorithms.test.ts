@@ -4,6 +4,7 @@
  * What strongSwan's userspace ESP lacks (extended sequence numbers, GMAC) is in `esp-oracle.test.ts`.
  */
 import assert from 'node:assert/strict';
+import { until } from '../../lab/command.ts';
 import type { PairSettings } from '../../lab/swanctl-conf.ts';
 import {
   ENCRYPTION_ALGORITHMS,
@@ -118,6 +119,27 @@ describe('The transforms shared with strongSwan (RFC 8221, RFC 8247)', () => {
       );
       await lab.carries({ count: 3 });
     });
+  }
+});
+
+describe('A new IKE SA from the keys of the old (RFC 7296 §2.18, strongSwan)', () => {
+  const lab = useLab();
+  afterEach(() => lab.clear());
+
+  // The nonces count whole here, also with the PRFs that take 64 bits of them for a first IKE SA.
+  for (const role of roles) {
+    for (const proposals of ['aes128-aesxcbc-x25519', 'aes256ccm16-prfaescmac-modp1024']) {
+      it(`${proposals} as ${role}`, async () => {
+        const { subject } = await lab.up(role, { proposals });
+        await lab.initiator(role).swanctl.call(['--rekey', '--ike', subject.name]);
+        await until('a new IKE SA', async () => {
+          const sas = await lab.subject.swanctl.sas();
+          return (sas.length === 1 && sas[0]?.uniqueId !== subject.uniqueId) || undefined;
+        });
+        await lab.tunnel();
+        await lab.carries({ count: 3 });
+      });
+    }
   }
 });
 

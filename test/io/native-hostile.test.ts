@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync } from 'node:fs';
 import fc from 'fast-check';
+import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
 import { type Batch, createBatch, STATUS_BAD_ICV, WORDS, Word } from '../../src/esp/batch.ts';
-import { type Native, native } from '../../src/io/native.ts';
+import { type EspTransforms, espSuite } from '../../src/esp/esp-suite.ts';
+import { contextOptions } from '../../src/io/esp-contexts.ts';
+import { type Native, type NativeContextOptions, native } from '../../src/io/native.ts';
+import { childSa, testKeys } from '../support/esp-gateway.ts';
 import { describeNative } from '../support/native-addon.ts';
 
 const ROWS = 8;
@@ -23,7 +27,7 @@ describeNative('Hostile descriptors', () => {
         subject.callAll();
         subject.checkRows();
       }),
-      { numRuns: 300 },
+      { numRuns: 600 },
     );
     subject.close();
   });
@@ -112,21 +116,34 @@ describeNative('Arguments of a wrong kind', () => {
   });
 });
 
+const { AES_GCM_16, AES_CCM_8, AES_CTR, AES_CBC, NULL, NULL_AUTH_AES_GMAC } = EncryptionId;
+const { AUTH_HMAC_SHA2_256_128, AUTH_AES_XCBC_96, AUTH_AES_CMAC_96 } = IntegrityId;
+
+const WAYS: readonly EspTransforms[] = [
+  { encr: { id: AES_GCM_16, keyLength: 128 } },
+  { encr: { id: AES_CCM_8, keyLength: 128 } },
+  { encr: { id: NULL_AUTH_AES_GMAC, keyLength: 128 } },
+  { encr: { id: AES_CTR, keyLength: 128 }, integ: { id: AUTH_AES_XCBC_96 } },
+  { encr: { id: AES_CBC, keyLength: 128 }, integ: { id: AUTH_HMAC_SHA2_256_128 } },
+  { encr: { id: NULL }, integ: { id: AUTH_AES_CMAC_96 } },
+];
+
+function zeroKeyed(transforms: EspTransforms, seal: boolean): NativeContextOptions {
+  const { encryption, integrity } = testKeys(childSa(transforms), 0);
+  const keys = { encryption: encryption.fill(0), integrity: integrity.fill(0) };
+  return contextOptions(espSuite(transforms), keys, { esn: true, seal });
+}
+
 /** A batch with contexts and paths that exist, so that random words sometimes name them. */
 class Subject {
   readonly addon: Native = native();
   readonly batch: Batch = createBatch(ROWS);
   readonly number = this.addon.batch(this.batch.arena, this.batch.words, this.batch.origins);
-  readonly contexts = [true, false].map((seal) =>
-    this.addon.context({
-      cipher: 'aes-128-gcm',
-      key: new Uint8Array(16),
-      salt: new Uint8Array(4),
-      icvLength: 16,
-      esn: true,
-      seal,
-    }),
+  /** Of every way to seal, in both directions; the first is AES-GCM's. */
+  readonly contexts = WAYS.flatMap((transforms) =>
+    [true, false].map((seal) => this.addon.context(zeroKeyed(transforms, seal))),
   );
+  #turn = 0;
   readonly #file = openSync('/dev/null', 'r+');
   readonly #udp = this.addon.udpSocket({
     family: 4,
@@ -145,9 +162,13 @@ class Subject {
     this.batch.words.set(words);
     for (let row = 0; row < ROWS; row++) {
       const at = row * WORDS;
-      if (row % 2 === 0) this.batch.words[at + Word.CONTEXT] = this.contexts[(row / 2) % 2] ?? -1;
+      if (row % 2 === 0) this.batch.words[at + Word.CONTEXT] = this.#anyContext();
       if (row % 3 === 0) this.batch.words[at + Word.PATH] = this.#path;
     }
+  }
+
+  #anyContext(): number {
+    return this.contexts[this.#turn++ % this.contexts.length] ?? -1;
   }
 
   callAll(): void {

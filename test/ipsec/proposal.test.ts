@@ -134,6 +134,38 @@ describe('Choosing a proposal (RFC 7296 §2.7, §3.3)', () => {
     assert.equal(chosen(mixed, [esp(aes(128), NO_INTEG)]), undefined);
   });
 
+  it('finds its way through the one proposal of a phone: CTR, CBC, GCM and MACs together', () => {
+    const cipher = (id: number, keyLength: number): Transform => ({ type: ENCR, id, keyLength });
+    const { AES_CTR, AES_CBC, AES_GCM_8, AES_GCM_12, AES_GCM_16, AES_CCM_16 } = EncryptionId;
+    const ids = [AES_CTR, AES_CBC, AES_GCM_8, AES_GCM_12, AES_GCM_16];
+    const ciphers = [256, 192, 128].flatMap((bits) => ids.map((id) => cipher(id, bits)));
+    const XCBC: Transform = { type: INTEG, id: IntegrityId.AUTH_AES_XCBC_96 };
+    const offer = ike(...ciphers, SHA256, XCBC, PRF256, MODP, X25519);
+    const common = [PRF256, X25519];
+    const answers: readonly (readonly [readonly Transform[], string | undefined])[] = [
+      [[cipher(AES_GCM_16, 256)], 'AES_GCM_16_256'],
+      [[cipher(AES_GCM_8, 128), SHA256], 'AES_GCM_8_128'],
+      [[cipher(AES_CTR, 192), SHA256], 'AES_CTR_192 HMAC_SHA2_256_128'],
+      [[cipher(AES_CTR, 192), XCBC], 'AES_CTR_192 AES_XCBC_96'],
+      [[cipher(AES_CTR, 192), SHA512], undefined],
+      [[cipher(AES_CCM_16, 256)], undefined],
+    ];
+    for (const [ours, expected] of answers) {
+      const found = chosen([ike(...ours, ...common)], [offer]);
+      const rest = ' PRF_HMAC_SHA2_256 CURVE_25519';
+      assert.equal(found, expected && expected + rest);
+    }
+  });
+
+  it('takes GMAC for a cipher that brings its ICV, and NULL for one that does not', () => {
+    const gmac: Transform = { type: ENCR, id: EncryptionId.NULL_AUTH_AES_GMAC, keyLength: 128 };
+    const none: Transform = { type: ENCR, id: EncryptionId.NULL };
+    assert.equal(chosen([esp(gmac)], [esp(gmac, SHA256)]), 'NULL_AES_GMAC_128 NO_EXT_SEQ');
+    assert.equal(chosen([esp(none)], [esp(none)]), undefined);
+    const named = 'NULL HMAC_SHA2_256_128 NO_EXT_SEQ';
+    assert.equal(chosen([esp(none, SHA256)], [esp(none, SHA256)]), named);
+  });
+
   it('reads an absent ESN transform as no ESN', () => {
     assert.equal(chosen([esp(gcm(128), WITH_ESN)], [esp(gcm(128))]), undefined);
     assert.equal(
