@@ -34,7 +34,7 @@ import { Pad } from './ipsec/pad.ts';
 import { Spd } from './ipsec/spd.ts';
 import { ViciServer } from './vici/server.ts';
 import { parseAddress } from './wire/address.ts';
-import { instant } from './wire/instant.ts';
+import { type Instant, instant } from './wire/instant.ts';
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -71,6 +71,8 @@ export class Gateway {
   readonly #childSas: ChildSas;
   readonly #vici: ViciServer;
   #timer: NodeJS.Timeout | undefined;
+  /** The deadline `#timer` stands for. */
+  #scheduled: Instant | undefined;
 
   /** Opens devices and sockets, starts the packet loop and the control socket, loads the config. */
   static async start(options: GatewayOptions): Promise<Gateway> {
@@ -208,11 +210,17 @@ export class Gateway {
   }
 
   #schedule(): void {
-    clearTimeout(this.#timer);
     const next = this.#engine.nextDeadline();
+    // Few turns change the earliest deadline.
+    if (next === this.#scheduled) return;
+    clearTimeout(this.#timer);
+    this.#scheduled = next;
     if (next === undefined) return;
     const wait = Math.min(MAX_TIMER_MS, Math.max(0, next - now()));
-    this.#timer = setTimeout(() => this.#handle({ kind: 'deadline' }), wait);
+    this.#timer = setTimeout(() => {
+      this.#scheduled = undefined;
+      this.#handle({ kind: 'deadline' });
+    }, wait);
   }
 
   /** What the packet loop reports. */

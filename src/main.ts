@@ -63,12 +63,19 @@ function reloaded(file: string, load: () => Config): Config {
   }
 }
 
-/** One line per event on stderr, as text or as JSON. */
+/** One line per event on stderr, as text or as JSON; those of one turn are written together. */
 function logger({ logLevel, jsonLog }: RunOptions): (event: Event) => void {
+  let lines = '';
+  const write = (): void => {
+    if (lines !== '') process.stderr.write(lines);
+    lines = '';
+  };
+  process.once('exit', write);
   return (event) => {
     if (!isShown(eventLevel(event), logLevel)) return;
+    if (lines === '') setImmediate(write);
     const line = jsonLog ? JSON.stringify(logRecord(event)) : logLine(event);
-    process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+    lines += `${new Date().toISOString()} ${line}\n`;
   };
 }
 
