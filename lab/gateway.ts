@@ -19,6 +19,10 @@ export interface DaemonSettings {
   readonly keepAliveSeconds?: number;
   /** Octets of an IP packet that a fragment of an IKE message fills at most. */
   readonly fragmentSize?: number;
+  /** Seconds for which a replaced Child SA still receives. */
+  readonly deleteRekeyedDelaySeconds?: number;
+  /** strongSwan's: reauthenticates before it takes down; tsgw always does. */
+  readonly makeBeforeBreak?: boolean;
 }
 
 export interface Gateway {

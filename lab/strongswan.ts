@@ -84,13 +84,15 @@ export class StrongSwanGateway implements Gateway {
 
 /** The order of the plugins matters: kernel-libipsec must come before kernel-netlink. */
 function strongswanConf(directory: string, settings: DaemonSettings): string {
-  const options: Record<string, number | undefined> = {
+  const options: Record<string, number | string | undefined> = {
     cookie_threshold: settings.cookieThreshold,
     retransmit_timeout: settings.retransmitTimeoutSeconds,
     retransmit_tries: settings.retransmitTries,
     retransmit_base: settings.retransmitBase,
     keep_alive: settings.keepAliveSeconds,
     fragment_size: settings.fragmentSize,
+    delete_rekeyed_delay: settings.deleteRekeyedDelaySeconds,
+    make_before_break: settings.makeBeforeBreak ? 'yes' : undefined,
   };
   const lines = Object.entries(options)
     .filter(([, value]) => value !== undefined)
@@ -115,7 +117,7 @@ ${lines.join('\n')}
       default = 1
       ike = 1
       knl = 1
-      esp = 0
+      esp = 1
     }
   }
 }

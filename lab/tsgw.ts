@@ -110,6 +110,7 @@ function tsgwConf(settings: DaemonSettings, resolvConf: string): string {
     retransmit_base: settings.retransmitBase,
     keep_alive: settings.keepAliveSeconds,
     fragment_size: settings.fragmentSize,
+    delete_rekeyed_delay: settings.deleteRekeyedDelaySeconds,
   };
   const lines = Object.entries(options)
     .filter(([, value]) => value !== undefined)

@@ -1,0 +1,148 @@
+/**
+ * What holds while the SAs of a tunnel are replaced: no packet of a stream is lost, and in the end
+ * both ends hold the same SAs, and no others.
+ */
+import assert from 'node:assert/strict';
+import { until } from '../../lab/command.ts';
+import type { Gateway } from '../../lab/gateway.ts';
+import {
+  PacketStream,
+  type StreamDirection,
+  type StreamOptions,
+  type StreamReport,
+} from '../../lab/packet-stream.ts';
+import type { IkeSaState } from '../../lab/swanctl.ts';
+import { parseRaw } from '../../lab/swanctl.ts';
+import { connectionName } from '../../lab/swanctl-conf.ts';
+import type { Lab, Tunnel } from './lab.ts';
+
+/** Numbers a packet may be late by: strongSwan's window, the smaller of the two. */
+export const LEAST_WINDOW = 128;
+
+/** Does `body` under a stream of packets each way; none may be lost or come too late. */
+export async function underStream(
+  lab: Lab,
+  body: () => Promise<void>,
+  options: StreamOptions = {},
+): Promise<StreamReport> {
+  const stream = await PacketStream.start(lab.topology, options);
+  let report: StreamReport | undefined;
+  try {
+    await body();
+  } finally {
+    report = await stream.stop();
+  }
+  assertWhole(report.there, 'h1 to h2');
+  assertWhole(report.back, 'h2 to h1');
+  return report;
+}
+
+function assertWhole(seen: StreamDirection, way: string): void {
+  const { sent, lost, duplicated, deepest } = seen;
+  const told = `${way}: ${JSON.stringify(seen)}`;
+  assert.ok(sent > 100, told);
+  assert.equal(lost, 0, told);
+  assert.equal(duplicated, 0, told);
+  assert.ok(deepest < LEAST_WINDOW, told);
+}
+
+/** Waits until both ends list the same IKE SA with the same Child SA and nothing else. */
+export async function settled(lab: Lab, timeout = 8_000): Promise<Tunnel> {
+  await until(
+    'both ends to list one IKE SA with one Child SA',
+    async () => {
+      const both = await lists(lab);
+      const alone = both.every((sas) => sas.length === 1 && sas[0]?.children.length === 1);
+      return (alone && sameSas(...both)) || undefined;
+    },
+    timeout,
+  );
+  return lab.tunnel();
+}
+
+/** Waits until the SAs in use are the same at both ends; ones that are going do not count. */
+export async function agreed(lab: Lab, timeout = 5_000): Promise<void> {
+  await until(
+    'both ends to use the same SAs',
+    async () => {
+      const [subject, peer] = await lists(lab);
+      return (subject.length > 0 && sameSas(subject, peer)) || undefined;
+    },
+    timeout,
+  );
+}
+
+/** Waits until nothing comes or goes and both ends list the same; answers what: `1 IKE SA, ...`. */
+export async function quiet(lab: Lab, timeout = 5_000): Promise<string> {
+  return until(
+    'both ends to be quiet and to list the same',
+    async () => {
+      const both = await lists(lab);
+      const states = both
+        .flat()
+        .flatMap(({ state, children }) => [
+          state === 'ESTABLISHED',
+          ...children.map((child) => child.state === 'INSTALLED'),
+        ]);
+      if (states.includes(false) || !sameSas(...both)) return undefined;
+      const children = both[0].flatMap((sa) => sa.children);
+      return `${both[0].length} IKE SA, ${children.length} Child SA`;
+    },
+    timeout,
+  );
+}
+
+async function lists(lab: Lab): Promise<[readonly IkeSaState[], readonly IkeSaState[]]> {
+  return [await lab.subject.swanctl.sas(), await lab.peer.swanctl.sas()];
+}
+
+/** True when each end has the other's, SPIs mirrored. */
+function sameSas(subject: readonly IkeSaState[], peer: readonly IkeSaState[]): boolean {
+  const ours = inUse(subject, 'spi-in', 'spi-out');
+  const theirs = inUse(peer, 'spi-out', 'spi-in');
+  return ours.join() === theirs.join();
+}
+
+function inUse(sas: readonly IkeSaState[], first: string, second: string): readonly string[] {
+  return sas
+    .filter(({ state }) => state === 'ESTABLISHED')
+    .map(({ raw, children }) => {
+      const pairs = children
+        .filter(({ state }) => state === 'INSTALLED')
+        .map((child) => `${child.raw[first]}/${child.raw[second]}`);
+      return `${raw['initiator-spi']}/${raw['responder-spi']}: ${pairs.toSorted().join(' ')}`;
+    })
+    .toSorted();
+}
+
+/** Numbers by name. */
+export type Counters = Readonly<Record<string, number>>;
+
+/** What a daemon counted for a connection under strongSwan's names. */
+export async function counters(
+  { swanctl }: Gateway,
+  connection = connectionName,
+): Promise<Counters> {
+  const text = await swanctl.must(['--counters', '--name', connection, '--raw']);
+  const reply = parseRaw(text.slice(text.indexOf('{')));
+  const all = reply.counters;
+  const one = typeof all === 'object' && !Array.isArray(all) ? Object.values(all)[0] : undefined;
+  if (typeof one !== 'object' || Array.isArray(one)) return {};
+  return Object.fromEntries(Object.entries(one).map(([key, value]) => [key, Number(value)]));
+}
+
+/** How much more of each there is now, by name. */
+export function more(before: Counters | undefined, now: Counters): (name: string) => number {
+  return (name) => (now[name] ?? 0) - (before?.[name] ?? 0);
+}
+
+/** Packets that tsgw discarded, by reason; nothing for charon, which does not say. */
+export async function dropped(lab: Lab): Promise<Counters> {
+  if (lab.subject.kind !== 'tsgw') return {};
+  const { stdout } = await lab.tsgw.cli(['status', '--json']);
+  const status: { readonly drops?: Counters } = JSON.parse(stdout);
+  assert.ok(status.drops !== undefined, stdout);
+  // What the machine itself sends into a new device: its neighbours, its groups.
+  const { 'no-policy': _own, ...others } = status.drops;
+  return others;
+}
