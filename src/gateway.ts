@@ -16,6 +16,7 @@ import { ChildSas } from './gateway/child-sas.ts';
 import { GatewayControl, type PolicyPort } from './gateway/control.ts';
 import { CounterRows } from './gateway/counter-rows.ts';
 import { DaemonSettings } from './gateway/daemon-settings.ts';
+import { HeldActions, type OtherAction } from './gateway/held-actions.ts';
 import { initiationPath } from './gateway/initiation-path.ts';
 import { PoolPort } from './gateway/pool-port.ts';
 import { Requests } from './gateway/requests.ts';
@@ -64,6 +65,7 @@ export class Gateway {
   readonly #counters = createSharedCounters();
   readonly #rows = new CounterRows(this.#counters);
   readonly #requests = new Requests();
+  readonly #held = new HeldActions((action) => this.#perform(action));
   readonly #started = now();
   readonly #engine: IkeEndpoint;
   readonly #host: Host;
@@ -151,6 +153,7 @@ export class Gateway {
     await Promise.race([deleted, patience]);
     clearTimeout(timer);
     clearTimeout(this.#timer);
+    this.#held.close();
     await this.#vici.close();
     await this.#host.close();
   }
@@ -158,20 +161,19 @@ export class Gateway {
   // The way in and out of the engine
 
   #handle(input: Input): void {
-    for (const action of this.#engine.handle(input, now())) this.#perform(action);
+    this.#held.performAll(this.#engine.handle(input, now()), ({ childSa }) =>
+      this.#childSas.install(childSa),
+    );
     this.#schedule();
   }
 
-  #perform(action: Action): void {
+  #perform(action: OtherAction): void {
     switch (action.kind) {
       case 'send':
         this.#host.sendIke(action.local, action.remote, action.octets);
         break;
       case 'send-nat-keepalive':
         this.#host.sendNatKeepalive(action.local, action.remote);
-        break;
-      case 'install-child-sa':
-        this.#childSas.install(action.childSa);
         break;
       case 'remove-child-sa':
         this.#childSas.remove(action.childSa);
@@ -238,8 +240,11 @@ export class Gateway {
         this.#handle({ kind: 'traffic-limit', childSaId: report.id, limit: report.limit });
         break;
       case 'installed':
-      case 'moved':
       case 'removed':
+        this.#childSas.hear(report);
+        this.#held.settled(report.id);
+        break;
+      case 'moved':
       case 'outbound-activated':
       case 'path-mtu-changed':
         this.#childSas.hear(report);

@@ -64,17 +64,19 @@ export class ChildSas {
     return this.#installed.get(id)?.innerMtu ?? 0;
   }
 
-  install(childSa: ChildSa): void {
+  /** Answers whether the packet loop will report it. */
+  install(childSa: ChildSa): boolean {
     const { rows, host, now } = this.#parts;
     const taken = rows.take(childSa.id);
     if (!taken) {
       this.#say('error', `no counter rows left: child SA ${childSa.id} carries nothing`);
-      return;
+      return false;
     }
     this.#installed.set(childSa.id, { childSa, at: now(), innerMtu: 0 });
     if (childSa.outbound === 'now') this.#list(childSa);
     host().install(installedChildSa(childSa, taken));
     this.#logKeys(childSa);
+    return true;
   }
 
   remove(childSa: ChildSa): void {

@@ -1,0 +1,73 @@
+/**
+ * Messages and answers that wait until the packet loop has the Child SAs they are about: a peer that
+ * hears of an SA may send on it at once, and an operator may start traffic.
+ *
+ * The packet loop answers within a millisecond or so. Should it not, they go all the same.
+ */
+import type { Action } from '../ike/action.ts';
+
+type InstallAction = Extract<Action, { readonly kind: 'install-child-sa' }>;
+
+/** What is performed as it comes, or waits. */
+export type OtherAction = Exclude<Action, InstallAction>;
+
+/** A peer repeats its request after seconds; this is well before. */
+const PATIENCE_MS = 200;
+
+interface Held {
+  readonly awaits: Set<number>;
+  readonly actions: readonly OtherAction[];
+  readonly timer: NodeJS.Timeout;
+}
+
+export class HeldActions {
+  readonly #perform: (action: OtherAction) => void;
+  readonly #held = new Set<Held>();
+
+  constructor(perform: (action: OtherAction) => void) {
+    this.#perform = perform;
+  }
+
+  /**
+   * Performs the actions of one turn in order; those that tell somebody outside of a Child SA wait
+   * for it. `install` answers whether the packet loop will report the SA.
+   */
+  performAll(actions: readonly Action[], install: (childSa: InstallAction) => boolean): void {
+    const awaits = new Set<number>();
+    const waiting: OtherAction[] = [];
+    for (const action of actions) {
+      if (action.kind === 'install-child-sa') {
+        if (install(action)) awaits.add(action.childSa.id);
+      } else if (awaits.size > 0 && (action.kind === 'send' || action.kind === 'complete')) {
+        waiting.push(action);
+      } else {
+        this.#perform(action);
+      }
+    }
+    if (waiting.length === 0) return;
+    const held: Held = {
+      awaits,
+      actions: waiting,
+      timer: setTimeout(() => this.#release(held), PATIENCE_MS),
+    };
+    this.#held.add(held);
+  }
+
+  /** The packet loop has the Child SA, or it is gone again. */
+  settled(childSaId: number): void {
+    for (const held of this.#held) {
+      if (held.awaits.delete(childSaId) && held.awaits.size === 0) this.#release(held);
+    }
+  }
+
+  /** Nothing waits any more. */
+  close(): void {
+    for (const held of this.#held) this.#release(held);
+  }
+
+  #release(held: Held): void {
+    clearTimeout(held.timer);
+    if (!this.#held.delete(held)) return;
+    for (const action of held.actions) this.#perform(action);
+  }
+}
