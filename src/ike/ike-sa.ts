@@ -178,6 +178,8 @@ export class IkeSa {
   mobike = false;
   /** Where else the peer said it can be reached. */
   peerAddresses: readonly IpAddress[] = [];
+  /** Our further addresses as the peer knows them. */
+  addressesTold = '';
   /** The peer's last hash of where our messages come from: another one means another NAT mapping. */
   mappingSeen: Uint8Array | undefined;
   /** Repetitions of the request in flight at which other paths were tried; 0 = none. */

@@ -160,3 +160,29 @@ describe('A NAT with a new mapping (RFC 7296 §2.23, RFC 4555 §3.8)', () => {
     assert.deepEqual(paths(pair.b), before);
   });
 });
+
+describe('The addresses that peers are told (RFC 4555 §3.4, §3.6)', () => {
+  const list = (pair: Pair) =>
+    pair.ladder.filter((line) => line.includes('ADDITIONAL_IP4_ADDRESS')).length;
+
+  it('are those the connection may be used from, each change once', () => {
+    const pair = tunnel(MOBILE);
+    pair.handle(pair.a, { kind: 'local-addresses', addresses: addresses('192.0.2.1', OTHER) });
+    pair.run(2000);
+    assert.equal(list(pair), 1);
+    pair.handle(pair.a, { kind: 'local-addresses', addresses: addresses('192.0.2.1', OTHER) });
+    pair.run(4000);
+    assert.equal(list(pair), 1);
+    assert.equal(pair.b.engine.ikeSas()[0]?.peerAddresses.length, 1);
+  });
+
+  it('are none where local_addrs names the one in use', () => {
+    const { address } = endpoint('192.0.2.1');
+    const bound = { ...MOBILE, localAddresses: [{ kind: 'address', address } as const] };
+    const pair = tunnel(MOBILE);
+    for (const sa of pair.a.engine.ikeSas()) sa.connection = bound;
+    pair.handle(pair.a, { kind: 'local-addresses', addresses: addresses('192.0.2.1', OTHER) });
+    pair.run(2000);
+    assert.equal(list(pair), 0);
+  });
+});

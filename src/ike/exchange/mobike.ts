@@ -5,7 +5,8 @@
 
 import { equalSecrets } from '../../crypto/constant-time.ts';
 import type { RandomBytes } from '../../crypto/random.ts';
-import { equalAddresses, type IpAddress, ipAddress } from '../../wire/address.ts';
+import { matchAddress, type ResolvedNames } from '../../ipsec/address-match.ts';
+import { equalAddresses, formatAddress, type IpAddress, ipAddress } from '../../wire/address.ts';
 import { sendDatagrams } from '../envelope.ts';
 import type { IkeSa, Incoming, Path } from '../ike-sa.ts';
 import { ExchangeType, type NotifyPayload, type Payload } from '../message/message.ts';
@@ -17,6 +18,8 @@ import type { Turn } from '../turn.ts';
 
 /** Addresses of a peer that we remember; further ones are passed over. */
 const MAX_PEER_ADDRESSES = 16;
+/** A name in `local_addrs` stands for the address in use and for no other. */
+const NO_NAMES: ResolvedNames = new Map();
 /** Repetitions after which other paths are tried, and how many of those. */
 const PROBE_AFTER = 2;
 const MAX_PROBES = 16;
@@ -148,7 +151,7 @@ export function isRoutable(cookie: Uint8Array, { payloads }: Incoming): boolean 
 /** Where the peer might be reached besides, as endpoints of its ports. */
 function alternatives(turn: Turn, sa: IkeSa): readonly Path[] {
   const remotes = [sa.remote.address, ...sa.peerAddresses];
-  return turn.ownAddresses
+  return usableAddresses(turn, sa)
     .flatMap((local) =>
       remotes
         .filter(({ family }) => family === local.family)
@@ -187,9 +190,19 @@ function forbidsNat(payloads: readonly Payload[], { local, remote }: Path): bool
   });
 }
 
+/** The machine's addresses that the connection may be used from (`local_addrs`). */
+function usableAddresses(turn: Turn, { connection }: IkeSa): readonly IpAddress[] {
+  return turn.ownAddresses.filter(
+    (address) => matchAddress(connection.localAddresses, address, NO_NAMES) > 0,
+  );
+}
+
 /** Our addresses besides the one in use; that there are none is said too. */
 function addressNotifies(turn: Turn, sa: IkeSa): readonly NotifyPayload[] {
-  const others = turn.ownAddresses.filter((address) => !equalAddresses(address, sa.local.address));
+  const others = usableAddresses(turn, sa).filter(
+    (address) => !equalAddresses(address, sa.local.address),
+  );
+  sa.addressesTold = others.map(formatAddress).join(' ');
   if (others.length === 0) return [statusNotify(NotifyType.NO_ADDITIONAL_ADDRESSES)];
   return others
     .slice(0, MAX_PEER_ADDRESSES)
@@ -226,7 +239,10 @@ export function heedOwnAddresses(turn: Turn, sa: IkeSa): void {
   if (!sa.mobike || sa.state.name !== 'Established') return;
   const stays = turn.ownAddresses.some((address) => equalAddresses(address, sa.local.address));
   if (stays) {
-    requestAddressList(turn, sa);
+    const others = usableAddresses(turn, sa).filter(
+      (address) => !equalAddresses(address, sa.local.address),
+    );
+    if (others.map(formatAddress).join(' ') !== sa.addressesTold) requestAddressList(turn, sa);
     return;
   }
   const path = sa.originalInitiator ? anotherPath(turn, sa) : undefined;
