@@ -213,7 +213,10 @@ export const VERBS: readonly Verb[] = [
     name: 'check',
     summary: 'check a configuration file, without a daemon',
     description:
-      'Names every error with its file and line and what to write instead. Ends 1 where there is one.',
+      'Names every error with its file and line and what to write instead, and ends 1 where there is ' +
+      'one. Warns of what is no error and will still hurt: SAs that end before they are replaced, ' +
+      'identities without a secret, weak algorithms, selectors that overlap, peers that go away ' +
+      'unnoticed, full tunnels without name servers.',
     operands: [{ name: 'FILE', required: true, help: 'a file in swanctl.conf grammar' }],
     options: { ...JSON_OPTION, ...URI_OPTIONS },
     examples: [['tsgw check /etc/swanctl/swanctl.conf', 'before it is loaded']],

@@ -27,7 +27,20 @@ export interface Config {
  * it can be read, otherwise every error of the file and what it includes.
  */
 export function loadConfig(text: string, file: string, readFiles: ReadFiles): Config {
-  const { root, templates } = parsed(text, file, readFiles);
+  return readConfig(parsed(text, file, readFiles));
+}
+
+/** The same with the settings it was read from, for who wants to say where something stands. */
+export function loadWithSettings(
+  text: string,
+  file: string,
+  readFiles: ReadFiles,
+): { readonly config: Config; readonly settings: Section } {
+  const resolved = parsed(text, file, readFiles);
+  return { config: readConfig(resolved), settings: resolved.root };
+}
+
+function readConfig({ root, templates }: ResolvedSettings): Config {
   const findings = new Findings();
   checkSection(withoutConnections(root, templates), CONFIGURATION, '', findings);
   const gateway = readGatewaySettings(root.sections.get('gateway'), findings);

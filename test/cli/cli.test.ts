@@ -582,6 +582,30 @@ describe('tsgw check', () => {
     );
   });
 
+  it('says what is no error and will hurt, with what to write instead', async () => {
+    const hurting = good.replace('net {\n', 'net {\n rekey_time = 0\n life_time = 1h\n');
+    assert.equal(await checked(hurting), 0);
+    assert.match(
+      terminal.stdout,
+      /swanctl\.conf:12: warning: connections\.peer\.children\.net\.rekey_time: the tunnel goes down after 3600 s.*; write rekey_time = 3240, or remove life_time\n/,
+    );
+    assert.match(terminal.stdout, /, 1 warning\n$/);
+    terminal.stdout = '';
+    assert.equal(await checked(hurting, '--json'), 0);
+    const [finding, ...others] = JSON.parse(terminal.stdout);
+    assert.deepEqual(others, []);
+    assert.deepEqual(
+      [finding.line, finding.kind, finding.rule, finding.instead],
+      [12, 'warning', 'lifetime-without-rekey', 'write rekey_time = 3240, or remove life_time'],
+    );
+  });
+
+  it('says of a weak algorithm once what is wrong with it', async () => {
+    const weak = good.replace('local {', 'proposals = aes256-sha1-modp2048\n local {');
+    assert.equal(await checked(weak), 0);
+    assert.equal(terminal.stdout.match(/sha1/gi)?.length, 1, terminal.stdout);
+  });
+
   it('ends 1 where there is no such file', async () => {
     assert.equal(await runCli(['check', join(test.directory, 'none')], terminal), 1);
     assert.match(terminal.stderr, /there is no such file/);
