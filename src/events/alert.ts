@@ -46,6 +46,9 @@ export const VICI_ALERTS = [
 /** An error notify that no other alert stands for. */
 export const REQUEST_REFUSED = 'request-refused';
 
+/** Alerts that strongSwan has no name for. */
+export const TSGW_ALERTS = [REQUEST_REFUSED, 'lifetime-mismatch'] as const;
+
 /** The alert an event is, or undefined where it is none. */
 export function alertOf(event: Event): string | undefined {
   switch (event.kind) {

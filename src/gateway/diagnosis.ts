@@ -162,6 +162,10 @@ const ALERT_MEANINGS: Readonly<Record<string, string>> = {
     'another IKE SA of the same identity came up, and unique = replace keeps only the newest',
   'unique-keep': 'an IKE SA of the same identity is up, and unique = keep lets no other in',
   'vip-failure': 'no virtual address could be given; tsgw pools shows who has them',
+  'proposal-mismatch-child':
+    'IKE_AUTH carries no key exchange for the Child SA, so that this shows at the first rekey only: the tunnel is up now and will go down then',
+  'lifetime-mismatch':
+    'the two ends mean different times; the shorter one counts, and whoever has it acts',
   'peer-addr-failed': 'a name in remote_addrs has no address, or no route leads there',
   'keep-on-child-sa-failure': 'the IKE SA stays up without the Child SA that was wanted',
 };

@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
-import { alertOf, notifyName, REQUEST_REFUSED, VICI_ALERTS } from '../../src/events/alert.ts';
+import {
+  alertOf,
+  notifyName,
+  REQUEST_REFUSED,
+  TSGW_ALERTS,
+  VICI_ALERTS,
+} from '../../src/events/alert.ts';
 import { sampleEvents, subject } from '../support/sample-events.ts';
 
 describe('Alerts', () => {
-  it('are the 33 of strongSwan, and one of ours', () => {
+  it('are the 33 of strongSwan, and some of ours', () => {
     assert.equal(new Set(VICI_ALERTS).size, 33);
     assert.ok(VICI_ALERTS.every((name) => /^[a-z]+(-[a-z]+)+$/.test(name)));
-    const known: readonly string[] = [...VICI_ALERTS, REQUEST_REFUSED];
+    const known: readonly string[] = [...VICI_ALERTS, ...TSGW_ALERTS];
     for (const event of Object.values(sampleEvents)) {
       const alert = alertOf(event);
       assert.ok(alert === undefined || known.includes(alert), `${event.kind}: ${alert}`);

@@ -184,7 +184,11 @@ describe('What is said about everything else', () => {
       assert.notEqual(why, '', notify);
     }
     assert.match(said(explain(sampleEvents.peerFault)), /two SA payloads/);
-    assert.match(said(explain(sampleEvents.alert)), /the rest is not protected/);
+    for (const alert of ['ts-narrowed', 'proposal-mismatch-child', 'lifetime-mismatch']) {
+      const { what, why } = explain({ ...sampleEvents.alert, alert });
+      assert.equal(what, sampleEvents.alert.what);
+      assert.notEqual(why, '', alert);
+    }
   });
 
   it('stands in a row with when, how often and with whom', () => {

@@ -65,6 +65,14 @@ function operation(control: FakeControl, name: string, request: ViciSection) {
   return prepared.operation;
 }
 
+describe('The commands', () => {
+  it('are those of strongSwan 6.0, and ours', () => {
+    const theirs = [...COMMANDS.keys()].filter((name) => !name.startsWith('tsgw-'));
+    assert.deepEqual(theirs.toSorted(), STRONGSWAN_COMMANDS.toSorted());
+    assert.equal(theirs.length, 36);
+  });
+});
+
 describe('Commands that change nothing they should not', () => {
   /** What strongSwan refuses, or grants without effect, in its words. */
   const sameAnswers: readonly (readonly [string, (request: Tree) => boolean])[] = [
@@ -517,3 +525,14 @@ function retransmit(connection: string, ikeSa: number): Event {
     peer: '192.0.2.2[500]',
   };
 }
+
+/** The command list of the vici protocol. */
+const STRONGSWAN_COMMANDS = [
+  ...['version', 'stats', 'reload-settings', 'initiate', 'terminate', 'rekey', 'redirect'],
+  ...['install', 'uninstall', 'list-sas', 'list-policies', 'list-conns', 'get-conns'],
+  ...['list-certs', 'list-authorities', 'get-authorities', 'load-conn', 'unload-conn'],
+  ...['load-cert', 'load-key', 'unload-key', 'get-keys', 'load-token', 'load-shared'],
+  ...['unload-shared', 'get-shared', 'flush-certs', 'clear-creds', 'load-authority'],
+  ...['unload-authority', 'load-pool', 'unload-pool', 'get-pools', 'get-algorithms'],
+  ...['get-counters', 'reset-counters'],
+];
