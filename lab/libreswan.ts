@@ -136,12 +136,12 @@ export class Libreswan implements IkePeer {
     await this.must(['--impair', `initiate-v2-liveness:${ikeSa.name}`]);
   }
 
-  async rekeyIkeSa(connection = connectionName): Promise<void> {
-    await this.must(['--rekey-ike', '--name', connection, '--asynchronous']);
+  async rekeyIkeSa({ name }: IkePeerSa): Promise<void> {
+    await this.#rekey(name);
   }
 
-  async rekeyChildSa(_child?: IkePeerChildSa, connection = connectionName): Promise<void> {
-    await this.must(['--rekey-ipsec', '--name', connection, '--asynchronous']);
+  async rekeyChildSa({ name }: IkePeerChildSa): Promise<void> {
+    await this.#rekey(name);
   }
 
   async deleteIkeSas(): Promise<void> {
@@ -152,6 +152,11 @@ export class Libreswan implements IkePeer {
 
   async deleteChildSa({ name }: IkePeerChildSa): Promise<void> {
     await this.must(['--deletestate', name]);
+  }
+
+  /** As its timer would; `--rekey-ike` and `--rekey-ipsec` take the SA they like best. */
+  async #rekey(name: string): Promise<void> {
+    await this.must(['--impair', `event-v2-rekey:${name}`, '--asynchronous']);
   }
 
   #file(name: string): string {
@@ -179,7 +184,7 @@ function connection(topology: Topology, node: GatewayNode, settings: IkePeerConn
     ...[`esp=${settings.esp ?? 'aes_gcm128-null'}`],
     // There is nothing to route, and the script that is found would be another's.
     'leftupdown=%disabled',
-    ...(settings.further ?? []),
+    ...(settings.further ?? ['pfs=no']),
   ];
   return `conn ${ends.name}\n${lines.map((line) => `    ${line}\n`).join('')}`;
 }

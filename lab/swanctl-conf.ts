@@ -36,6 +36,15 @@ export interface PairSettings extends EndSettings {
   readonly identities?: Readonly<Record<GatewayNode, string>>;
   readonly g1?: EndSettings;
   readonly g2?: EndSettings;
+  /** Children beside the one that the settings describe, with its algorithms. */
+  readonly furtherChildren?: readonly FurtherChild[];
+}
+
+/** Another child of the same connection: what each gateway protects. */
+export interface FurtherChild {
+  readonly name: string;
+  readonly g1: string;
+  readonly g2: string;
 }
 
 export const connectionName = 'peer';
@@ -105,8 +114,25 @@ ${entries({ ...pair.connection, ...settings.connection }, 4)}    local {
         remote_ts = ${settings.remoteTs ?? protectedNet(other, inner)}
         esp_proposals = ${settings.espProposals ?? 'aes128gcm16'}
 ${entries({ ...pair.child, ...settings.child }, 8)}      }
-    }
+${furtherChildren(pair, node, other, settings)}    }
   }`;
+}
+
+function furtherChildren(
+  pair: PairSettings,
+  node: GatewayNode,
+  other: GatewayNode,
+  settings: EndSettings,
+): string {
+  const children = (pair.furtherChildren ?? []).map((child) => {
+    const policy = {
+      local_ts: child[node],
+      remote_ts: child[other],
+      esp_proposals: settings.espProposals ?? 'aes128gcm16',
+    };
+    return `      ${child.name} {\n${entries(policy, 8)}      }\n`;
+  });
+  return children.join('');
 }
 
 function entries(pairs: Readonly<Record<string, string>>, indent: number): string {

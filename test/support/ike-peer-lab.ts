@@ -5,11 +5,12 @@
 import assert from 'node:assert/strict';
 import { until } from '../../lab/command.ts';
 import type { DaemonSettings, Gateway } from '../../lab/gateway.ts';
-import type { IkePeer, IkePeerConnection, IkePeerSa } from '../../lab/ike-peer.ts';
+import { HeldWire } from '../../lab/held-wire.ts';
+import type { IkePeer, IkePeerChildSa, IkePeerConnection, IkePeerSa } from '../../lab/ike-peer.ts';
 import { requirePrerequisites } from '../../lab/prerequisites.ts';
-import type { IkeSaState } from '../../lab/swanctl.ts';
+import type { ChildSaState, IkeSaState } from '../../lab/swanctl.ts';
 import { type PairSettings, swanctlConf } from '../../lab/swanctl-conf.ts';
-import { buildTopology, lose, type Topology } from '../../lab/topology.ts';
+import { buildTopology, type Topology } from '../../lab/topology.ts';
 import { gatewayOf, impatient, type Role, subjectKind } from './lab.ts';
 
 /** A tunnel in the words of both ends. */
@@ -18,6 +19,11 @@ export interface Configured {
   readonly peer?: IkePeerConnection;
   /** Further connections of the peer, each a child of the subject's. */
   readonly further?: readonly IkePeerConnection[];
+}
+
+interface Lists {
+  readonly subjects: readonly IkeSaState[];
+  readonly peers: readonly IkePeerSa[];
 }
 
 export interface IkePeerLabOptions {
@@ -125,22 +131,79 @@ export class IkePeerLab<Peer extends IkePeer> {
     );
   }
 
+  /** The same as before in number, with no SPI of before left: all Child SAs were replaced. */
+  async childrenReplaced(before: Agreed): Promise<Agreed> {
+    const old = childSpis(before);
+    return this.eventually(
+      `all of ${old.length / 2} Child SAs to be replaced at both ends`,
+      (now) =>
+        sameSas(now.subject, now.peer) &&
+        childSpis(now).length === old.length &&
+        !childSpis(now).some((spi) => old.includes(spi)),
+    );
+  }
+
+  /** Another IKE SA with the same Child SAs. */
+  async ikeSaReplaced(before: Agreed): Promise<Agreed> {
+    return this.eventually(
+      'another IKE SA with the same Child SAs at both ends',
+      (now) =>
+        sameSas(now.subject, now.peer) &&
+        childSpis(now).join() === childSpis(before).join() &&
+        ikeSpi(now) !== ikeSpi(before) &&
+        now.peer.name !== before.peer.name,
+    );
+  }
+
+  /**
+   * After a collision: the one IKE SA of the subject that is up has one Child SA that is up, and
+   * the peer has it too. What lost may still stand: it is its maker's to delete (RFC 7296 §2.8.1).
+   */
+  async decided(
+    wanted: (subject: IkeSaState, spis: string) => boolean = () => true,
+  ): Promise<IkeSaState> {
+    const { subject } = await this.#look('one IKE SA and one Child SA to be left', (lists) => {
+      const [subject, ...others] = lists.subjects.filter(({ state }) => state === 'ESTABLISHED');
+      const [child, ...rest] = subject?.children.filter(({ state }) => state === 'INSTALLED') ?? [];
+      const spis = child === undefined ? '' : spisOf(child);
+      const peer = lists.peers.find(({ children }) =>
+        children.some((one) => mirrored(one) === spis),
+      );
+      return subject && peer && others.length + rest.length === 0 && wanted(subject, spis)
+        ? { subject, peer }
+        : undefined;
+    });
+    return subject;
+  }
+
   /** Waits until the only IKE SA, listed by both ends, is as `wanted`. */
   async eventually(
     what: string,
     wanted: (agreed: Agreed) => boolean,
     timeout = 8_000,
   ): Promise<Agreed> {
+    return this.#look(
+      what,
+      ({ subjects: [subject, ...others], peers: [peer, ...otherPeers] }) => {
+        const alone = others.length + otherPeers.length === 0;
+        return alone && subject?.state === 'ESTABLISHED' && peer && wanted({ subject, peer })
+          ? { subject, peer }
+          : undefined;
+      },
+      timeout,
+    );
+  }
+
+  async #look(
+    what: string,
+    found: (lists: Lists) => Agreed | undefined,
+    timeout = 8_000,
+  ): Promise<Agreed> {
     let seen = '';
     const look = async () => {
       const [subjects, peers] = await Promise.all([this.subject.swanctl.sas(), this.peer.sas()]);
       seen = JSON.stringify({ subjects: subjects.map(brief), peers });
-      const [subject, ...others] = subjects;
-      const [peer, ...otherPeers] = peers;
-      const alone = others.length + otherPeers.length === 0;
-      return alone && subject?.state === 'ESTABLISHED' && peer && wanted({ subject, peer })
-        ? { subject, peer }
-        : undefined;
+      return found({ subjects, peers });
     };
     try {
       return await until(what, look, timeout);
@@ -161,13 +224,22 @@ export class IkePeerLab<Peer extends IkePeer> {
     );
   }
 
-  /** Nothing either end sends in `body` arrives: what both begin, each repeats afterwards. */
-  async cutOff(body: () => Promise<void>): Promise<void> {
-    await lose(this.topology, 100);
+  /**
+   * What both ends request in `body` crosses: each has sent its own before it hears the other's.
+   * `first` is answered before the other's request is let go.
+   */
+  async crossing(first: 'subject' | 'peer', body: () => Promise<void>): Promise<void> {
+    const [ahead, behind] = first === 'subject' ? (['g1', 'g2'] as const) : (['g2', 'g1'] as const);
+    const wire = await HeldWire.hold(this.topology);
     try {
       await body();
+      await wire.holds('g1', 1);
+      await wire.holds('g2', 1);
+      await wire.release(ahead);
+      // Its own request, the answer to the other's and that to the echo request.
+      await wire.holds(behind, 3);
     } finally {
-      await lose(this.topology, 0);
+      await wire.end();
     }
   }
 
@@ -199,14 +271,34 @@ const initiation = ['--initiate', '--child', 'net'];
 
 /** What one end sends with, the other receives with; both call the IKE SA by the same SPIs. */
 function sameSas(subject: IkeSaState, peer: IkePeerSa): boolean {
-  const ours = subject.children.map(({ raw }) => `${raw['spi-in']} ${raw['spi-out']}`);
-  const theirs = peer.children.map(({ spiIn, spiOut }) => `${spiOut} ${spiIn}`);
+  const ours = subject.children.map(spisOf);
+  const theirs = peer.children.map(mirrored);
   const spis = [subject.raw['initiator-spi'], subject.raw['responder-spi']];
   return (
     ours.toSorted().join() === theirs.toSorted().join() &&
     subject.children.every(({ state }) => state === 'INSTALLED') &&
     (peer.spis === undefined || peer.spis.join() === spis.join())
   );
+}
+
+/** As the subject receives and sends. */
+export function spisOf({ raw }: ChildSaState): string {
+  return `${raw['spi-in']} ${raw['spi-out']}`;
+}
+
+function mirrored({ spiIn, spiOut }: IkePeerChildSa): string {
+  return `${spiOut} ${spiIn}`;
+}
+
+/** Every SPI of a Child SA, either way. */
+function childSpis({ subject }: Agreed): readonly string[] {
+  return subject.children
+    .flatMap(({ raw }) => [String(raw['spi-in']), String(raw['spi-out'])])
+    .toSorted();
+}
+
+function ikeSpi({ subject }: Agreed): string {
+  return String(subject.raw['initiator-spi']);
 }
 
 function brief({ state, raw, children }: IkeSaState) {

@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { Capture, dissect } from '../../lab/capture.ts';
 import { until } from '../../lab/command.ts';
-import type { IkePeer } from '../../lab/ike-peer.ts';
+import type { IkePeer, IkePeerChildSa, IkePeerSa } from '../../lab/ike-peer.ts';
 import type { PairSettings } from '../../lab/swanctl-conf.ts';
-import type { Configured, IkePeerLab } from './ike-peer-lab.ts';
+import { type Configured, type IkePeerLab, spisOf } from './ike-peer-lab.ts';
 import { type Role, roles } from './lab.ts';
 
 /** SAs come up with the pre-shared key and are deleted, by the subject or by the peer. */
@@ -28,9 +28,7 @@ export function comeAndGo<Peer extends IkePeer>(lab: IkePeerLab<Peer>): void {
 
     it(`are one fewer when the peer deletes the Child SA, as ${role}`, async () => {
       const { peer } = await lab.up(role);
-      const [child] = peer.children;
-      assert.ok(child !== undefined);
-      await lab.peer.deleteChildSa(child);
+      await lab.peer.deleteChildSa(firstChild(peer));
       await lab.agreed(0);
     });
 
@@ -46,6 +44,68 @@ export function comeAndGo<Peer extends IkePeer>(lab: IkePeerLab<Peer>): void {
     await lab.subject.swanctl.must(['--terminate', '--ike', 'peer']);
     await lab.empty();
   });
+}
+
+export type First = 'subject' | 'peer';
+
+/** How a peer fares when two requests cross. */
+export interface Collisions {
+  /** Whose request may be heard first. */
+  readonly firsts: readonly First[];
+  /** Whether it deletes what it made and what lost, as RFC 7296 §2.8.1 has it. */
+  readonly tidy: boolean;
+}
+
+/** Child SAs are replaced, by the subject, by the peer and by both at once. */
+export function replaceChildren<Peer extends IkePeer>(
+  lab: IkePeerLab<Peer>,
+  options: Configured & { readonly how: string } & Collisions,
+): void {
+  const { how, firsts, tidy, ...configured } = options;
+  for (const role of roles) {
+    it(`are replaced by the subject, ${how}, as ${role}`, async () => {
+      const before = await lab.up(role, configured);
+      await lab.subject.swanctl.must(['--rekey', '--child', 'net']);
+      await lab.childrenReplaced(before);
+    });
+
+    it(`are replaced by the peer, ${how}, as ${role}`, async () => {
+      const before = await lab.up(role, configured);
+      await lab.peer.rekeyChildSa(firstChild(before.peer));
+      await lab.childrenReplaced(before);
+    });
+
+    for (const first of firsts) {
+      it(`are replaced by both at once, ${how}, the ${first} heard first, as ${role}`, async () => {
+        const before = await lab.up(role, configured);
+        await lab.crossing(first, async () => {
+          await lab.subject.swanctl.must(['--rekey', '--child', 'net']);
+          await lab.peer.rekeyChildSa(firstChild(before.peer));
+        });
+        const [old] = before.subject.children.map(spisOf);
+        await lab.decided((_, spis) => spis !== old);
+        await goesOn(lab, tidy);
+      });
+    }
+  }
+}
+
+/** The subject can replace what is there, and nothing else stays unless the peer leaves it. */
+export async function goesOn<Peer extends IkePeer>(
+  lab: IkePeerLab<Peer>,
+  tidy = true,
+): Promise<void> {
+  const left = (await lab.decided()).children.map(spisOf);
+  await lab.subject.swanctl.must(['--rekey', '--child', 'net']);
+  await lab.decided((_, spis) => !left.includes(spis));
+  if (tidy) {
+    await lab.agreed();
+  }
+}
+
+export function firstChild({ children: [child] }: IkePeerSa): IkePeerChildSa {
+  assert.ok(child !== undefined, 'the peer lists a Child SA');
+  return child;
 }
 
 /** A refusal: what the two ends do not have in common, and what is said about it. */
