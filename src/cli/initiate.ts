@@ -9,6 +9,7 @@ import { ExitCode, outcomeExitCode } from './exit-code.ts';
 import { ladderLines } from './ladder.ts';
 import { named } from './list-sas.ts';
 import type { Call } from './verb.ts';
+import { adviceLines } from './why.ts';
 
 export async function initiate(call: Call): Promise<ExitCode> {
   const child = call.operands[0] ?? call.options.get('child');
@@ -29,9 +30,31 @@ export async function initiate(call: Call): Promise<ExitCode> {
     const mine = (event: ViciSection): boolean =>
       connections.has(viciText(event, 'connection') ?? '');
     const answer = await shown(call, client, mine, () => client.request('initiate', request));
-    return ended(call, answer, 'established');
+    const code = ended(call, answer, 'established');
+    if (code !== ExitCode.OK) await advise(call, client, connections);
+    return code;
   });
 }
+
+/** What would mend the failure, from the daemon's memory of the connections that may be meant. */
+async function advise(
+  { terminal }: Call,
+  client: ViciClient,
+  connections: ReadonlySet<string>,
+): Promise<void> {
+  const rows = await client.list('tsgw-why', 'tsgw-why-row');
+  const last = rows.find((row) => connections.has(viciText(row, 'connection') ?? ''));
+  if (last && Number(viciText(last, 'seconds-ago')) <= RECENT_SECONDS) {
+    terminal.out(
+      adviceLines(terminal, last)
+        .map((line) => `${line}\n`)
+        .join(''),
+    );
+  }
+}
+
+/** Older failures were those of another attempt. */
+const RECENT_SECONDS = 2;
 
 export async function terminate(call: Call): Promise<ExitCode> {
   const { switches } = call;

@@ -65,16 +65,20 @@ function explained(terminal: Terminal, row: ViciSection): string {
   ].filter((part) => part !== '');
   const count = text('count') === '1' ? '' : `, ${text('count')} times`;
   const title = `${who.join(' ')}, ${age(Number(text('seconds-ago')))} ago${count}: ${text('alert')}`;
-  const advice = (key: string, label: string): readonly string[] =>
-    viciTexts(row, key).map((one) => `  ${paint(terminal, 'green', label)} ${printable(one)}`);
   return `${[
     paint(terminal, 'bold', title),
     `  ${text('what')}`,
     ...(text('why') === '' ? [] : [`  ${text('why')}`]),
     ...transformLines(viciSubsection(row, 'transforms')).map((line) => `    ${line}`),
-    ...advice('here', 'here:     '),
-    ...advice('there', 'the peer: '),
+    ...adviceLines(terminal, row),
   ].join('\n')}\n`;
+}
+
+/** What to do at either end. */
+export function adviceLines(terminal: Terminal, row: ViciSection): readonly string[] {
+  const lines = (key: string, label: string): readonly string[] =>
+    viciTexts(row, key).map((one) => `  ${paint(terminal, 'green', label)} ${printable(one)}`);
+  return [...lines('here', 'here:     '), ...lines('there', 'the peer: ')];
 }
 
 const FAILURE: JsonSchema = { numbers: ['seconds-ago', 'count'] };

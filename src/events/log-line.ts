@@ -4,6 +4,7 @@
  * Derived from the event: `ikeSa` becomes `ike-sa`, values that hold blanks are quoted. What a
  * peer sent cannot break the line: control characters are escaped.
  */
+import { alertOf } from './alert.ts';
 import type { Event, Level } from './event.ts';
 
 /** A value of an event as it is logged; a list of transforms becomes one text each. */
@@ -51,7 +52,8 @@ export function eventFields(event: Event): readonly EventField[] {
     const field: EventField = [kebab(name), isTransforms(value) ? value.map(transform) : value];
     (subjects.has(name) ? subject : rest).push(field);
   }
-  return [...subject, ...rest];
+  const alert = named.has(event.kind) ? alertOf(event) : undefined;
+  return [...subject, ...(alert === undefined ? [] : [['alert', alert] as const]), ...rest];
 }
 
 type Value = string | number | boolean | readonly string[] | Transforms;
@@ -76,6 +78,14 @@ function quote(text: string): string {
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
+
+/** Failures that carry the name under which monitoring knows them. */
+const named: ReadonlySet<Event['kind']> = new Set([
+  'refused',
+  'authentication-failed',
+  'peer-unreachable',
+  'peer-fault',
+]);
 
 const subjects = new Set(['ikeSa', 'connection', 'local', 'peer']);
 

@@ -230,6 +230,34 @@ describe('tsgw against a daemon', () => {
     });
   }
 
+  it('initiate says what would mend it, if the daemon knows', async () => {
+    const failure: FailureView = {
+      secondsAgo: 0,
+      count: 1,
+      alert: 'ts-mismatch',
+      peer: '192.0.2.2',
+      connection: 'peer',
+      what: '',
+      why: '',
+      here: ['write local_ts = 10.1.0.0/24'],
+      there: ['let its remote side be 10.1.0.0/16'],
+      transforms: [],
+    };
+    const others = { ...failure, connection: 'other', here: ['nothing of this'] };
+    test.control.failed = [others, failure];
+    test.control.onInitiate = () => Promise.resolve({ kind: 'refused', what: 'no' });
+    assert.equal(await tsgw('initiate', 'net'), 4);
+    assert.equal(
+      terminal.stdout,
+      '  here:      write local_ts = 10.1.0.0/24\n' +
+        '  the peer:  let its remote side be 10.1.0.0/16\n',
+    );
+    terminal.stdout = '';
+    test.control.failed = [{ ...failure, secondsAgo: 60 }];
+    assert.equal(await tsgw('initiate', 'net'), 4);
+    assert.equal(terminal.stdout, '');
+  });
+
   it('initiate of what is not configured ends 1', async () => {
     assert.equal(await tsgw('initiate', 'nope'), 1);
     assert.equal(terminal.stderr, "tsgw: CHILD_SA config 'nope' not found\n");

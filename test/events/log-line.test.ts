@@ -21,6 +21,16 @@ describe('The log line of an event', () => {
     );
   });
 
+  it('names a failure as monitoring knows it', () => {
+    assert.match(
+      logLine(sampleEvents.refused),
+      / peer=192\.0\.2\.2\[500\] alert=proposal-mismatch-ike by=us /,
+    );
+    assert.match(logLine(sampleEvents.peerUnreachable), / alert=retransmit-send-timeout /);
+    assert.doesNotMatch(logLine(sampleEvents.retransmit), /alert=/);
+    assert.equal(logLine(sampleEvents.alert).match(/alert=/g)?.length, 1);
+  });
+
   it('uses one key for one thing in all events', () => {
     for (const event of Object.values(sampleEvents)) {
       assert.doesNotMatch(logLine(event), / [a-z]*[A-Z]\w*=/, event.kind);

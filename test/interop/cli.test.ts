@@ -2,7 +2,7 @@
  * The verbs of `tsgw` against a running daemon, their `--json` and their exit codes.
  */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { alive, end, type Finished, launch, run, until } from '../../lab/command.ts';
 import { readLog } from '../../lab/gateway.ts';
@@ -225,6 +225,25 @@ describe('The tsgw command line', () => {
     assert.match(why.stdout, /: peer-init-unreachable$/m);
     assert.match(why.stdout, /UDP port 500/);
     await lab.peer.start(impatient);
+  });
+
+  it('lets reload-settings put in force what needs no restart, and say what does', async () => {
+    const { swanctl, node } = lab.tsgw;
+    const file = join(lab.topology.network.directory, `${node}-tsgw`, 'tsgw.conf');
+    const before = readFileSync(file, 'utf8');
+    try {
+      writeFileSync(file, before.replace('gateway {', 'gateway {\n  max_children = 3\n'));
+      assert.match(await swanctl.must(['--reload-settings', '--raw']), /\{success=yes\}/);
+      writeFileSync(file, before.replace('gateway {', 'gateway {\n  port = 1500\n'));
+      const waiting = await swanctl.must(['--reload-settings', '--raw']);
+      assert.match(waiting, /success=yes tsgw-restart=\[gateway\.port\]/);
+      writeFileSync(file, before.replace('gateway {', 'gateway {\n  prot = 1500\n'));
+      const { status, stdout, stderr } = await swanctl.call(['--reload-settings']);
+      assert.notEqual(status, 0);
+      assert.match(`${stdout}${stderr}`, /gateway\.prot: unknown key; did you mean port\?/);
+    } finally {
+      writeFileSync(file, before);
+    }
   });
 
   it('checks a file: 0 when it is good, else 1 with file, line and the nearest known key', async () => {
