@@ -197,6 +197,8 @@ export class IkeSa {
   authenticationExpiresAt: Instant | undefined;
   /** The IKE SA that this one of the peer and one of ours would both replace, while undecided. */
   rivalOf: IkeSa | undefined;
+  /** The replaced IKE SA that we delete once the peer has deleted this one, made in vain. */
+  outlives: IkeSa | undefined;
   /** Virtual addresses and more that the peer gave us, and addresses we gave the peer. */
   virtual: VirtualSettings | undefined;
   remoteVips: readonly IpAddress[] = [];

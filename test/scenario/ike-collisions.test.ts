@@ -1,6 +1,8 @@
 import { decodeHeader } from '../../src/ike/message/header.ts';
+import { ExchangeType } from '../../src/ike/message/message.ts';
+import { formatAddress } from '../../src/wire/address.ts';
 import { child, connection } from '../support/connections.ts';
-import type { Flight, Pair, Side, WireOptions } from '../support/pair.ts';
+import { A, B, type Flight, type Pair, type Side, type WireOptions } from '../support/pair.ts';
 import { assertAgreement, deleteChild, rekey, tunnel } from '../support/rekeying.ts';
 import { seededNumbers } from '../support/seeded-random.ts';
 
@@ -103,4 +105,27 @@ describe('Messages of collisions', () => {
     // Two rekeys, and one Delete by each end.
     if (exchanges.length > 8) throw new Error(`${exchanges.length} datagrams`);
   });
+});
+
+describe('Both ends rekey the IKE SA and one answer is lost (RFC 7296 §2.8.2)', () => {
+  for (const unheard of ['a', 'b'] as const) {
+    it(`leaves one IKE SA as soon as ${unheard} has asked again`, () => {
+      for (let seed = 1; seed <= 20; seed++) {
+        const pair = tunnel(connection(), { seed });
+        rekey(pair, pair.a, 'ike', 2);
+        rekey(pair, pair.b, 'ike', 3);
+        let lost = 0;
+        pair.translate = (flight) => {
+          const { exchangeType, isResponse } = decodeHeader(flight.octets);
+          const isAnswer = exchangeType === ExchangeType.CREATE_CHILD_SA && isResponse;
+          const toUnheard = formatAddress(flight.to.address) === (unheard === 'a' ? A : B);
+          if (!isAnswer || !toUnheard) return flight;
+          lost += 1;
+          return lost === 1 ? undefined : flight;
+        };
+        pair.run(pair.now + 15_000);
+        assertAgreement(pair, 1, `seed ${seed}`);
+      }
+    });
+  }
 });

@@ -19,7 +19,7 @@ import type { SaRegistry } from '../sa-registry.ts';
 import { rekeyInFlight, rivalled, rivalWithdrawn } from '../simultaneous-rekey.ts';
 import type { Turn } from '../turn.ts';
 import { answerMobike, livenessPayloads } from './mobike.ts';
-import { adoptRival } from './rekey-ike-sa.ts';
+import { adoptRival, deleteOutlived } from './rekey-ike-sa.ts';
 
 const PEER_DELETED: Outcome = { kind: 'failed', what: 'the peer deleted the IKE SA' };
 
@@ -91,6 +91,7 @@ function closedByPeer(turn: Turn, registry: SaRegistry, sa: IkeSa): void {
   const newer = peer && successorOf(registry, sa, peer);
   if (newer) bequeath(turn, sa, newer, 'the peer replaced the IKE SA');
   sa.close(turn, 'the peer deleted the IKE SA', PEER_DELETED);
+  deleteOutlived(turn, sa);
   // A newer IKE SA of the peer may hold Child SAs that waited for the end of these.
   for (const one of peer ? registry.between(peer.localId, peer.remoteId) : []) {
     for (const child of one.children.values()) useNow(turn, child);

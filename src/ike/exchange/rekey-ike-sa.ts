@@ -135,12 +135,22 @@ export function handleIkeRekeyResponse(
     deleteIkeSa(turn, heir, 'redundant', REPLACED);
     return;
   }
-  if (rival) {
-    rival.sa.rivalOf = undefined;
-    awaitDelete(turn, rival.sa);
-  }
   succeed(turn, old, heir);
-  deleteIkeSa(turn, old, 'rekeyed', REPLACED);
+  if (!rival || rival.sa.state.name === 'Closed') {
+    deleteIkeSa(turn, old, 'rekeyed', REPLACED);
+    return;
+  }
+  // RFC 7296 §2.8.2: the peer deletes what it made in vain. Until it does it may not have our answer,
+  // which only the old IKE SA can repeat.
+  rival.sa.rivalOf = undefined;
+  rival.sa.outlives = old;
+  awaitDelete(turn, rival.sa);
+  awaitDelete(turn, old);
+}
+
+/** The peer deleted an IKE SA: with one that was made in vain, the one it should have replaced goes. */
+export function deleteOutlived(turn: Turn, { outlives }: IkeSa): void {
+  if (outlives) deleteIkeSa(turn, outlives, 'rekeyed', REPLACED);
 }
 
 /** As responder. The answer leaves over the old IKE SA, which the peer then deletes. */
