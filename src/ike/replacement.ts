@@ -20,8 +20,16 @@ export function startReplacements(
   sas: readonly IkeSa[],
   { request, selector, reauthenticate: anew }: Rekey,
 ): void {
-  // One that competes with ours may not stay: nothing is asked over it.
-  const up = sas.filter(({ state, rivalOf }) => state.name === 'Established' && !rivalOf);
+  const goesAlready = new Set(sas.map(({ reauthenticates }) => reauthenticates));
+  const up = sas.filter(
+    (sa) =>
+      sa.state.name === 'Established' &&
+      // One that competes with ours may not stay: nothing is asked over it.
+      !sa.rivalOf &&
+      // Another takes its place, or has: a second successor would be one too many.
+      !sa.heir &&
+      !goesAlready.has(sa),
+  );
   const byChild = selector.child !== undefined || selector.childSaId !== undefined;
   const children = byChild
     ? up.flatMap((sa) => matchChildren(sa, selector)).filter(({ child }) => isReplaceable(child))
