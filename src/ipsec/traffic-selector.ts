@@ -46,35 +46,44 @@ export function intersectSelectors(
 
 /** Everything `inner` describes, `outer` describes too. */
 export function selectorContains(outer: TrafficSelector, inner: TrafficSelector): boolean {
+  // What costs least comes first: a hostile offer is compared with itself many times.
   return (
-    rangeContains(outer.range, inner.range.first) &&
-    rangeContains(outer.range, inner.range.last) &&
     (outer.protocol === 0 || outer.protocol === inner.protocol) &&
-    portsContain(outer, inner)
+    portsContain(outer, inner) &&
+    rangeContains(outer.range, inner.range.first) &&
+    rangeContains(outer.range, inner.range.last)
   );
 }
 
+/** What TSi or TSr can hold: the number of selectors is one octet (RFC 7296 §3.13). */
+const MAX_SELECTORS = 255;
+/** Intersections of offer and policy that are looked at; honest offers come to a few hundred. */
+const MAX_CANDIDATES = 4096;
+
 /**
  * The responder's choice (RFC 7296 §2.9): what of the offer the policy allows, in the order of the
- * offer, without selectors that others contain. Empty means TS_UNACCEPTABLE.
+ * offer, without selectors that others contain. Empty means TS_UNACCEPTABLE. What is more than an
+ * answer can hold falls away, as a responder may choose any part of an offer.
  */
 export function narrow(
   policy: readonly TrafficSelector[],
   offered: readonly TrafficSelector[],
 ): readonly TrafficSelector[] {
-  const found = offered.flatMap((offer) =>
-    policy.flatMap((allowed) => intersectSelectors(offer, allowed) ?? []),
-  );
-  return found.filter(
-    (selector, index) =>
-      !found.some(
-        (other, otherIndex) =>
-          otherIndex !== index &&
-          selectorContains(other, selector) &&
-          // Of equal ones the first stays.
-          (otherIndex < index || !selectorContains(selector, other)),
-      ),
-  );
+  let kept: TrafficSelector[] = [];
+  let candidates = 0;
+  for (const offer of offered) {
+    for (const allowed of policy) {
+      const common = intersectSelectors(offer, allowed);
+      if (!common) continue;
+      if (++candidates > MAX_CANDIDATES) return kept;
+      // Of equal ones the first stays.
+      if (kept.some((one) => selectorContains(one, common))) continue;
+      kept = kept.filter((one) => !selectorContains(common, one));
+      kept.push(common);
+      if (kept.length === MAX_SELECTORS) return kept;
+    }
+  }
+  return kept;
 }
 
 /** Does one end of a packet fit? The packet path asks `SelectorPairs` the same for both ends. */

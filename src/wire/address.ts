@@ -58,8 +58,8 @@ export function formatAddress(address: IpAddress): string {
 
 export function compareAddresses(a: IpAddress, b: IpAddress): number {
   if (a.family !== b.family) return a.family - b.family;
-  for (const [index, octet] of a.octets.entries()) {
-    const difference = octet - (b.octets[index] ?? 0);
+  for (let index = 0; index < a.octets.length; index++) {
+    const difference = (a.octets[index] ?? 0) - (b.octets[index] ?? 0);
     if (difference !== 0) return difference;
   }
   return 0;

@@ -99,6 +99,26 @@ describe('Narrowing (RFC 7296 §2.9)', () => {
     assert.deepEqual(narrow([selector('10.0.0.0/8')], [backwards]), []);
   });
 
+  it('answers no more selectors than TSi can hold, whatever offer and policy come to (§3.13)', () => {
+    const policy = [selector('10.1.0.0/24'), selector('10.1.1.0/24')];
+    const offer = Array.from({ length: 255 }, (_, port) => selector('10.1.0.0/16', 6, port + 1));
+    const chosen = narrow(policy, offer);
+    assert.equal(chosen.length, 255);
+    assert.ok(chosen.every((one) => policy.some((allowed) => selectorContains(allowed, one))));
+  });
+
+  it('compares a bounded number of selectors, however many both sides have', () => {
+    const policy = Array.from({ length: 64 }, (_, net) => selector(`10.1.${net}.0/24`));
+    const ports = Array.from({ length: 255 }, (_, port) => selector('10.1.0.0/16', 6, port + 1));
+    // Comparing each of these 16,320 with each other takes minutes.
+    assert.equal(narrow(policy, ports).length, 255);
+    // Each of 254 hosts is in each of 255 policies: after the first it is nothing new.
+    const same = Array.from({ length: 255 }, () => selector('10.1.0.0/16'));
+    const hosts = Array.from({ length: 254 }, (_, host) => selector(`10.1.0.${host + 1}`));
+    const found = narrow(same, hosts);
+    assert.deepEqual(names(found), names(hosts.slice(0, found.length)));
+  });
+
   it('knows OPAQUE as a part of ANY and of nothing else (RFC 4301 §4.4.1.1)', () => {
     const any = selector('10.0.0.1');
     const port = selector('10.0.0.1', 0, 80);
