@@ -21,6 +21,8 @@ export interface StreamCounts {
   /** How many numbers the latest of them was behind. */
   readonly deepest: number;
   readonly longestSilenceMilliseconds: number;
+  /** The first runs of numbers that are missing before the last that came, as `first-last`. */
+  readonly gaps: readonly string[];
 }
 
 /** One direction of a stream. */
@@ -132,5 +134,6 @@ function readCounts(logFile: string): StreamCounts {
     reordered: number('reordered'),
     deepest: number('deepest'),
     longestSilenceMilliseconds: number('longestSilenceMilliseconds'),
+    gaps: Array.isArray(counts.gaps) ? counts.gaps.map(String) : [],
   };
 }

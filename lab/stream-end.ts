@@ -12,6 +12,8 @@ import type { StreamCounts } from './packet-stream.ts';
 const OCTETS = 200;
 /** A sender that was put aside for long does not make up for it in one burst. */
 const LARGEST_BURST = 20;
+/** Told of what was lost. */
+const MOST_GAPS = 10;
 
 function main([remote = '', port = '', perSecond = '']: readonly string[]): void {
   const socket = createSocket(remote.includes(':') ? 'udp6' : 'udp4');
@@ -67,7 +69,20 @@ class Arrivals {
       reordered: this.#reordered,
       deepest: this.#deepest,
       longestSilenceMilliseconds: Math.round(this.#silence),
+      gaps: this.#gaps(),
     };
+  }
+
+  /** The first numbers that are missing, as `first-last`. */
+  #gaps(): readonly string[] {
+    const gaps: string[] = [];
+    for (let number = 0; number < this.#highest && gaps.length < MOST_GAPS; number += 1) {
+      if (this.#seen.has(number)) continue;
+      const first = number;
+      while (!this.#seen.has(number + 1)) number += 1;
+      gaps.push(`${first}-${number}`);
+    }
+    return gaps;
   }
 
   count(number: number): void {

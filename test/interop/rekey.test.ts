@@ -25,8 +25,9 @@ describe('Rekeying under 1000 packets a second each way (RFC 7296 §2.8)', () =>
         await underStream(lab, () => sleep(seconds * 1000));
         assert.deepEqual(await dropped(lab), dropsBefore, 'nothing was dropped on the way');
         for (const [index, end] of ends.entries()) {
-          const counted = more(before[index], await counters(end));
-          const told = `${end.kind}: ${JSON.stringify(counted)}`;
+          const now = await counters(end);
+          const counted = more(before[index], now);
+          const told = `${end.kind}: ${JSON.stringify(now)}`;
           assert.ok(counted('child-rekey') >= seconds - 2, told);
           assert.ok(counted('ike-rekey-init') + counted('ike-rekey-resp') >= 1, told);
           const asked = counted(
