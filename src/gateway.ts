@@ -13,6 +13,7 @@ import type { ConfigWarning } from './config/findings.ts';
 import type { Event, Level } from './events/event.ts';
 import { createSharedCounters } from './events/shared-counters.ts';
 import { ChildSas } from './gateway/child-sas.ts';
+import { matchText } from './gateway/connection-view.ts';
 import { GatewayControl, type PolicyPort } from './gateway/control.ts';
 import { CounterRows } from './gateway/counter-rows.ts';
 import { DaemonSettings } from './gateway/daemon-settings.ts';
@@ -289,7 +290,9 @@ export class Gateway {
       );
     } catch (error) {
       const what = describe(error);
-      this.#say('error', what);
+      const peer = connection.remoteAddresses.map(matchText).join(', ');
+      const alert = 'peer-addr-failed';
+      this.#emit({ kind: 'alert', alert, what, ikeSa: 0, connection: name, peer });
       return { kind: 'failed', what };
     }
   }

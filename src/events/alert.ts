@@ -46,8 +46,11 @@ export const VICI_ALERTS = [
 /** An error notify that no other alert stands for. */
 export const REQUEST_REFUSED = 'request-refused';
 
+/** An attempt of ours that came to nothing, and no other alert says why. */
+export const INITIATION_FAILED = 'initiation-failed';
+
 /** Alerts that strongSwan has no name for. */
-export const TSGW_ALERTS = [REQUEST_REFUSED, 'lifetime-mismatch'] as const;
+export const TSGW_ALERTS = [REQUEST_REFUSED, INITIATION_FAILED, 'lifetime-mismatch'] as const;
 
 /** The alert an event is, or undefined where it is none. */
 export function alertOf(event: Event): string | undefined {

@@ -13,6 +13,7 @@ import {
   PRF_ALGORITHMS,
 } from '../crypto/algorithms.ts';
 import { SecretBytes } from '../crypto/secret-bytes.ts';
+import { INITIATION_FAILED } from '../events/alert.ts';
 import { dropReasonName } from '../events/drop-reason.ts';
 import type { Event } from '../events/event.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
@@ -351,21 +352,17 @@ export class GatewayControl implements Control {
     };
   }
 
-  /** An attempt that never reached the engine is a failure too: nobody else tells of it. */
+  /** A failure that no event told of is remembered all the same. */
   async #initiate(connection: string, child: string | undefined): Promise<Outcome> {
+    const before = this.#failures.about(connection)[0];
     const outcome = await this.#parts.initiate(connection, child);
-    if (outcome.kind === 'failed') {
+    const { kind } = outcome;
+    if (kind === 'failed' && this.#failures.about(connection)[0] === before) {
       const remote = this.#parts.pad.connection(connection)?.remoteAddresses ?? [];
       const peer = remote.map(matchText).join(', ');
+      const alert = INITIATION_FAILED;
       this.#failures.observe(
-        {
-          kind: 'alert',
-          alert: 'peer-addr-failed',
-          what: outcome.what,
-          ikeSa: 0,
-          connection,
-          peer,
-        },
+        { kind: 'alert', alert, what: outcome.what, ikeSa: 0, connection, peer },
         this.#parts.view().now,
       );
     }

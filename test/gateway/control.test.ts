@@ -37,6 +37,8 @@ class Controlled {
   readonly rekeyed: { readonly selector: SaSelector; readonly reauthenticate: boolean }[] = [];
   readonly redirected: string[] = [];
   outcome: Outcome = DONE;
+  /** Happens while an initiation is under way. */
+  during: () => void = () => {};
   readonly policies = new Map<string, PolicyView>();
   readonly warnings: ConfigWarning[] = [];
   readonly resolved: string[] = [];
@@ -68,6 +70,7 @@ class Controlled {
       },
       initiate: async (name, policy) => {
         this.initiated.push(`${name}/${policy}`);
+        this.during();
         return this.outcome;
       },
       terminate: async (selector, force) => {
@@ -402,14 +405,28 @@ describe('Failures in the control', () => {
     assert.deepEqual(control.failures('192.0.2.3'), []);
   });
 
-  it('tell of an attempt that never reached the engine', async () => {
+  it('tell of an attempt that ended without an event', async () => {
     const test = new Controlled(sites());
-    test.outcome = { kind: 'failed', what: 'peer.example has no address' };
+    test.outcome = { kind: 'failed', what: 'the peer asked for 4 restarts of IKE_SA_INIT' };
     await test.control.initiate('net', 'peer');
-    const [failure] = test.control.failures('peer');
-    assert.equal(failure?.alert, 'peer-addr-failed');
-    assert.equal(failure.what, 'peer.example has no address');
-    assert.equal(failure.peer, '%any');
+    await test.control.initiate('net', 'peer');
+    const [failure, ...others] = test.control.failures('peer');
+    assert.deepEqual(others, []);
+    assert.equal(failure?.alert, 'initiation-failed');
+    assert.equal(failure.what, test.outcome.what);
+    assert.deepEqual([failure.peer, failure.count], ['%any', 2]);
+  });
+
+  it('tell of one with an event what the event says', async () => {
+    const test = new Controlled(sites());
+    test.outcome = { kind: 'failed', what: 'no address' };
+    test.during = () =>
+      test.control.publish({ ...sampleEvents.alert, alert: 'peer-addr-failed', ikeSa: 0 });
+    await test.control.initiate('net', 'peer');
+    assert.deepEqual(
+      test.control.failures('peer').map(({ alert }) => alert),
+      ['peer-addr-failed'],
+    );
   });
 });
 
