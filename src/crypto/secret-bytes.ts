@@ -5,23 +5,27 @@
  */
 export class SecretBytes {
   readonly #octets: Uint8Array;
+  readonly #start: number;
+  readonly length: number;
 
-  constructor(octets: Uint8Array) {
+  /**
+   * All of `octets`, or a part of them: keys that are cut from one piece of material stay in it,
+   * for an array of its own costs more memory than a key.
+   */
+  constructor(octets: Uint8Array, start = 0, length: number = octets.length - start) {
     this.#octets = octets;
-  }
-
-  get length(): number {
-    return this.#octets.length;
+    this.#start = start;
+    this.length = length;
   }
 
   /** The octets themselves. The caller keeps them out of messages, events and errors. */
   reveal(): Uint8Array {
-    return this.#octets;
+    return this.#octets.subarray(this.#start, this.#start + this.length);
   }
 
   /** Overwrites the octets with zeros. Copies the engine made are out of reach (SECURITY.md). */
   wipe(): void {
-    this.#octets.fill(0);
+    this.reveal().fill(0);
   }
 
   toString(): string {

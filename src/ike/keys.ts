@@ -120,6 +120,6 @@ function cutter(material: Uint8Array): (length: number) => SecretBytes {
   let at = 0;
   return (length) => {
     at += length;
-    return new SecretBytes(material.slice(at - length, at));
+    return new SecretBytes(material, at - length, length);
   };
 }

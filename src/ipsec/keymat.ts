@@ -16,7 +16,10 @@ export function childKeymatLength(encr: Transform, integ: Transform | undefined)
   return 2 * (encryptionLength(encr) + integrityLength(integ));
 }
 
-/** Keys of both directions as this side sees them; `initiator` of the exchange that made the SA. */
+/**
+ * Keys of both directions as this side sees them; `initiator` of the exchange that made the SA.
+ * They stay in `keymat`, which is theirs from now on.
+ */
 export function childKeys(
   keymat: Uint8Array,
   encr: Transform,
@@ -26,17 +29,16 @@ export function childKeys(
   const needed = childKeymatLength(encr, integ);
   if (keymat.length !== needed) throw new Error(`KEYMAT of ${keymat.length} octets, not ${needed}`);
   // RFC 7296 §2.17: initiator to responder first; in each direction encryption before integrity.
-  const half = needed / 2;
-  const first = directionKeys(keymat.subarray(0, half), encr);
-  const second = directionKeys(keymat.subarray(half), encr);
+  const first = directionKeys(keymat, 0, encr);
+  const second = directionKeys(keymat, needed / 2, encr);
   return initiator ? { inbound: second, outbound: first } : { inbound: first, outbound: second };
 }
 
-function directionKeys(material: Uint8Array, encr: Transform): EspKeys {
+function directionKeys(keymat: Uint8Array, start: number, encr: Transform): EspKeys {
   const length = encryptionLength(encr);
   return {
-    encryption: new SecretBytes(material.slice(0, length)),
-    integrity: new SecretBytes(material.slice(length)),
+    encryption: new SecretBytes(keymat, start, length),
+    integrity: new SecretBytes(keymat, start + length, keymat.length / 2 - length),
   };
 }
 

@@ -19,4 +19,14 @@ describe('Secret octets', () => {
     assert.deepEqual(octets, new Uint8Array(3));
     assert.deepEqual(secret.reveal(), new Uint8Array(3));
   });
+
+  it('are a part of what they were cut from, and wipe no more than that', () => {
+    const octets = Uint8Array.of(1, 2, 3, 4, 5);
+    const secret = new SecretBytes(octets, 1, 3);
+    assert.equal(secret.length, 3);
+    assert.deepEqual([...secret.reveal()], [2, 3, 4]);
+    secret.wipe();
+    assert.deepEqual([...octets], [1, 0, 0, 0, 5]);
+    assert.deepEqual([...new SecretBytes(octets, 3).reveal()], [0, 5]);
+  });
 });
