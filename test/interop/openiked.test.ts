@@ -81,14 +81,15 @@ describe('OpenIKED as IKE peer', () => {
     /** In seconds of iked, of which ten are one. */
     const shortLived = { peer: { further: ['ikelifetime 15'] } };
 
-    for (const role of roles) {
-      it(`are replaced by the subject, and go on, as ${role}`, async () => {
-        const before = await lab.up(role);
-        await lab.subject.swanctl.must(['--rekey', '--ike', 'peer']);
-        await lab.ikeSaReplaced(before);
-        await goesOn(lab);
-      });
+    // Not of one the peer began: iked never answers the Delete then.
+    it('are replaced by the subject, and go on', async () => {
+      const before = await lab.up('initiator');
+      await lab.subject.swanctl.must(['--rekey', '--ike', 'peer']);
+      await lab.ikeSaReplaced(before);
+      await goesOn(lab);
+    });
 
+    for (const role of roles) {
       it(`are replaced by the peer, as ${role}`, async () => {
         const before = await lab.up(role, shortLived);
         await lab.ikeSaReplaced(before);
