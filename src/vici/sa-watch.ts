@@ -85,8 +85,13 @@ export class SaWatch {
     const made = this.#look(event.ikeSa);
     this.#seen.delete(event.replaces);
     if (!old || !made) return undefined;
+    // As with charon: whoever asked for it has an SA that is being rekeyed, the other one just has it.
+    const bare = { ...old, localVips: [], remoteVips: [] };
+    const gone = event.initiator
+      ? withoutTimes(bare, 'REKEYING')
+      : { ...bare, state: 'ESTABLISHED' };
     const pair = viciSection([
-      ['old', viciSection(ikeSaPairs(withoutTimes(old, 'REKEYING')))],
+      ['old', viciSection(ikeSaPairs(gone))],
       ['new', viciSection(ikeSaPairs(made))],
     ]);
     return { name: 'ike-rekey', message: viciSection([[made.connection, pair]]) };

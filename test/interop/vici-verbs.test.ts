@@ -8,7 +8,9 @@ import { end, launch, run, until } from '../../lab/command.ts';
 import { type Gateway, readLog } from '../../lab/gateway.ts';
 import { parseRaw, type RawSection, type RawValue } from '../../lab/swanctl.ts';
 import { childName, connectionName, swanctlConf } from '../../lab/swanctl-conf.ts';
+import { ViciClient } from '../../src/vici/client.ts';
 import { useLab } from '../support/lab.ts';
+import { type Tree, treeOf } from '../support/recorded-views.ts';
 
 type Argv = readonly string[];
 
@@ -106,6 +108,38 @@ describe('Every verb of swanctl', () => {
     });
   }
 
+  it('the streams of rekeying have the shape charon gives them', async () => {
+    const heard = { subject: new Map<string, Tree>(), peer: new Map<string, Tree>() };
+    const clients: ViciClient[] = [];
+    try {
+      for (const end of ['subject', 'peer'] as const) {
+        const client = await ViciClient.connect(lab[end].swanctl.uri);
+        clients.push(client);
+        for (const name of ['ike-rekey', 'child-rekey']) {
+          await client.listen(name, (message) => heard[end].set(name, treeOf(message)));
+        }
+      }
+      for (const selector of [
+        ['--ike', connectionName],
+        ['--child', childName],
+      ]) {
+        await lab.subject.swanctl.must(['--rekey', ...selector]);
+        const name = selector[0] === '--ike' ? 'ike-rekey' : 'child-rekey';
+        const [own, charons] = await until(`${name} at both ends`, () => {
+          const both = [heard.subject.get(name), heard.peer.get(name)];
+          return both.every((one) => one !== undefined) ? both : undefined;
+        });
+        // Whoever asked has an IKE SA that is being rekeyed, without times; the other one just has it.
+        const differs = /tasks-|-time=|established=|peer\/old\/state=/;
+        const of = (tree: Tree | undefined) =>
+          treeShape(tree ?? {}, name).filter((key) => !differs.test(key));
+        assert.deepEqual(of(own), of(charons));
+      }
+    } finally {
+      for (const client of clients) client.close();
+    }
+  });
+
   /** A rekeying of one end is over before the other end is asked for its own. */
   async function settled(): Promise<void> {
     for (const { swanctl, node } of [lab.subject, lab.peer]) {
@@ -170,4 +204,12 @@ function entry(path: string, key: string, value: RawValue): readonly string[] {
 
 function isList(value: RawSection | readonly string[]): value is readonly string[] {
   return Array.isArray(value);
+}
+
+/** The same of a message that came as one. */
+function treeShape(tree: Tree, path: string): readonly string[] {
+  return Object.entries(tree).flatMap(([key, value]) => {
+    if (typeof value === 'string' || Array.isArray(value)) return entry(path, key, value);
+    return treeShape(Object.fromEntries(Object.entries(value)), `${path}/${key}`);
+  });
 }
