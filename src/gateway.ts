@@ -320,7 +320,6 @@ export class Gateway {
       uptimeSeconds: () => Math.floor((now() - this.#started) / 1000),
       view: () => this.#view(),
       childSas: () => this.#childSas.all(),
-      childSa: (id) => this.#childSas.find(id),
       policies: NO_POLICIES,
       pools: new PoolPort(this.#pools, (warnings) => this.#warn(warnings)),
       resolveNames: (connection) => void this.#resolveNames(connection),

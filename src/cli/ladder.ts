@@ -16,11 +16,15 @@ export function ladderLines(terminal: Terminal, event: ViciSection, seconds: num
 }
 
 function sentence(terminal: Terminal, event: ViciSection): readonly string[] {
+  return viciText(event, 'kind') === 'message'
+    ? [message(event)]
+    : [...saSentence(terminal, event), ...faultSentence(terminal, event)];
+}
+
+/** SAs that come, go, move and take one another's place. */
+function saSentence(terminal: Terminal, event: ViciSection): readonly string[] {
   const text = (name: string): string => printable(viciText(event, name) ?? '');
-  const bad = (line: string): string => paint(terminal, 'red', line);
   switch (text('kind')) {
-    case 'message':
-      return [message(event)];
     case 'ike-sa-up':
       return [
         paint(terminal, 'green', `IKE SA #${text('ike-sa')} ${text('connection')} is up`),
@@ -61,10 +65,20 @@ function sentence(terminal: Terminal, event: ViciSection): readonly string[] {
           ? `the peer gives us ${text('addresses')}`
           : `the peer gets ${text('addresses')}`,
       ];
-    case 'alert':
-      return [paint(terminal, 'yellow', `${text('alert')}: ${text('what')}`)];
     case 'nat-detected':
       return [`NAT: ${natSides(event)}`];
+    default:
+      return [];
+  }
+}
+
+/** What went wrong, or will. */
+function faultSentence(terminal: Terminal, event: ViciSection): readonly string[] {
+  const text = (name: string): string => printable(viciText(event, name) ?? '');
+  const bad = (line: string): string => paint(terminal, 'red', line);
+  switch (text('kind')) {
+    case 'alert':
+      return [paint(terminal, 'yellow', `${text('alert')}: ${text('what')}`)];
     case 'retransmit':
       return [`no answer to request ${text('message-id')}: sending it again (${text('attempt')})`];
     case 'peer-unreachable':

@@ -24,8 +24,6 @@ import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
 import { formatIdentity } from '../ipsec/identity.ts';
 import type { Pad } from '../ipsec/pad.ts';
 import type { Spd } from '../ipsec/spd.ts';
-import { formatSpi } from '../ipsec/spi.ts';
-import { formatSelector } from '../ipsec/traffic-selector.ts';
 import type {
   ConnectionView,
   Control,
@@ -52,6 +50,7 @@ import type { PoolPort } from './pool-port.ts';
 import { type RedirectOrder, redirectOrder, redirects } from './redirect-order.ts';
 import { Replacements, replaceable } from './replacements.ts';
 import { ikeSaView, sadViews, type ViewContext } from './sa-views.ts';
+import { spdViews } from './spd-views.ts';
 
 /** What the gateway lends to its control. */
 export interface GatewayParts {
@@ -66,7 +65,6 @@ export interface GatewayParts {
   socketDrops(): Readonly<Record<string, number>>;
   view(): ViewContext;
   childSas(): readonly ChildSa[];
-  childSa(id: number): ChildSa | undefined;
   /** Tells the PAD where the connection's names are, as soon as that is known. */
   resolveNames(connection: Connection): void;
   /** Traps and shunts. */
@@ -286,34 +284,7 @@ export class GatewayControl implements Control {
   }
 
   spd(): readonly SpdView[] {
-    const outbound = this.#parts.spd.rows().map(({ entry, local, remote }): SpdView => {
-      const childSa = this.#parts.childSa(entry.id);
-      return {
-        direction: 'out',
-        action: entry.action,
-        local: formatSelector(local),
-        remote: formatSelector(remote),
-        child: childSa?.name ?? '',
-        ike: childSa?.connection ?? '',
-        spi: childSa ? formatSpi(childSa.spiOut) : '',
-      };
-    });
-    const inbound = this.#parts.childSas().flatMap((childSa) =>
-      childSa.localTs.flatMap((local) =>
-        childSa.remoteTs.map(
-          (remote): SpdView => ({
-            direction: 'in',
-            action: 'protect',
-            local: formatSelector(local),
-            remote: formatSelector(remote),
-            child: childSa.name,
-            ike: childSa.connection,
-            spi: formatSpi(childSa.spiIn),
-          }),
-        ),
-      ),
-    );
-    return [...outbound, ...inbound];
+    return spdViews(this.#parts.spd.rows(), this.#parts.childSas());
   }
 
   stats(): StatsView {

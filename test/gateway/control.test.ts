@@ -64,7 +64,6 @@ class Controlled {
         innerMtu: () => 1400,
       }),
       childSas: () => [...a.children.values()],
-      childSa: (id) => a.children.get(id),
       resolveNames: ({ name }) => {
         this.resolved.push(name);
       },

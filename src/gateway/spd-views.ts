@@ -1,0 +1,44 @@
+/**
+ * Policies in the order of look-up as `tsgw spd` shows them: outbound those of the SPD, inbound what
+ * each Child SA takes (RFC 4301 §4.4.1).
+ */
+import type { ChildSa } from '../ipsec/child-sa.ts';
+import type { Spd } from '../ipsec/spd.ts';
+import { formatSpi } from '../ipsec/spi.ts';
+import { formatSelector } from '../ipsec/traffic-selector.ts';
+import type { SpdView } from '../vici/control.ts';
+
+export function spdViews(
+  rows: ReturnType<Spd['rows']>,
+  childSas: readonly ChildSa[],
+): readonly SpdView[] {
+  const byId = new Map(childSas.map((childSa) => [childSa.id, childSa]));
+  const outbound = rows.map(({ entry, local, remote }): SpdView => {
+    const childSa = byId.get(entry.id);
+    return {
+      direction: 'out',
+      action: entry.action,
+      local: formatSelector(local),
+      remote: formatSelector(remote),
+      child: childSa?.name ?? '',
+      ike: childSa?.connection ?? '',
+      spi: childSa ? formatSpi(childSa.spiOut) : '',
+    };
+  });
+  const inbound = childSas.flatMap((childSa) =>
+    childSa.localTs.flatMap((local) =>
+      childSa.remoteTs.map(
+        (remote): SpdView => ({
+          direction: 'in',
+          action: 'protect',
+          local: formatSelector(local),
+          remote: formatSelector(remote),
+          child: childSa.name,
+          ike: childSa.connection,
+          spi: formatSpi(childSa.spiIn),
+        }),
+      ),
+    ),
+  );
+  return [...outbound, ...inbound];
+}
