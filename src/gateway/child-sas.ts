@@ -11,7 +11,7 @@ import type { Spd } from '../ipsec/spd.ts';
 import { type Endpoint, formatAddress } from '../wire/address.ts';
 import type { Instant } from '../wire/instant.ts';
 import type { CounterRows } from './counter-rows.ts';
-import { installedChildSa } from './installed-child-sa.ts';
+import { installedChildSa, wipeKeys } from './installed-child-sa.ts';
 
 /** The outer addresses of an SA. */
 export interface OuterEnds {
@@ -74,7 +74,9 @@ export class ChildSas {
     }
     this.#installed.set(childSa.id, { childSa, at: now(), innerMtu: 0 });
     if (childSa.outbound === 'now') this.#list(childSa);
-    host().install(installedChildSa(childSa, taken));
+    const installed = installedChildSa(childSa, taken);
+    host().install(installed);
+    wipeKeys(installed);
     this.#logKeys(childSa);
     return true;
   }

@@ -133,8 +133,9 @@ class PacketLoop {
 
   #install(sa: InstalledChildSa): void {
     const { contextIn, contextOut } = espContexts(this.#native, sa);
-    const path = this.#pathOf(sa);
-    const { innerMtu } = this.#engine.install(sa, { contextIn, contextOut, path });
+    const { encryptionKeyIn, encryptionKeyOut, integrityKeyIn, integrityKeyOut, ...kept } = sa;
+    const path = this.#pathOf(kept);
+    const { innerMtu } = this.#engine.install(kept, { contextIn, contextOut, path });
     this.#report({ kind: 'installed', id: sa.id, innerMtu });
   }
 

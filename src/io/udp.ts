@@ -28,6 +28,8 @@ export class IkeSocket {
   readonly #sockets: IkeSockets;
   readonly #batch = createIkeBatch();
   readonly #number: number;
+  readonly #local = new Uint8Array(16);
+  readonly #remote = new Uint8Array(16);
   readonly #watches: number[] = [];
 
   constructor(sockets: IkeSockets, addon: Native = native()) {
@@ -87,13 +89,9 @@ export class IkeSocket {
     const offset = SEND_ROW * SLOT;
     arena.fill(0, offset, offset + front);
     arena.set(octets, offset + front);
-    const path = this.#addon.path({
-      fd,
-      family,
-      ...(isAnyAddress(local.address) ? {} : { local: local.address.octets }),
-      remote: remote.address.octets,
-      port: remote.port,
-    });
+    const own = isAnyAddress(local.address) ? {} : { local: lend(this.#local, local.address) };
+    const peer = { remote: lend(this.#remote, remote.address), port: remote.port };
+    const path = this.#addon.path({ fd, family, ...own, ...peer });
     words.fill(0, at, at + WORDS);
     words[at + Word.OFFSET] = offset;
     words[at + Word.LENGTH] = front + octets.length;
@@ -142,6 +140,16 @@ export class IkeSocket {
   #count(reason: DropReason): void {
     this.drops[reason] = (this.drops[reason] ?? 0) + 1;
   }
+}
+
+/**
+ * An address for the native layer, in octets that are lent to each call: to those that leave it
+ * once, the engine gives a memory of their own for as long as they live.
+ */
+function lend(octets: Uint8Array, address: IpAddress): Uint8Array {
+  const lent = octets.subarray(0, address.octets.length);
+  lent.set(address.octets);
+  return lent;
 }
 
 function createIkeBatch(): Batch {

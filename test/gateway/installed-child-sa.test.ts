@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { espSuite } from '../../src/esp/esp-suite.ts';
-import { installedChildSa } from '../../src/gateway/installed-child-sa.ts';
+import { installedChildSa, wipeKeys } from '../../src/gateway/installed-child-sa.ts';
 import { childSa, key } from '../support/child-sas.ts';
 import { AES_CBC_256, SHA2_256 } from '../support/connections.ts';
 
@@ -24,6 +24,34 @@ describe('A Child SA for the packet loop', () => {
     assert.deepEqual(installed.integrityKeyIn, key(32, 2).reveal());
     assert.deepEqual(installed.encryptionKeyOut, key(32, 3).reveal());
     assert.deepEqual(installed.integrityKeyOut, key(32, 4).reveal());
+  });
+
+  it('has copies, which are wiped without the originals and the addresses', () => {
+    const original = childSa({
+      keysIn: { encryption: key(36, 1), integrity: key(0, 0) },
+      keysOut: { encryption: key(36, 2), integrity: key(0, 0) },
+    });
+    const installed = installedChildSa(original, ROWS);
+    wipeKeys(installed);
+    assert.deepEqual(installed.encryptionKeyIn, new Uint8Array(36));
+    assert.deepEqual(installed.encryptionKeyOut, new Uint8Array(36));
+    assert.deepEqual(original.keysIn.encryption.reveal(), key(36, 1).reveal());
+    assert.deepEqual(installed.local, original.local);
+    assert.deepEqual(installed.remoteTs, original.remoteTs);
+  });
+
+  it('has room for as many octets as there are', () => {
+    const many = childSa({
+      encr: AES_CBC_256,
+      integ: SHA2_256,
+      keysIn: { encryption: key(32, 1), integrity: key(200, 2) },
+      keysOut: { encryption: key(32, 3), integrity: key(64, 4) },
+    });
+    const installed = structuredClone(installedChildSa(many, ROWS));
+    assert.deepEqual(installed.integrityKeyIn, key(200, 2).reveal());
+    assert.deepEqual(installed.integrityKeyOut, key(64, 4).reveal());
+    assert.deepEqual(installed.encryptionKeyOut, key(32, 3).reveal());
+    assert.deepEqual(installed.remote, many.remote);
   });
 
   it('names algorithms the packet engine has', () => {
