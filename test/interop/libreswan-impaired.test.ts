@@ -7,9 +7,10 @@ import { until } from '../../lab/command.ts';
 import { Libreswan } from '../../lab/libreswan.ts';
 import { useIkePeerLab } from '../support/ike-peer-lab.ts';
 import { firstChild } from '../support/ike-peer-rules.ts';
-import { roles } from '../support/lab.ts';
+import { onlyTsgw, roles } from '../support/lab.ts';
 
 describe('libreswan with odd manners', () => {
+  onlyTsgw();
   const lab = useIkePeerLab((topology) => new Libreswan(topology, 'g2'));
   // It would begin again at once what we refuse.
   const patient = 'revival';

@@ -7,7 +7,7 @@ import { until } from '../../lab/command.ts';
 import { OpenIked } from '../../lab/openiked.ts';
 import { useIkePeerLab } from '../support/ike-peer-lab.ts';
 import { comeAndGo, goesOn, probed, refuse, replaceChildren } from '../support/ike-peer-rules.ts';
-import { impatient, roles } from '../support/lab.ts';
+import { impatient, onlyTsgw, roles } from '../support/lab.ts';
 
 /** Its Linux build has no AES-GCM and no SHA2-256 for ESP. */
 const usual = { espProposals: 'aes256-sha512' };
@@ -56,8 +56,12 @@ describe('OpenIKED as IKE peer', () => {
       assert.match(`${stdout}${stderr}`, /NO_PROP/);
       await lab.empty();
     });
+  });
 
-    it('refuses selectors that are wider than those asked for', async () => {
+  describe('selectors wider than those asked for (RFC 7296 §2.9)', () => {
+    onlyTsgw();
+
+    it('are refused', async () => {
       await lab.load({ subject: { remoteTs: '10.2.0.0/24' } });
       const { status, stdout, stderr } = await lab.subject.swanctl.call(initiation);
       assert.notEqual(status, 0);
@@ -110,6 +114,7 @@ describe('OpenIKED as IKE peer', () => {
 });
 
 describe('OpenIKED that drops its IKE SA without a word', () => {
+  onlyTsgw();
   const settings = { ...impatient, retransmitTries: 2 };
   const lab = useIkePeerLab((topology) => new OpenIked(topology, 'g2'), { usual, settings });
 
