@@ -1,6 +1,6 @@
 /**
  * The algorithms of an ESP SA and the lengths they give its packets (RFC 4303 §2, RFC 4106,
- * RFC 7634, RFC 3602): `espShape` with what the cipher contexts need. Made once per SA.
+ * RFC 7634, RFC 3602): `espShape` with what the cipher contexts need. Made once for all SAs that have them.
  */
 import {
   type CipherMode,
@@ -31,8 +31,21 @@ export interface EspTransforms {
   readonly integ?: { readonly id: number };
 }
 
-/** Throws for transforms that were never on offer: whoever negotiated them is wrong. */
-export function espSuite({ encr, integ }: EspTransforms): EspSuite {
+/**
+ * SAs of the same transforms have the same suite. Throws for transforms that were never on offer:
+ * whoever negotiated them is wrong.
+ */
+export function espSuite(transforms: EspTransforms): EspSuite {
+  const { encr, integ } = transforms;
+  const key = `${encr.id} ${encr.keyLength} ${integ?.id}`;
+  const suite = suites.get(key) ?? newSuite(transforms);
+  suites.set(key, suite);
+  return suite;
+}
+
+const suites = new Map<string, EspSuite>();
+
+function newSuite({ encr, integ }: EspTransforms): EspSuite {
   const encryption = encryptionAlgorithm(encr.id);
   if (encryption === undefined) throw new RangeError(`no encryption algorithm ${encr.id}`);
   const integrity = integ && integrityAlgorithm(integ.id);

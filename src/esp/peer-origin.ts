@@ -7,6 +7,7 @@
 import type { Endpoint, IpAddress } from '../wire/address.ts';
 import { ipAddress } from '../wire/address.ts';
 import { writeU16 } from '../wire/field.ts';
+import { smallWords } from '../wire/small-words.ts';
 import { type Batch, ORIGIN_OCTETS, Origin } from './batch.ts';
 
 export const ORIGIN_WORDS = ORIGIN_OCTETS / 4;
@@ -21,12 +22,13 @@ export class PeerOrigin {
   readonly #width: number;
 
   constructor(local: IpAddress, remote: Endpoint) {
-    const octets = new Uint8Array(ORIGIN_OCTETS);
+    const { buffer, byteOffset } = smallWords(ORIGIN_WORDS);
+    const octets = new Uint8Array(buffer, byteOffset, ORIGIN_OCTETS);
     octets[Origin.FAMILY] = remote.address.family;
     writeU16(octets, Origin.PORT, remote.port);
     octets.set(remote.address.octets, Origin.SOURCE);
     octets.set(local.octets, Origin.DESTINATION);
-    this.#words = new Int32Array(octets.buffer);
+    this.#words = new Int32Array(buffer, byteOffset, ORIGIN_WORDS);
     this.#width = remote.address.octets.length / 4;
   }
 

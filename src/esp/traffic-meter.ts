@@ -19,6 +19,13 @@ export class TrafficMeter {
   #octets = 0;
   #ended = false;
 
+  /** Where there is no limit there is nothing to count: all such directions have one meter. */
+  static of(limits: TrafficLimits): TrafficMeter {
+    const { softOctets, hardOctets, softPackets, hardPackets } = limits;
+    const unlimited = softOctets + hardOctets + softPackets + hardPackets === 0;
+    return unlimited ? UNLIMITED : new TrafficMeter(limits);
+  }
+
   constructor({ softOctets, hardOctets, softPackets, hardPackets }: TrafficLimits) {
     this.#hardPackets = orNever(hardPackets);
     this.#hardOctets = orNever(hardOctets);
@@ -47,3 +54,7 @@ export class TrafficMeter {
 function orNever(limit: number): number {
   return limit === 0 ? Number.POSITIVE_INFINITY : limit;
 }
+
+const UNLIMITED = new TrafficMeter({
+  ...{ softOctets: 0, hardOctets: 0, softPackets: 0, hardPackets: 0 },
+});

@@ -33,7 +33,7 @@ interface Place {
 }
 
 export class PolicyIndex {
-  readonly #selectors = new SelectorRows();
+  readonly #selectors = new SelectorRows(16);
   /** By row; undefined where the row is free. */
   readonly #places: (Place | undefined)[] = [];
   readonly #free: number[] = [];

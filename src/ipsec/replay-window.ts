@@ -5,6 +5,7 @@
  * again, because packets of one batch are checked before any of them is verified.
  * Sequence numbers are two 32-bit halves. Holds no clock and allocates only in its constructor.
  */
+import { smallWords } from '../wire/small-words.ts';
 import { NEARLY_USED } from './sequence-number.ts';
 
 export const ReplayVerdict = { FRESH: 0, REPLAYED: 1, LEFT_OF_WINDOW: 2 } as const;
@@ -38,7 +39,7 @@ export class ReplayWindow {
     this.#esn = esn;
     let blocks = 2;
     while (blocks < Math.ceil(size / 32) + 1) blocks *= 2;
-    this.#blocks = new Uint32Array(blocks);
+    this.#blocks = smallWords(blocks);
     this.#mask = blocks - 1;
   }
 

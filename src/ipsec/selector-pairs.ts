@@ -5,6 +5,7 @@
  * Matching allocates nothing. `selectorMatchesFlow` is the plain version of the same rule.
  */
 import { addressToWords, type Flow, OPAQUE } from '../wire/flow.ts';
+import { smallWords } from '../wire/small-words.ts';
 import type { TrafficSelector } from './traffic-selector.ts';
 
 /** Columns of a row; addresses are four words as flows hold them. */
@@ -23,8 +24,8 @@ const END_PORT = 10;
 export class SelectorRows {
   #rows: Uint32Array;
 
-  constructor(length = 16) {
-    this.#rows = new Uint32Array(length * ROW);
+  constructor(length: number) {
+    this.#rows = smallWords(length * ROW);
   }
 
   /** A pair of different address families matches nothing. */
