@@ -69,6 +69,7 @@ static bool add_layout(napi_env env, napi_value exports) {
     { "STATUS_OK", STATUS_OK },
     { "STATUS_BAD_ICV", STATUS_BAD_ICV },
     { "FLAG_DF", FLAG_DF },
+    { "PATH_OF_ORIGIN", PATH_OF_ORIGIN },
     { "ORIGIN_OCTETS", ORIGIN_OCTETS },
     { "ORIGIN_FAMILY", ORIGIN_FAMILY },
     { "ORIGIN_PORT", ORIGIN_PORT },
@@ -106,12 +107,14 @@ static bool add_functions(napi_env env, napi_value exports, struct state *state)
     { "freePath", tsgw_free_path },
     { "receive", tsgw_receive },
     { "send", tsgw_send },
+    { "sendTo", tsgw_send_to },
     { "readTun", tsgw_read_tun },
     { "writeTun", tsgw_write_tun },
     { "watch", tsgw_watch },
     { "unwatch", tsgw_unwatch },
     { "netlink", tsgw_netlink },
     { "netlinkRequest", tsgw_netlink_request },
+    { "netlinkDrain", tsgw_netlink_drain },
     { "checksum", tsgw_checksum },
   };
   napi_value function;

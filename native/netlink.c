@@ -21,11 +21,17 @@ struct answer {
 };
 
 napi_value tsgw_netlink(napi_env env, napi_callback_info info) {
-  (void)info;
+  napi_value value;
+  size_t given = 1;
+  int64_t groups = 0;
   int on = 1;
+  if (napi_get_cb_info(env, info, &given, &value, NULL, NULL) != napi_ok) {
+    return throw_type(env, "arguments could not be read");
+  }
+  if (given > 0 && !argument_integer(env, value, "groups", 0, UINT32_MAX, &groups)) return NULL;
   int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
   if (fd < 0) return throw_errno(env, "socket", errno);
-  struct sockaddr_nl name = { .nl_family = AF_NETLINK };
+  struct sockaddr_nl name = { .nl_family = AF_NETLINK, .nl_groups = (uint32_t)groups };
   if (bind(fd, (struct sockaddr *)&name, sizeof name) != 0) {
     int error = errno;
     close(fd);
@@ -137,4 +143,19 @@ napi_value tsgw_netlink_request(napi_env env, napi_callback_info info) {
   napi_value result = error == 0 ? answer_octets(env, &answer) : throw_errno(env, "recvfrom", error);
   free(answer.octets);
   return result;
+}
+
+/** Takes off what waits at the socket; that something did is all it says. */
+napi_value tsgw_netlink_drain(napi_env env, napi_callback_info info) {
+  napi_value value;
+  int fd;
+  if (arguments(env, info, 1, &value) == NULL || !argument_fd(env, value, &fd)) return NULL;
+  uint8_t octet;
+  int64_t count = 0;
+  /* ENOBUFS: more came than the socket held; it has been told, and is no reason to stop. */
+  while (recv(fd, &octet, sizeof octet, MSG_DONTWAIT) >= 0 || errno == ENOBUFS || errno == EINTR) {
+    count++;
+  }
+  if (errno != EAGAIN) return throw_errno(env, "recv", errno);
+  return result_integer(env, count);
 }

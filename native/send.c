@@ -106,7 +106,7 @@ static void gather(struct state *state, const struct rows *rows, uint32_t *next,
     struct row row;
     bool inside = batch_row(rows->batch, *next, &row);
     int32_t handle = row_word(&row, WORD_PATH);
-    if (handle == NONE) continue;
+    if (handle < 0) continue;
     const struct path *path = handles_at(&state->paths, handle);
     if (!inside || path == NULL) {
       row_set(&row, WORD_STATUS, -EINVAL);
@@ -131,6 +131,66 @@ napi_value tsgw_send(napi_env env, napi_callback_info info) {
     gather(state, &rows, &next, &run);
     if (run.count == 0) continue;
     set_discovery(&discovery, &run);
+    sent += send_run(state, rows.batch, &run);
+  }
+  return result_integer(env, sent);
+}
+
+/** The destination that a row's origin names, into the scratch; answers the length of the name. */
+static socklen_t name_of(struct sockaddr_storage *name, int64_t family, const uint8_t *origin) {
+  memset(name, 0, sizeof *name);
+  if (family == 4) {
+    struct sockaddr_in *to = (struct sockaddr_in *)name;
+    to->sin_family = AF_INET;
+    memcpy(&to->sin_addr, origin + ORIGIN_DESTINATION, 4);
+    return sizeof *to;
+  }
+  struct sockaddr_in6 *to = (struct sockaddr_in6 *)name;
+  to->sin6_family = AF_INET6;
+  memcpy(&to->sin6_addr, origin + ORIGIN_DESTINATION, 16);
+  return sizeof *to;
+}
+
+/** Gathers rows of the family that leave as they are; bad ones get their STATUS. */
+static void gather_plain(struct state *state, const struct rows *rows, int64_t family,
+                         uint32_t *next, struct run *run) {
+  struct message_scratch *scratch = state->scratch;
+  for (; *next < rows->end && run->count < BURST; (*next)++) {
+    struct row row;
+    bool inside = batch_row(rows->batch, *next, &row);
+    const uint8_t *origin = rows->batch->origins + (size_t)*next * ORIGIN_OCTETS;
+    if (row_word(&row, WORD_PATH) != PATH_OF_ORIGIN || origin[ORIGIN_FAMILY] != family) continue;
+    if (!inside) {
+      row_set(&row, WORD_STATUS, -EINVAL);
+      continue;
+    }
+    unsigned at = run->count++;
+    scratch->rows[at] = *next;
+    scratch->vectors[at] = (struct iovec){ .iov_base = row.packet, .iov_len = row.length };
+    scratch->messages[at].msg_hdr = (struct msghdr){
+      .msg_name = &scratch->names[at],
+      .msg_namelen = name_of(&scratch->names[at], family, origin),
+      .msg_iov = &scratch->vectors[at],
+      .msg_iovlen = 1,
+    };
+  }
+}
+
+napi_value tsgw_send_to(napi_env env, napi_callback_info info) {
+  napi_value values[5];
+  struct rows rows;
+  int fd;
+  int64_t family;
+  struct state *state = arguments(env, info, 5, values);
+  if (state == NULL || !argument_fd(env, values[0], &fd) ||
+      !argument_integer(env, values[1], "family", 4, 6, &family) ||
+      !argument_rows(state, values + 2, &rows)) {
+    return NULL;
+  }
+  unsigned sent = 0;
+  for (uint32_t next = rows.first; next < rows.end;) {
+    struct run run = { .fd = fd };
+    gather_plain(state, &rows, family, &next, &run);
     sent += send_run(state, rows.batch, &run);
   }
   return result_integer(env, sent);

@@ -34,7 +34,8 @@ enum word {
 
 enum { STATUS_OK = 0, STATUS_BAD_ICV = 1 };
 enum { FLAG_DF = 1 };
-enum { NONE = -1 };
+/** In PATH: no path, and the packet leaves by itself to the destination in its origin. */
+enum { NONE = -1, PATH_OF_ORIGIN = -2 };
 
 enum origin {
   ORIGIN_FAMILY = 0,
@@ -232,12 +233,14 @@ napi_value tsgw_path(napi_env env, napi_callback_info info);
 napi_value tsgw_free_path(napi_env env, napi_callback_info info);
 napi_value tsgw_receive(napi_env env, napi_callback_info info);
 napi_value tsgw_send(napi_env env, napi_callback_info info);
+napi_value tsgw_send_to(napi_env env, napi_callback_info info);
 napi_value tsgw_read_tun(napi_env env, napi_callback_info info);
 napi_value tsgw_write_tun(napi_env env, napi_callback_info info);
 napi_value tsgw_watch(napi_env env, napi_callback_info info);
 napi_value tsgw_unwatch(napi_env env, napi_callback_info info);
 napi_value tsgw_netlink(napi_env env, napi_callback_info info);
 napi_value tsgw_netlink_request(napi_env env, napi_callback_info info);
+napi_value tsgw_netlink_drain(napi_env env, napi_callback_info info);
 napi_value tsgw_checksum(napi_env env, napi_callback_info info);
 
 #endif

@@ -14,11 +14,12 @@ import type { Event, Level } from './events/event.ts';
 import { createSharedCounters } from './events/shared-counters.ts';
 import { ChildSas } from './gateway/child-sas.ts';
 import { matchText } from './gateway/connection-view.ts';
-import { GatewayControl, type PolicyPort } from './gateway/control.ts';
+import { GatewayControl } from './gateway/control.ts';
 import { CounterRows } from './gateway/counter-rows.ts';
 import { DaemonSettings } from './gateway/daemon-settings.ts';
 import { HeldActions, type OtherAction } from './gateway/held-actions.ts';
-import { initiationPath } from './gateway/initiation-path.ts';
+import { type InitiationPath, initiationPath } from './gateway/initiation-path.ts';
+import { Policies, type Trigger } from './gateway/policies.ts';
 import { PoolPort } from './gateway/pool-port.ts';
 import { Requests } from './gateway/requests.ts';
 import type { ViewContext } from './gateway/sa-views.ts';
@@ -72,6 +73,7 @@ export class Gateway {
   readonly #host: Host;
   readonly #keyLog: KeyLog | undefined;
   readonly #childSas: ChildSas;
+  readonly #policies: Policies;
   readonly #vici: ViciServer;
   #timer: NodeJS.Timeout | undefined;
   /** The deadline `#timer` stands for. */
@@ -102,6 +104,13 @@ export class Gateway {
       now: () => instant(now()),
       emit: (event) => this.#emit(event),
     });
+    this.#policies = new Policies({
+      spd: this.#spd,
+      host: () => this.#host,
+      path: (connection) => this.#path(connection),
+      initiate: (connection, child, trigger) => this.#initiate({ connection, child, trigger }),
+      say: (level, what) => this.#say(level, what),
+    });
     this.#engine = new IkeEndpoint({
       random: randomBytes,
       pad: this.#pad,
@@ -122,6 +131,10 @@ export class Gateway {
       datagram: (local, remote, octets) =>
         this.#handle({ kind: 'datagram', local, remote, octets }),
       report: (report) => this.#hear(report),
+      addresses: (addresses) => {
+        this.#handle({ kind: 'local-addresses', addresses });
+        this.#policies.refresh();
+      },
       failed: options.failed,
       warn: (what) => this.#say('notice', what),
     });
@@ -186,7 +199,8 @@ export class Gateway {
         this.#childSas.move(action.childSaId, action);
         break;
       case 'trap':
-        throw new Error(`${action.kind} is not performed yet`);
+        this.#trap(action.connection, action.child);
+        break;
       case 'install-virtual':
         this.#host.installVirtual(action.ikeSa, action.virtual);
         break;
@@ -240,6 +254,9 @@ export class Gateway {
       case 'traffic-limit':
         this.#handle({ kind: 'traffic-limit', childSaId: report.id, limit: report.limit });
         break;
+      case 'acquire':
+        void this.#policies.acquire(report);
+        break;
       case 'installed':
       case 'removed':
         this.#childSas.hear(report);
@@ -265,16 +282,15 @@ export class Gateway {
   // Requests of operators and of the engine
 
   async #initiate(wish: InitiationWish): Promise<Outcome> {
-    const { connection: name, child, redirected } = wish;
+    const { connection: name, child, redirected, trigger } = wish;
     const connection = this.#pad.connection(name);
     if (!connection) return { kind: 'failed', what: `no connection ${name}` };
     try {
-      const ports = this.#settings.current;
       // RFC 5685 §5: the gateway we are sent to takes the place of the one that is configured.
       const ends = redirected
         ? { ...connection, remoteAddresses: [hostMatch(redirected.gateway)] }
         : connection;
-      const { local, remote } = await initiationPath(ends, this.#host, ports);
+      const { local, remote } = await this.#path(ends);
       // A peer that moved is found at its new address when it comes first, too.
       void this.#resolveNames(connection);
       return await this.#requests.open((request) =>
@@ -286,6 +302,7 @@ export class Gateway {
           ...(redirected && { redirected }),
           local,
           remote,
+          ...(trigger && { trigger }),
         }),
       );
     } catch (error) {
@@ -294,6 +311,22 @@ export class Gateway {
       const alert = 'peer-addr-failed';
       this.#emit({ kind: 'alert', alert, what, ikeSa: 0, connection: name, peer });
       return { kind: 'failed', what };
+    }
+  }
+
+  #path(connection: Connection): Promise<InitiationPath> {
+    return initiationPath(connection, this.#host, this.#settings.current);
+  }
+
+  /** The engine lets the traffic of a child bring it up again. */
+  #trap(name: string, childName: string): void {
+    const connection = this.#pad.connection(name);
+    const child = connection?.children.find((one) => one.name === childName);
+    if (!connection || !child) return;
+    try {
+      this.#policies.install(connection, child);
+    } catch (error) {
+      this.#say('error', describe(error));
     }
   }
 
@@ -320,7 +353,7 @@ export class Gateway {
       uptimeSeconds: () => Math.floor((now() - this.#started) / 1000),
       view: () => this.#view(),
       childSas: () => this.#childSas.all(),
-      policies: NO_POLICIES,
+      policies: this.#policies,
       pools: new PoolPort(this.#pools, (warnings) => this.#warn(warnings)),
       resolveNames: (connection) => void this.#resolveNames(connection),
       initiate: (connection, child) =>
@@ -368,20 +401,14 @@ export class Gateway {
   }
 }
 
-/** Traps and shunts are refused until the room that holds them is here. */
-const NO_POLICIES: PolicyPort = {
-  views: () => [],
-  install: () => {
-    throw new Error('traps and shunts come later');
-  },
-  uninstall: () => false,
-};
-
-/** What an operator or the engine wants up. */
-type InitiationWish = Pick<
-  Extract<Action, { readonly kind: 'reinitiate' }>,
-  'connection' | 'child' | 'redirected'
->;
+/** What an operator, the engine or a packet wants up. */
+interface InitiationWish
+  extends Pick<
+    Extract<Action, { readonly kind: 'reinitiate' }>,
+    'connection' | 'child' | 'redirected'
+  > {
+  readonly trigger?: Trigger;
+}
 
 function hostMatch(gateway: string): AddressMatch {
   const address = parseAddress(gateway);

@@ -17,7 +17,7 @@ export const Word = {
   STATUS: 3,
   /** High half of the sequence number, used in the ICV with ESN. */
   SEQUENCE_HIGH: 4,
-  /** Native path (outer addresses and ports) the packet leaves by; -1 = none, passed over. */
+  /** Native path (outer addresses and ports) the packet leaves by; below 0 = none, passed over. */
   PATH: 5,
   /** Outer TOS or traffic class octet: sent with the packet, or as it arrived. */
   TOS: 6,
@@ -39,8 +39,14 @@ export const STATUS_BAD_ICV = 1;
 
 export const FLAG_DF = 1;
 
-/** In DROP: the packet went another way than the TUN device and is no drop (an IKE message). */
+/**
+ * In DROP: the packet went another way and is no drop: an IKE message, a packet that a trap holds,
+ * one that passes without protection.
+ */
 export const DROP_TAKEN = -1;
+
+/** In PATH: the packet leaves as it is, to the destination in its origin (`sendTo`). */
+export const PATH_OF_ORIGIN = -2;
 
 /** Octets the native layer writes per received packet into `origins`. */
 export const ORIGIN_OCTETS = 48;

@@ -7,6 +7,7 @@
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import { Sad } from '../ipsec/sad.ts';
 import { Spd } from '../ipsec/spd.ts';
+import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
 import { type Endpoint, equalAddresses } from '../wire/address.ts';
 import type { Flow } from '../wire/flow.ts';
 import {
@@ -16,6 +17,15 @@ import {
   type EspSaParameters,
   type LinkMtu,
 } from './esp-sa.ts';
+
+/** A policy without an SA; its number is below 0, those of Child SAs are above. */
+export interface EspPolicy {
+  readonly id: number;
+  readonly action: 'bypass' | 'discard' | 'trap';
+  readonly localTs: readonly TrafficSelector[];
+  readonly remoteTs: readonly TrafficSelector[];
+  readonly priority: number;
+}
 
 export class EspSaTable {
   readonly #mtu: LinkMtu;
@@ -65,6 +75,15 @@ export class EspSaTable {
     sa.outbound = outbound;
     if (outbound === 'now' && before !== 'now') this.#protectBy(sa);
     if (outbound !== 'now' && before === 'now') this.#spd.remove(sa.parameters.id);
+  }
+
+  /** Adds a policy, or replaces that of the number; `trap` is the index that `Traps` has for it. */
+  installPolicy(policy: EspPolicy, trap?: number): void {
+    this.#spd.insert({ ...policy, ...(trap !== undefined && { trap }) });
+  }
+
+  removePolicy(id: number): void {
+    this.#spd.remove(id);
   }
 
   /** The SA of a Child SA's number. */

@@ -80,9 +80,10 @@ export class Inbound {
     return taken;
   }
 
-  /** Steps 6-13 for the rows that were opened. */
-  finish(batch: Batch, count: number, now: Instant): void {
+  /** Steps 6-13 for the rows that were opened; answers whether an SA sends from now on. */
+  finish(batch: Batch, count: number, now: Instant): boolean {
     const { words } = batch;
+    const before = this.#watch.activations;
     for (let at = 0; at < count * WORDS; at += WORDS) {
       if (words[at + Word.DROP] !== 0) continue;
       const sa = this.#sas.at(words[at + Word.SA]!);
@@ -99,6 +100,7 @@ export class Inbound {
       const limit = sa.meterIn.count(words[at + Word.LENGTH]!);
       if (limit !== Limit.NONE) this.#watch.limited(sa, limit);
     }
+    return this.#watch.activations !== before;
   }
 
   /** Step 14 after the rows with DROP 0 were offered to the device. */

@@ -1,7 +1,7 @@
 /**
  * Outbound processing of a batch (RFC 4301 §5.1, RFC 4303 §3.3), in the steps of the RFCs.
  *
- *   begin   1 inner header → 2 policy and SA → 3 size → 4 MSS → 5 lifetime and sequence number
+ *   begin   1 inner header → 2 policy: an SA, a trap, a bypass or nothing → 3 size → 4 MSS → 5 lifetime and sequence number
  *           → 6 ESP header, padding and trailer → 7 outer traffic class and DF
  *           (the caller seals the rows that have a CONTEXT)
  *   finish  8 what could not be sealed is not sent
@@ -13,22 +13,34 @@
  */
 import { DropReason } from '../events/drop-reason.ts';
 import { SaCounter, type SharedCounters } from '../events/shared-counters.ts';
+import { Policy } from '../ipsec/spd.ts';
 import { writeU32 } from '../wire/field.ts';
 import { createFlow, type Flow, FlowFault, readFlow } from '../wire/flow.ts';
 import type { Instant } from '../wire/instant.ts';
 import { IpProtocol } from '../wire/ip-protocol.ts';
 import { ipv4DontFragment, ipv4Ttl, ipv4TypeOfService } from '../wire/ipv4.ts';
 import { ipv6HopLimit, ipv6TrafficClass } from '../wire/ipv6.ts';
-import { type Batch, FLAG_DF, STATUS_OK, WORDS, Word } from './batch.ts';
+import {
+  type Batch,
+  DROP_TAKEN,
+  FLAG_DF,
+  ORIGIN_OCTETS,
+  Origin,
+  PATH_OF_ORIGIN,
+  STATUS_OK,
+  WORDS,
+  Word,
+} from './batch.ts';
 import { encapsulatedClass } from './ecn.ts';
 import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
 import { clampFlow } from './mss-clamp.ts';
 import type { SaWatch } from './sa-watch.ts';
-import { isTooBigStatus, sendDropReason } from './send-status.ts';
+import { isTooBigStatus, sendDropReason, UNREACHABLE } from './send-status.ts';
 import type { TooBigAnswers } from './too-big-answers.ts';
 import { Limit } from './traffic-meter.ts';
+import type { Traps } from './traps.ts';
 
 /** What outbound processing is told of paths that turn out narrower. */
 export interface PathObserver {
@@ -40,29 +52,21 @@ export interface PathObserver {
 
 export interface OutboundOptions {
   readonly watch: SaWatch;
+  readonly traps: Traps;
   readonly paths: PathObserver;
   readonly mssClamp: boolean;
 }
-
-/**
- * By the negative of a `Policy`. What reaches the TUN device was routed into the tunnel: a policy
- * to bypass protection has no way to let it out in the clear.
- */
-const POLICY_DROP = [
-  DropReason.NONE,
-  DropReason['bypass-policy'],
-  DropReason['discard-policy'],
-  DropReason['no-policy'],
-] as const;
 
 export class Outbound {
   readonly #sas: EspSaTable;
   readonly #counters: SharedCounters;
   readonly #answers: TooBigAnswers;
   readonly #watch: SaWatch;
+  readonly #traps: Traps;
   readonly #paths: PathObserver;
   readonly #mssClamp: boolean;
   readonly #flow: Flow = createFlow();
+  #bypassed = 0;
 
   constructor(
     sas: EspSaTable,
@@ -74,21 +78,24 @@ export class Outbound {
     this.#counters = counters;
     this.#answers = answers;
     this.#watch = options.watch;
+    this.#traps = options.traps;
     this.#paths = options.paths;
     this.#mssClamp = options.mssClamp;
   }
 
-  /** Steps 1-7 for the rows read from the TUN device. */
-  begin(batch: Batch, count: number, now: Instant): void {
+  /** Steps 1-7 for the rows read from the TUN device; answers how many leave unprotected. */
+  begin(batch: Batch, count: number, now: Instant): number {
     const { words } = batch;
+    this.#bypassed = 0;
     for (let at = 0; at < count * WORDS; at += WORDS) {
       words[at + Word.CONTEXT] = -1;
       words[at + Word.PATH] = -1;
       words[at + Word.SA] = -1;
       const verdict = this.#prepare(batch, at, now);
       words[at + Word.DROP] = verdict;
-      if (verdict !== 0) this.#discarded(words, at, verdict);
+      if (verdict > 0) this.#discarded(words, at, verdict);
     }
+    return this.#bypassed;
   }
 
   /** Step 8 for the rows that were sealed. */
@@ -107,9 +114,12 @@ export class Outbound {
     const { words } = batch;
     const { sas } = this.#counters;
     for (let at = 0; at < count * WORDS; at += WORDS) {
+      const status = words[at + Word.STATUS]!;
+      if (words[at + Word.PATH] === PATH_OF_ORIGIN && status !== STATUS_OK) {
+        this.#discarded(words, at, sendDropReason(status));
+      }
       if (words[at + Word.DROP] !== 0) continue;
       const sa = this.#sas.at(words[at + Word.SA]!);
-      const status = words[at + Word.STATUS]!;
       if (status === STATUS_OK) {
         sas[sa.countersOut + SaCounter.PACKETS]!++;
         sas[sa.countersOut + SaCounter.OCTETS]! += words[at + Word.INNER]!;
@@ -137,7 +147,7 @@ export class Outbound {
 
     // 2. RFC 4301 §5.1: the SPD decides.
     const found = this.#sas.findOutbound(flow);
-    if (found < 0) return POLICY_DROP[-found]!;
+    if (found < 0) return this.#withoutSa(batch, at, found, now);
     const sa = this.#sas.at(found);
     words[at + Word.SA] = found;
     if (sa.handles.path < 0) return DropReason['send-unreachable'];
@@ -170,6 +180,19 @@ export class Outbound {
     words[at + Word.CONTEXT] = sa.handles.contextOut;
     words[at + Word.PATH] = sa.handles.path;
     return DropReason.NONE;
+  }
+
+  /** What a policy that is not an SA's says about the packet (RFC 4301 §4.4.1). */
+  #withoutSa(batch: Batch, at: number, policy: number, now: Instant): number {
+    if (policy === Policy.NONE) return DropReason['no-policy'];
+    if (policy === Policy.DISCARD) return DropReason['discard-policy'];
+    const row = (at / WORDS) | 0;
+    if (policy !== Policy.BYPASS) {
+      return this.#traps.hold(Policy.TRAP - policy, batch, row, this.#flow, now);
+    }
+    leaveAsItIs(batch, row, this.#flow);
+    this.#bypassed++;
+    return DROP_TAKEN;
   }
 
   /** Takes the next sequence number of the SA for a packet, and counts that against its limits. */
@@ -233,6 +256,19 @@ function writeEsp(batch: Batch, at: number, sa: EspSa, flow: Flow): void {
   words[at + Word.SEQUENCE_HIGH] = sa.sequence.high | 0;
   words[at + Word.OFFSET] = offset;
   words[at + Word.LENGTH] = padding + padLength + ESP_TRAILER + suite.icvLength - offset;
+}
+
+/** Names the destination for whoever sends the row; until then it counts as not reached. */
+function leaveAsItIs({ words, origins }: Batch, row: number, flow: Flow): void {
+  const at = row * WORDS;
+  const origin = row * ORIGIN_OCTETS;
+  words[at + Word.LENGTH] = flow.totalLength;
+  words[at + Word.PATH] = PATH_OF_ORIGIN;
+  words[at + Word.STATUS] = UNREACHABLE;
+  origins[origin + Origin.FAMILY] = flow.family;
+  for (let word = 0; word < 4; word++) {
+    writeU32(origins, origin + Origin.DESTINATION + word * 4, flow.destination[word]!);
+  }
 }
 
 const IPV6_MINIMUM_MTU = 1280;

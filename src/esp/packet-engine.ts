@@ -21,12 +21,13 @@ import {
   outerLength,
   updateInnerMtu,
 } from './esp-sa.ts';
-import { EspSaTable } from './esp-sa-table.ts';
+import { type EspPolicy, EspSaTable } from './esp-sa-table.ts';
 import { type Arrival, Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
 import type { PacketReports } from './packet-reports.ts';
 import { SaWatch } from './sa-watch.ts';
 import { TooBigAnswers } from './too-big-answers.ts';
+import { Traps } from './traps.ts';
 
 /** What the engine lets others do with rows 0 .. `count`-1 of its batches. */
 export interface PacketDoors {
@@ -38,6 +39,8 @@ export interface PacketDoors {
   readonly seal: (count: number) => void;
   /** Sends the rows of `outbound` that have a PATH. */
   readonly send: (count: number) => void;
+  /** Sends the rows of `outbound` that leave without protection (PATH_OF_ORIGIN). */
+  readonly bypass: (count: number) => void;
   /** Writes the rows of `answers` to the TUN device. */
   readonly answer: (count: number) => void;
   /** An IKE message stands in this row of `inbound`, marker included; false when nobody takes it. */
@@ -59,6 +62,7 @@ export class PacketEngine {
   readonly #doors: PacketDoors;
   readonly #reports: PacketReports;
   readonly #sas: EspSaTable;
+  readonly #traps: Traps;
   readonly #answers = new TooBigAnswers();
   readonly #inboundRules: Inbound;
   readonly #outboundRules: Outbound;
@@ -77,7 +81,8 @@ export class PacketEngine {
       },
       aged: (sa: EspSa): void => this.#pathMtuChanged(sa),
     };
-    const outbound = { watch, paths, mssClamp };
+    this.#traps = new Traps(reports.acquire);
+    const outbound = { watch, traps: this.#traps, paths, mssClamp };
     this.#outboundRules = new Outbound(this.#sas, counters, this.#answers, outbound);
     emptyRows(this.inbound, this.inbound.size, 0);
     emptyRows(this.outbound, this.outbound.size, HEADROOM);
@@ -89,8 +94,10 @@ export class PacketEngine {
   }
 
   /** From now on the SA's packets are accepted; with outbound `now` it protects traffic, too. */
-  install(parameters: EspSaParameters, handles: EspHandles): EspSa {
-    return this.#sas.install(parameters, handles);
+  install(parameters: EspSaParameters, handles: EspHandles, now: Instant): EspSa {
+    const sa = this.#sas.install(parameters, handles);
+    if (sa.outbound === 'now') this.#releaseHeld(now);
+    return sa;
   }
 
   /** Answers the SA that is gone, for its handles; undefined when there was none. */
@@ -104,8 +111,34 @@ export class PacketEngine {
   }
 
   /** Whether the SA sends from now on. */
-  setOutbound(sa: EspSa, outbound: OutboundUse): void {
+  setOutbound(sa: EspSa, outbound: OutboundUse, now: Instant): void {
     this.#sas.setOutbound(sa, outbound);
+    if (outbound === 'now') this.#releaseHeld(now);
+  }
+
+  /** Adds a policy or replaces that of the same number. */
+  installPolicy(policy: EspPolicy, now: Instant): void {
+    this.#traps.remove(policy.id);
+    const trap = policy.action === 'trap' ? this.#traps.add(policy.id) : undefined;
+    this.#sas.installPolicy(policy, trap);
+    this.#releaseHeld(now);
+  }
+
+  /** What a trap of that number holds goes where the other policies send it. */
+  removePolicy(id: number, now: Instant): void {
+    this.#sas.removePolicy(id);
+    this.#traps.remove(id);
+    this.#releaseHeld(now);
+  }
+
+  /** When packets that a trap holds will have waited too long. */
+  nextDeadline(): Instant | undefined {
+    return this.#traps.nextDeadline();
+  }
+
+  /** The clock passed `nextDeadline`. */
+  expire(now: Instant): void {
+    this.#counters.drops[DropReason['trap-timeout']]! += this.#traps.expire(now);
   }
 
   /** The SA goes on over another path, named by the native layer as in `EspHandles`. */
@@ -126,24 +159,31 @@ export class PacketEngine {
     const taken = this.#inboundRules.begin(batch, count, arrival);
     if (taken > 0) this.#handOverIke(count);
     this.#doors.open(count);
-    this.#inboundRules.finish(batch, count, now);
+    const activated = this.#inboundRules.finish(batch, count, now);
     this.#doors.deliver(count);
     this.#inboundRules.settle(batch, count);
     emptyRows(batch, count, 0);
+    if (activated) this.#releaseHeld(now);
   }
 
   /** `count` rows of `outbound` were read from the TUN device. Afterwards they are empty again. */
   readFromTun(count: number, now: Instant): void {
     const batch = this.outbound;
-    this.#outboundRules.begin(batch, count, now);
+    const bypassed = this.#outboundRules.begin(batch, count, now);
     this.#doors.seal(count);
     this.#outboundRules.finish(batch, count);
     this.#doors.send(count);
+    if (bypassed > 0) this.#doors.bypass(count);
     this.#outboundRules.settle(batch, count, now);
     emptyRows(batch, count, HEADROOM);
     if (this.#answers.count === 0) return;
     this.#doors.answer(this.#answers.count);
     this.#answers.clear();
+  }
+
+  /** SAs or policies changed: packets that wait go through them again. */
+  #releaseHeld(now: Instant): void {
+    this.#traps.release(this.outbound, (count) => this.readFromTun(count, now));
   }
 
   #handOverIke(count: number): void {

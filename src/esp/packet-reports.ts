@@ -1,8 +1,17 @@
 /**
  * What the packet path tells whoever keeps the SAs: rare, each of them once or at a bounded rate.
  */
-import type { Endpoint } from '../wire/address.ts';
+import type { Endpoint, IpAddress } from '../wire/address.ts';
 import type { EspSa } from './esp-sa.ts';
+
+/** A packet that wants an SA; what it does not show is OPAQUE (`wire/flow.ts`). */
+export interface AcquiredFlow {
+  readonly local: IpAddress;
+  readonly remote: IpAddress;
+  readonly protocol: number;
+  readonly localPort: number;
+  readonly remotePort: number;
+}
 
 export interface PacketReports {
   /** The path of the SA carries more or less than it did. */
@@ -13,4 +22,6 @@ export interface PacketReports {
   readonly limitReached: (sa: EspSa, limit: 'soft' | 'hard') => void;
   /** The peer's newest packet came from, or was sent to, addresses that are not the SA's. */
   readonly peerMoved: (sa: EspSa, local: Endpoint, remote: Endpoint) => void;
+  /** A trap, by its policy's number, holds this packet and waits for an SA that covers it. */
+  readonly acquire: (policy: number, flow: AcquiredFlow) => void;
 }

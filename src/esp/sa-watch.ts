@@ -21,6 +21,7 @@ export class SaWatch {
   readonly #inbound: Batch;
   readonly #origins: Int32Array;
   readonly #reports: PacketReports;
+  #activations = 0;
 
   constructor(sas: EspSaTable, inbound: Batch, reports: PacketReports) {
     this.#sas = sas;
@@ -29,10 +30,16 @@ export class SaWatch {
     this.#reports = reports;
   }
 
+  /** SAs so far that began to send because their peer has them. */
+  get activations(): number {
+    return this.#activations;
+  }
+
   /** The packet in this row of the inbound batch passed the ICV, and then the window. */
   authenticated(sa: EspSa, row: number, now: Instant): void {
     if (sa.outbound === 'after-inbound') {
       this.#sas.setOutbound(sa, 'now');
+      this.#activations++;
       this.#reports.outboundActivated(sa);
     }
     if (!sa.window.advanced) return;

@@ -29,6 +29,9 @@ export function isTooBigStatus(status: number): boolean {
   return status === -EMSGSIZE;
 }
 
+/** The STATUS of a packet that no socket of ours could send. */
+export const UNREACHABLE = -101;
+
 const EAGAIN = 11;
 const ENOMEM = 12;
 const EMSGSIZE = 90;

@@ -34,6 +34,8 @@ export const DropReason = {
   'packet-too-big': 37,
   'hop-limit-expired': 38,
   'outbound-hard-limit': 39,
+  'trap-full': 40,
+  'trap-timeout': 41,
   // Of the machine
   'send-would-block': 48,
   'send-unreachable': 49,
@@ -42,7 +44,6 @@ export const DropReason = {
   'device-full': 52,
   'device-failed': 53,
   'seal-failed': 54,
-  'bypass-policy': 55,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

@@ -87,6 +87,8 @@ export interface PolicyPort {
   install(connection: Connection, child: ChildPolicy): void;
   /** False where none is installed. */
   uninstall(connection: string, child: string): boolean;
+  /** Whose a policy of the SPD is that is no Child SA's. */
+  owner(id: number): { readonly ike: string; readonly child: string } | undefined;
 }
 
 export class GatewayControl implements Control {
@@ -284,7 +286,8 @@ export class GatewayControl implements Control {
   }
 
   spd(): readonly SpdView[] {
-    return spdViews(this.#parts.spd.rows(), this.#parts.childSas());
+    const { spd, childSas, policies } = this.#parts;
+    return spdViews(spd.rows(), childSas(), (id) => policies.owner(id));
   }
 
   stats(): StatsView {

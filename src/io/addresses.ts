@@ -11,6 +11,17 @@ export function localAddresses(rtnetlink: Rtnetlink): readonly IpAddress[] {
   return [...usable.filter((one) => one.scope !== SCOPE_HOST), ...host].map((one) => one.address);
 }
 
+/** Addresses that peers may reach us at: not of loopback, of one link only, or of a device. */
+export function outerAddresses(rtnetlink: Rtnetlink, except: number): readonly IpAddress[] {
+  const outer = rtnetlink
+    .addresses()
+    .filter(({ usable, scope }) => usable && scope !== SCOPE_LINK && scope !== SCOPE_HOST)
+    .filter(({ interfaceIndex }) => interfaceIndex !== except);
+  const links = new Set(outer.map(({ interfaceIndex }) => interfaceIndex));
+  const up = new Set([...links].filter((index) => rtnetlink.link({ index })?.up === true));
+  return outer.filter(({ interfaceIndex }) => up.has(interfaceIndex)).map(({ address }) => address);
+}
+
 /** The first of the addresses that lies in one of the ranges. */
 export function addressInside(
   addresses: readonly IpAddress[],

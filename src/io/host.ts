@@ -5,10 +5,12 @@
  * non-ESP marker, on the NAT traversal port whose reading end belongs to the packet loop.
  */
 import type { EspSaEnds } from '../esp/esp-sa.ts';
+import type { EspPolicy } from '../esp/esp-sa-table.ts';
 import { dropReasonName } from '../events/drop-reason.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import type { Endpoint, IpAddress } from '../wire/address.ts';
+import { AddressWatch } from './address-watch.ts';
 import { IcmpListener } from './icmp-listener.ts';
 import { InnerMtus } from './inner-mtus.ts';
 import { NameServers } from './name-servers.ts';
@@ -21,6 +23,7 @@ import type {
   PacketLoopReport,
   PacketLoopSetup,
 } from './packet-loop-protocol.ts';
+import type { RoutedPolicy } from './passed-prefixes.ts';
 import { resolveName } from './resolve.ts';
 import { Routes } from './routes.ts';
 import { Rtnetlink } from './rtnetlink.ts';
@@ -47,6 +50,8 @@ export interface HostListener {
   readonly report: (report: PacketLoopReport) => void;
   /** The packet loop died. */
   readonly failed: (error: Error) => void;
+  /** Our outer addresses: once when the host is open, and when they changed. */
+  readonly addresses: (addresses: readonly IpAddress[]) => void;
   /** Something does less than it should, and the gateway goes on. */
   readonly warn: (what: string) => void;
 }
@@ -93,7 +98,7 @@ export class Host {
     this.#opened.push(() => closeOuterSockets(sockets));
     const ike = this.#keep(new IkeSocket(sockets));
     ike.onDatagram((local, remote, octets) => this.#listener.datagram(local, remote, octets));
-    const { natt4, natt6, esp4, esp6 } = sockets;
+    const { natt4, natt6, esp4, esp6, plain4, plain6 } = sockets;
     const loop = await this.#startLoop({
       counters: this.#counters,
       tun: tun.fd,
@@ -101,6 +106,8 @@ export class Host {
       natt6,
       esp4,
       esp6,
+      plain4,
+      plain6,
       nattPort: portNatT,
       tunMtu: mtu || OUTER_MTU,
       outerMtu: OUTER_MTU,
@@ -118,6 +125,7 @@ export class Host {
       sent: new SentSpis(),
     };
     this.#listenToIcmp(loop);
+    this.#watchAddresses(this.#running);
   }
 
   /** What the sockets of this thread discarded, by reason. */
@@ -152,14 +160,23 @@ export class Host {
   /** Routes first: a packet must find the device once its SA is there. */
   install(childSa: InstalledChildSa): void {
     if (!this.#running) return;
-    try {
-      this.#running.routes.install(childSa);
-    } catch (error) {
-      if (!(error instanceof NetlinkError)) throw error;
-      this.#listener.warn(`child SA ${childSa.id} has no route: ${error.message}`);
-    }
+    const { id, localTs, remoteTs, priority } = childSa;
+    this.#route(`child SA ${id}`, { id, action: 'protect', localTs, remoteTs, priority });
     this.#running.sent.add(childSa.id, childSa.spiOut, childSa.remote.address);
     this.#running.loop.tell({ kind: 'install', sa: childSa });
+  }
+
+  /** A policy without an SA; replaces one of the same number, which is below 0. */
+  installPolicy(policy: EspPolicy): void {
+    if (!this.#running) return;
+    this.#running.routes.remove(policy.id);
+    this.#route(`the ${policy.action} policy ${policy.id}`, policy);
+    this.#running.loop.tell({ kind: 'install-policy', policy });
+  }
+
+  removePolicy(id: number): void {
+    this.#running?.loop.tell({ kind: 'remove-policy', id });
+    this.#running?.routes.remove(id);
   }
 
   setOutbound(childSaId: number, outbound: OutboundUse): void {
@@ -254,6 +271,36 @@ export class Host {
       const why = error instanceof Error ? error.message : String(error);
       this.#listener.warn(`name servers that peers give are not used: ${why}`);
       return undefined;
+    }
+  }
+
+  /** Without its route a policy carries only what finds the device some other way. */
+  #route(what: string, policy: RoutedPolicy): void {
+    try {
+      this.#running?.routes.install(policy);
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      this.#listener.warn(`${what} has no route: ${error.message}`);
+    }
+  }
+
+  #watchAddresses({ rtnetlink, tun, routes }: Running): void {
+    const watch = new AddressWatch({
+      rtnetlink,
+      except: tun.index,
+      stirred: () => this.#refresh(routes),
+      changed: (addresses) => this.#listener.addresses(addresses),
+    });
+    this.#keep(watch);
+    this.#listener.addresses(watch.addresses);
+  }
+
+  #refresh(routes: Routes): void {
+    try {
+      routes.refresh();
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      this.#listener.warn(`routes do not follow the addresses: ${error.message}`);
     }
   }
 

@@ -101,6 +101,11 @@ export interface Native {
   receive(fd: number, batch: number, first: number, count: number): number;
   /** sendmmsg of all rows with a PATH; never blocks. STATUS per row: 0, -EAGAIN, -EMSGSIZE, ... Answers rows sent. */
   send(batch: number, first: number, count: number): number;
+  /**
+   * Sends rows with PATH_OF_ORIGIN whose origin names a destination of the family, as they are, by a
+   * raw socket that takes IP headers (protocol 255). STATUS and answer as with `send`.
+   */
+  sendTo(fd: number, family: 4 | 6, batch: number, first: number, count: number): number;
   /** One packet per read until the rows are full or the device is empty; LENGTH and STATUS as with `receive`. */
   readTun(fd: number, batch: number, first: number, count: number): number;
   /** One packet per write for rows with DROP 0; answers rows written, STATUS per row. */
@@ -110,10 +115,12 @@ export interface Native {
   watch(fd: number, readable: () => void): number;
   unwatch(watch: number): void;
 
-  /** A NETLINK_ROUTE socket. */
-  netlink(): number;
+  /** A NETLINK_ROUTE socket; with groups (a bit each) it hears of changes, too. */
+  netlink(groups?: number): number;
   /** Sends one request and collects the answers until ACK, DONE or error (blocking at most a second). */
   netlinkRequest(fd: number, request: Uint8Array): Uint8Array;
+  /** Takes off, unread, what was heard of; answers how many messages. */
+  netlinkDrain(fd: number): number;
 
   /** RFC 1071 sum of octets folded with `initial`, not complemented. */
   checksum(octets: Uint8Array, offset: number, length: number, initial: number): number;

@@ -1,6 +1,6 @@
 /**
  * The sockets of the outside: UDP 500 for IKE, UDP 4500 for IKE and ESP (RFC 3948), IP protocol 50
- * for ESP (RFC 4303 §2).
+ * for ESP (RFC 4303 §2), and raw ones for packets of the inside that a policy lets pass as they are.
  *
  * All carry OUTER_MARK, so that what the gateway itself sends never enters its own tunnels
  * (`routes.ts`).
@@ -14,6 +14,8 @@ export const OUTER_MARK = 0x220;
 const BUFFER_OCTETS = 8 << 20;
 
 const ESP_PROTOCOL = 50;
+/** A raw socket of this protocol receives nothing and takes packets with their IP header. */
+const RAW_PROTOCOL = 255;
 
 /** Port numbers, 500 and 4500 unless a test or an operator chose others. */
 export interface OuterPorts {
@@ -29,6 +31,8 @@ export interface OuterSockets extends OuterPorts {
   readonly natt6: number | undefined;
   readonly esp4: number | undefined;
   readonly esp6: number | undefined;
+  readonly plain4: number | undefined;
+  readonly plain6: number | undefined;
 }
 
 /** Opens all of them, or none: a port that is taken is the operator's to free. */
@@ -46,8 +50,10 @@ export function openOuterSockets(ports: OuterPorts, addon: Native = native()): O
       // RFC 3948 §2.1: over IPv4 the UDP checksum of ESP is sent as zero.
       natt4: keep(openUdp(addon, 4, ports.nattPort, true)),
       natt6: keep(openUdp(addon, 6, ports.nattPort)),
-      esp4: keep(openEsp(addon, 4)),
-      esp6: keep(openEsp(addon, 6)),
+      esp4: keep(openRaw(addon, 4, ESP_PROTOCOL)),
+      esp6: keep(openRaw(addon, 6, ESP_PROTOCOL)),
+      plain4: keep(openRaw(addon, 4, RAW_PROTOCOL)),
+      plain6: keep(openRaw(addon, 6, RAW_PROTOCOL)),
     };
   } catch (error) {
     for (const fd of opened) addon.close(fd);
@@ -56,8 +62,10 @@ export function openOuterSockets(ports: OuterPorts, addon: Native = native()): O
 }
 
 export function closeOuterSockets(sockets: OuterSockets, addon: Native = native()): void {
-  const { ike4, ike6, natt4, natt6, esp4, esp6 } = sockets;
-  for (const fd of [ike4, ike6, natt4, natt6, esp4, esp6]) if (fd !== undefined) addon.close(fd);
+  const { ike4, ike6, natt4, natt6, esp4, esp6, plain4, plain6 } = sockets;
+  for (const fd of [ike4, ike6, natt4, natt6, esp4, esp6, plain4, plain6]) {
+    if (fd !== undefined) addon.close(fd);
+  }
 }
 
 function openUdp(
@@ -72,9 +80,9 @@ function openUdp(
   );
 }
 
-function openEsp(addon: Native, family: 4 | 6): number | undefined {
-  return openFamily(`IP protocol ${ESP_PROTOCOL} of IPv${family}`, () =>
-    addon.rawSocket(family, ESP_PROTOCOL, { bufferOctets: BUFFER_OCTETS, mark: OUTER_MARK }),
+function openRaw(addon: Native, family: 4 | 6, protocol: number): number | undefined {
+  return openFamily(`IP protocol ${protocol} of IPv${family}`, () =>
+    addon.rawSocket(family, protocol, { bufferOctets: BUFFER_OCTETS, mark: OUTER_MARK }),
   );
 }
 

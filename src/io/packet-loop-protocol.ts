@@ -4,6 +4,8 @@
  * Structured-clone data only. Counters do not travel: both see `SharedCounters`.
  */
 import type { EspSaEnds, EspSaParameters } from '../esp/esp-sa.ts';
+import type { EspPolicy } from '../esp/esp-sa-table.ts';
+import type { AcquiredFlow } from '../esp/packet-reports.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import type { Endpoint } from '../wire/address.ts';
@@ -26,6 +28,9 @@ export interface PacketLoopSetup {
   /** Protocol-50 sockets. */
   readonly esp4: number | undefined;
   readonly esp6: number | undefined;
+  /** Raw sockets for packets with their own IP header, which policies let pass unprotected. */
+  readonly plain4: number | undefined;
+  readonly plain6: number | undefined;
   /** The UDP port of `natt4` and `natt6`. */
   readonly nattPort: number;
   readonly tunMtu: number;
@@ -41,6 +46,9 @@ export type PacketLoopCommand =
   | { readonly kind: 'set-outbound'; readonly id: number; readonly outbound: OutboundUse }
   /** The SA goes on from and to other addresses. */
   | ({ readonly kind: 'move'; readonly id: number } & EspSaEnds)
+  /** A policy without an SA: a trap, a bypass or a discard. */
+  | { readonly kind: 'install-policy'; readonly policy: EspPolicy }
+  | { readonly kind: 'remove-policy'; readonly id: number }
   /** An ICMP error quoting a live SPI: the path to the SA's peer carries this many octets. */
   | {
       readonly kind: 'path-mtu';
@@ -68,6 +76,8 @@ export type PacketLoopReport =
       readonly local: Endpoint;
       readonly remote: Endpoint;
     }
+  /** A packet waits at the trap of that policy for an SA that covers it. */
+  | { readonly kind: 'acquire'; readonly policy: number; readonly flow: AcquiredFlow }
   /** Octets, packets or sequence numbers came to a limit; each once. `hard` ended a direction. */
   | { readonly kind: 'traffic-limit'; readonly id: number; readonly limit: 'soft' | 'hard' }
   /** IKE messages that arrived on 4500, non-ESP marker removed. */

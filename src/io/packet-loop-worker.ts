@@ -38,6 +38,7 @@ class PacketLoop {
   readonly #answers: number;
   readonly #watches: number[] = [];
   #ikeCredit = IKE_IN_FLIGHT;
+  #expiry: NodeJS.Timeout | undefined;
 
   constructor(setup: PacketLoopSetup, report: (report: PacketLoopReport) => void) {
     this.#setup = setup;
@@ -51,6 +52,7 @@ class PacketLoop {
         deliver: (count) => this.#native.writeTun(setup.tun, this.#inbound, 0, count),
         seal: (count) => this.#native.seal(this.#outbound, 0, count),
         send: (count) => this.#native.send(this.#outbound, 0, count),
+        bypass: (count) => this.#sendPlain(count),
         answer: (count) => this.#native.writeTun(setup.tun, this.#answers, 0, count),
         ike: (row) => this.#handOverIke(row),
       },
@@ -61,6 +63,10 @@ class PacketLoop {
           report({ kind: 'traffic-limit', id, limit }),
         peerMoved: ({ parameters: { id } }, local, remote) =>
           report({ kind: 'peer-moved', id, local, remote }),
+        acquire: (policy, flow) => {
+          report({ kind: 'acquire', policy, flow });
+          this.#expireInTime();
+        },
       },
     });
     this.#inbound = this.#register(this.#engine.inbound);
@@ -93,6 +99,12 @@ class PacketLoop {
       case 'move':
         this.#move(command.id, command);
         return true;
+      case 'install-policy':
+        this.#engine.installPolicy(command.policy, now());
+        return true;
+      case 'remove-policy':
+        this.#engine.removePolicy(command.id, now());
+        return true;
       case 'path-mtu':
         this.#engine.learnPathMtu(command.spiOut, command.remote, command.mtu, now());
         return true;
@@ -101,6 +113,7 @@ class PacketLoop {
         return true;
       case 'stop':
         for (const watch of this.#watches) this.#native.unwatch(watch);
+        clearTimeout(this.#expiry);
         this.#report({ kind: 'stopped' });
         return false;
       default:
@@ -134,8 +147,8 @@ class PacketLoop {
   #install(sa: InstalledChildSa): void {
     const { contextIn, contextOut } = espContexts(this.#native, sa);
     const { encryptionKeyIn, encryptionKeyOut, integrityKeyIn, integrityKeyOut, ...kept } = sa;
-    const path = this.#pathOf(kept);
-    const { innerMtu } = this.#engine.install(kept, { contextIn, contextOut, path });
+    const handles = { contextIn, contextOut, path: this.#pathOf(kept) };
+    const { innerMtu } = this.#engine.install(kept, handles, now());
     this.#report({ kind: 'installed', id: sa.id, innerMtu });
   }
 
@@ -151,7 +164,7 @@ class PacketLoop {
 
   #setOutbound(id: number, outbound: OutboundUse): void {
     const sa = this.#engine.find(id);
-    if (sa !== undefined) this.#engine.setOutbound(sa, outbound);
+    if (sa !== undefined) this.#engine.setOutbound(sa, outbound, now());
   }
 
   #move(id: number, ends: EspSaEnds): void {
@@ -172,6 +185,26 @@ class PacketLoop {
     if (fd === undefined) return -1;
     const port = udpEncapsulation ? remote.port : 0;
     return this.#native.path({ fd, family, local: local.address.octets, remote: octets, port });
+  }
+
+  #sendPlain(count: number): void {
+    const { plain4, plain6 } = this.#setup;
+    if (plain4 !== undefined) this.#native.sendTo(plain4, 4, this.#outbound, 0, count);
+    if (plain6 !== undefined) this.#native.sendTo(plain6, 6, this.#outbound, 0, count);
+  }
+
+  /** Packets that traps hold are dropped when their time is over. */
+  #expireInTime(): void {
+    clearTimeout(this.#expiry);
+    const deadline = this.#engine.nextDeadline();
+    if (deadline === undefined) return;
+    this.#expiry = setTimeout(
+      () => {
+        this.#engine.expire(now());
+        this.#expireInTime();
+      },
+      Math.max(0, deadline - now()) + 1,
+    );
   }
 
   #handOverIke(row: number): boolean {

@@ -1,6 +1,6 @@
 /**
- * Routes of the Child SAs: what a peer's traffic selectors cover goes to the TUN device, and packets
- * that start here get a source that the policy covers.
+ * Routes of the policies: what their remote selectors cover goes to the TUN device, be it for a Child
+ * SA, a trap or a discard, and packets that start here get a source that the policy covers.
  *
  * All routes stand in one table of their own, looked up before the main table by one rule for each
  * address family:
@@ -15,13 +15,14 @@
  * set it to loose (2): the filter does not see marks.
  *
  * A local selector inside a remote one (10.1.0.0/16 in 0.0.0.0/0) gets a `throw` route: what lies
- * behind us stays behind us.
+ * behind us stays behind us. So does what a bypass lets pass (`passed-prefixes.ts`).
  *
  * Routes over the device vanish with it; rules and throw routes do not. All carry our protocol
  * number, so the next start removes what a killed process left.
  */
 import {
   type AddressRange,
+  formatAddress,
   formatPrefix,
   type IpAddress,
   type Prefix,
@@ -34,6 +35,7 @@ import { addressInside, localAddresses } from './addresses.ts';
 import { now } from './clock.ts';
 import { Errno, NetlinkError } from './netlink.ts';
 import { OUTER_MARK } from './outer-sockets.ts';
+import { PassedPrefixes, type RoutedPolicy } from './passed-prefixes.ts';
 import type { Rtnetlink } from './rtnetlink.ts';
 import { PROTOCOL_TSGW, type Route, RouteType, type Rule } from './rtnetlink-message.ts';
 
@@ -43,17 +45,16 @@ export const ROUTE_TABLE = 220;
 /** An address that comes later than this before an SA is preferred as its source. */
 const ADDRESSES_AGE_MS = 1000;
 
-/** What routes need of a Child SA. */
-export interface RoutedChildSa {
-  readonly id: number;
-  readonly localTs: readonly { readonly range: AddressRange }[];
-  readonly remoteTs: readonly { readonly range: AddressRange }[];
+/** Where packets that start here may come from, and the address that is. */
+interface Source {
+  readonly ranges: readonly AddressRange[];
+  readonly address: IpAddress | undefined;
 }
 
-/** Who wants a prefix in the table: a Child SA's id, with the source it would prefer. */
+/** Who wants a prefix in the table: a policy's id, with the source it would prefer. */
 interface Wanted {
   readonly prefix: Prefix;
-  readonly tunnelled: Map<number, IpAddress | undefined>;
+  readonly tunnelled: Map<number, Source>;
   readonly local: Set<number>;
   installed: Route | undefined;
 }
@@ -62,8 +63,9 @@ export class Routes {
   readonly #rtnetlink: Rtnetlink;
   readonly #interfaceIndex: number;
   readonly #wanted = new Map<string, Wanted>();
-  /** By Child SA: what it wants. */
+  /** By policy: what it wants. */
   readonly #claims = new Map<number, Set<Wanted>>();
+  readonly #passed = new PassedPrefixes();
   #addresses: readonly IpAddress[] = [];
   #addressesAt: Instant | undefined;
 
@@ -75,44 +77,55 @@ export class Routes {
     for (const family of [4, 6] as const) rtnetlink.addRule(ruleOf(family));
   }
 
-  /** Routes a Child SA's remote selectors. Prefixes other SAs routed already are shared. */
-  install(childSa: RoutedChildSa): void {
-    const localRanges = childSa.localTs.map(({ range }) => range);
-    const remote = prefixesOf(childSa.remoteTs);
-    const addresses = this.#localAddresses();
+  /**
+   * Routes the remote selectors of a policy, be it of a Child SA, to the device; those of a bypass
+   * go around it where that is safe. Prefixes that others routed already are shared.
+   */
+  install(policy: RoutedPolicy): void {
     try {
-      for (const prefix of remote) {
-        const source = addressInside(addresses, localRanges, prefix.address.family);
-        const wanted = this.#want(childSa.id, prefix);
-        wanted.tunnelled.set(childSa.id, source);
-        this.#settle(wanted);
-      }
-      for (const prefix of prefixesOf(childSa.localTs)) {
-        if (!remote.some((one) => strictlyContains(one, prefix))) continue;
-        const wanted = this.#want(childSa.id, prefix);
-        wanted.local.add(childSa.id);
-        this.#settle(wanted);
-      }
+      this.#settleAll(this.#passed.add(policy));
+      if (policy.action !== 'bypass') this.#claim(policy);
     } catch (error) {
-      this.remove(childSa.id);
+      this.remove(policy.id);
       throw error;
     }
   }
 
-  /** Takes a Child SA's claims back; a route goes with the last claim on it. */
-  remove(childSaId: number): void {
-    const claimed = this.#claims.get(childSaId) ?? [];
-    this.#claims.delete(childSaId);
+  /** Takes a policy's claims back; a route goes with the last claim on it. */
+  remove(id: number): void {
+    const claimed = this.#claims.get(id) ?? [];
+    this.#claims.delete(id);
     for (const wanted of claimed) {
-      wanted.tunnelled.delete(childSaId);
-      wanted.local.delete(childSaId);
+      wanted.tunnelled.delete(id);
+      wanted.local.delete(id);
       this.#settle(wanted);
     }
+    this.#settleAll(this.#passed.remove(id));
   }
 
   /** An address came or went: the next Child SA looks again. */
   forgetAddresses(): void {
     this.#addressesAt = undefined;
+  }
+
+  /**
+   * Addresses came or went: sources are chosen anew. A route that names an address that is gone
+   * sends nothing of ours; some kernels remove it, others keep it.
+   */
+  refresh(): void {
+    this.forgetAddresses();
+    const addresses = this.#localAddresses();
+    const present = new Set(addresses.map(formatAddress));
+    for (const wanted of this.#wanted.values()) {
+      const { family } = wanted.prefix.address;
+      for (const [id, { ranges }] of wanted.tunnelled) {
+        const address = addressInside(addresses, ranges, family);
+        wanted.tunnelled.set(id, { ranges, address });
+      }
+      const source = wanted.installed?.preferredSource;
+      if (source !== undefined && !present.has(formatAddress(source))) wanted.installed = undefined;
+      this.#settle(wanted);
+    }
   }
 
   /** Removes every route and rule of ours. */
@@ -122,15 +135,43 @@ export class Routes {
     sweepRoutes(this.#rtnetlink);
   }
 
-  #want(childSaId: number, prefix: Prefix): Wanted {
+  /** What goes to the device, with its source, and what lies behind us and stays there. */
+  #claim({ id, localTs, remoteTs }: RoutedPolicy): void {
+    const ranges = localTs.map(({ range }) => range);
+    const remote = prefixesOf(remoteTs);
+    const addresses = this.#localAddresses();
+    for (const prefix of remote) {
+      const address = addressInside(addresses, ranges, prefix.address.family);
+      const wanted = this.#want(id, prefix);
+      wanted.tunnelled.set(id, { ranges, address });
+      this.#settle(wanted);
+    }
+    for (const prefix of prefixesOf(localTs)) {
+      if (!remote.some((one) => strictlyContains(one, prefix))) continue;
+      const wanted = this.#want(id, prefix);
+      wanted.local.add(id);
+      this.#settle(wanted);
+    }
+  }
+
+  #want(id: number, prefix: Prefix): Wanted {
+    const wanted = this.#wantedFor(prefix);
+    const claims = this.#claims.get(id) ?? new Set();
+    this.#claims.set(id, claims.add(wanted));
+    return wanted;
+  }
+
+  #wantedFor(prefix: Prefix): Wanted {
     const key = formatPrefix(prefix);
     const wanted = this.#wanted.get(key) ?? {
       ...{ prefix, tunnelled: new Map(), local: new Set<number>(), installed: undefined },
     };
     this.#wanted.set(key, wanted);
-    const claims = this.#claims.get(childSaId) ?? new Set();
-    this.#claims.set(childSaId, claims.add(wanted));
     return wanted;
+  }
+
+  #settleAll(prefixes: readonly Prefix[]): void {
+    for (const prefix of prefixes) this.#settle(this.#wantedFor(prefix));
   }
 
   /** Listed once for all SAs that come at the same time. */
@@ -162,8 +203,12 @@ export class Routes {
       table: ROUTE_TABLE,
       protocol: PROTOCOL_TSGW,
     };
+    const around = { ...route, type: RouteType.THROW };
+    if (this.#passed.has(wanted.prefix)) return around;
     if (wanted.tunnelled.size > 0) {
-      const preferredSource = [...wanted.tunnelled.values()].find((source) => source !== undefined);
+      const preferredSource = [...wanted.tunnelled.values()]
+        .map(({ address }) => address)
+        .find((address) => address !== undefined);
       return {
         ...route,
         type: RouteType.UNICAST,
@@ -171,7 +216,7 @@ export class Routes {
         ...(preferredSource === undefined ? {} : { preferredSource }),
       };
     }
-    return wanted.local.size > 0 ? { ...route, type: RouteType.THROW } : undefined;
+    return wanted.local.size > 0 ? around : undefined;
   }
 
   /** An address may go between being listed and being named: then the route does without it. */

@@ -90,6 +90,15 @@ export class Spd {
   }
 }
 
+/** The priorities of an entry's rows: of the first one a look-up comes to, and of the last. */
+export function entryPriorities(entry: Omit<SpdEntry, 'sa' | 'trap'>): {
+  readonly strongest: number;
+  readonly weakest: number;
+} {
+  const priorities = rowsOf(entry).map(({ priority }) => priority);
+  return { strongest: Math.min(...priorities), weakest: Math.max(...priorities) };
+}
+
 /**
  * The priority of a row that has none configured: narrower selectors are stronger. The scale is
  * strongSwan's, so that configured numbers mean the same: bypasses, SAs, traps, discards.

@@ -329,7 +329,7 @@ describe('What the path refuses', () => {
   it('counts packets of an SA without a socket', () => {
     const { a } = espPair();
     a.engine.remove(1);
-    a.engine.install(childSa(), { contextIn: 0, contextOut: 1, path: -1 });
+    a.engine.install(childSa(), { contextIn: 0, contextOut: 1, path: -1 }, a.now);
     a.fromTun(udpPacket(...FOUR, 8));
     assert.deepEqual(a.drops(), { 'send-unreachable': 1 });
     assert.equal(a.counter(1, SaCounter.SEQUENCE), 0);

@@ -81,13 +81,13 @@ describe('Which SA sends (RFC 7296 §2.8)', () => {
       return b.sent.at(-1)?.path ?? 0;
     };
     assert.equal(from(), 1);
-    b.engine.setOutbound(successor, 'now');
+    b.engine.setOutbound(successor, 'now', b.now);
     assert.equal(from(), 2);
-    b.engine.setOutbound(saB, 'now');
+    b.engine.setOutbound(saB, 'now', b.now);
     assert.equal(from(), 2, 'it was in use before: nothing changed');
-    b.engine.setOutbound(successor, 'never');
+    b.engine.setOutbound(successor, 'never', b.now);
     assert.equal(from(), 1);
-    b.engine.setOutbound(saB, 'never');
+    b.engine.setOutbound(saB, 'never', b.now);
     b.fromTun(udpPacket(...BACK, 1));
     assert.deepEqual(b.drops(), { 'no-policy': 1 });
     b.fromSocket(UDP, { octets: sent(a, udpPacket(...THERE, 7))[0]! });
@@ -102,7 +102,7 @@ describe('Which SA sends (RFC 7296 §2.8)', () => {
   it('stays what it was told when a packet arrives later', () => {
     const { a, b } = espPair();
     const successor = rekey(a, b, 'after-inbound');
-    b.engine.setOutbound(successor, 'never');
+    b.engine.setOutbound(successor, 'never', b.now);
     b.fromSocket(UDP, { octets: sent(a, udpPacket(...THERE, 1))[0]! });
     b.fromTun(udpPacket(...BACK, 1));
     assert.equal(b.sent.at(-1)?.path, 1);
@@ -238,7 +238,7 @@ describe('Limits of an SA (RFC 4301 §4.4.2.1)', () => {
   it('end it inbound at exactly the hard one, whether packets come at once or later', () => {
     const { a, b } = espPair();
     const limited = rekey(a, b, 'now', { limits: { ...NO_LIMITS, hardOctets: 1000 } });
-    a.engine.setOutbound(a.engine.find(2)!, 'never');
+    a.engine.setOutbound(a.engine.find(2)!, 'never', a.now);
     const twin = espPair();
     rekey(twin.a, twin.b, 'now');
     const packets = sent(twin.a, ...Array.from({ length: 30 }, () => udpPacket(...THERE, 72)));

@@ -93,6 +93,7 @@ class Controlled {
           this.policies.set(`${name}/${policy}`, view);
         },
         uninstall: (name, policy) => this.policies.delete(`${name}/${policy}`),
+        owner: (id) => (id === -1 ? { ike: 'site', child: 'lan' } : undefined),
       },
       pools: {
         views: () => [],

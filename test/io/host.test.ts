@@ -19,6 +19,7 @@ describe('A host that is not open', () => {
   const listener: HostListener = {
     datagram: () => heard.push('datagram'),
     report: ({ kind }) => heard.push(kind),
+    addresses: () => heard.push('addresses'),
     failed: (error) => heard.push(error.message),
     warn: (what) => heard.push(what),
   };
@@ -28,7 +29,11 @@ describe('A host that is not open', () => {
     host.sendIke(endpoint(A), endpoint(B), Uint8Array.of(1));
     host.sendNatKeepalive(endpoint(A, 4500), endpoint(B, 4500));
     host.install(installedChildSa(childSa(), { rowIn: 0, rowOut: 1 }));
+    host.setOutbound(7, 'never');
+    host.move(7, childSa());
     host.remove(7);
+    host.installPolicy({ id: -1, action: 'discard', localTs: [], remoteTs: [], priority: 0 });
+    host.removePolicy(-1);
     host.installVirtual(1, { addresses: [endpoint(A).address], nameServers: [] });
     host.removeVirtual(1);
     assert.deepEqual(heard, []);

@@ -3,6 +3,7 @@ import {
   FLAG_DF,
   ORIGIN_OCTETS,
   Origin,
+  PATH_OF_ORIGIN,
   STATUS_BAD_ICV,
   STATUS_OK,
   WORDS,
@@ -21,6 +22,7 @@ describeNative('Layout of a descriptor row', () => {
       STATUS_OK,
       STATUS_BAD_ICV,
       FLAG_DF,
+      PATH_OF_ORIGIN,
       ORIGIN_OCTETS,
     });
   });

@@ -73,6 +73,8 @@ describeNative('Packet loop', () => {
       natt6: undefined,
       esp4: undefined,
       esp6: undefined,
+      plain4: undefined,
+      plain6: undefined,
       nattPort: 4500,
       tunMtu: 1400,
       outerMtu: 1500,

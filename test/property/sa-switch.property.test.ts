@@ -98,13 +98,13 @@ describe('A Child SA replaced under load', () => {
         run(during);
         const successor = a.engine.find(2);
         assert.ok(successor);
-        a.engine.setOutbound(successor, 'now');
+        a.engine.setOutbound(successor, 'now', a.now);
         if (moves) a.engine.move(successor, { ...successor.ends, udpEncapsulation: false }, 9);
         run(after);
         // Both have moved on and what was under way has arrived: the old one goes.
         const other = b.engine.find(2);
         assert.ok(other);
-        b.engine.setOutbound(other, 'now');
+        b.engine.setOutbound(other, 'now', b.now);
         there.drain();
         back.drain();
         for (const side of [a, b]) side.engine.remove(1);

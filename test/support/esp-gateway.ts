@@ -8,7 +8,15 @@ import {
   integrityAlgorithm,
 } from '../../src/crypto/algorithms.ts';
 import { EncryptionId } from '../../src/crypto/transform.ts';
-import { type Batch, ORIGIN_OCTETS, Origin, STATUS_OK, WORDS, Word } from '../../src/esp/batch.ts';
+import {
+  type Batch,
+  ORIGIN_OCTETS,
+  Origin,
+  PATH_OF_ORIGIN,
+  STATUS_OK,
+  WORDS,
+  Word,
+} from '../../src/esp/batch.ts';
 import type { EspSa, EspSaParameters } from '../../src/esp/esp-sa.ts';
 import { espSuite } from '../../src/esp/esp-suite.ts';
 import type { Arrival } from '../../src/esp/inbound.ts';
@@ -18,8 +26,10 @@ import { createSharedCounters, SA_COUNTERS } from '../../src/events/shared-count
 import type { TrafficSelector } from '../../src/ipsec/traffic-selector.ts';
 import {
   type Endpoint,
+  formatAddress,
   formatEndpoint,
   type IpAddress,
+  ipAddress,
   parsePrefix,
   prefixRange,
 } from '../../src/wire/address.ts';
@@ -84,6 +94,8 @@ export class EspGateway {
   /** The packets of `sent` before they were sealed. */
   readonly unsealed: Uint8Array[] = [];
   readonly delivered: Uint8Array[] = [];
+  /** What left without protection, and where to. */
+  readonly bypassed: { readonly octets: Uint8Array; readonly to: string }[] = [];
   readonly answered: Uint8Array[] = [];
   readonly ike: Uint8Array[] = [];
   readonly pathMtuChanges: number[] = [];
@@ -95,6 +107,8 @@ export class EspGateway {
   sealStatus = STATUS_OK;
   deviceStatus = STATUS_OK;
   takesIke = true;
+  /** Whether there are sockets for packets that pass unprotected. */
+  bypasses = true;
 
   constructor(options: EspGatewayOptions = {}) {
     this.sealer = options.sealer ?? new ReferenceSealer();
@@ -107,6 +121,7 @@ export class EspGateway {
         deliver: (count) => this.#write(this.engine.inbound, count, this.delivered),
         seal: (count) => this.#seal(count),
         send: (count) => this.#send(count),
+        bypass: (count) => this.#bypass(count),
         answer: (count) => this.#write(this.engine.answers, count, this.answered),
         ike: (row) => this.#takeIke(row),
       },
@@ -116,6 +131,11 @@ export class EspGateway {
         limitReached: ({ parameters: { id } }, limit) => this.reports.push(`${limit} limit ${id}`),
         peerMoved: ({ parameters: { id } }, local, remote) =>
           this.reports.push(`moved ${id} ${formatEndpoint(local)} ${formatEndpoint(remote)}`),
+        acquire: (policy, { local, remote, protocol, localPort, remotePort }) =>
+          this.reports.push(
+            `acquire ${policy} ${formatAddress(local)} ${formatAddress(remote)} ` +
+              `${protocol} ${localPort} ${remotePort}`,
+          ),
       },
     });
   }
@@ -123,11 +143,15 @@ export class EspGateway {
   install(parameters: EspSaParameters, keysIn: TestKeys, keysOut: TestKeys): EspSa {
     const suite = espSuite(parameters);
     const { esn } = parameters;
-    return this.engine.install(parameters, {
-      contextIn: this.sealer.context({ suite, esn, ...keysIn }, false),
-      contextOut: this.sealer.context({ suite, esn, ...keysOut }, true),
-      path: parameters.id,
-    });
+    return this.engine.install(
+      parameters,
+      {
+        contextIn: this.sealer.context({ suite, esn, ...keysIn }, false),
+        contextOut: this.sealer.context({ suite, esn, ...keysOut }, true),
+        path: parameters.id,
+      },
+      this.now,
+    );
   }
 
   /** Runs packets through the outbound path, in batches as the loop would. */
@@ -191,6 +215,21 @@ export class EspGateway {
         tos: batch.words[at + Word.TOS] ?? 0,
         flags: batch.words[at + Word.FLAGS] ?? 0,
       });
+    }
+  }
+
+  #bypass(count: number): void {
+    const batch = this.engine.outbound;
+    if (!this.bypasses) return;
+    for (let row = 0; row < count; row++) {
+      const at = row * WORDS;
+      if (batch.words[at + Word.PATH] !== PATH_OF_ORIGIN) continue;
+      batch.words[at + Word.STATUS] = this.sendStatus;
+      if (this.sendStatus !== STATUS_OK) continue;
+      const origin = batch.origins.slice(row * ORIGIN_OCTETS, (row + 1) * ORIGIN_OCTETS);
+      const width = origin[Origin.FAMILY] === 4 ? 4 : 16;
+      const to = origin.slice(Origin.DESTINATION, Origin.DESTINATION + width);
+      this.bypassed.push({ octets: packetOf(batch, row), to: formatAddress(ipAddress(to)) });
     }
   }
 

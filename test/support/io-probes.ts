@@ -9,8 +9,18 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, openSync, readdirSync, readlinkSync } from 'node:fs';
-import { createBatch, FLAG_DF, SLOT_OCTETS, WORDS, Word } from '../../src/esp/batch.ts';
+import {
+  createBatch,
+  FLAG_DF,
+  ORIGIN_OCTETS,
+  Origin,
+  PATH_OF_ORIGIN,
+  SLOT_OCTETS,
+  WORDS,
+  Word,
+} from '../../src/esp/batch.ts';
 import { DropReason } from '../../src/events/drop-reason.ts';
+import { AddressWatch } from '../../src/io/address-watch.ts';
 import { addressInside, localAddresses } from '../../src/io/addresses.ts';
 import { IcmpListener } from '../../src/io/icmp-listener.ts';
 import type { TooBig } from '../../src/io/icmp-too-big.ts';
@@ -22,6 +32,7 @@ import { Rtnetlink } from '../../src/io/rtnetlink.ts';
 import { PROTOCOL_TSGW, RouteType } from '../../src/io/rtnetlink-message.ts';
 import { openTunDevice } from '../../src/io/tun.ts';
 import { IkeSocket } from '../../src/io/udp.ts';
+import { ANY_PORTS } from '../../src/ipsec/traffic-selector.ts';
 import {
   formatAddress,
   formatEndpoint,
@@ -32,9 +43,12 @@ import {
 } from '../../src/wire/address.ts';
 import { checksum } from '../../src/wire/checksum.ts';
 import { concatOctets, fromHex } from '../../src/wire/octets.ts';
+import { innerPacket } from './inner-packets.ts';
 
 const addon = native();
 const EMSGSIZE = -90;
+const GUEST4 = { source: '10.1.0.99', destination: '192.0.2.1' };
+const GUEST6 = { source: '2001:db8:a::99', destination: '2001:db8:1::1' };
 
 const probes: Readonly<Record<string, () => void | Promise<void>>> = {
   'tun-device': () => {
@@ -186,6 +200,136 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
     addon.close(tun.fd);
     rtnetlink.close();
     assert.equal(machineState(), before);
+  },
+
+  'routes-around': () => {
+    const rtnetlink = new Rtnetlink();
+    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
+    const routes = new Routes(rtnetlink, tun.index);
+    routes.install(child(1, ['10.1.0.0/24'], ['0.0.0.0/0']));
+    const around = { ...child(-1, ['10.1.0.0/24'], ['10.6.0.0/16']), action: 'bypass' as const };
+    routes.install(around);
+    const whole = table(4)[0] ?? '';
+    assert.deepEqual(table(4).slice(1), [
+      'throw 10.1.0.0/24 proto 220',
+      'throw 10.6.0.0/16 proto 220',
+    ]);
+    // Now others are protected on the way there, and the device must tell them apart.
+    routes.install(child(2, ['10.9.0.0/24'], ['10.6.0.0/16']));
+    const device = '10.6.0.0/16 dev tsgw0 proto 220 scope link';
+    assert.deepEqual(table(4), [whole, 'throw 10.1.0.0/24 proto 220', device]);
+    routes.remove(2);
+    assert.deepEqual(table(4).slice(2), ['throw 10.6.0.0/16 proto 220']);
+    routes.remove(-1);
+    assert.deepEqual(table(4), [whole, 'throw 10.1.0.0/24 proto 220']);
+    routes.remove(1);
+    assert.deepEqual(table(4), []);
+    routes.close();
+    addon.close(tun.fd);
+    rtnetlink.close();
+  },
+
+  'route-sources': () => {
+    const rtnetlink = new Rtnetlink();
+    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
+    const routes = new Routes(rtnetlink, tun.index);
+    routes.install(child(1, ['10.1.0.0/24', '10.77.0.0/24'], ['10.2.0.0/16']));
+    const route = '10.2.0.0/16 dev tsgw0 proto 220 scope link';
+    assert.deepEqual(table(4), [`${route} src 10.1.0.1`]);
+    ip('address', 'del', '10.1.0.1/24', 'dev', 'lan');
+    routes.refresh();
+    assert.deepEqual(table(4), [route]);
+    ip('address', 'add', '10.77.0.5/32', 'dev', 'tsgw0');
+    routes.refresh();
+    assert.deepEqual(table(4), [`${route} src 10.77.0.5`]);
+    routes.refresh();
+    assert.deepEqual(table(4), [`${route} src 10.77.0.5`]);
+    routes.close();
+    addon.close(tun.fd);
+    rtnetlink.close();
+  },
+
+  'plain-packets': () => {
+    const rtnetlink = new Rtnetlink();
+    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
+    const routes = new Routes(rtnetlink, tun.index);
+    const sockets = openOuterSockets({ ikePort: 500, nattPort: 4500 });
+    routes.install(child(1, ['0.0.0.0/0', '::/0'], ['0.0.0.0/0', '::/0']));
+    const { plain4, plain6 } = sockets;
+    assert.ok(plain4 !== undefined && plain6 !== undefined);
+    // A guest of ours sends to the peer, and to ourselves, where it can be heard.
+    const heard = [addon.rawSocket(4, 253), addon.rawSocket(6, 253)] as const;
+    const guest4 = innerPacket({ ...GUEST4, protocol: 253, upper: new Uint8Array(40) });
+    const guest6 = innerPacket({ ...GUEST6, protocol: 253, upper: new Uint8Array(40).fill(7) });
+    const rows = new Rows();
+    for (const [row, packet] of [guest4, guest6, guest4, guest4].entries()) {
+      rows.fill(row, packet, { path: row === 3 ? -1 : PATH_OF_ORIGIN });
+      rows.leaveTo(row, row === 1 ? GUEST6.destination : GUEST4.destination);
+    }
+    rows.leaveTo(2, '192.0.2.2');
+    assert.equal(addon.send(rows.number, 0, 4), 0, 'no path: not its business');
+    assert.equal(addon.sendTo(plain4, 4, rows.number, 0, 4), 2);
+    assert.equal(addon.sendTo(plain6, 6, rows.number, 0, 4), 1);
+    assert.deepEqual(
+      [0, 1, 2].map((row) => rows.word(row, Word.STATUS)),
+      [0, 0, 0],
+    );
+    rows.empty(1000);
+    assert.equal(addon.receive(heard[0], rows.number, 0, 8), 1);
+    assert.deepEqual(rows.octets(0), guest4, 'as it was, its foreign source included');
+    rows.empty(1000);
+    assert.equal(addon.receive(heard[1], rows.number, 0, 8), 1);
+    assert.deepEqual(rows.octets(0), guest6.subarray(40));
+    rows.empty(1000);
+    assert.equal(addon.readTun(tun.fd, rows.number, 0, 8), 0, 'none of them came to the device');
+    rows.fill(0, new Uint8Array(1500).fill(0x45, 0, 1), { path: PATH_OF_ORIGIN });
+    rows.leaveTo(0, '192.0.2.2');
+    assert.equal(addon.sendTo(plain4, 4, rows.number, 0, 1), 0);
+    assert.equal(rows.word(0, Word.STATUS), EMSGSIZE);
+    for (const fd of heard) addon.close(fd);
+    closeOuterSockets(sockets);
+    routes.close();
+  },
+
+  'address-watch': async () => {
+    const rtnetlink = new Rtnetlink();
+    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
+    const changes: string[][] = [];
+    let heard = (): void => undefined;
+    let stirred = 0;
+    const watch = new AddressWatch({
+      rtnetlink,
+      except: tun.index,
+      stirred: () => stirred++,
+      changed: (addresses) => {
+        changes.push(addresses.map(formatAddress));
+        heard();
+      },
+    });
+    const changed = (): Promise<void> =>
+      new Promise((resolve) => {
+        heard = resolve;
+      });
+    const first = ['192.0.2.1', '10.1.0.1', '2001:db8:1::1', '2001:db8:a::1'];
+    assert.deepEqual(watch.addresses.map(formatAddress), first);
+    let next = changed();
+    // What is on the device is no way to the outside; of several changes at once one is told.
+    ip('address', 'add', '10.99.0.1/32', 'dev', 'tsgw0');
+    ip('address', 'add', '192.0.2.77/24', 'dev', 'wan');
+    ip('address', 'add', '192.0.2.78/24', 'dev', 'wan');
+    await next;
+    assert.deepEqual(changes, [
+      [...first.slice(0, 1), '192.0.2.77', '192.0.2.78', ...first.slice(1)],
+    ]);
+    assert.equal(stirred, 1);
+    next = changed();
+    ip('link', 'set', 'lan', 'down');
+    await next;
+    assert.ok(!changes[1]?.includes('10.1.0.1'), 'a link that is down carries nothing');
+    assert.deepEqual(watch.addresses.map(formatAddress), changes[1]);
+    watch.close();
+    addon.close(tun.fd);
+    rtnetlink.close();
   },
 
   'own-packets': () => {
@@ -348,7 +492,10 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
       path: rows.path(raw6, '::1', 0),
     });
     assert.equal(addon.send(rows.number, 0, 5), 5);
+    // The package does not always keep the event loop going by itself.
+    const alive = setInterval(() => undefined, 1000);
     await all;
+    clearInterval(alive);
     const [four, six] = heard[0]?.remote.family === 4 ? heard : heard.toReversed();
     assert.deepEqual([four?.spi, four?.mtu, four?.remotePort], [0xdeadbeef, 1300, 4500]);
     assert.equal(four?.remote && formatAddress(four.remote), '192.0.2.2');
@@ -436,6 +583,14 @@ class Rows {
     this.#batch.arena.set(octets, row * SLOT_OCTETS);
   }
 
+  /** Names the destination of a row that leaves as it is. */
+  leaveTo(row: number, destination: string): void {
+    const { family, octets } = at(destination);
+    const origin = row * ORIGIN_OCTETS;
+    this.#batch.origins[origin + Origin.FAMILY] = family;
+    this.#batch.origins.set(octets, origin + Origin.DESTINATION);
+  }
+
   empty(room: number): void {
     for (let row = 0; row < 8; row++) {
       this.words[row * WORDS + Word.OFFSET] = row * SLOT_OCTETS;
@@ -455,8 +610,9 @@ class Rows {
 
 function child(id: number, local: readonly string[], remote: readonly string[]) {
   const selectors = (texts: readonly string[]) =>
-    texts.map((text) => ({ range: prefixRange(prefix(text)) }));
-  return { id, localTs: selectors(local), remoteTs: selectors(remote) };
+    texts.map((text) => ({ range: prefixRange(prefix(text)), protocol: 0, ...ANY_PORTS }));
+  const ends = { localTs: selectors(local), remoteTs: selectors(remote) };
+  return { id, action: 'protect' as const, priority: 0, ...ends };
 }
 
 function ip(...words: readonly string[]): string {

@@ -61,6 +61,8 @@ function main(setup: NodeSetup): void {
     natt6: layer.udpSocket({ family: 6, port: NATT_PORT, bufferOctets: 4 << 20 }),
     esp4: layer.rawSocket(4, 50, { bufferOctets: 4 << 20 }),
     esp6: layer.rawSocket(6, 50, { bufferOctets: 4 << 20 }),
+    plain4: layer.rawSocket(4, 255),
+    plain6: layer.rawSocket(6, 255),
   };
   const counters = createSharedCounters(16);
   const loop = new PacketLoop(

@@ -1,0 +1,51 @@
+/**
+ * Packets of one trap that wait for the SA they asked for, in the order they came.
+ *
+ * Bounded in number and octets; memory is there only while packets are. Not the packet path of an
+ * SA: a trap holds a handful of packets in its life.
+ */
+import { BATCH_SIZE, type Batch, HEADROOM, SLOT_OCTETS, WORDS, Word } from './batch.ts';
+
+/** No more than go into one batch when they are released. */
+export const HELD_PACKETS = BATCH_SIZE;
+export const HELD_OCTETS = 96 * 1024;
+
+export class HeldPackets {
+  readonly #packets: Uint8Array[] = [];
+  #octets = 0;
+
+  get count(): number {
+    return this.#packets.length;
+  }
+
+  /** Keeps a copy of the packet at `inner`; answers false when there is no room. */
+  add(arena: Uint8Array, inner: number, length: number): boolean {
+    if (this.#packets.length === HELD_PACKETS) return false;
+    if (this.#octets + length > HELD_OCTETS) return false;
+    this.#packets.push(arena.slice(inner, inner + length));
+    this.#octets += length;
+    return true;
+  }
+
+  /** Moves all of them into the first rows of an empty batch; answers how many rows that are. */
+  moveInto(batch: Batch): number {
+    const packets = this.#take();
+    for (const [row, packet] of packets.entries()) {
+      const offset = row * SLOT_OCTETS + HEADROOM;
+      batch.arena.set(packet, offset);
+      batch.words[row * WORDS + Word.OFFSET] = offset;
+      batch.words[row * WORDS + Word.LENGTH] = packet.length;
+    }
+    return packets.length;
+  }
+
+  /** Forgets them; answers how many they were. */
+  drop(): number {
+    return this.#take().length;
+  }
+
+  #take(): readonly Uint8Array[] {
+    this.#octets = 0;
+    return this.#packets.splice(0);
+  }
+}
