@@ -71,6 +71,13 @@ export interface IkePeer {
   deleteChildSa(child: IkePeerChildSa): Promise<void>;
 }
 
+export function firstChild({ children: [child] }: IkePeerSa): IkePeerChildSa {
+  if (child === undefined) {
+    throw new Error('the peer lists no Child SA');
+  }
+  return child;
+}
+
 /** Where `scripts/run.mjs` unpacks the packages. */
 export function unpacked(kind: IkePeerKind): string {
   return resolve('build/peers', kind);

@@ -5,8 +5,10 @@
  * until Enter or Ctrl-C, for a look around. Ends 0 when it went as it should, 2 on wrong usage.
  */
 import { once } from 'node:events';
+import { type IkePeerScenario, playWithIkePeer } from './ike-peer-scenario.ts';
 import { requirePrerequisites } from './prerequisites.ts';
 import { play, type Scenario, type Stage } from './scenario.ts';
+import { crossing, libreswan } from './scenarios/ike-peers.ts';
 import { ipv6 } from './scenarios/ipv6.ts';
 import { loss } from './scenarios/loss.ts';
 import { nat, natResponder } from './scenarios/nat.ts';
@@ -18,7 +20,7 @@ import {
   tsgwToTsgw,
 } from './scenarios/site-to-site.ts';
 
-const scenarios: readonly Scenario[] = [
+const scenarios: readonly (Scenario | IkePeerScenario)[] = [
   siteToSite,
   siteToSiteResponder,
   tsgwToTsgw,
@@ -30,6 +32,8 @@ const scenarios: readonly Scenario[] = [
   invalidKe,
   pskMismatch,
   noProposal,
+  libreswan,
+  crossing,
 ];
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -42,7 +46,9 @@ async function main(argv: readonly string[]): Promise<number> {
     return list(options);
   }
   const scenario = scenarios.find(({ name }) => name === word);
-  const unknown = options.find((option) => option !== '--keep');
+  // What such a scenario shows is over when it ends.
+  const known = scenario !== undefined && 'life' in scenario ? [] : ['--keep'];
+  const unknown = options.find((option) => !known.includes(option));
   if (scenario === undefined || unknown !== undefined) {
     const what = scenario === undefined ? `scenario ${word}` : `option ${unknown}`;
     console.error(`no ${what}\n\n${usage}`);
@@ -62,9 +68,13 @@ function list(options: readonly string[]): number {
   return 0;
 }
 
-async function playToTheEnd(scenario: Scenario, keep: boolean): Promise<number> {
+async function playToTheEnd(scenario: Scenario | IkePeerScenario, keep: boolean): Promise<number> {
   try {
     requirePrerequisites();
+    if ('life' in scenario) {
+      await playWithIkePeer(scenario, console.log);
+      return 0;
+    }
     const traffic = async (stage: Stage): Promise<void> => {
       await scenario.traffic?.(stage);
       await stay(stage);

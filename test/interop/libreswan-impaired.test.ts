@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { until } from '../../lab/command.ts';
+import { firstChild } from '../../lab/ike-peer.ts';
 import { Libreswan } from '../../lab/libreswan.ts';
 import { useIkePeerLab } from '../support/ike-peer-lab.ts';
-import { firstChild } from '../support/ike-peer-rules.ts';
 import { onlyTsgw, roles } from '../support/lab.ts';
 
 describe('libreswan with odd manners', () => {

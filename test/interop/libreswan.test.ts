@@ -3,16 +3,10 @@
  * both ends hold the same SAs.
  */
 import assert from 'node:assert/strict';
+import { firstChild } from '../../lab/ike-peer.ts';
 import { Libreswan } from '../../lab/libreswan.ts';
 import { useIkePeerLab } from '../support/ike-peer-lab.ts';
-import {
-  comeAndGo,
-  firstChild,
-  goesOn,
-  probed,
-  refuse,
-  replaceChildren,
-} from '../support/ike-peer-rules.ts';
+import { comeAndGo, goesOn, probed, refuse, replaceChildren } from '../support/ike-peer-rules.ts';
 import { onlyTsgw, roles } from '../support/lab.ts';
 
 describe('libreswan as IKE peer', () => {

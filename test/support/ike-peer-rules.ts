@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { Capture, dissect } from '../../lab/capture.ts';
 import { until } from '../../lab/command.ts';
-import type { IkePeer, IkePeerChildSa, IkePeerSa } from '../../lab/ike-peer.ts';
+import { firstChild, type IkePeer } from '../../lab/ike-peer.ts';
 import type { PairSettings } from '../../lab/swanctl-conf.ts';
 import { type Configured, type IkePeerLab, spisOf } from './ike-peer-lab.ts';
 import { type Role, roles } from './lab.ts';
@@ -101,11 +101,6 @@ export async function goesOn<Peer extends IkePeer>(
   if (tidy) {
     await lab.agreed();
   }
-}
-
-export function firstChild({ children: [child] }: IkePeerSa): IkePeerChildSa {
-  assert.ok(child !== undefined, 'the peer lists a Child SA');
-  return child;
 }
 
 /** A refusal: what the two ends do not have in common, and what is said about it. */
