@@ -178,7 +178,7 @@ export function acceptChildGrant(
   const spiOut = peerSpi(granted.spi);
   if (spiOut === undefined) {
     return peerFault(
-      'invalid-syntax',
+      'no-proposal-chosen',
       `child ${policy.name}: the peer's ESP SPI is reserved or not 4 octets`,
     );
   }

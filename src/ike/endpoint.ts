@@ -9,10 +9,10 @@ import { ProtocolId } from '../ipsec/proposal.ts';
 import { type Endpoint, formatEndpoint, type IpAddress } from '../wire/address.ts';
 import { earliest, type Instant } from '../wire/instant.ts';
 import { equalOctets, MalformedError } from '../wire/octets.ts';
-import type { Action, Input, Outcome } from './action.ts';
+import type { Action, Input } from './action.ts';
 import { Admission } from './admission.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
-import { bequeath, childDeleted, closeTelling, DELETE_IKE_SA, deleteIkeSa } from './deletion.ts';
+import { bequeath, childDeleted } from './deletion.ts';
 import { handleCreateChildResponse } from './exchange/create-child-initiator.ts';
 import { answerCreateChild } from './exchange/create-child-responder.ts';
 import { handleIkeAuthResponse } from './exchange/ike-auth-initiator.ts';
@@ -34,7 +34,7 @@ import {
   attemptAgainst,
   handleIkeRekeyResponse,
 } from './exchange/rekey-ike-sa.ts';
-import type { IkeSa, Incoming } from './ike-sa.ts';
+import type { IkeSa, Incoming, RequestPurpose } from './ike-sa.ts';
 import { type FragmentVerdict, receiveFragment, reportDiscarded } from './incoming-fragment.ts';
 import { initiate, settleReauthentication, tryAgain } from './initiation.ts';
 import { keepAlive, livenessDeadline } from './liveness.ts';
@@ -49,12 +49,13 @@ import {
 } from './message/message.ts';
 import { NotifyType } from './message/notify-types.ts';
 import { checkPayloads, exchangeName } from './message/payload-rules.ts';
-import { payloadOf, statusNotify } from './payload-access.ts';
+import { notifiesOf, payloadOf, statusNotify } from './payload-access.ts';
 import { faultNotify, type PeerFault, peerFault } from './peer-fault.ts';
 import { type MessageKey, openMessage } from './protection.ts';
 import { Reassembly } from './reassembly.ts';
 import { RedirectHistory } from './redirect-history.ts';
 import { redirectClients } from './redirection.ts';
+import { answerFault, deleteByFault } from './refusal.ts';
 import { followNat } from './relocation.ts';
 import { reopen } from './reopening.ts';
 import { startReplacements } from './replacement.ts';
@@ -96,6 +97,11 @@ export class IkeEndpoint {
   /** IKE SAs of responders that have not authenticated. */
   get halfOpen(): number {
     return this.#registry.halfOpen;
+  }
+
+  /** Inbound ESP SPIs that are taken: of Child SAs, and of those under way. */
+  get inboundSpis(): number {
+    return this.#numbers.spisIn;
   }
 
   handle(input: Input, now: Instant): readonly Action[] {
@@ -261,7 +267,7 @@ export class IkeEndpoint {
         sa.repeatResponse(turn, datagram);
         return;
       case 'fault':
-        this.#answerFault(turn, sa, { ...received, payloads: [] }, read);
+        answerFault(turn, sa, { ...received, payloads: [] }, read);
         return;
       case 'payloads': {
         const message: Incoming = { ...received, ...read };
@@ -304,6 +310,10 @@ export class IkeEndpoint {
     }
     sa.lastHeard = turn.now;
     sa.received(turn, response);
+    if (isRejected(sa, purpose, response)) {
+      deleteByFault(turn, sa, 'the peer answered INVALID_SYNTAX', purpose);
+      return;
+    }
     heedProbe(turn, sa, response);
     switch (purpose.kind) {
       case 'ike-auth':
@@ -377,12 +387,8 @@ export class IkeEndpoint {
       this.#preferRival(turn, sa, request);
       this.#receiveCreateChildSa(turn, sa, request);
     } else {
-      this.#answerFault(
-        turn,
-        sa,
-        request,
-        peerFault('invalid-syntax', `exchange ${exchangeType} is not for this state`),
-      );
+      const what = `exchange ${exchangeType} is not for this state`;
+      answerFault(turn, sa, request, peerFault('invalid-syntax', what));
     }
   }
 
@@ -404,28 +410,6 @@ export class IkeEndpoint {
     );
     if (ofIkeSa) answerIkeRekey(turn, this.#registry, sa, request);
     else answerCreateChild(turn, sa, request);
-  }
-
-  /** An authenticated peer's fault is logged and, in a request, answered (RFC 7296 §2.21.3). */
-  #answerFault(turn: Turn, sa: IkeSa, message: Incoming, fault: PeerFault): void {
-    turn.emit({ kind: 'peer-fault', what: fault.what, ...sa.subject });
-    const { isResponse, messageId } = message.header;
-    const failed: Outcome = { kind: 'failed', what: fault.what };
-    const unproven = sa.state.name === 'AwaitingIkeAuthRequest';
-    if (isResponse) {
-      if (!sa.window.take(messageId)) return;
-      // The peer has done what we asked for and holds the IKE SA for good.
-      if (sa.state.name === 'Established') deleteIkeSa(turn, sa, fault.what, failed);
-      else closeTelling(turn, sa, DELETE_IKE_SA, { reason: fault.what, outcome: failed });
-      return;
-    }
-    const place = sa.window.place(messageId);
-    if (place === 'repeated') sa.repeatResponse(turn, message);
-    if (place !== 'new' || sa.state.name === 'Closed') return;
-    sa.respond(turn, message, [faultNotify(fault)]);
-    // RFC 7296 §2.21.2, §2.21.3: INVALID_SYNTAX is fatal, the other faults cost one exchange; but
-    // without IKE_AUTH there is nothing to keep.
-    if (unproven || fault.fault === 'invalid-syntax') sa.close(turn, fault.what, failed);
   }
 
   #expire(turn: Turn): void {
@@ -526,6 +510,13 @@ function payloadFault(
         verdict.what,
         Uint8Array.of(verdict.unsupportedCritical),
       );
+}
+
+// RFC 7296 §2.21.3: after IKE_AUTH, INVALID_SYNTAX ends the IKE SA at both ends. Peers are known that
+// keep it all the same.
+function isRejected({ state }: IkeSa, { kind }: RequestPurpose, { payloads }: Incoming): boolean {
+  if (!('peer' in state) || kind === 'delete-ike-sa') return false;
+  return notifiesOf(payloads, NotifyType.INVALID_SYNTAX).length > 0;
 }
 
 function closingReason(sa: IkeSa): string {

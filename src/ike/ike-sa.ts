@@ -465,7 +465,8 @@ export function completeRequests(turn: Turn, requests: Set<number>, outcome: Out
   requests.clear();
 }
 
-function abandon(turn: Turn, purpose: RequestPurpose, outcome: Outcome): void {
+/** A request will have no answer: what was drawn for it is free, who waits for it is answered. */
+export function abandon(turn: Turn, purpose: RequestPurpose, outcome: Outcome): void {
   if (purpose.kind !== 'create-child') return;
   if (purpose.attempt) turn.numbers.releaseSpi(purpose.attempt.spiIn);
   completeRequests(turn, purpose.wish.requests, outcome);

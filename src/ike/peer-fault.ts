@@ -53,6 +53,11 @@ const FAULT_NOTIFY = {
   'child-sa-not-found': NotifyType.CHILD_SA_NOT_FOUND,
 } as const;
 
+/** Does the notify end the IKE SA without a Delete (RFC 7296 §2.21.3)? */
+export function isFatal({ fault }: PeerFault): boolean {
+  return FAULT_NOTIFY[fault] === NotifyType.INVALID_SYNTAX;
+}
+
 export function peerFault(fault: FaultKind, what: string, data?: Uint8Array): PeerFault {
   return data ? { kind: 'fault', fault, what, data } : { kind: 'fault', fault, what };
 }

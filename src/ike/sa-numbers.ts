@@ -34,6 +34,11 @@ export class SaNumbers {
     }
   }
 
+  /** SPIs that are drawn and not free again. */
+  get spisIn(): number {
+    return this.#spisIn.size;
+  }
+
   releaseSpi(spiIn: Spi): void {
     this.#spisIn.delete(spiIn);
   }

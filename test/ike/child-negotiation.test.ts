@@ -264,7 +264,7 @@ describe('Accepting a granted Child SA (§2.7, §2.9)', () => {
       [1, 2, 3],
     ]) {
       const found = fault(accept(sa({ ...choice, spi: Uint8Array.from(octets) })));
-      assert.equal(found.fault, 'invalid-syntax');
+      assert.equal(found.fault, 'no-proposal-chosen');
     }
   });
 });

@@ -8,7 +8,7 @@
 import type { IpAddress } from '../../wire/address.ts';
 import { after } from '../../wire/instant.ts';
 import type { Outcome } from '../action.ts';
-import { createChildSa } from '../child-creation.ts';
+import { createChildSa, offerSpi } from '../child-creation.ts';
 import {
   type AgreedChild,
   acceptChildGrant,
@@ -33,7 +33,8 @@ import { reportNarrowing } from '../latent-mismatch.ts';
 import { ExchangeType, type NotifyPayload, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { errorNotify, payloadOf } from '../payload-access.ts';
-import type { PeerFault } from '../peer-fault.ts';
+import { isFatal, type PeerFault, peerFault } from '../peer-fault.ts';
+import { deleteByFault } from '../refusal.ts';
 import { offeredChildProposals } from '../rekey-proposals.ts';
 import { rekeyed, replacedByPeer } from '../simultaneous-rekey.ts';
 import type { Turn } from '../turn.ts';
@@ -79,7 +80,7 @@ function compose(turn: Turn, sa: IkeSa, wish: ChildWish): Composed | undefined {
   const keyExchange = method === undefined ? undefined : keyPair(turn, method);
   const attempt: ChildAttempt = {
     wish,
-    spiIn: turn.numbers.newSpi(),
+    spiIn: offerSpi(turn),
     nonce: newNonce(turn),
     asked,
     keyExchange,
@@ -165,6 +166,11 @@ export function handleCreateChildResponse(
   const result = unaddressed ?? agree(attempt, payloads, sa.localVips);
   if (result.kind === 'fault') {
     turn.emit({ kind: 'peer-fault', what: result.what, ...sa.subject });
+    if (isFatal(result)) {
+      // RFC 6989 §2.5: the IKE SA is deleted by a new exchange.
+      deleteByFault(turn, sa, result.what, { kind: 'create-child', wish, attempt });
+      return;
+    }
     turn.numbers.releaseSpi(spiIn);
     withdraw(turn, sa, spiIn);
     giveUpOrLater(turn, sa, attempt, failed(result.what));
@@ -230,7 +236,7 @@ function agree(
   if (isFault(nonceR)) return nonceR;
   const { sa, tsI, tsR } = grant;
   if (!sa || !tsI || !tsR) {
-    return { kind: 'fault', fault: 'invalid-syntax', what: 'a Child SA without SA, TSi or TSr' };
+    return peerFault('invalid-syntax', 'a Child SA without SA, TSi or TSr');
   }
   const agreed = acceptChildGrant(attempt.wish.policy, attempt.asked, { sa, tsI, tsR }, virtual);
   if (agreed.kind === 'fault') return agreed;
@@ -238,7 +244,7 @@ function agree(
   if (!agreed.proposal.ke) return { kind: 'agreement', agreed, nonceR, shared: undefined };
   if (method === undefined || !keyExchange || agreed.proposal.ke.id !== method) {
     const what = `child ${attempt.wish.policy.name}: a key exchange was chosen that we did not begin`;
-    return { kind: 'fault', fault: 'invalid-syntax', what };
+    return peerFault('no-proposal-chosen', what);
   }
   const ours = { method, keyExchange };
   const shared = finishKeyExchange(ours, payloadOf(payloads, 'KE'), nonceR);

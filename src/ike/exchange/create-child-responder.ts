@@ -22,6 +22,7 @@ import type { NotifyPayload, Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
 import { notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
 import { faultNotify, type PeerFault, peerFault, refusedByUs } from '../peer-fault.ts';
+import { refuseRequest } from '../refusal.ts';
 import { acceptedChildProposals } from '../rekey-proposals.ts';
 import { rekeyInFlight, replacedByPeer } from '../simultaneous-rekey.ts';
 import type { Turn } from '../turn.ts';
@@ -164,7 +165,7 @@ function acceptable(
     }));
 }
 
-/** The IKE SA stays as it is (RFC 7296 §1.3, §2.21.3). */
+/** But for INVALID_SYNTAX the IKE SA stays as it is (RFC 7296 §1.3, §2.21.3). */
 function refuse(
   turn: Turn,
   sa: IkeSa,
@@ -179,5 +180,5 @@ function refuse(
     rekey && fault.fault === 'child-sa-not-found'
       ? { ...statusNotify(notify.type), protocol: rekey.protocol, spi: rekey.spi }
       : notify;
-  sa.respond(turn, request, [about]);
+  refuseRequest(turn, sa, request, fault, about);
 }

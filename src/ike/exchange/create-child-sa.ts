@@ -89,9 +89,11 @@ export function answerKeyExchange(
   if (unusable !== undefined) return peerFault('invalid-syntax', unusable);
   const pair = keyPair(turn, method);
   const shared = pair.shared(ke.data);
-  return shared
-    ? { kind: 'keys', payload: { kind: 'KE', method, data: pair.publicData }, shared }
-    : peerFault('invalid-syntax', `KE: the peer's ${keyExchangeName(method)} value is refused`);
+  if (shared)
+    return { kind: 'keys', payload: { kind: 'KE', method, data: pair.publicData }, shared };
+  // RFC 6989 §2.5: INVALID_SYNTAX, and the IKE SA goes.
+  const what = `KE: the peer's ${keyExchangeName(method)} value is refused`;
+  return peerFault('invalid-syntax', what);
 }
 
 /** As initiator: g^ir, or a fault where the answer does not fit our half. */

@@ -24,12 +24,13 @@ import {
 import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { errorNotify, payloadOf } from '../payload-access.ts';
 import {
-  faultNotify,
+  isFatal,
   type PeerFault,
   peerFault,
   proposalsRefused,
   refusedByUs,
 } from '../peer-fault.ts';
+import { deleteByFault, refuseRequest } from '../refusal.ts';
 import { ikeRekeyProposals } from '../rekey-proposals.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import { secure } from '../secure.ts';
@@ -102,6 +103,7 @@ export function handleIkeRekeyResponse(
   { payloads }: Incoming,
 ): void {
   const { rival } = attempt;
+  const purpose = { kind: 'rekey-ike-sa', attempt } as const;
   const notify = errorNotify(payloads);
   if (notify) {
     // RFC 7296 §2.8.2: the peer replaced it and never noticed us.
@@ -112,7 +114,9 @@ export function handleIkeRekeyResponse(
   const result = agree(old, attempt, payloads);
   if (result.kind === 'fault') {
     turn.emit({ kind: 'peer-fault', what: result.what, ...old.subject });
-    if (rival) adoptRival(turn, old, attempt);
+    // RFC 6989 §2.5: the IKE SA is deleted by a new exchange.
+    if (isFatal(result)) deleteByFault(turn, old, result.what, purpose);
+    else if (rival) adoptRival(turn, old, attempt);
     else old.rekeyAt = after(turn.now, retryDelay(turn));
     return;
   }
@@ -163,9 +167,8 @@ export function answerIkeRekey(
   const fault = unable(old);
   const made = fault ?? grant(turn, registry, old, request.payloads);
   if (made.kind === 'fault') {
-    const notify = faultNotify(made);
     turn.emit({ ...refusedByUs(made), ...old.subject });
-    old.respond(turn, request, [notify]);
+    refuseRequest(turn, old, request, made);
     return;
   }
   old.respond(turn, request, made.payloads);
