@@ -192,6 +192,9 @@ export class Gateway {
       case 'remove-child-sa':
         this.#childSas.remove(action.childSa);
         break;
+      case 'expect-spi':
+        this.#host.expect(action.spiIn);
+        break;
       case 'set-outbound':
         this.#childSas.setOutbound(action.childSaId, action.outbound);
         break;

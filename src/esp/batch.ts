@@ -45,6 +45,9 @@ export const FLAG_DF = 1;
  */
 export const DROP_TAKEN = -1;
 
+/** In DROP, inbound: the packet waits for its SA and is no drop. */
+export const DROP_HELD = -2;
+
 /** In PATH: the packet leaves as it is, to the destination in its origin (`sendTo`). */
 export const PATH_OF_ORIGIN = -2;
 

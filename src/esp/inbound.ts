@@ -24,12 +24,13 @@ import {
   setIpv4TypeOfService,
 } from '../wire/ipv4.ts';
 import { ipv6TrafficClass, setIpv6TrafficClass } from '../wire/ipv6.ts';
-import { type Batch, DROP_TAKEN, STATUS_OK, WORDS, Word } from './batch.ts';
+import { type Batch, DROP_HELD, DROP_TAKEN, STATUS_OK, WORDS, Word } from './batch.ts';
 import { classify, Datagram } from './classify.ts';
 import { decapsulatedClass, ECN_DROP } from './ecn.ts';
 import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
+import type { ExpectedSpis } from './expected-spis.ts';
 import { clampFlow } from './mss-clamp.ts';
 import type { SaWatch } from './sa-watch.ts';
 import { Limit } from './traffic-meter.ts';
@@ -55,24 +56,31 @@ export class Inbound {
   readonly #sas: EspSaTable;
   readonly #counters: SharedCounters;
   readonly #watch: SaWatch;
+  readonly #expected: ExpectedSpis;
   readonly #mssClamp: boolean;
   readonly #flow: Flow = createFlow();
 
-  constructor(sas: EspSaTable, counters: SharedCounters, watch: SaWatch, mssClamp: boolean) {
+  constructor(
+    sas: EspSaTable,
+    counters: SharedCounters,
+    watch: SaWatch,
+    options: { readonly expected: ExpectedSpis; readonly mssClamp: boolean },
+  ) {
     this.#sas = sas;
     this.#counters = counters;
     this.#watch = watch;
-    this.#mssClamp = mssClamp;
+    this.#expected = options.expected;
+    this.#mssClamp = options.mssClamp;
   }
 
   /** Steps 1-5 for the rows received; answers how many hold an IKE message (DROP_TAKEN). */
-  begin(batch: Batch, count: number, arrival: Arrival): number {
+  begin(batch: Batch, count: number, arrival: Arrival, now: Instant): number {
     const { words } = batch;
     let taken = 0;
     for (let at = 0; at < count * WORDS; at += WORDS) {
       words[at + Word.CONTEXT] = -1;
       words[at + Word.SA] = -1;
-      const verdict = this.#accept(batch, at, arrival);
+      const verdict = this.#accept(batch, at, arrival, now);
       words[at + Word.DROP] = verdict;
       if (verdict > 0) this.#discarded(words, at, verdict);
       else if (verdict === DROP_TAKEN) taken++;
@@ -116,7 +124,7 @@ export class Inbound {
     }
   }
 
-  #accept(batch: Batch, at: number, arrival: Arrival): number {
+  #accept(batch: Batch, at: number, arrival: Arrival, now: Instant): number {
     const { arena, words } = batch;
     // 1. The datagram: whole, and ESP (RFC 3948 §2.2; RFC 4303 §3.4.1 for protocol 50).
     if (words[at + Word.STATUS] !== STATUS_OK) return DropReason['truncated-datagram'];
@@ -133,7 +141,10 @@ export class Inbound {
     const spi = readU32(arena, offset);
     if (isReservedSpi(spi)) return DropReason['reserved-spi'];
     const found = this.#sas.findInbound(spi);
-    if (found < 0) return DropReason['unknown-spi'];
+    if (found < 0) {
+      const held = this.#expected.size > 0 && this.#expected.hold(spi, batch, at, now);
+      return held ? DROP_HELD : DropReason['unknown-spi'];
+    }
     words[at + Word.SA] = found;
     const sa = this.#sas.at(found);
 

@@ -22,6 +22,7 @@ import {
   updateInnerMtu,
 } from './esp-sa.ts';
 import { type EspPolicy, EspSaTable } from './esp-sa-table.ts';
+import { ExpectedSpis } from './expected-spis.ts';
 import { type Arrival, Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
 import type { PacketReports } from './packet-reports.ts';
@@ -55,6 +56,9 @@ export interface PacketEngineOptions {
   readonly mssClamp: boolean;
 }
 
+/** Packets that waited start at their SPI, whatever they came in. */
+const HELD_ARRIVAL: Arrival = { udp: true, family: 4 };
+
 export class PacketEngine {
   readonly inbound: Batch = createBatch();
   readonly outbound: Batch = createBatch();
@@ -63,6 +67,7 @@ export class PacketEngine {
   readonly #reports: PacketReports;
   readonly #sas: EspSaTable;
   readonly #traps: Traps;
+  readonly #expected = new ExpectedSpis();
   readonly #answers = new TooBigAnswers();
   readonly #inboundRules: Inbound;
   readonly #outboundRules: Outbound;
@@ -74,7 +79,8 @@ export class PacketEngine {
     this.#reports = reports;
     this.#sas = new EspSaTable(mtu);
     const watch = new SaWatch(this.#sas, this.inbound, reports);
-    this.#inboundRules = new Inbound(this.#sas, counters, watch, mssClamp);
+    const inbound = { expected: this.#expected, mssClamp };
+    this.#inboundRules = new Inbound(this.#sas, counters, watch, inbound);
     const paths = {
       refused: (sa: EspSa, octets: number, now: Instant): void => {
         if (sa.pathMtu.guess(outerLength(sa, octets), now)) this.#pathMtuChanged(sa);
@@ -97,7 +103,14 @@ export class PacketEngine {
   install(parameters: EspSaParameters, handles: EspHandles, now: Instant): EspSa {
     const sa = this.#sas.install(parameters, handles);
     if (sa.outbound === 'now') this.#releaseHeld(now);
+    const early = this.#expected.release(parameters.spiIn, this.inbound, now);
+    if (early > 0) this.received(early, HELD_ARRIVAL, now);
     return sa;
+  }
+
+  /** A peer was offered this SPI and may use it before its answer is read. */
+  expect(spiIn: number): void {
+    this.#expected.expect(spiIn);
   }
 
   /** Answers the SA that is gone, for its handles; undefined when there was none. */
@@ -156,7 +169,7 @@ export class PacketEngine {
   /** `count` rows of `inbound` were received. Afterwards they are empty again. */
   received(count: number, arrival: Arrival, now: Instant): void {
     const batch = this.inbound;
-    const taken = this.#inboundRules.begin(batch, count, arrival);
+    const taken = this.#inboundRules.begin(batch, count, arrival, now);
     if (taken > 0) this.#handOverIke(count);
     this.#doors.open(count);
     const activated = this.#inboundRules.finish(batch, count, now);

@@ -6,6 +6,7 @@
 import type { Event } from '../events/event.ts';
 import type { ChildSa, OutboundUse } from '../ipsec/child-sa.ts';
 import type { IdentityPattern } from '../ipsec/identity.ts';
+import type { Spi } from '../ipsec/spi.ts';
 import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
 import type { AddressRange, Endpoint, IpAddress } from '../wire/address.ts';
 import type { ConfigurationAttribute } from './message/message.ts';
@@ -117,6 +118,8 @@ export type Action =
   /** One octet 0xFF from the NAT traversal port (RFC 3948 §2.3). */
   | { readonly kind: 'send-nat-keepalive'; readonly local: Endpoint; readonly remote: Endpoint }
   | { readonly kind: 'install-child-sa'; readonly childSa: ChildSa }
+  /** This SPI was offered: the peer may use it before its answer is here. */
+  | { readonly kind: 'expect-spi'; readonly spiIn: Spi }
   | {
       readonly kind: 'set-outbound';
       readonly childSaId: number;

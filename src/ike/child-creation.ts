@@ -19,6 +19,13 @@ import { type ChildKeying, childKeymat } from './keys.ts';
 import type { Turn } from './turn.ts';
 import { reportWeakAlgorithms } from './weak-algorithms.ts';
 
+/** An inbound SPI for an offer. The peer may use it before we have read its answer. */
+export function offerSpi(turn: Turn): Spi {
+  const spiIn = turn.numbers.newSpi();
+  turn.push({ kind: 'expect-spi', spiIn });
+  return spiIn;
+}
+
 /** How a Child SA came about. */
 export interface ChildOrigin {
   readonly agreed: AgreedChild;

@@ -179,6 +179,11 @@ export class Host {
     this.#running?.routes.remove(id);
   }
 
+  /** Packets of a Child SA that is being made wait for it. */
+  expect(spiIn: number): void {
+    this.#running?.loop.tell({ kind: 'expect', spiIn });
+  }
+
   setOutbound(childSaId: number, outbound: OutboundUse): void {
     this.#running?.loop.tell({ kind: 'set-outbound', id: childSaId, outbound });
   }

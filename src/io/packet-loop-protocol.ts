@@ -43,6 +43,8 @@ export interface PacketLoopSetup {
 export type PacketLoopCommand =
   | { readonly kind: 'install'; readonly sa: InstalledChildSa }
   | { readonly kind: 'remove'; readonly id: number }
+  /** A peer was offered this SPI: its packets wait for the SA. */
+  | { readonly kind: 'expect'; readonly spiIn: number }
   | { readonly kind: 'set-outbound'; readonly id: number; readonly outbound: OutboundUse }
   /** The SA goes on from and to other addresses. */
   | ({ readonly kind: 'move'; readonly id: number } & EspSaEnds)

@@ -93,6 +93,9 @@ class PacketLoop {
       case 'remove':
         this.#remove(command.id);
         return true;
+      case 'expect':
+        this.#engine.expect(command.spiIn);
+        return true;
       case 'set-outbound':
         this.#setOutbound(command.id, command.outbound);
         return true;

@@ -51,6 +51,8 @@ export class Side {
   readonly traps: string[] = [];
   readonly virtual = new Map<number, VirtualSettings>();
   keepalives = 0;
+  /** SPIs whose packets wait for their SA. */
+  readonly expected = new Set<number>();
   /** Addresses at which the side is reached besides its first one. */
   readonly places: string[] = [];
   /** Child SAs that send, the one in use last; and those that wait for a packet first. */
@@ -287,6 +289,9 @@ export class Pair {
           break;
         case 'remove-virtual':
           side.virtual.delete(action.ikeSa);
+          break;
+        case 'expect-spi':
+          side.expected.add(action.spiIn);
           break;
         case 'key-log':
           break;

@@ -9,7 +9,7 @@ import {
 } from '../../ipsec/identity.ts';
 import type { Spi } from '../../ipsec/spi.ts';
 import { SHARED_KEY_MIC, sharedKeyAuth, verifySharedKeyAuth } from '../auth/shared-key.ts';
-import { createChildSa } from '../child-creation.ts';
+import { createChildSa, offerSpi } from '../child-creation.ts';
 import {
   type AcceptableChild,
   acceptChildGrant,
@@ -60,7 +60,7 @@ export function startIkeAuth(turn: Turn, registry: SaRegistry, sa: IkeSa, agreed
     sa.close(turn, what, { kind: 'failed', what });
     return;
   }
-  const spiIn = childless.chosen ? undefined : turn.numbers.newSpi();
+  const spiIn = childless.chosen ? undefined : offerSpi(turn);
   sa.move({ name: 'AwaitingIkeAuthResponse', secured, handshake, localId, spiIn });
   const auth = sharedKeyAuth(secured.suite.prf, secret, {
     message: handshake.requestOctets,
