@@ -409,7 +409,7 @@ export class IkeEndpoint {
       ({ protocol }) => protocol === ProtocolId.IKE,
     );
     if (ofIkeSa) answerIkeRekey(turn, this.#registry, sa, request);
-    else answerCreateChild(turn, sa, request);
+    else answerCreateChild(turn, this.#registry, sa, request);
   }
 
   #expire(turn: Turn): void {
@@ -446,7 +446,10 @@ export class IkeEndpoint {
     const attempts = this.#environment.settings.retransmitTries + 1;
     const header = sa.window.inFlight?.header;
     const exchange = header && { exchange: exchangeName(header.exchangeType) };
-    turn.emit({ kind: 'peer-unreachable', attempts, ...exchange, ...sa.subject });
+    // That nobody answers for an IKE SA that was replaced is nobody's loss.
+    if (!sa.replaced) {
+      turn.emit({ kind: 'peer-unreachable', attempts, ...exchange, ...sa.subject });
+    }
     if (tryAgain(turn, this.#registry, sa)) return;
     const lost = sa.isClosing ? [] : sa.childrenUp;
     const what = `no answer after ${attempts} transmissions`;

@@ -4,7 +4,7 @@
  */
 import { after, earliest, type Instant } from '../wire/instant.ts';
 import { currentPolicy } from './current-policy.ts';
-import { deleteChild, deleteIkeSa } from './deletion.ts';
+import { deleteChild, deleteIkeSa, useNow } from './deletion.ts';
 import { requestChild } from './exchange/create-child-initiator.ts';
 import { requestIkeRekey } from './exchange/rekey-ike-sa.ts';
 import type { HeldChild } from './held-child.ts';
@@ -81,7 +81,11 @@ function keepChild(turn: Turn, sa: IkeSa, child: HeldChild): void {
   const { state } = child;
   if (state.name === 'Draining') {
     if (turn.now >= state.until) sa.removeChild(turn, child, 'replaced');
-  } else if ((state.name === 'Replaced' || state.name === 'Redundant') && turn.now >= state.until) {
+  } else if (state.name === 'Replaced' && turn.now >= state.until) {
+    // Nothing else will show that the peer has the successor, and traffic must go somewhere.
+    useNow(turn, state.successor);
+    deleteChild(turn, sa, child, 'the peer did not delete it', true);
+  } else if (state.name === 'Redundant' && turn.now >= state.until) {
     deleteChild(turn, sa, child, 'the peer did not delete it', true);
   } else if (child.isUp && isDue(turn, child.expireAt)) {
     expireChild(turn, sa, child, 'its life ended');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { decodeHeader } from '../../src/ike/message/header.ts';
+import { ExchangeType } from '../../src/ike/message/message.ts';
 import { child, connection } from '../support/connections.ts';
 import type { Flight } from '../support/pair.ts';
 import { assertAgreement, deleteChild, rekey, tunnel } from '../support/rekeying.ts';
@@ -114,5 +115,46 @@ describe('Rekeying the IKE SA (RFC 7296 §1.3.2, §2.18)', () => {
     rekey(pair, pair.a, 'ike', 4);
     pair.run(30_000);
     assertAgreement(pair, 1, 'after three rekeys');
+  });
+});
+
+describe('A peer that replaces and does not delete (RFC 7296 §2.8)', () => {
+  /** Site b rekeys the Child SA, and its Deletes get lost. */
+  function withoutDelete() {
+    const pair = tunnel();
+    pair.translate = (flight) => {
+      const { exchangeType, isResponse } = decodeHeader(flight.octets);
+      const fromB = flight.from.address.octets[3] === 2;
+      return fromB && !isResponse && exchangeType === ExchangeType.INFORMATIONAL
+        ? undefined
+        : flight;
+    };
+    return pair;
+  }
+
+  it('gets the Delete from us after a while, and our traffic takes the new SA', () => {
+    const pair = withoutDelete();
+    rekey(pair, pair.b, 'child', 2);
+    pair.run(50_000);
+    const sends = () => [...pair.a.outbound.values()].filter((use) => use === 'now').length;
+    assert.deepEqual([...pair.a.outbound.values()], ['now', 'after-inbound']);
+    pair.run(70_000);
+    assert.equal(sends(), 1);
+    assert.equal([...pair.a.outbound.values()].at(-1), 'now');
+    pair.run(90_000);
+    assert.equal(pair.a.children.size, 1);
+  });
+
+  it('is no alarm when it stays silent about an IKE SA that was replaced', () => {
+    const pair = tunnel();
+    rekey(pair, pair.a, 'ike', 2);
+    // Everything about the old IKE SA gets lost from now on.
+    const [old] = pair.a.engine.ikeSas();
+    pair.run(pair.now + 2);
+    pair.translate = (flight) =>
+      decodeHeader(flight.octets).initiatorSpi === old?.spiI ? undefined : flight;
+    pair.run(400_000);
+    assert.equal(pair.a.seen('peer-unreachable').length, 0);
+    assert.equal(pair.a.established, 1);
   });
 });
