@@ -13,7 +13,7 @@ import {
   selectProposal,
   withoutKeyExchange,
 } from '../ipsec/proposal.ts';
-import { isReservedSpi, type Spi, spi } from '../ipsec/spi.ts';
+import type { Spi } from '../ipsec/spi.ts';
 import {
   formatSelector,
   intersectSelectors,
@@ -22,6 +22,7 @@ import {
   type TrafficSelector,
 } from '../ipsec/traffic-selector.ts';
 import { formatAddress, type IpAddress } from '../wire/address.ts';
+import { boundPairs, hasTooManyPairs, peerSpi, usableOffers } from './child-limits.ts';
 import type { Payload, SaPayload, TsPayload } from './message/message.ts';
 import { NotifyType } from './message/notify-types.ts';
 import { statusNotify } from './payload-access.ts';
@@ -39,6 +40,8 @@ export interface ChildProposal {
   readonly localTs: readonly TrafficSelector[];
   readonly remoteTs: readonly TrafficSelector[];
 }
+
+const NO_SPIS: ReadonlySet<Spi> = new Set();
 
 /** SA, TSi and TSr of a message. */
 export interface ChildPayloads {
@@ -107,14 +110,18 @@ export function answerChildOffer(
   policies: readonly AcceptableChild[],
   offer: ChildPayloads,
   method?: number,
+  spisInUse: ReadonlySet<Spi> = NO_SPIS,
 ): AgreedChild | PeerFault {
-  const espOffers = offer.sa.proposals.filter((one) => one.protocol === ProtocolId.ESP);
+  const espOffers = usableOffers(offer.sa.proposals, spisInUse);
   let fault: PeerFault | undefined;
   let found: AgreedChild | undefined;
   for (const acceptable of policies) {
     const { policy, proposals } = acceptable;
-    const localTs = narrow(acceptable.localTs, known(offer.tsR));
-    const remoteTs = narrow(acceptable.remoteTs, known(offer.tsI));
+    const ends = {
+      localTs: narrow(acceptable.localTs, known(offer.tsR)),
+      remoteTs: narrow(acceptable.remoteTs, known(offer.tsI)),
+    };
+    const { localTs, remoteTs } = boundPairs(ends, acceptable);
     if (localTs.length === 0 || remoteTs.length === 0) {
       fault ??= selectorsRefused(acceptable, offer);
       continue;
@@ -125,7 +132,7 @@ export function answerChildOffer(
       // Selectors fitted, so this is the fault that tells the peer most.
       fault = {
         ...peerFault('no-proposal-chosen', `child ${policy.name}: no common ESP proposal`),
-        refusal: proposalsRefused(proposals, espOffers, policy.name),
+        refusal: proposalsRefused(proposals, offer.sa.proposals, policy.name),
       };
       continue;
     }
@@ -189,6 +196,10 @@ export function acceptChildGrant(
     const what = `child ${policy.name}: the peer widened the selectors to ${selectors}`;
     return peerFault('ts-unacceptable', what);
   }
+  if (hasTooManyPairs({ localTs: grantedTs, remoteTs }, asked)) {
+    const what = `child ${policy.name}: ${grantedTs.length} and ${remoteTs.length} selectors granted`;
+    return peerFault('ts-unacceptable', what);
+  }
   const localTs =
     virtual.length > 0 ? narrow(resolveSelectors(policy.localTs, virtual), grantedTs) : grantedTs;
   if (localTs.length === 0) {
@@ -248,13 +259,6 @@ function known(payload: TsPayload): readonly TrafficSelector[] {
 
 function tsPayload(kind: 'TSi' | 'TSr', selectors: readonly TrafficSelector[]): TsPayload {
   return { kind, entries: selectors.map((selector) => ({ kind: 'range', selector })) };
-}
-
-// RFC 4303 §2.1: SPIs 0-255 are reserved; a peer that picks one gets no SA.
-export function peerSpi(octets: Uint8Array): Spi | undefined {
-  if (octets.length !== 4) return undefined;
-  const value = octets.reduce((sum, octet) => sum * 256 + octet, 0);
-  return isReservedSpi(value) ? undefined : spi(value);
 }
 
 export function spiOctets(value: Spi): Uint8Array {

@@ -4,7 +4,7 @@
 import type { RandomBytes } from '../crypto/random.ts';
 import type { Identity } from '../ipsec/identity.ts';
 import { equalIdentities } from '../ipsec/identity.ts';
-import { type Endpoint, formatAddress, formatEndpoint } from '../wire/address.ts';
+import { type Endpoint, equalEndpoints, formatAddress, formatEndpoint } from '../wire/address.ts';
 import type { IkeSa } from './ike-sa.ts';
 import { type IkeSpi, ikeSpi, NO_IKE_SPI } from './message/message.ts';
 import type { Turn } from './turn.ts';
@@ -67,6 +67,14 @@ export class SaRegistry {
           equalIdentities(state.peer.remoteId, remoteId) &&
           equalIdentities(state.peer.localId, localId),
       );
+  }
+
+  /** IKE SAs with this one's peer where it is now, this one included, that are not closed. */
+  alongside(sa: IkeSa): readonly IkeSa[] {
+    if (!('peer' in sa.state)) return [sa];
+    return this.#byPeer
+      .of(sa.state.peer.remoteId)
+      .filter((one) => 'peer' in one.state && equalEndpoints(one.remote, sa.remote));
   }
 
   /** Is another IKE SA between the same two identities, or about to be on our initiative? */

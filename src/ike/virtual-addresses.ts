@@ -20,9 +20,14 @@ interface Given {
   readonly kind: 'given';
   /** What goes into the answer. */
   readonly payloads: readonly ConfigurationPayload[];
+  /** What was leased for it. */
+  readonly addresses: readonly IpAddress[];
 }
 
-/** As responder: what a request for a Child SA asks for beside, leased until the IKE SA closes. */
+/**
+ * As responder: what a request for a Child SA asks for beside, leased until the IKE SA closes; for
+ * `settleAddresses` to keep or to take back.
+ */
 export function giveAddresses(
   turn: Turn,
   sa: IkeSa,
@@ -30,7 +35,7 @@ export function giveAddresses(
 ): Given | PeerFault {
   const request = payloadOf(payloads, 'CP');
   const asksForNothing = !request && !payloadOf(payloads, 'SA');
-  if (!('peer' in sa.state) || asksForNothing) return { kind: 'given', payloads: [] };
+  if (!('peer' in sa.state) || asksForNothing) return NOTHING_GIVEN;
   const client = {
     identity: sa.state.peer.remoteId,
     holder: sa,
@@ -39,10 +44,21 @@ export function giveAddresses(
   };
   const answer = answerConfigurationRequest(turn.environment.pools, client, request);
   if (answer.kind === 'fault') return answer;
-  const added = answer.addresses.slice(sa.remoteVips.length);
+  const addresses = answer.addresses.slice(sa.remoteVips.length);
   sa.remoteVips = answer.addresses;
-  tell(turn, sa, 'peer', added);
-  return { kind: 'given', payloads: answer.reply ? [answer.reply] : [] };
+  return { kind: 'given', payloads: answer.reply ? [answer.reply] : [], addresses };
+}
+
+const NOTHING_GIVEN: Given = { kind: 'given', payloads: [], addresses: [] };
+
+/** The peer hears of what was given, or does not and never had it. */
+export function settleAddresses(turn: Turn, sa: IkeSa, { addresses }: Given, told: boolean): void {
+  if (told) {
+    tell(turn, sa, 'peer', addresses);
+    return;
+  }
+  turn.environment.pools.release(sa, addresses);
+  sa.remoteVips = sa.remoteVips.slice(0, sa.remoteVips.length - addresses.length);
 }
 
 /** As initiator: what the connection wants and the IKE SA does not have yet. */

@@ -3,7 +3,7 @@
  *
  * Pools come and go by name, as `pools { }` and vici's `load-pool` and `unload-pool` say.
  */
-import { compareAddresses, type IpAddress } from '../wire/address.ts';
+import { compareAddresses, equalAddresses, type IpAddress } from '../wire/address.ts';
 import {
   AddressPool,
   type Lease,
@@ -90,10 +90,17 @@ export class AddressPools {
     return undefined;
   }
 
-  /** The IKE SA is gone: its addresses are free. */
-  release(holder: LeaseHolder): void {
-    for (const { pool, lease } of this.#held.get(holder) ?? []) pool.release(lease, holder);
-    this.#held.delete(holder);
+  /** The IKE SA is gone, or never heard of these addresses: they are free. */
+  release(holder: LeaseHolder, addresses?: readonly IpAddress[]): void {
+    const kept: Holding[] = [];
+    for (const holding of this.#held.get(holder) ?? []) {
+      const { pool, lease } = holding;
+      const given = addresses?.some((address) => equalAddresses(address, lease.address)) ?? true;
+      if (given) pool.release(lease, holder);
+      else kept.push(holding);
+    }
+    if (kept.length > 0) this.#held.set(holder, kept);
+    else this.#held.delete(holder);
   }
 
   // RFC 7296 §2.8: a rekeyed IKE SA inherits what the old one had, virtual addresses among it.

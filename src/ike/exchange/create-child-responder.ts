@@ -5,13 +5,16 @@
  * A new SA receives before the answer leaves. One that replaces another sends only when the peer has
  * shown that it has it: by a packet on it, or by deleting the old one.
  */
+
+import { ProtocolId } from '../../ipsec/proposal.ts';
+import type { Spi } from '../../ipsec/spi.ts';
 import { createChildSa } from '../child-creation.ts';
+import { noRoomForChild, peerSpi, peerSpisInUse } from '../child-limits.ts';
 import {
   type AcceptableChild,
   type AgreedChild,
   answerChildOffer,
   childGrant,
-  peerSpi,
   policyProposal,
 } from '../child-negotiation.ts';
 import { currentConnection, currentPolicy } from '../current-policy.ts';
@@ -24,18 +27,28 @@ import { notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
 import { faultNotify, type PeerFault, peerFault, refusedByUs } from '../peer-fault.ts';
 import { refuseRequest } from '../refusal.ts';
 import { acceptedChildProposals } from '../rekey-proposals.ts';
+import type { SaRegistry } from '../sa-registry.ts';
 import { rekeyInFlight, replacedByPeer } from '../simultaneous-rekey.ts';
 import type { Turn } from '../turn.ts';
-import { giveAddresses } from '../virtual-addresses.ts';
+import { giveAddresses, settleAddresses } from '../virtual-addresses.ts';
 import { answerKeyExchange, isFault, lowestNonce, newNonce, nonceOf } from './create-child-sa.ts';
 
-export function answerCreateChild(turn: Turn, sa: IkeSa, request: Incoming): void {
+export function answerCreateChild(
+  turn: Turn,
+  registry: SaRegistry,
+  sa: IkeSa,
+  request: Incoming,
+): void {
   const { secured } = sa;
   if (!secured) return;
-  const [rekey] = notifiesOf(request.payloads, NotifyType.REKEY_SA);
+  const [rekey, ...others] = notifiesOf(request.payloads, NotifyType.REKEY_SA);
   // RFC 7296 §2.25.2: no Child SA while the IKE SA is being replaced or taken down.
   if (sa.isClosing || sa.inFlight?.kind === 'rekey-ike-sa') {
     refuse(turn, sa, request, peerFault('temporary-failure', 'the IKE SA is being replaced'));
+    return;
+  }
+  if (others.length > 0) {
+    refuse(turn, sa, request, peerFault('invalid-syntax', 'REKEY_SA appears more than once'));
     return;
   }
   const replaces = rekey && named(sa, rekey);
@@ -43,25 +56,31 @@ export function answerCreateChild(turn: Turn, sa: IkeSa, request: Incoming): voi
     refuse(turn, sa, request, replaces, rekey);
     return;
   }
-  const { maxChildren } = turn.environment.settings;
-  if (!replaces && sa.children.size >= maxChildren) {
-    const what = `${sa.children.size} Child SAs, gateway.max_children is ${maxChildren}`;
-    refuse(turn, sa, request, peerFault('no-additional-sas', what));
+  const noRoom = noRoomForChild(sa, replaces, turn.environment.settings.maxChildren);
+  if (noRoom) {
+    refuse(turn, sa, request, noRoom);
     return;
   }
-  const made = create(turn, sa, secured, request, replaces);
+  const given = giveAddresses(turn, sa, request.payloads);
+  if (given.kind === 'fault') {
+    refuse(turn, sa, request, given);
+    return;
+  }
+  const spisInUse = peerSpisInUse(registry.alongside(sa));
+  const made = create(turn, sa, { secured, replaces, spisInUse }, request.payloads);
+  settleAddresses(turn, sa, given, made.kind === 'made');
   if (made.kind === 'fault') refuse(turn, sa, request, made);
-  else sa.respond(turn, request, made.payloads);
+  else sa.respond(turn, request, [...given.payloads, ...made.payloads]);
 }
 
 /** The Child SA that a REKEY_SA means, or what is wrong with it (RFC 7296 §2.25.1). */
 function named(sa: IkeSa, { protocol, spi }: NotifyPayload): HeldChild | PeerFault {
-  const spiOut = protocol === 3 ? peerSpi(spi) : undefined;
+  const spiOut = protocol === ProtocolId.ESP ? peerSpi(spi) : undefined;
   // RFC 7296 §1.3.3: the SPI is the one the sender of the notify expects in inbound packets.
   const child = [...sa.children.values()].find(
     (one) => one.isHeldByPeer && one.childSa.spiOut === spiOut,
   );
-  if (!child && sa.inFlight?.kind === 'create-child') {
+  if (!child && spiOut !== undefined && sa.inFlight?.kind === 'create-child') {
     // It may be the one that the answer under way to us is about.
     return peerFault('temporary-failure', 'REKEY_SA while a Child SA is being made');
   }
@@ -79,12 +98,19 @@ interface Made {
   readonly payloads: readonly Payload[];
 }
 
+/** What the request is answered with the help of. */
+interface Circumstances {
+  readonly secured: Secured;
+  readonly replaces: HeldChild | undefined;
+  /** ESP SPIs that the peer has given us for other Child SAs. */
+  readonly spisInUse: ReadonlySet<Spi>;
+}
+
 function create(
   turn: Turn,
   sa: IkeSa,
-  secured: Secured,
-  { payloads }: Incoming,
-  replaces: HeldChild | undefined,
+  { secured, replaces, spisInUse }: Circumstances,
+  payloads: readonly Payload[],
 ): Made | PeerFault {
   const offer = {
     sa: payloadOf(payloads, 'SA'),
@@ -97,11 +123,9 @@ function create(
   if (!saPayload || !tsI || !tsR) {
     return peerFault('invalid-syntax', 'CREATE_CHILD_SA without SA, TSi or TSr');
   }
-  const given = giveAddresses(turn, sa, payloads);
-  if (given.kind === 'fault') return given;
   const ke = payloadOf(payloads, 'KE');
   const policies = acceptable(turn, sa, replaces);
-  const agreed = answerChildOffer(policies, { sa: saPayload, tsI, tsR }, ke?.method);
+  const agreed = answerChildOffer(policies, { sa: saPayload, tsI, tsR }, ke?.method, spisInUse);
   if (agreed.kind === 'fault') return agreed;
   const method = agreed.proposal.ke?.id;
   const keys = method === undefined ? undefined : answerKeyExchange(turn, method, ke, nonceI);
@@ -124,7 +148,7 @@ function create(
   }
   return {
     kind: 'made',
-    payloads: [...given.payloads, ...answer(agreed, spiIn, nonceR, keys?.payload)],
+    payloads: answer(agreed, spiIn, nonceR, keys?.payload),
   };
 }
 

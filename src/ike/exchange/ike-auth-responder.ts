@@ -31,7 +31,7 @@ import {
 } from '../peer-fault.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
-import { giveAddresses } from '../virtual-addresses.ts';
+import { giveAddresses, settleAddresses } from '../virtual-addresses.ts';
 import { establish } from './ike-auth.ts';
 import { heedMobike, mobikeNotifies } from './mobike.ts';
 
@@ -82,6 +82,7 @@ export function handleIkeAuthRequest(
   establish(turn, sa, secured, peer);
   heedMobike(sa, request.payloads);
   const given = giveAddresses(turn, sa, request.payloads);
+  if (given.kind === 'given') settleAddresses(turn, sa, given, true);
   // RFC 7296 §3.15.4: without the address it needs, a client gets no Child SA.
   const rest =
     given.kind === 'fault'

@@ -3,7 +3,7 @@
  */
 import { ProtocolId } from '../../ipsec/proposal.ts';
 import type { Outcome } from '../action.ts';
-import { peerSpi } from '../child-negotiation.ts';
+import { peerSpi } from '../child-limits.ts';
 import { answerConfigurationMessage } from '../configuration.ts';
 import { bequeath, deletePayload, drain, useNow } from '../deletion.ts';
 import type { HeldChild } from '../held-child.ts';
