@@ -117,6 +117,7 @@ function announce(
 
 /** Soft limits are drawn, so that two ends do not reach them together. */
 function trafficLimits({ lifetime }: ChildPolicy, random: RandomBytes): TrafficLimits {
+  if (!isLimited(lifetime.octets) && !isLimited(lifetime.packets)) return NO_LIMITS;
   const soft = (bounds: LifetimeBounds) =>
     Math.floor(drawSoft(bounds.rekey, bounds.random, random) ?? 0);
   return {
@@ -126,6 +127,15 @@ function trafficLimits({ lifetime }: ChildPolicy, random: RandomBytes): TrafficL
     hardPackets: lifetime.packets.life,
   };
 }
+
+function isLimited({ rekey, life }: LifetimeBounds): boolean {
+  return rekey !== 0 || life !== 0;
+}
+
+/** One for all Child SAs without limits. */
+const NO_LIMITS: TrafficLimits = Object.freeze({
+  ...{ softOctets: 0, hardOctets: 0, softPackets: 0, hardPackets: 0 },
+});
 
 function printSelectors(selectors: readonly TrafficSelector[]): string {
   return selectors.map(formatSelector).join(' ');

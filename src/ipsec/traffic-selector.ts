@@ -73,17 +73,20 @@ export function narrow(
   let candidates = 0;
   for (const offer of offered) {
     for (const allowed of policy) {
-      const common = intersectSelectors(offer, allowed);
-      if (!common) continue;
-      if (++candidates > MAX_CANDIDATES) return kept;
+      const intersection = intersectSelectors(offer, allowed);
+      if (!intersection) continue;
+      if (++candidates > MAX_CANDIDATES) return [...kept];
+      // What the policy says itself stands once for all SAs under it.
+      const common = selectorContains(intersection, allowed) ? allowed : intersection;
       // Of equal ones the first stays.
       if (kept.some((one) => selectorContains(one, common))) continue;
       kept = kept.filter((one) => !selectorContains(common, one));
       kept.push(common);
-      if (kept.length === MAX_SELECTORS) return kept;
+      if (kept.length === MAX_SELECTORS) return [...kept];
     }
   }
-  return kept;
+  // A copy has no more room than it needs.
+  return [...kept];
 }
 
 /** Does one end of a packet fit? The packet path asks `SelectorPairs` the same for both ends. */
@@ -142,7 +145,9 @@ function intersectRanges(a: AddressRange, b: AddressRange): AddressRange | undef
   if (a.first.family !== b.first.family) return undefined;
   const first = compareAddresses(a.first, b.first) < 0 ? b.first : a.first;
   const last = compareAddresses(a.last, b.last) < 0 ? a.last : b.last;
-  return compareAddresses(first, last) <= 0 ? { first, last } : undefined;
+  const order = compareAddresses(first, last);
+  // One address is held once: a gateway has thousands of selectors of hosts.
+  return order > 0 ? undefined : { first, last: order === 0 ? first : last };
 }
 
 function isAnyPorts(ports: Ports): boolean {

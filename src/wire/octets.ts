@@ -60,6 +60,7 @@ export class OctetReader {
   /** The next `length` octets, copied: what is decoded never aliases the datagram. */
   take(length: number, what: string): Uint8Array {
     this.#need(length, what);
+    if (length === 0) return NO_OCTETS;
     this.#at += length;
     return this.#octets.slice(this.#at - length, this.#at);
   }
@@ -96,6 +97,9 @@ export class OctetReader {
     }
   }
 }
+
+/** Most SPIs of proposals and notifies, and the data of many: one for all of them. */
+const NO_OCTETS = new Uint8Array(0);
 
 /** Memory to write into. */
 interface Room {
