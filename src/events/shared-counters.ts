@@ -22,8 +22,11 @@ export const SaCounter = {
 
 export const SA_COUNTERS = 8;
 
-/** Rows for SAs; a gateway with more refuses the next Child SA. */
-export const MAX_SA_ROWS = 65_536;
+/**
+ * Rows for SAs, two for each Child SA; a gateway with more refuses the next Child SA. Memory is taken
+ * only where a row was written.
+ */
+export const MAX_SA_ROWS = 262_144;
 
 export interface SharedCounters {
   readonly sas: Float64Array;
