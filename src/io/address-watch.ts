@@ -2,7 +2,7 @@
  * The machine's own outer addresses, and word of their change (RFC 4555 §3.3 wants to know).
  *
  * The kernel says over rtnetlink that an address or a link changed; what it says is not read. A
- * change comes in several messages: once they pause, the addresses are listed anew.
+ * change comes in several messages: a little after the first, the addresses are listed anew.
  */
 import { formatAddress, type IpAddress } from '../wire/address.ts';
 import { outerAddresses } from './addresses.ts';
@@ -53,11 +53,12 @@ export class AddressWatch {
 
   #heard(): void {
     this.#addon.netlinkDrain(this.#fd);
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#look(), PAUSE_MS);
+    // Not put off by what comes after: some machine's links never rest.
+    this.#timer ??= setTimeout(() => this.#look(), PAUSE_MS);
   }
 
   #look(): void {
+    this.#timer = undefined;
     this.#options.stirred();
     const addresses = this.#list();
     if (textOf(addresses) === textOf(this.#known)) return;

@@ -68,6 +68,8 @@ export class Routes {
   readonly #passed = new PassedPrefixes();
   #addresses: readonly IpAddress[] = [];
   #addressesAt: Instant | undefined;
+  /** The addresses that every source was last chosen from. */
+  #refreshedFor = '';
 
   /** Removes what an earlier process left and adds the rules. The device must be ours already. */
   constructor(rtnetlink: Rtnetlink, interfaceIndex: number) {
@@ -116,6 +118,9 @@ export class Routes {
     this.forgetAddresses();
     const addresses = this.#localAddresses();
     const present = new Set(addresses.map(formatAddress));
+    const known = [...present].join();
+    if (known === this.#refreshedFor) return;
+    this.#refreshedFor = known;
     for (const wanted of this.#wanted.values()) {
       const { family } = wanted.prefix.address;
       for (const [id, { ranges }] of wanted.tunnelled) {
