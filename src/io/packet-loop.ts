@@ -3,11 +3,14 @@
  * it reports. The words are in `packet-loop-protocol.ts`.
  */
 import { Worker } from 'node:worker_threads';
+import { OwnAddresses } from './own-addresses.ts';
 import type {
   PacketLoopCommand,
   PacketLoopReport,
   PacketLoopSetup,
 } from './packet-loop-protocol.ts';
+
+type IkeReport = Extract<PacketLoopReport, { readonly kind: 'ike' }>;
 
 export interface PacketLoopListener {
   readonly report: (report: PacketLoopReport) => void;
@@ -18,6 +21,7 @@ export interface PacketLoopListener {
 export class PacketLoop {
   readonly #worker: Worker;
   readonly #listener: PacketLoopListener;
+  readonly #own = new OwnAddresses();
   readonly #ended: Promise<void>;
   #stopped = false;
 
@@ -31,7 +35,7 @@ export class PacketLoop {
       let cause: Error | undefined;
       this.#worker.on('message', (report: PacketLoopReport) => {
         if (report.kind === 'stopped') this.#stopped = true;
-        listener.report(report);
+        listener.report(report.kind === 'ike' ? this.#withOwnAddress(report) : report);
       });
       this.#worker.on('error', (error) => {
         cause = error;
@@ -52,6 +56,11 @@ export class PacketLoop {
   stop(): Promise<void> {
     this.tell({ kind: 'stop' });
     return this.#ended;
+  }
+
+  #withOwnAddress(report: IkeReport): IkeReport {
+    const { address, port } = report.local;
+    return { ...report, local: { address: this.#own.shared(address), port } };
   }
 
   #crashed(code: number, cause: Error | undefined): void {

@@ -12,6 +12,7 @@ import { type Endpoint, type IpAddress, ipAddress, isAnyAddress } from '../wire/
 import { readU16 } from '../wire/field.ts';
 import { type Native, native } from './native.ts';
 import type { OuterSockets } from './outer-sockets.ts';
+import { OwnAddresses } from './own-addresses.ts';
 
 /** The sockets stay whoever's opened them; those of 4500 are only sent through. */
 export type IkeSockets = Pick<
@@ -28,6 +29,7 @@ export class IkeSocket {
   readonly #sockets: IkeSockets;
   readonly #batch = createIkeBatch();
   readonly #number: number;
+  readonly #own = new OwnAddresses();
   readonly #local = new Uint8Array(16);
   readonly #remote = new Uint8Array(16);
   readonly #watches: number[] = [];
@@ -116,8 +118,9 @@ export class IkeSocket {
       }
       const origin = row * ORIGIN_OCTETS;
       const remotePort = readU16(this.#batch.origins, origin + Origin.PORT);
+      const own = this.#own.shared(this.#address(origin, Origin.DESTINATION));
       callback(
-        { address: this.#address(origin, Origin.DESTINATION), port: this.#sockets.ikePort },
+        { address: own, port: this.#sockets.ikePort },
         { address: this.#address(origin, Origin.SOURCE), port: remotePort },
         this.#octets(row),
       );
