@@ -134,6 +134,8 @@ export interface IkeSaOptions {
   readonly tries?: number;
   /** The IKE SA that this one makes unnecessary once it is up (reauthentication). */
   readonly reauthenticates?: IkeSa;
+  /** Of the IKE SA that this one replaces. */
+  readonly lineage?: Set<IkeSa>;
   /** Responder: what the first request hashes to, to know its repetitions. */
   readonly requestDigest?: Uint8Array;
 }
@@ -149,6 +151,8 @@ export class IkeSa {
   readonly spiI: IkeSpi;
   readonly created: Instant;
   readonly requestDigest: Uint8Array | undefined;
+  /** The IKE SAs that replaced one another, as long as something is left of them. */
+  readonly lineage: Set<IkeSa>;
   readonly window = new MessageWindow<RequestPurpose, RequestWish>();
   readonly children = new Map<number, HeldChild>();
   /** Operators' requests that wait for the IKE SA itself. */
@@ -170,6 +174,8 @@ export class IkeSa {
   local: Endpoint;
   remote: Endpoint;
   spiR: IkeSpi;
+  /** As responder: the id of the request by which the peer proved who it is. */
+  authMessageId: number | undefined;
   /** Last authenticated message from the peer. */
   lastHeard: Instant;
   /** Last NAT keepalive sent, or the start. */
@@ -221,6 +227,8 @@ export class IkeSa {
     this.wishes = [...(options.wishes ?? [])];
     this.reauthenticates = options.reauthenticates;
     this.requestDigest = options.requestDigest;
+    this.lineage = options.lineage ?? new Set();
+    this.lineage.add(this);
     this.lastHeard = options.now;
     this.lastKeepalive = options.now;
     this.#state = options.state;

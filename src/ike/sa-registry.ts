@@ -120,6 +120,7 @@ export class SaRegistry {
     if (this.#byInitiation.get(initiation) === sa) this.#byInitiation.delete(initiation);
     this.settle(sa);
     this.#byPeer.forget(sa);
+    sa.lineage.delete(sa);
     sa.forget();
   }
 

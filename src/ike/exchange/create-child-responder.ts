@@ -87,6 +87,9 @@ function named(sa: IkeSa, { protocol, spi }: NotifyPayload): HeldChild | PeerFau
   if (!child || child.state.name === 'Replaced' || child.state.name === 'Redundant') {
     return peerFault('child-sa-not-found', `REKEY_SA names no Child SA of protocol ${protocol}`);
   }
+  if (rekeyInFlight(sa, child)?.rival) {
+    return peerFault('temporary-failure', `child SA ${child.childSa.id} is being rekeyed by both`);
+  }
   if (child.state.name === 'Deleting') {
     return peerFault('temporary-failure', `child SA ${child.childSa.id} is being deleted`);
   }

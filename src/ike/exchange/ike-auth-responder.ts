@@ -24,11 +24,13 @@ import { NotifyType } from '../message/notify-types.ts';
 import { notifiesOf, payloadOf, secondsData, statusNotify } from '../payload-access.ts';
 import {
   faultNotify,
+  isFatal,
   type PeerFault,
   type ProofDetail,
   peerFault,
   refusedByUs,
 } from '../peer-fault.ts';
+import { refuseRequest } from '../refusal.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
 import { giveAddresses, settleAddresses } from '../virtual-addresses.ts';
@@ -64,7 +66,9 @@ export function handleIkeAuthRequest(
   const peer = authenticate(turn, sa, agreed, request.payloads);
   const verdict =
     peer.kind === 'proven'
-      ? admitPeer(turn, registry.between(peer.localId, peer.remoteId), peer, request.payloads)
+      ? (withoutChild(peer, request.payloads) ??
+        admitPeer(turn, registry.between(peer.localId, peer.remoteId), peer, request.payloads) ??
+        crowded(turn, registry, peer))
       : peer;
   if (peer.kind === 'fault' || verdict) {
     const fault = peer.kind === 'fault' ? peer : verdict;
@@ -80,9 +84,14 @@ export function handleIkeAuthRequest(
     skP: secured.keys.skPr,
   });
   establish(turn, sa, secured, peer);
+  sa.authMessageId = request.header.messageId;
   heedMobike(sa, request.payloads);
   const given = giveAddresses(turn, sa, request.payloads);
   if (given.kind === 'given') settleAddresses(turn, sa, given, true);
+  else if (isFatal(given)) {
+    refuseRequest(turn, sa, request, given);
+    return;
+  }
   // RFC 7296 §3.15.4: without the address it needs, a client gets no Child SA.
   const rest =
     given.kind === 'fault'
@@ -186,6 +195,38 @@ function admitPeer(
   return undefined;
 }
 
+/**
+ * The limit of one identity. RFC 7296 §2.21.2: to refuse the IKE SA itself there is
+ * AUTHENTICATION_FAILED; NO_ADDITIONAL_SAS would leave it in place.
+ */
+function crowded(
+  turn: Turn,
+  registry: SaRegistry,
+  { connection, localId, remoteId }: ProvenPeer,
+): PeerFault | undefined {
+  const { maxIkeSasPerIdentity: most } = turn.environment.settings;
+  if (most === 0) return undefined;
+  const held = registry
+    .between(localId, remoteId)
+    .filter((one) => one.connection.name === connection.name && !one.replaced);
+  if (held.length < most) return undefined;
+  const id = formatIdentity(remoteId);
+  return failed(`${id} has ${held.length} IKE SAs, gateway.max_ike_sas_per_identity is ${most}`, {
+    cause: 'not-admitted',
+    remoteId: id,
+  });
+}
+
+// RFC 6023 §3: who was not told that it may leave the Child SA away has to ask for one.
+function withoutChild(
+  { connection }: ProvenPeer,
+  payloads: readonly Payload[],
+): PeerFault | undefined {
+  return connection.childless === 'never' && !payloadOf(payloads, 'SA')
+    ? peerFault('invalid-syntax', `connection ${connection.name}: IKE_AUTH without a Child SA`)
+    : undefined;
+}
+
 // RFC 7296 §1.2: a Child SA that cannot be created costs a notify, not the IKE SA.
 function answerChild(
   turn: Turn,
@@ -198,10 +239,7 @@ function answerChild(
   const tsI = payloadOf(payloads, 'TSi');
   const tsR = payloadOf(payloads, 'TSr');
   // RFC 6023 §3: an IKE SA without a Child SA.
-  if (!saPayload && !tsI && !tsR && sa.connection.childless !== 'never') return [];
-  if (!saPayload || !tsI || !tsR) {
-    return [faultNotify(peerFault('invalid-syntax', 'IKE_AUTH without SA, TSi or TSr'))];
-  }
+  if (!saPayload || !tsI || !tsR) return [];
   const policies = sa.connection.children
     .filter(({ mode }) => mode === 'tunnel')
     .map((policy) => policyProposal(policy, sa.dynamicAddresses));

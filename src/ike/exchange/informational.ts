@@ -10,16 +10,20 @@ import type { HeldChild } from '../held-child.ts';
 import { heedAuthLifetime } from '../ike-lifetime.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
 import type { Authenticated } from '../ike-sa-state.ts';
-import { type DeletePayload, ExchangeType } from '../message/message.ts';
-import { NotifyType } from '../message/notify-types.ts';
+import { type DeletePayload, ExchangeType, type NotifyPayload } from '../message/message.ts';
+import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { notifiesOf, payloadOf, secondsOf } from '../payload-access.ts';
 import { follow } from '../redirection.ts';
+import { endByFault } from '../refusal.ts';
 import { reopen } from '../reopening.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import { rekeyInFlight, rivalled, rivalWithdrawn } from '../simultaneous-rekey.ts';
 import type { Turn } from '../turn.ts';
 import { answerMobike, livenessPayloads } from './mobike.ts';
 import { adoptRival, deleteOutlived } from './rekey-ike-sa.ts';
+
+/** SPIs we do not know that the peer deleted while our request for a Child SA is out. */
+const MAX_REVOKED = 256;
 
 const PEER_DELETED: Outcome = { kind: 'failed', what: 'the peer deleted the IKE SA' };
 
@@ -36,6 +40,14 @@ export function handleInformationalRequest(
     // RFC 7296 §1.4.1: deleting the IKE SA deletes its Child SAs; the answer is empty.
     sa.respond(turn, request, []);
     closedByPeer(turn, registry, sa);
+    return;
+  }
+  const rejection = rejects(sa, request);
+  if (rejection) {
+    sa.respond(turn, request, []);
+    const what = `the peer answered ${notifyName(rejection.type)} to our IKE_AUTH`;
+    turn.emit({ kind: 'peer-fault', what, ...sa.subject });
+    endByFault(turn, sa, what);
     return;
   }
   if (notifiesOf(request.payloads, NotifyType.AUTHENTICATION_FAILED).length > 0) {
@@ -69,6 +81,14 @@ export function handleInformationalRequest(
   const obstacle = redirect && sa.originalInitiator ? follow(turn, sa, redirect) : undefined;
   if (obstacle !== undefined) turn.emit({ kind: 'peer-fault', what: obstacle, ...sa.subject });
   reopen(turn, sa, closed, 'closed');
+}
+
+// RFC 7296 §2.21.2: right after IKE_AUTH these end the IKE SA; in other requests errors mean nothing.
+function rejects(sa: IkeSa, { header, payloads }: Incoming): NotifyPayload | undefined {
+  if (sa.authMessageId === undefined || header.messageId !== sa.authMessageId + 1) return undefined;
+  return [NotifyType.INVALID_SYNTAX, NotifyType.UNSUPPORTED_CRITICAL_PAYLOAD].flatMap((type) =>
+    notifiesOf(payloads, type),
+  )[0];
 }
 
 /** An INFORMATIONAL request without a wish: is the peer alive, and the NAT the same? */
@@ -132,7 +152,9 @@ function deleteNamed(
   if (inFlight?.kind === 'create-child' && inFlight.attempt) {
     const known = new Set(gone.map(({ childSa }) => childSa.spiOut));
     const unknown = [...named].flatMap((one) => (one === undefined || known.has(one) ? [] : [one]));
-    inFlight.attempt.revoked = [...(inFlight.attempt.revoked ?? []), ...unknown];
+    // One of them may matter; a peer that names thousands does not mean one of them.
+    const revoked = [...(inFlight.attempt.revoked ?? []), ...unknown];
+    inFlight.attempt.revoked = revoked.slice(-MAX_REVOKED);
   }
   for (const child of gone) deletedByPeer(turn, sa, child, closed);
   // RFC 7296 §1.4.1: when both ends delete a pair at once, the answer names no SPI of it.

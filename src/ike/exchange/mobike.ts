@@ -133,6 +133,8 @@ export function heedLiveness(turn: Turn, sa: IkeSa, response: Incoming): void {
 
 /** §3.7: does the peer answer where it says it is? The cookie in the answer proves it. */
 function checkRoutability(turn: Turn, sa: IkeSa): void {
+  // One that waits for the window finds out about the place of by then.
+  if (sa.queued.some(({ kind }) => kind === 'check-routability')) return;
   const cookie = newCookie(turn.environment.random);
   sa.request(turn, {
     purpose: { kind: 'check-routability', cookie },

@@ -51,6 +51,9 @@ import {
   retryDelay,
 } from './create-child-sa.ts';
 
+/** IKE SAs that replace one another within a minute; a peer that makes more has to wait. */
+const MAX_LINEAGE = 128;
+
 const REPLACED = { kind: 'failed', what: 'the IKE SA was replaced' } as const;
 
 /** Asks for a new IKE SA in place of this one as soon as the window opens. */
@@ -111,7 +114,7 @@ export function handleIkeRekeyResponse(
     else handleRefusal(turn, registry, old, attempt, notify);
     return;
   }
-  const result = agree(old, attempt, payloads);
+  const result = agree(registry, old, attempt, payloads);
   if (result.kind === 'fault') {
     turn.emit({ kind: 'peer-fault', what: result.what, ...old.subject });
     // RFC 6989 §2.5: the IKE SA is deleted by a new exchange.
@@ -214,6 +217,13 @@ function unable(old: IkeSa): PeerFault | undefined {
     inFlight?.kind === 'delete-child-sa' ||
     inFlight?.kind === 'withdraw-child-sa';
   if (old.isClosing) return peerFault('temporary-failure', 'the IKE SA is going');
+  if (inFlight?.kind === 'rekey-ike-sa' && inFlight.attempt?.rival) {
+    return peerFault('temporary-failure', 'the IKE SA is being rekeyed by both');
+  }
+  if (old.lineage.size >= MAX_LINEAGE) {
+    const what = `${old.lineage.size} IKE SAs replaced one another and are not gone yet`;
+    return peerFault('temporary-failure', what);
+  }
   return busy ? peerFault('temporary-failure', `${inFlight.kind} is under way`) : undefined;
 }
 
@@ -234,9 +244,13 @@ function grant(
   const nonceI = nonceOf(payloads);
   if (isFault(nonceI)) return nonceI;
   const ke = payloadOf(payloads, 'KE');
-  // RFC 7296 §1.3.2: each proposal carries the new SPI of the initiator, which is not zero.
-  const offers = (payloadOf(payloads, 'SA')?.proposals ?? []).filter(
-    ({ protocol, spi }) => protocol === ProtocolId.IKE && spi.length === 8,
+  const offered = payloadOf(payloads, 'SA')?.proposals ?? [];
+  const spisInUse = peerIkeSpis(registry, old);
+  // RFC 7296 §1.3.2: each proposal carries the new SPI of the initiator, which is not zero. One that
+  // has none, or one in use, is no proposal.
+  const offers = offered.filter(
+    ({ protocol, spi }) =>
+      protocol === ProtocolId.IKE && spi.length === 8 && !spisInUse.has(ikeSpi(spi)),
   );
   const accepted = secured ? ikeRekeyProposals(old.connection.proposals, secured.suite) : [];
   const chosen = selectProposal(accepted, offers, ke?.method);
@@ -245,13 +259,10 @@ function grant(
     const what = 'no common IKE proposal for the new IKE SA';
     return {
       ...peerFault('no-proposal-chosen', what),
-      refusal: proposalsRefused(accepted, offers),
+      refusal: proposalsRefused(accepted, offered),
     };
   }
   const spiI = ikeSpi(suite.proposal.spi);
-  if (spiI === NO_IKE_SPI || spiI === old.spiI || spiI === old.spiR) {
-    return peerFault('invalid-syntax', `the new IKE SPI is ${spiI}`);
-  }
   const keys = answerKeyExchange(turn, suite.ke.id, ke, nonceI);
   if (keys.kind === 'fault') return keys;
   const nonceR = newNonce(turn);
@@ -278,6 +289,14 @@ function grant(
   };
 }
 
+/** What the SPI of the peer's new IKE SA cannot be: none, the old ones, those of its other IKE SAs. */
+function peerIkeSpis(registry: SaRegistry, old: IkeSa): ReadonlySet<IkeSpi> {
+  const theirs = registry
+    .alongside(old)
+    .map(({ initiator, spiI, spiR }) => (initiator ? spiR : spiI));
+  return new Set([NO_IKE_SPI, old.spiI, old.spiR, ...theirs]);
+}
+
 /** What a new IKE SA is made of. */
 interface Birth {
   readonly initiator: boolean;
@@ -302,6 +321,7 @@ function bear(turn: Turn, registry: SaRegistry, old: IkeSa, birth: Birth): IkeSa
     connection: currentConnection(turn, old),
     local: old.local,
     remote: old.remote,
+    lineage: old.lineage,
     spiI: birth.spiI,
     spiR: birth.spiR,
     state: { name: 'Established', secured, peer: { ...peer, since: turn.now } },
@@ -328,6 +348,7 @@ interface Agreement {
 }
 
 function agree(
+  registry: SaRegistry,
   old: IkeSa,
   attempt: IkeRekeyAttempt,
   payloads: readonly Payload[],
@@ -339,7 +360,7 @@ function agree(
     return peerFault('no-proposal-chosen', 'the new IKE SA: the peer chose what we never offered');
   }
   const spiR = ikeSpi(suite.proposal.spi);
-  if (spiR === NO_IKE_SPI || spiR === old.spiI || spiR === old.spiR) {
+  if (peerIkeSpis(registry, old).has(spiR)) {
     return peerFault('invalid-syntax', `the new IKE SPI is ${spiR}`);
   }
   const shared = finishKeyExchange(attempt, payloadOf(payloads, 'KE'), nonceR);
