@@ -45,6 +45,8 @@ export interface StreamOptions {
   readonly family?: Family;
   /** Packets a second and direction; 1000 unless told. */
   readonly perSecond?: number;
+  /** UDP port of both ends; a free one unless told. */
+  readonly port?: number;
   /** h1 and h2 unless told. */
   readonly ends?: readonly [StreamEnd, StreamEnd];
 }
@@ -73,7 +75,7 @@ export class PacketStream {
       { node: 'h2', address: hostAddress('h2', family) },
     ];
     streams += 1;
-    const port = String(9000 + (streams % 1000));
+    const port = String(options.port ?? 20_000 + (streams % 1000));
     const directory = mkdtempSync(join(network.directory, 'stream-'));
     const begin = (from: StreamEnd, to: StreamEnd) =>
       launchEnd(network, from, join(directory, from.node), [to.address, port, String(perSecond)]);

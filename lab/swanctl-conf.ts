@@ -36,15 +36,17 @@ export interface PairSettings extends EndSettings {
   readonly identities?: Readonly<Record<GatewayNode, string>>;
   readonly g1?: EndSettings;
   readonly g2?: EndSettings;
-  /** Children beside the one that the settings describe, with its algorithms. */
+  /** Children beside the one that the settings describe. */
   readonly furtherChildren?: readonly FurtherChild[];
 }
 
-/** Another child of the same connection: what each gateway protects. */
+/** Another child of the same connection, and what each gateway protects. */
 export interface FurtherChild {
   readonly name: string;
   readonly g1: string;
   readonly g2: string;
+  /** Those of the first child unless told. */
+  readonly espProposals?: string;
 }
 
 export const connectionName = 'peer';
@@ -128,7 +130,7 @@ function furtherChildren(
     const policy = {
       local_ts: child[node],
       remote_ts: child[other],
-      esp_proposals: settings.espProposals ?? 'aes128gcm16',
+      esp_proposals: child.espProposals ?? settings.espProposals ?? 'aes128gcm16',
     };
     return `      ${child.name} {\n${entries(policy, 8)}      }\n`;
   });

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { sleep } from '../../lab/command.ts';
 import type { PairSettings } from '../../lab/swanctl-conf.ts';
 import { impatient, useLab } from '../support/lab.ts';
-import { agreed, counters, dropped, more, underStream } from '../support/tunnel-life.ts';
+import { agreed, counters, more, tunnelDrops, underStream } from '../support/tunnel-life.ts';
 
 const settings = { ...impatient, deleteRekeyedDelaySeconds: 1 };
 const seconds = 5;
@@ -21,9 +21,9 @@ describe('Rekeying under 1000 packets a second each way (RFC 7296 §2.8)', () =>
         await lab.up(rekeyer === 'subject' ? 'initiator' : 'responder', rekeyedBy(rekeyer, pfs));
         const ends = [lab.subject, lab.peer];
         const before = await Promise.all(ends.map((end) => counters(end)));
-        const dropsBefore = await dropped(lab);
+        const dropsBefore = await tunnelDrops(lab);
         await underStream(lab, () => sleep(seconds * 1000));
-        assert.deepEqual(await dropped(lab), dropsBefore, 'nothing was dropped on the way');
+        assert.deepEqual(await tunnelDrops(lab), dropsBefore, 'nothing was dropped on the way');
         for (const [index, end] of ends.entries()) {
           const now = await counters(end);
           const counted = more(before[index], now);

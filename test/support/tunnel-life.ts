@@ -39,7 +39,7 @@ export async function underStream(
   const { there, back } = report;
   const overflowed = there.lost + back.lost === 0 ? 0 : (await overflows(lab)) - before;
   if (overflowed > 0) console.log(`        ${overflowed} packets had no room in this machine`);
-  const drops = JSON.stringify(await dropped(lab));
+  const drops = JSON.stringify(await tunnelDrops(lab));
   assert.ok(
     there.lost + back.lost <= overflowed,
     `h1 to h2: ${told(there)}, h2 to h1: ${told(back)}; ${overflowed} had no room, tsgw: ${drops}`,
@@ -170,13 +170,24 @@ export function more(before: Counters | undefined, now: Counters): (name: string
   return (name) => (now[name] ?? 0) - (before?.[name] ?? 0);
 }
 
-/** Packets that tsgw discarded, by reason; nothing for charon, which does not say. */
-export async function dropped(lab: Lab): Promise<Counters> {
+/** Packets that tsgw discarded for a reason; 0 for charon, which does not say. */
+export async function dropped(lab: Lab, reason: string): Promise<number> {
+  return (await drops(lab))[reason] ?? 0;
+}
+
+/**
+ * Packets of tunnels that tsgw discarded, by reason. Those without a policy do not count: a machine
+ * sends its neighbours and groups into a new device, too.
+ */
+export async function tunnelDrops(lab: Lab): Promise<Counters> {
+  const { 'no-policy': _own, ...others } = await drops(lab);
+  return others;
+}
+
+async function drops(lab: Lab): Promise<Counters> {
   if (lab.subject.kind !== 'tsgw') return {};
   const { stdout } = await lab.tsgw.cli(['status', '--json']);
   const status: { readonly drops?: Counters } = JSON.parse(stdout);
   assert.ok(status.drops !== undefined, stdout);
-  // What the machine itself sends into a new device: its neighbours, its groups.
-  const { 'no-policy': _own, ...others } = status.drops;
-  return others;
+  return status.drops;
 }
