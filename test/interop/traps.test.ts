@@ -90,6 +90,14 @@ describe('Traffic that brings its tunnel up', () => {
     await answered(lab, { count: 5 });
   });
 
+  it('waits again where the peer closed the tunnel (close_action = trap)', async () => {
+    await lab.up('initiator', { g1: { child: { close_action: 'trap' } } });
+    assert.deepEqual(await policies(lab), []);
+    await lab.peer.swanctl.must(['--terminate', '--child', 'net']);
+    await until('the trap', async () => (await policies(lab)).length === 1 || undefined);
+    await answered(lab, { count: 10 });
+  });
+
   it('goes with its connection', async () => {
     await lab.load(trap);
     await lab.subject.swanctl.load('');
