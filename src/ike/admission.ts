@@ -45,10 +45,11 @@ export class Admission {
     }
     const crowded =
       halfOpen >= settings.cookieThreshold || fromAddress >= settings.cookieThresholdPerAddress;
-    return !crowded || this.#showsCookie(turn, request);
+    return !crowded || this.showsCookie(turn, request);
   }
 
-  #showsCookie(turn: Turn, request: FirstRequest): boolean {
+  /** Does the sender receive what we send to its address? Otherwise it is asked to show it. */
+  showsCookie(turn: Turn, request: FirstRequest): boolean {
     const { nonce, cookie } = peekCookieRequest(request.octets);
     const { address } = request.remote;
     const subject = { nonceI: nonce, address, spiI: request.header.initiatorSpi };

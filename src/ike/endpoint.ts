@@ -40,6 +40,7 @@ import { initiate, settleReauthentication, tryAgain } from './initiation.ts';
 import { keepAlive, livenessDeadline } from './liveness.ts';
 import { decodeMessage } from './message/codec.ts';
 import { decodeHeader } from './message/header.ts';
+import { Limit } from './message/limits.ts';
 import {
   ExchangeType,
   type IkeHeader,
@@ -211,6 +212,10 @@ export class IkeEndpoint {
 
   /** IKE_SA_INIT of a peer we hold nothing about, or that repeats itself. */
   #receiveFirst(turn: Turn, datagram: Datagram, header: IkeHeader): void {
+    if (datagram.octets.length > Limit.FIRST_REQUEST_OCTETS) {
+      drop(turn, datagram, 'ike-sa-init-too-large');
+      return;
+    }
     const known = this.#registry.byInitiation(header.initiatorSpi, datagram.remote);
     // RFC 7296 §2.1: a repetition is the same octet by octet; otherwise the SPI is used again.
     if (
@@ -229,7 +234,8 @@ export class IkeEndpoint {
       replyUnprotected(turn, { ...datagram, header }, [faultNotify(fault)]);
       return;
     }
-    handleIkeSaInitRequest(turn, this.#registry, { ...datagram, header, payloads });
+    const request = { ...datagram, header, payloads };
+    handleIkeSaInitRequest(turn, this.#registry, this.#admission, request);
   }
 
   #receiveFor(turn: Turn, sa: IkeSa, datagram: Datagram, header: IkeHeader): void {

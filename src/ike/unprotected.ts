@@ -24,6 +24,17 @@ export function firstResponseHeader(request: IkeHeader, responderSpi: IkeSpi): I
   };
 }
 
+/**
+ * Is an answer of so many octets more than what came from an address that nobody proved to be at?
+ * Whoever claims the address of another would have us send it more than it sends itself.
+ */
+export function amplifies(answerOctets: number, request: { readonly octets: Uint8Array }): boolean {
+  return answerOctets > AMPLIFICATION * request.octets.length;
+}
+
+/** Octets of an answer for each octet of its request, at most. */
+const AMPLIFICATION = 1;
+
 export function replyUnprotected(
   turn: Turn,
   request: Omit<Incoming, 'payloads'>,
@@ -33,7 +44,7 @@ export function replyUnprotected(
   const octets = encodeMessage({ header, payloads });
   const peer = formatEndpoint(request.remote);
   // The request is counted already; silence is better than amplification.
-  if (octets.length > request.octets.length) return;
+  if (amplifies(octets.length, request)) return;
   turn.push({ kind: 'send', local: request.local, remote: request.remote, octets });
   turn.emit({
     kind: 'message',

@@ -11,15 +11,22 @@ import type { Connection } from '../../ipsec/connection.ts';
 import { type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.ts';
 import { formatEndpoint } from '../../wire/address.ts';
 import { after } from '../../wire/instant.ts';
+import type { Admission } from '../admission.ts';
 import { chosenAsProposal } from '../child-negotiation.ts';
 import { takesFragments } from '../fragmentation.ts';
 import { IkeSa, type Incoming } from '../ike-sa.ts';
 import type { Handshake, Secured } from '../ike-sa-state.ts';
 import { type IkeSuite, ikeSuite } from '../keys.ts';
-import { encodeMessage } from '../message/codec.ts';
+import { encodeMessage, encodePayloads } from '../message/codec.ts';
+import { HEADER_OCTETS } from '../message/header.ts';
 import type { IkeSpi, KePayload, Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
-import { detectNat, natDetectionNotifies, needsEncapsulation } from '../nat-detection.ts';
+import {
+  detectNat,
+  type NatDetection,
+  natDetectionNotifies,
+  needsEncapsulation,
+} from '../nat-detection.ts';
 import { payloadOf, statusNotify } from '../payload-access.ts';
 import {
   faultNotify,
@@ -31,7 +38,7 @@ import {
 import type { SaRegistry } from '../sa-registry.ts';
 import { secure } from '../secure.ts';
 import type { Turn } from '../turn.ts';
-import { firstResponseHeader, replyUnprotected } from '../unprotected.ts';
+import { amplifies, firstResponseHeader, replyUnprotected } from '../unprotected.ts';
 import {
   announcedIn,
   fragmentationNotify,
@@ -41,7 +48,12 @@ import {
 } from './ike-sa-init.ts';
 
 /** Answers a request that was admitted and belongs to no IKE SA; adds one to the registry if all is well. */
-export function handleIkeSaInitRequest(turn: Turn, registry: SaRegistry, request: Incoming): void {
+export function handleIkeSaInitRequest(
+  turn: Turn,
+  registry: SaRegistry,
+  admission: Admission,
+  request: Incoming,
+): void {
   const ke = payloadOf(request.payloads, 'KE');
   const nonce = payloadOf(request.payloads, 'NONCE')?.nonce;
   const offered = payloadOf(request.payloads, 'SA')?.proposals;
@@ -59,7 +71,11 @@ export function handleIkeSaInitRequest(turn: Turn, registry: SaRegistry, request
     refuse(turn, request, fault);
     return;
   }
-  openHalf(turn, registry, request, { ...agreed, ke, nonceI: nonce });
+  const draft = draftAnswer(turn, registry, request, { ...agreed, ke, nonceI: nonce });
+  // Larger than its request the answer goes only to who is there.
+  const { octets } = encodePayloads(draft.payloads(ke.data));
+  const amplified = amplifies(HEADER_OCTETS + octets.length, request);
+  if (!amplified || admission.showsCookie(turn, request)) openHalf(turn, registry, request, draft);
 }
 
 interface AgreedSuite {
@@ -118,16 +134,51 @@ function keyExchangeFault(
 /** What the answer is made of: the agreed suite and the peer's half of the key exchange. */
 type Agreement = AgreedSuite & { readonly ke: KePayload; readonly nonceI: Uint8Array };
 
+/** The answer but for our public value, which is as long as the peer's. */
+interface Draft extends Agreement {
+  readonly spiR: IkeSpi;
+  readonly nonceR: Uint8Array;
+  readonly nat: NatDetection;
+  readonly payloads: (publicData: Uint8Array) => readonly Payload[];
+}
+
+function draftAnswer(
+  turn: Turn,
+  registry: SaRegistry,
+  request: Incoming,
+  agreement: Agreement,
+): Draft {
+  const { connection, suite, ke } = agreement;
+  const { initiatorSpi: spiI, responderSpi: none } = request.header;
+  const spiR = registry.newIkeSpi();
+  const nonceR = turn.environment.random(NONCE_OCTETS);
+  const nat = detectNat(request.payloads, spiI, none, request);
+  const notifies: readonly Payload[] = [
+    ...(nat.supported ? natDetectionNotifies(spiI, spiR, request, connection.encap) : []),
+    ...fragmentationNotify(bothTakeFragments(turn, request)),
+    ...(connection.childless === 'never'
+      ? []
+      : [statusNotify(NotifyType.CHILDLESS_IKEV2_SUPPORTED)]),
+  ];
+  const payloads = (publicData: Uint8Array): readonly Payload[] => [
+    { kind: 'SA', proposals: [chosenAsProposal(suite.proposal)] },
+    { kind: 'KE', method: ke.method, data: publicData },
+    { kind: 'NONCE', nonce: nonceR },
+    ...notifies,
+  ];
+  return { ...agreement, spiR, nonceR, nat, payloads };
+}
+
 /** A half-open IKE SA; also where the key exchange fails, for the peer has to pay for that too. */
-function openHalf(turn: Turn, registry: SaRegistry, request: Incoming, agreement: Agreement): void {
+function openHalf(turn: Turn, registry: SaRegistry, request: Incoming, draft: Draft): void {
   const { now, environment } = turn;
   const until = after(now, environment.settings.halfOpenTimeoutSeconds * 1000);
-  const spiR = registry.newIkeSpi();
-  const answer = exchangeKeys(turn, request, spiR, agreement);
+  const { spiR } = draft;
+  const answer = exchangeKeys(turn, request, draft);
   const sa = new IkeSa({
     id: turn.numbers.newIkeSaId(),
     initiator: false,
-    connection: agreement.connection,
+    connection: draft.connection,
     local: request.local,
     remote: request.remote,
     spiI: request.header.initiatorSpi,
@@ -146,7 +197,7 @@ function openHalf(turn: Turn, registry: SaRegistry, request: Incoming, agreement
   sa.announced = announcedIn(request.payloads);
   registry.addHalfOpen(turn, sa);
   if (!answer) {
-    const what = `KE: the peer's ${keyExchangeName(agreement.ke.method)} value is refused`;
+    const what = `KE: the peer's ${keyExchangeName(draft.ke.method)} value is refused`;
     refuse(turn, request, peerFault('invalid-syntax', what));
     return;
   }
@@ -165,26 +216,13 @@ interface HalfOpen {
 function exchangeKeys(
   turn: Turn,
   request: Incoming,
-  spiR: IkeSpi,
-  { connection, suite, ke, nonceI }: Agreement,
+  { connection, suite, ke, nonceI, nonceR, spiR, nat, ...draft }: Draft,
 ): HalfOpen | undefined {
-  const { random } = turn.environment;
-  const pair = keyExchangeMethod(ke.method)?.generate(random);
+  const pair = keyExchangeMethod(ke.method)?.generate(turn.environment.random);
   const sharedSecret = pair?.shared(ke.data);
   if (!pair || !sharedSecret) return undefined;
-  const { initiatorSpi: spiI, responderSpi: none } = request.header;
-  const nonceR = random(NONCE_OCTETS);
-  const nat = detectNat(request.payloads, spiI, none, request);
-  const payloads: readonly Payload[] = [
-    { kind: 'SA', proposals: [chosenAsProposal(suite.proposal)] },
-    { kind: 'KE', method: ke.method, data: pair.publicData },
-    { kind: 'NONCE', nonce: nonceR },
-    ...(nat.supported ? natDetectionNotifies(spiI, spiR, request, connection.encap) : []),
-    ...fragmentationNotify(bothTakeFragments(turn, request)),
-    ...(connection.childless === 'never'
-      ? []
-      : [statusNotify(NotifyType.CHILDLESS_IKEV2_SUPPORTED)]),
-  ];
+  const { initiatorSpi: spiI } = request.header;
+  const payloads = draft.payloads(pair.publicData);
   const header = firstResponseHeader(request.header, spiR);
   const exchange = {
     suite,

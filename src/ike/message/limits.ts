@@ -7,6 +7,8 @@
 export const Limit = {
   /** An IKE message in one UDP datagram. */
   MESSAGE_OCTETS: 65_535,
+  /** A first request is kept for IKE_AUTH, of whoever sent it. */
+  FIRST_REQUEST_OCTETS: 16_384,
   /** Payload Length counts its own four octets. */
   PAYLOAD_OCTETS: 65_535,
   PAYLOADS: 64,
