@@ -53,7 +53,7 @@ import { checkPayloads, exchangeName } from './message/payload-rules.ts';
 import { notifiesOf, payloadOf, statusNotify } from './payload-access.ts';
 import { faultNotify, type PeerFault, peerFault } from './peer-fault.ts';
 import { type MessageKey, openMessage } from './protection.ts';
-import { Reassembly } from './reassembly.ts';
+import { REASSEMBLY_LIMIT, Reassembly } from './reassembly.ts';
 import { RedirectHistory } from './redirect-history.ts';
 import { redirectClients } from './redirection.ts';
 import { answerFault, deleteByFault } from './refusal.ts';
@@ -78,6 +78,8 @@ export class IkeEndpoint {
   readonly #registry: SaRegistry;
   readonly #admission: Admission;
   readonly #reassembly = new Reassembly();
+  /** The same before IKE_AUTH: strangers cannot push out what established peers send. */
+  readonly #unproven = new Reassembly(REASSEMBLY_LIMIT.UNPROVEN_OCTETS);
   readonly #terminations = new Terminations();
   readonly #deadlines = new DeadlineQueue<IkeSpi>();
   readonly #redirects = new RedirectHistory();
@@ -153,7 +155,8 @@ export class IkeEndpoint {
 
   /** When to hand in `deadline`. Traffic of Child SAs may have put it off: then nothing happens. */
   nextDeadline(): Instant | undefined {
-    return earliest(this.#deadlines.first, this.#reassembly.deadline);
+    const { deadline } = this.#unproven;
+    return earliest(this.#deadlines.first, this.#reassembly.deadline, deadline);
   }
 
   /** After something happened to an IKE SA: does it count as half-open, when does it want a call? */
@@ -255,11 +258,19 @@ export class IkeEndpoint {
     }
     const { local, remote, octets } = datagram;
     // Throws for what anyone could have sent; past it, only the holder of the keys is malformed.
-    const payload = decodeMessage(octets).payloads.at(-1);
-    const reassembling = { sa, key: secured.opening, reassembly: this.#reassembly };
-    const read = readAuthentic(header, () =>
+    const clear = decodeMessage(octets).payloads;
+    const payload = clear.at(-1);
+    const unproven = sa.state.name === 'AwaitingIkeAuthRequest';
+    const reassembly = unproven ? this.#unproven : this.#reassembly;
+    const reassembling = { sa, key: secured.opening, reassembly };
+    const read = readAuthentic(header, clear, () =>
       payload?.kind === 'SKF'
-        ? receiveFragment(turn, reassembling, { ...datagram, header, payload })
+        ? receiveFragment(turn, reassembling, {
+            ...datagram,
+            header,
+            payload,
+            alone: clear.length === 1,
+          })
         : openWhole(octets, secured.opening),
     );
     const received = { local, remote, octets, header };
@@ -420,6 +431,7 @@ export class IkeEndpoint {
 
   #expire(turn: Turn): void {
     reportDiscarded(turn, this.#reassembly.expire(turn.now));
+    reportDiscarded(turn, this.#unproven.expire(turn.now));
     for (const ownSpi of this.#deadlines.due(turn.now)) {
       turn.touched.add(ownSpi);
       const sa = this.#registry.bySpi(ownSpi);
@@ -493,11 +505,16 @@ function openWhole(octets: Uint8Array, key: MessageKey): Opened {
 }
 
 /** The payloads of a message whose ICV is right, or what is wrong with them. */
-function readAuthentic(header: IkeHeader, open: () => Opened): Opened | PeerFault {
+function readAuthentic(
+  header: IkeHeader,
+  clear: readonly Payload[],
+  open: () => Opened,
+): Opened | PeerFault {
   try {
     const opened = open();
     if (opened.kind !== 'payloads') return opened;
-    return payloadFault(header, opened.payloads, true) ?? opened;
+    const fault = payloadFault(header, clear, false);
+    return fault ?? payloadFault(header, opened.payloads, true) ?? opened;
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;
     return peerFault('invalid-syntax', error.message);

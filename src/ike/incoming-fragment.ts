@@ -6,9 +6,11 @@
  * no room.
  */
 import { type Endpoint, formatEndpoint } from '../wire/address.ts';
+import { MalformedError } from '../wire/octets.ts';
 import { pathSizeOf } from './envelope.ts';
 import type { IkeSa } from './ike-sa.ts';
 import { decodePayloads } from './message/codec.ts';
+import { HEADER_OCTETS } from './message/header.ts';
 import type { EncryptedFragmentPayload, IkeHeader, Payload } from './message/message.ts';
 import { type MessageKey, type OpenedFragment, openFragment } from './protection.ts';
 import type { Discarded, Reassembly } from './reassembly.ts';
@@ -21,6 +23,8 @@ export interface FragmentDatagram {
   readonly octets: Uint8Array;
   readonly header: IkeHeader;
   readonly payload: EncryptedFragmentPayload;
+  /** Nothing stands in the clear before it. */
+  readonly alone: boolean;
 }
 
 export type FragmentVerdict =
@@ -55,6 +59,7 @@ export function receiveFragment(
   if (useless) return { kind: 'drop', reason: useless };
   const opened = openFragment(octets, key);
   if (!opened) return { kind: 'drop', reason: 'bad-ike-icv' };
+  if (!datagram.alone) throw new MalformedError(HEADER_OCTETS, 'payloads in the clear before SKF');
   if (place === 'repeated') {
     learnSize(turn, sa, datagram, opened, octets.length);
     return { kind: 'repeated' };

@@ -70,10 +70,24 @@ export function proposalsRefused(
 ): RefusalDetail {
   return {
     ...(child !== undefined && { child }),
-    offered: offered.map(formatProposal),
+    offered: told(offered).map(formatProposal),
     accepted: accepted.map(formatProposal),
-    transforms: explainRefusal(accepted, offered),
+    transforms: explainRefusal(accepted, told(offered)),
   };
+}
+
+/** Transforms of an offer that are compared and told: anyone may offer thousands. */
+const MAX_TOLD = 256;
+
+/** The first proposals of an offer, as far as they are told. */
+function told(offered: readonly Proposal[]): readonly Proposal[] {
+  let room = MAX_TOLD;
+  return offered.flatMap((proposal) => {
+    if (room <= 0) return [];
+    const transforms = proposal.transforms.slice(0, room);
+    room -= Math.max(1, transforms.length);
+    return [{ ...proposal, transforms }];
+  });
 }
 
 /** The fault as an event: we refused. */

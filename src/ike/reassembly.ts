@@ -22,6 +22,8 @@ export const REASSEMBLY_LIMIT = {
   MILLISECONDS: 30_000,
   /** Of all incomplete messages, each fragment counted with FRAGMENT_OVERHEAD octets more. */
   TOTAL_OCTETS: 16 * 1024 * 1024,
+  /** The same of peers that proved nothing yet: they have room of their own. */
+  UNPROVEN_OCTETS: 4 * 1024 * 1024,
   FRAGMENT_OVERHEAD: 128,
 } as const;
 
@@ -80,7 +82,12 @@ interface Incomplete {
 export class Reassembly {
   /** Oldest first: every message has the same time. */
   readonly #incomplete = new Map<string, Incomplete>();
+  readonly #room: number;
   #totalOctets = 0;
+
+  constructor(room: number = REASSEMBLY_LIMIT.TOTAL_OCTETS) {
+    this.#room = room;
+  }
 
   /** When the oldest incomplete message is given up. */
   get deadline(): Instant | undefined {
@@ -140,7 +147,7 @@ export class Reassembly {
   #makeRoom(): readonly Discarded[] {
     const discarded: Discarded[] = [];
     for (const [key, message] of this.#incomplete) {
-      if (this.#totalOctets <= REASSEMBLY_LIMIT.TOTAL_OCTETS) break;
+      if (this.#totalOctets <= this.#room) break;
       discarded.push(this.#giveUp(key, message, 'ike-reassembly-crowded'));
     }
     return discarded;

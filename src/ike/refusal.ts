@@ -2,6 +2,7 @@
  * What an authenticated peer's fault costs: one exchange, or the IKE SA (RFC 7296 §2.21.3, RFC 6989
  * §2.5).
  */
+import { formatEndpoint } from '../wire/address.ts';
 import type { Outcome } from './action.ts';
 import { closeTelling, DELETE_IKE_SA, deleteIkeSa } from './deletion.ts';
 import { abandon, type IkeSa, type Incoming, type RequestPurpose } from './ike-sa.ts';
@@ -27,16 +28,20 @@ export function refuseRequest(
 
 /** A message whose payloads do not even fit their exchange: logged and, in a request, answered. */
 export function answerFault(turn: Turn, sa: IkeSa, message: Incoming, fault: PeerFault): void {
-  turn.emit({ kind: 'peer-fault', what: fault.what, ...sa.subject });
   const { isResponse, messageId } = message.header;
-  if (isResponse) {
-    const purpose = sa.window.take(messageId);
+  const purpose = isResponse ? sa.window.take(messageId) : undefined;
+  const place = isResponse ? undefined : sa.window.place(messageId);
+  if (place === 'repeated') {
+    sa.repeatResponse(turn, message);
+  } else if (!purpose && (place !== 'new' || sa.state.name === 'Closed')) {
+    const late = place === 'new' ? 'ike-sa-closed' : 'message-id-out-of-window';
+    const reason = isResponse ? 'ike-response-not-awaited' : late;
+    turn.emit({ kind: 'ike-drop', reason, peer: formatEndpoint(message.remote) });
+  } else {
+    turn.emit({ kind: 'peer-fault', what: fault.what, ...sa.subject });
     if (purpose) deleteByFault(turn, sa, fault.what, purpose);
-    return;
+    else refuseRequest(turn, sa, message, fault);
   }
-  const place = sa.window.place(messageId);
-  if (place === 'repeated') sa.repeatResponse(turn, message);
-  if (place === 'new' && sa.state.name !== 'Closed') refuseRequest(turn, sa, message, fault);
 }
 
 /**
