@@ -145,3 +145,13 @@ export function holdings(side: Side): readonly string[] {
   const installed = [...side.children.values()].map(({ id, spiIn }) => `installed ${id} ${spiIn}`);
   return [...sas, ...leases, ...installed, `${side.engine.inboundSpis} SPIs`];
 }
+
+/** The IKE SA is gone at the victim, with all it had and was about to have. */
+export function assertEnded(pair: Pair, about: string): void {
+  assert.equal(pair.b.established, 0, about);
+  assert.deepEqual(
+    holdings(pair.b).filter((one) => !one.includes('Awaiting')),
+    ['0 SPIs'],
+    about,
+  );
+}

@@ -24,7 +24,7 @@ import {
   ikeProposalWith,
   ikeRekeyRequest,
 } from '../support/hostile-offers.ts';
-import { HostilePeer, holdings, type Reaction, responses } from '../support/hostile-peer.ts';
+import { assertEnded, HostilePeer, type Reaction, responses } from '../support/hostile-peer.ts';
 import type { Pair } from '../support/pair.ts';
 import { rekey, tunnel } from '../support/rekeying.ts';
 import { unusablePublicValues } from '../support/unusable-public-values.ts';
@@ -38,16 +38,6 @@ const everyMethod = connection({
   proposals: [ikeProposal(AES_CBC_256, SHA2_256, PRF_SHA2_256, X25519, ...methods)],
   children: [child({ closeAction: 'start' })],
 });
-
-/** The IKE SA is gone at the victim, with all it had and was about to have. */
-function assertEnded(pair: Pair, about: string): void {
-  assert.equal(pair.b.established, 0, about);
-  assert.deepEqual(
-    holdings(pair.b).filter((one) => !one.includes('Awaiting')),
-    ['0 SPIs'],
-    about,
-  );
-}
 
 describe('A public value that no honest peer sends (RFC 6989 §2.5, RFC 7748 §6)', () => {
   const values = unusablePublicValues();
