@@ -140,11 +140,12 @@ export async function lose({ network }: Topology, percent: number): Promise<void
   // A table must exist before it can be deleted: adding it first makes this work from any state.
   const lines = ['table inet loss', 'delete table inet loss'];
   if (percent > 0) {
+    const which = percent < 100 ? `numgen random mod 100 < ${percent} ` : '';
     // On arrival: a sender would hear of a packet dropped on its way out (EPERM).
     lines.push(
       'table inet loss { chain arriving {',
       'type filter hook prerouting priority raw;',
-      `iifname "wan" numgen random mod 100 < ${percent} drop;`,
+      `iifname "wan" ${which}drop;`,
       '}',
       '}',
     );
