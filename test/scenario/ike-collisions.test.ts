@@ -13,7 +13,8 @@ const DEEDS: readonly Deed[] = ['rekey-child', 'rekey-ike', 'delete-child', 'not
 
 /** Long enough for every retransmission, second try and patience of either side. */
 const QUIET_MS = 400_000;
-const SEEDS = Number(process.env['TSGW_SEEDS'] ?? 2000);
+const { TSGW_SEEDS = '2000' } = process.env;
+const SEEDS = Number(TSGW_SEEDS);
 
 function perform(pair: Pair, side: Side, deed: Deed, request: number): void {
   if (deed === 'rekey-child') rekey(pair, side, 'child', request);
