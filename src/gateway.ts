@@ -13,17 +13,16 @@ import type { ConfigWarning } from './config/findings.ts';
 import type { Event, Level } from './events/event.ts';
 import { createSharedCounters } from './events/shared-counters.ts';
 import { ChildSas } from './gateway/child-sas.ts';
-import { matchText } from './gateway/connection-view.ts';
 import { GatewayControl } from './gateway/control.ts';
 import { CounterRows } from './gateway/counter-rows.ts';
 import { DaemonSettings } from './gateway/daemon-settings.ts';
 import { HeldActions, type OtherAction } from './gateway/held-actions.ts';
-import { type InitiationPath, initiationPath } from './gateway/initiation-path.ts';
-import { Policies, type Trigger } from './gateway/policies.ts';
+import { Initiations } from './gateway/initiations.ts';
+import { Policies } from './gateway/policies.ts';
 import { PoolPort } from './gateway/pool-port.ts';
 import { Requests } from './gateway/requests.ts';
 import type { ViewContext } from './gateway/sa-views.ts';
-import type { Action, Input, Outcome } from './ike/action.ts';
+import type { Input } from './ike/action.ts';
 import { IkeEndpoint } from './ike/endpoint.ts';
 import { now } from './io/clock.ts';
 import { Host } from './io/host.ts';
@@ -32,11 +31,9 @@ import type { PacketLoopReport } from './io/packet-loop-protocol.ts';
 import { randomBytes } from './io/random.ts';
 import { daemonIdentity } from './io/system.ts';
 import { AddressPools } from './ipsec/address-pools.ts';
-import type { AddressMatch, Connection } from './ipsec/connection.ts';
 import { Pad } from './ipsec/pad.ts';
 import { Spd } from './ipsec/spd.ts';
 import { ViciServer } from './vici/server.ts';
-import { parseAddress } from './wire/address.ts';
 import { type Instant, instant } from './wire/instant.ts';
 
 export interface GatewayOptions {
@@ -74,6 +71,7 @@ export class Gateway {
   readonly #keyLog: KeyLog | undefined;
   readonly #childSas: ChildSas;
   readonly #policies: Policies;
+  readonly #initiations: Initiations;
   readonly #vici: ViciServer;
   #timer: NodeJS.Timeout | undefined;
   /** The deadline `#timer` stands for. */
@@ -107,8 +105,9 @@ export class Gateway {
     this.#policies = new Policies({
       spd: this.#spd,
       host: () => this.#host,
-      path: (connection) => this.#path(connection),
-      initiate: (connection, child, trigger) => this.#initiate({ connection, child, trigger }),
+      path: (connection) => this.#initiations.path(connection),
+      initiate: (connection, child, trigger) =>
+        this.#initiations.start({ connection, child, trigger }),
       say: (level, what) => this.#say(level, what),
     });
     this.#engine = new IkeEndpoint({
@@ -137,6 +136,12 @@ export class Gateway {
       },
       failed: options.failed,
       warn: (what) => this.#say('notice', what),
+    });
+    this.#initiations = new Initiations(this.#host, {
+      pad: this.#pad,
+      ports: () => this.#settings.current,
+      ask: (input) => this.#requests.open((request) => this.#handle({ ...input, request })),
+      emit: (event) => this.#emit(event),
     });
   }
 
@@ -211,7 +216,7 @@ export class Gateway {
         this.#host.removeVirtual(action.ikeSa);
         break;
       case 'reinitiate':
-        void this.#initiate(action).then((outcome) => {
+        void this.#initiations.start(action).then((outcome) => {
           for (const request of action.requests ?? []) this.#requests.complete(request, outcome);
         });
         break;
@@ -284,43 +289,6 @@ export class Gateway {
 
   // Requests of operators and of the engine
 
-  async #initiate(wish: InitiationWish): Promise<Outcome> {
-    const { connection: name, child, redirected, trigger } = wish;
-    const connection = this.#pad.connection(name);
-    if (!connection) return { kind: 'failed', what: `no connection ${name}` };
-    try {
-      // RFC 5685 §5: the gateway we are sent to takes the place of the one that is configured.
-      const ends = redirected
-        ? { ...connection, remoteAddresses: [hostMatch(redirected.gateway)] }
-        : connection;
-      const { local, remote } = await this.#path(ends);
-      // A peer that moved is found at its new address when it comes first, too.
-      void this.#resolveNames(connection);
-      return await this.#requests.open((request) =>
-        this.#handle({
-          kind: 'initiate',
-          request,
-          connection: name,
-          ...(child !== undefined && { child }),
-          ...(redirected && { redirected }),
-          local,
-          remote,
-          ...(trigger && { trigger }),
-        }),
-      );
-    } catch (error) {
-      const what = describe(error);
-      const peer = connection.remoteAddresses.map(matchText).join(', ');
-      const alert = 'peer-addr-failed';
-      this.#emit({ kind: 'alert', alert, what, ikeSa: 0, connection: name, peer });
-      return { kind: 'failed', what };
-    }
-  }
-
-  #path(connection: Connection): Promise<InitiationPath> {
-    return initiationPath(connection, this.#host, this.#settings.current);
-  }
-
   /** The engine lets the traffic of a child bring it up again. */
   #trap(name: string, childName: string): void {
     const connection = this.#pad.connection(name);
@@ -330,18 +298,6 @@ export class Gateway {
       this.#policies.install(connection, child);
     } catch (error) {
       this.#say('error', describe(error));
-    }
-  }
-
-  /** A peer that comes first is found by the address its name has. */
-  async #resolveNames({ localAddresses, remoteAddresses }: Connection): Promise<void> {
-    for (const match of [...localAddresses, ...remoteAddresses]) {
-      if (match.kind !== 'name') continue;
-      try {
-        this.#pad.resolve(match.name, await this.#host.resolve(match.name));
-      } catch (error) {
-        this.#say('notice', describe(error));
-      }
     }
   }
 
@@ -358,9 +314,9 @@ export class Gateway {
       childSas: () => this.#childSas.all(),
       policies: this.#policies,
       pools: new PoolPort(this.#pools, (warnings) => this.#warn(warnings)),
-      resolveNames: (connection) => void this.#resolveNames(connection),
+      resolveNames: (connection) => void this.#initiations.resolveNames(connection),
       initiate: (connection, child) =>
-        this.#initiate({ connection, ...(child !== undefined && { child }) }),
+        this.#initiations.start({ connection, ...(child !== undefined && { child }) }),
       rekey: (selector, reauthenticate) =>
         this.#requests.open((request) =>
           this.#handle({ kind: 'rekey', request, selector, reauthenticate }),
@@ -402,20 +358,6 @@ export class Gateway {
     this.#options.log(event);
     this.control.publish(event);
   }
-}
-
-/** What an operator, the engine or a packet wants up. */
-interface InitiationWish
-  extends Pick<
-    Extract<Action, { readonly kind: 'reinitiate' }>,
-    'connection' | 'child' | 'redirected'
-  > {
-  readonly trigger?: Trigger;
-}
-
-function hostMatch(gateway: string): AddressMatch {
-  const address = parseAddress(gateway);
-  return address ? { kind: 'address', address } : { kind: 'name', name: gateway };
 }
 
 function describe(error: unknown): string {
