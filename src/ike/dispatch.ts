@@ -1,0 +1,169 @@
+/**
+ * Authentic messages to their exchanges (RFC 7296 §1.2-§1.4): a response by what was asked, a request by
+ * its exchange type and the state of the IKE SA.
+ */
+import { ProtocolId } from '../ipsec/proposal.ts';
+import { bequeath, childDeleted } from './deletion.ts';
+import { drop } from './discard.ts';
+import { handleCreateChildResponse } from './exchange/create-child-initiator.ts';
+import { answerCreateChild } from './exchange/create-child-responder.ts';
+import { handleIkeAuthResponse } from './exchange/ike-auth-initiator.ts';
+import { handleIkeAuthRequest } from './exchange/ike-auth-responder.ts';
+import { handleInformationalRequest } from './exchange/informational.ts';
+import {
+  handleAddressUpdateResponse,
+  heedLiveness,
+  heedProbe,
+  isRoutable,
+} from './exchange/mobike.ts';
+import {
+  adoptRival,
+  answerIkeRekey,
+  attemptAgainst,
+  handleIkeRekeyResponse,
+} from './exchange/rekey-ike-sa.ts';
+import type { IkeSa, Incoming, RequestPurpose } from './ike-sa.ts';
+import { ExchangeType } from './message/message.ts';
+import { NotifyType } from './message/notify-types.ts';
+import { notifiesOf, payloadOf } from './payload-access.ts';
+import { peerFault } from './peer-fault.ts';
+import { answerFault, deleteByFault } from './refusal.ts';
+import { followNat } from './relocation.ts';
+import type { SaRegistry } from './sa-registry.ts';
+import type { Turn } from './turn.ts';
+
+/** An authentic response: whom it belongs to is the purpose of the request it answers. */
+export function receiveResponse(
+  turn: Turn,
+  registry: SaRegistry,
+  sa: IkeSa,
+  response: Incoming,
+): void {
+  const purpose = sa.window.take(response.header.messageId);
+  if (!purpose) {
+    drop(turn, response, 'ike-response-not-awaited');
+    return;
+  }
+  sa.lastHeard = turn.now;
+  sa.received(turn, response);
+  if (isRejected(sa, purpose, response)) {
+    deleteByFault(turn, sa, 'the peer answered INVALID_SYNTAX', purpose);
+    return;
+  }
+  heedProbe(turn, sa, response);
+  switch (purpose.kind) {
+    case 'ike-auth':
+      handleIkeAuthResponse(turn, sa, response);
+      break;
+    case 'create-child':
+      if (purpose.attempt) handleCreateChildResponse(turn, sa, purpose.attempt, response);
+      break;
+    case 'rekey-ike-sa':
+      if (purpose.attempt) {
+        handleIkeRekeyResponse(turn, registry, sa, purpose.attempt, response);
+      }
+      break;
+    case 'delete-ike-sa':
+      if (sa.heir) bequeath(turn, sa, sa.heir, closingReason(sa));
+      sa.close(turn, closingReason(sa), { kind: 'failed', what: 'the IKE SA was deleted' });
+      break;
+    case 'delete-child-sa':
+      childDeleted(turn, sa, purpose.child);
+      break;
+    case 'liveness':
+      heedLiveness(turn, sa, response);
+      break;
+    case 'update-addresses':
+      handleAddressUpdateResponse(turn, sa, purpose.told, response);
+      break;
+    case 'check-routability':
+      if (!isRoutable(purpose.cookie, response)) {
+        // RFC 4555 §3.7: whoever answered did not see the question.
+        const what = 'the peer answered without the cookie it was sent';
+        sa.close(turn, what, { kind: 'failed', what });
+      }
+      break;
+    case 'redirect':
+    case 'tell-addresses':
+    case 'withdraw-child-sa':
+    case 'ike-sa-init':
+      break;
+    default:
+      purpose satisfies never;
+  }
+  sa.proceed(turn);
+}
+
+/** An authentic request, once, in the order of its message ids. */
+export function receiveRequest(
+  turn: Turn,
+  registry: SaRegistry,
+  sa: IkeSa,
+  request: Incoming,
+): void {
+  switch (sa.window.place(request.header.messageId)) {
+    case 'repeated':
+      sa.repeatResponse(turn, request);
+      return;
+    case 'outside':
+      drop(turn, request, 'message-id-out-of-window');
+      return;
+    case 'new':
+      break;
+  }
+  if (sa.state.name === 'Closed') {
+    drop(turn, request, 'ike-sa-closed');
+    return;
+  }
+  sa.lastHeard = turn.now;
+  sa.received(turn, request);
+  if (!sa.mobike) followNat(turn, sa, request, 'a request came from there');
+  const { exchangeType } = request.header;
+  const authenticated = sa.state.name !== 'AwaitingIkeAuthRequest';
+  if (!authenticated && exchangeType === ExchangeType.IKE_AUTH) {
+    handleIkeAuthRequest(turn, registry, sa, request);
+  } else if (authenticated && exchangeType === ExchangeType.INFORMATIONAL) {
+    preferRival(turn, sa, request);
+    handleInformationalRequest(turn, registry, sa, request);
+  } else if (authenticated && exchangeType === ExchangeType.CREATE_CHILD_SA) {
+    preferRival(turn, sa, request);
+    receiveCreateChildSa(turn, registry, sa, request);
+  } else {
+    const what = `exchange ${exchangeType} is not for this state`;
+    answerFault(turn, sa, request, peerFault('invalid-syntax', what));
+  }
+}
+
+/**
+ * A request over an IKE SA that competes with one of ours, other than to delete it, says that the
+ * peer has settled for it.
+ */
+function preferRival(turn: Turn, sa: IkeSa, { payloads }: Incoming): void {
+  const attempt = attemptAgainst(sa);
+  const deletes = payloads.some((one) => one.kind === 'DELETE' && one.protocol === ProtocolId.IKE);
+  if (attempt && sa.rivalOf && !deletes) adoptRival(turn, sa.rivalOf, attempt);
+}
+
+function receiveCreateChildSa(
+  turn: Turn,
+  registry: SaRegistry,
+  sa: IkeSa,
+  request: Incoming,
+): void {
+  const ofIkeSa = payloadOf(request.payloads, 'SA')?.proposals.some(
+    ({ protocol }) => protocol === ProtocolId.IKE,
+  );
+  if (ofIkeSa) answerIkeRekey(turn, registry, sa, request);
+  else answerCreateChild(turn, registry, sa, request);
+}
+
+// RFC 7296 §2.21.3: after IKE_AUTH, INVALID_SYNTAX ends the IKE SA at both ends. Peers are known that
+// keep it all the same.
+function isRejected({ state }: IkeSa, { kind }: RequestPurpose, { payloads }: Incoming): boolean {
+  if (!('peer' in state) || kind === 'delete-ike-sa') return false;
+  return notifiesOf(payloads, NotifyType.INVALID_SYNTAX).length > 0;
+}
+
+function closingReason(sa: IkeSa): string {
+  return sa.state.name === 'AwaitingDeleteResponse' ? sa.state.reason : 'deleted';
+}
