@@ -39,7 +39,7 @@ export function receiveResponse(
   sa: IkeSa,
   response: Incoming,
 ): void {
-  const purpose = sa.window.take(response.header.messageId);
+  const purpose = sa.window.take(response.header);
   if (!purpose) {
     drop(turn, response, 'ike-response-not-awaited');
     return;

@@ -88,9 +88,9 @@ export function reportDiscarded(turn: Turn, discarded: readonly Discarded[]): vo
 type Place = 'new' | 'repeated' | 'outside' | 'not-awaited' | 'closed';
 
 /** Where a message stands against the window, whole or not. */
-function placeOf({ window, state }: IkeSa, { isResponse, messageId }: IkeHeader): Place {
-  if (isResponse) return window.inFlight?.header.messageId === messageId ? 'new' : 'not-awaited';
-  const place = window.place(messageId);
+function placeOf({ window, state }: IkeSa, header: IkeHeader): Place {
+  if (header.isResponse) return window.awaits(header) ? 'new' : 'not-awaited';
+  const place = window.place(header.messageId);
   return place === 'new' && state.name === 'Closed' ? 'closed' : place;
 }
 

@@ -80,9 +80,15 @@ export class MessageWindow<Purpose, Wish> {
     this.#inFlight = { ...request, retransmission: new Retransmission(settings, now) };
   }
 
+  /** Is it the response to our request, by its id and its exchange (RFC 7296 §2.2)? */
+  awaits({ messageId, exchangeType }: Pick<IkeHeader, 'messageId' | 'exchangeType'>): boolean {
+    const awaited = this.#inFlight?.header;
+    return awaited?.messageId === messageId && awaited.exchangeType === exchangeType;
+  }
+
   /** The purpose of the request that a response ends; undefined for one nobody awaits. */
-  take(messageId: number): Purpose | undefined {
-    if (this.#inFlight?.header.messageId !== messageId) return undefined;
+  take(response: Pick<IkeHeader, 'messageId' | 'exchangeType'>): Purpose | undefined {
+    if (!this.#inFlight || !this.awaits(response)) return undefined;
     const { purpose } = this.#inFlight;
     this.#inFlight = undefined;
     return purpose;

@@ -29,7 +29,7 @@ export function refuseRequest(
 /** A message whose payloads do not even fit their exchange: logged and, in a request, answered. */
 export function answerFault(turn: Turn, sa: IkeSa, message: Incoming, fault: PeerFault): void {
   const { isResponse, messageId } = message.header;
-  const purpose = isResponse ? sa.window.take(messageId) : undefined;
+  const purpose = isResponse ? sa.window.take(message.header) : undefined;
   const place = isResponse ? undefined : sa.window.place(messageId);
   if (place === 'repeated') {
     sa.repeatResponse(turn, message);

@@ -76,7 +76,7 @@ describe('Deleting a Child SA (RFC 7296 §1.4.1)', () => {
       ['delete-child-sa'],
     );
     sa.removeChild(turn, held, 'the peer deleted it');
-    sa.window.take(sa.window.inFlight?.header.messageId ?? -1);
+    sa.window.take(sa.window.inFlight?.header ?? assert.fail());
     sa.proceed(turn);
     assert.equal(sa.inFlight, undefined);
     assert.equal(actionsOf(turn, 'send').length, 1, 'the withdrawal alone');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { ExchangeType, type IkeHeader, ikeSpi } from '../../src/ike/message/message.ts';
+import { ExchangeType, type IkeHeader, ikeSpi, messageId } from '../../src/ike/message/message.ts';
 import { MessageWindow } from '../../src/ike/message-window.ts';
 import { DEFAULT_IKE_SETTINGS } from '../../src/ike/settings.ts';
 import { instant } from '../../src/wire/instant.ts';
@@ -23,6 +23,11 @@ function send(window: Window, purpose: string, milliseconds = 0): void {
   window.sent(request, DEFAULT_IKE_SETTINGS, instant(milliseconds));
 }
 
+/** Takes the response with this id. */
+function take(window: Window, id: number, exchangeType: number = ExchangeType.INFORMATIONAL) {
+  return window.take({ messageId: messageId(id), exchangeType });
+}
+
 describe('Our requests in the message window (RFC 7296 §2.2, §2.3)', () => {
   let window: Window;
   beforeEach(() => {
@@ -33,7 +38,7 @@ describe('Our requests in the message window (RFC 7296 §2.2, §2.3)', () => {
     const ids = ['first', 'second', 'third'].map((purpose) => {
       send(window, purpose);
       const { header } = window.inFlight ?? assert.fail();
-      assert.equal(window.take(header.messageId), purpose);
+      assert.equal(window.take(header), purpose);
       return header.messageId;
     });
     assert.deepEqual(ids, [0, 1, 2]);
@@ -45,27 +50,28 @@ describe('Our requests in the message window (RFC 7296 §2.2, §2.3)', () => {
     send(window, 'a');
     assert.equal(window.shift(), undefined, 'the window is taken');
     assert.deepEqual(window.waiting, ['b', 'c']);
-    window.take(0);
+    take(window, 0);
     assert.equal(window.shift(), 'b');
     assert.equal(window.shift(), 'c', 'b was not sent after all');
     assert.equal(window.shift(), undefined);
   });
 
-  it('are ended by the response of their id alone, and once', () => {
+  it('are ended by the response of their id and exchange alone, and once', () => {
     send(window, 'first');
-    window.take(0);
+    take(window, 0);
     send(window, 'second');
-    for (const id of [0, 2, 7]) assert.equal(window.take(id), undefined);
+    assert.equal(take(window, 1, ExchangeType.CREATE_CHILD_SA), undefined);
+    for (const id of [0, 2, 7]) assert.equal(take(window, id), undefined);
     assert.equal(window.inFlight?.purpose, 'second');
-    assert.equal(window.take(1), 'second');
-    assert.equal(window.take(1), undefined);
+    assert.equal(take(window, 1), 'second');
+    assert.equal(take(window, 1), undefined);
   });
 
   it('have a deadline while they are out', () => {
     assert.equal(window.deadline, undefined);
     send(window, 'first', 1000);
     assert.equal(window.deadline, 5000);
-    window.take(0);
+    take(window, 0);
     assert.equal(window.deadline, undefined);
   });
 
@@ -127,7 +133,7 @@ describe("The peer's requests in the message window (RFC 7296 §2.1, §2.3)", ()
 
   it('have ids of their own, whatever we asked', () => {
     send(window, 'ours');
-    window.take(0);
+    take(window, 0);
     send(window, 'ours');
     assert.equal(window.place(0), 'new');
     window.answered(0, RESPONSE);

@@ -134,7 +134,7 @@ function agree(
     return drop(turn, sa, 'ike-sa-init-ke-refused');
   }
   const requestOctets = sa.window.inFlight?.datagrams[0] ?? new Uint8Array();
-  sa.window.take(header.messageId);
+  sa.window.take(header);
   sa.spiR = header.responderSpi;
   sa.announced = announcedIn(payloads);
   const nat = detectNat(payloads, sa.spiI, sa.spiR, response);
