@@ -270,6 +270,9 @@ export class Gateway {
         this.#childSas.hear(report);
         this.#held.settled(report.id);
         break;
+      case 'outbound-set':
+        this.#held.settled(report.id);
+        break;
       case 'moved':
       case 'outbound-activated':
       case 'path-mtu-changed':

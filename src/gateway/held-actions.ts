@@ -1,6 +1,7 @@
 /**
  * Messages and answers that wait until the packet loop has the Child SAs they are about: a peer that
- * hears of an SA may send on it at once, and an operator may start traffic.
+ * hears of an SA may send on it at once, an operator may start traffic, and whoever hears that an SA
+ * goes forgets it, although packets may still leave under it.
  *
  * The packet loop answers within a millisecond or so. Should it not, they go all the same.
  */
@@ -42,6 +43,7 @@ export class HeldActions {
         waiting.push(action);
       } else {
         this.#perform(action);
+        if (action.kind === 'set-outbound') awaits.add(action.childSaId);
       }
     }
     if (waiting.length === 0) return;
@@ -53,7 +55,7 @@ export class HeldActions {
     this.#held.add(held);
   }
 
-  /** The packet loop has the Child SA, or it is gone again. */
+  /** The packet loop did what it was told of a Child SA, or the SA is gone again. */
   settled(childSaId: number): void {
     for (const held of this.#held) {
       if (held.awaits.delete(childSaId) && held.awaits.size === 0) this.#release(held);

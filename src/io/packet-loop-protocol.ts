@@ -69,6 +69,8 @@ export type PacketLoopReport =
   | { readonly kind: 'removed'; readonly id: number }
   /** The SA has its new addresses, and what its path carries is assumed anew. */
   | { readonly kind: 'moved'; readonly id: number; readonly innerMtu: number }
+  /** Whether the SA sends is as it was told; also said of one that is gone. */
+  | { readonly kind: 'outbound-set'; readonly id: number }
   /** The peer's first packet arrived: an SA that waited for it sends now. */
   | { readonly kind: 'outbound-activated'; readonly id: number }
   /** The newest packet of the peer has other outer addresses than the SA; at most ten a second. */

@@ -98,6 +98,7 @@ class PacketLoop {
         return true;
       case 'set-outbound':
         this.#setOutbound(command.id, command.outbound);
+        this.#report({ kind: 'outbound-set', id: command.id });
         return true;
       case 'move':
         this.#move(command.id, command);

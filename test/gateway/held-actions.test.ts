@@ -19,6 +19,7 @@ const install = (id: number): Action => ({
   kind: 'install-child-sa',
   childSa: childSa({ id }),
 });
+const remove: Action = { kind: 'remove-child-sa', childSa: childSa({ id: 9 }), reason: 'test' };
 const outbound: Action = { kind: 'set-outbound', childSaId: 1, outbound: 'never' };
 
 /** What was performed, in order: `install` among it. */
@@ -38,14 +39,22 @@ function holder(reports = true) {
 describe('What tells of a Child SA', () => {
   it('waits until the packet loop has it; what concerns the machine does not', () => {
     const { done, held, perform } = holder();
-    perform(send(1), install(1), outbound, send(2), complete(7));
-    assert.deepEqual(done, ['send 1', 'install 1', 'set-outbound']);
+    perform(send(1), install(1), remove, send(2), complete(7));
+    assert.deepEqual(done, ['send 1', 'install 1', 'remove-child-sa']);
     held.settled(2);
     assert.equal(done.length, 3);
     held.settled(1);
     assert.deepEqual(done.slice(3), ['send 2', 'complete']);
     held.settled(1);
     assert.equal(done.length, 5);
+  });
+
+  it('waits until an SA that goes sends no more', () => {
+    const { done, held, perform } = holder();
+    perform(outbound, send(1));
+    assert.deepEqual(done, ['set-outbound']);
+    held.settled(1);
+    assert.deepEqual(done.slice(1), ['send 1']);
   });
 
   it('waits for each of several', () => {

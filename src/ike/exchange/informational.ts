@@ -37,6 +37,7 @@ export function handleInformationalRequest(
     (payload): payload is DeletePayload => payload.kind === 'DELETE',
   );
   if (deletes.some(({ protocol }) => protocol === ProtocolId.IKE)) {
+    yieldTraffic(turn, registry, sa);
     // RFC 7296 §1.4.1: deleting the IKE SA deletes its Child SAs; the answer is empty.
     sa.respond(turn, request, []);
     closedByPeer(turn, registry, sa);
@@ -112,11 +113,20 @@ function closedByPeer(turn: Turn, registry: SaRegistry, sa: IkeSa): void {
   if (newer) bequeath(turn, sa, newer, 'the peer replaced the IKE SA');
   sa.close(turn, 'the peer deleted the IKE SA', PEER_DELETED);
   deleteOutlived(turn, sa);
-  // A newer IKE SA of the peer may hold Child SAs that waited for the end of these.
-  for (const one of peer ? registry.between(peer.localId, peer.remoteId) : []) {
+  if (!newer) reopen(turn, sa, childrenUp, 'closed');
+}
+
+/**
+ * A newer IKE SA of the peer may hold Child SAs that waited for the end of these: they send before the
+ * peer hears that the old ones are gone.
+ */
+function yieldTraffic(turn: Turn, registry: SaRegistry, sa: IkeSa): void {
+  if (!('peer' in sa.state)) return;
+  const { localId, remoteId } = sa.state.peer;
+  for (const one of registry.between(localId, remoteId)) {
+    if (one === sa) continue;
     for (const child of one.children.values()) useNow(turn, child);
   }
-  if (!newer) reopen(turn, sa, childrenUp, 'closed');
 }
 
 /** A newer IKE SA with the same peer that has all that this one has. */
