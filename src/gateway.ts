@@ -119,6 +119,7 @@ export class Gateway {
         lastInbound: (id) => this.#rows.inbound(id).lastUse,
         lastOutbound: (id) => this.#rows.outbound(id).lastUse,
       },
+      sourceFor: (destination) => this.#host.sourceFor(destination),
       keyLog: this.#keyLog !== undefined,
     });
     this.control = new GatewayControl(this.#parts());

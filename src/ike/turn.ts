@@ -29,6 +29,8 @@ export interface IkeEnvironment {
   readonly pools: AddressPools;
   readonly settings: IkeSettings;
   readonly traffic: TrafficClock;
+  /** The address of ours that a packet to the destination would carry; unset = nobody knows. */
+  readonly sourceFor?: (destination: IpAddress) => IpAddress | undefined;
   /** Hand out keys of IKE SAs for decryption by Wireshark. Never on unless asked for. */
   readonly keyLog: boolean;
 }

@@ -52,6 +52,30 @@ describe('MOBIKE (RFC 4555)', () => {
     assertAgreement(pair, 1, 'after the move');
   });
 
+  it('goes by the address that a route leads out of, though others come first', () => {
+    const pair = tunnel(MOBILE);
+    const [inside, outside] = addresses('10.1.0.1', OTHER);
+    pair.a.sourceFor = () => outside;
+    pair.handle(pair.a, { kind: 'local-addresses', addresses: [inside!, outside!] });
+    pair.a.places.push(OTHER);
+    pair.run(pair.now + 200);
+    assert.deepEqual(paths(pair.b), ['192.0.2.2:4500 192.0.2.77:4500']);
+    assertAgreement(pair, 1, 'after the move');
+  });
+
+  it('goes on as soon as there is a way, when for a while there was none', () => {
+    const pair = tunnel(MOBILE);
+    const [inside, outside] = addresses('10.1.0.1', OTHER);
+    pair.handle(pair.a, { kind: 'local-addresses', addresses: [inside!] });
+    pair.run(pair.now + 1000);
+    pair.a.sourceFor = () => outside;
+    pair.a.places.push(OTHER);
+    pair.handle(pair.a, { kind: 'local-addresses', addresses: [inside!, outside!] });
+    pair.run(pair.now + 200);
+    assert.deepEqual(paths(pair.b), ['192.0.2.2:4500 192.0.2.77:4500']);
+    assertAgreement(pair, 1, 'after the move');
+  });
+
   it('finds another way when the one in use goes dark (§3.10)', () => {
     const pair = tunnel(MOBILE);
     pair.a.places.push(OTHER);

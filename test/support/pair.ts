@@ -12,7 +12,12 @@ import { DEFAULT_IKE_SETTINGS, type IkeSettings } from '../../src/ike/settings.t
 import { AddressPools } from '../../src/ipsec/address-pools.ts';
 import type { ChildSa, OutboundUse } from '../../src/ipsec/child-sa.ts';
 import { Pad } from '../../src/ipsec/pad.ts';
-import { type Endpoint, equalEndpoints, parseAddress } from '../../src/wire/address.ts';
+import {
+  type Endpoint,
+  equalEndpoints,
+  type IpAddress,
+  parseAddress,
+} from '../../src/wire/address.ts';
 import { type Instant, instant } from '../../src/wire/instant.ts';
 import { seededNumbers, seededRandom } from './seeded-random.ts';
 
@@ -60,6 +65,8 @@ export class Side {
   #waiting = new Set<number>();
   packetsSent = 0;
   packetsLost = 0;
+  /** What the routing table would say; unset = nothing. */
+  sourceFor: (destination: IpAddress) => IpAddress | undefined = () => undefined;
   /** What the packet loop would say about traffic. */
   lastInbound: Instant | undefined;
   lastOutbound: Instant | undefined;
@@ -72,6 +79,7 @@ export class Side {
       pools: this.pools,
       settings: { ...DEFAULT_IKE_SETTINGS, ...settings },
       traffic: { lastInbound: () => this.lastInbound, lastOutbound: () => this.lastOutbound },
+      sourceFor: (destination) => this.sourceFor(destination),
       keyLog: false,
     });
   }

@@ -240,7 +240,7 @@ function newCookie(random: RandomBytes): Uint8Array {
 export function heedOwnAddresses(turn: Turn, sa: IkeSa): void {
   if (!sa.mobike || sa.state.name !== 'Established') return;
   const stays = turn.ownAddresses.some((address) => equalAddresses(address, sa.local.address));
-  if (stays) {
+  if (stays && !isStranded(turn, sa)) {
     const others = usableAddresses(turn, sa).filter(
       (address) => !equalAddresses(address, sa.local.address),
     );
@@ -252,6 +252,13 @@ export function heedOwnAddresses(turn: Turn, sa: IkeSa): void {
   relocate(turn, sa, path, 'our address is gone');
   repeatFromHere(turn, sa);
   requestAddressUpdate(turn, sa);
+}
+
+/** Moved for want of a better way, unheard so far, and now there is one. */
+function isStranded(turn: Turn, sa: IkeSa): boolean {
+  const unheard = sa.originalInitiator && sa.inFlight?.kind === 'update-addresses';
+  if (!unheard || isRouted(turn, sa)) return false;
+  return alternatives(turn, sa).some((path) => isRouted(turn, path));
 }
 
 /** An initiator whose request stays unanswered tries all ways there are (§3.5, §3.10). */
@@ -288,6 +295,14 @@ function repeatFromHere(turn: Turn, sa: IkeSa): void {
 /** To the same address of the peer if we can, or else to another. */
 function anotherPath(turn: Turn, sa: IkeSa): Path | undefined {
   const paths = alternatives(turn, sa);
-  const same = paths.find(({ remote }) => equalAddresses(remote.address, sa.remote.address));
-  return same ?? paths[0];
+  const routed = paths.filter((path) => isRouted(turn, path));
+  const candidates = routed.length > 0 ? routed : paths;
+  const same = candidates.find(({ remote }) => equalAddresses(remote.address, sa.remote.address));
+  return same ?? candidates[0];
+}
+
+/** The machine would take this way by itself: a gateway has addresses that lead nowhere else. */
+function isRouted({ environment }: Turn, { local, remote }: Path): boolean {
+  const source = environment.sourceFor?.(remote.address);
+  return source !== undefined && equalAddresses(source, local.address);
 }
