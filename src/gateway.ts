@@ -32,7 +32,7 @@ import { randomBytes } from './io/random.ts';
 import { daemonIdentity } from './io/system.ts';
 import { AddressPools } from './ipsec/address-pools.ts';
 import { Pad } from './ipsec/pad.ts';
-import { Spd } from './ipsec/spd.ts';
+import { PolicyList } from './ipsec/policy-list.ts';
 import { ViciServer } from './vici/server.ts';
 import { type Instant, instant } from './wire/instant.ts';
 
@@ -60,7 +60,7 @@ export class Gateway {
   readonly #pad = new Pad();
   readonly #pools = new AddressPools();
   readonly #settings: DaemonSettings;
-  readonly #spd = new Spd();
+  readonly #spd = new PolicyList();
   readonly #counters = createSharedCounters();
   readonly #rows = new CounterRows(this.#counters);
   readonly #requests = new Requests();

@@ -7,7 +7,7 @@ import type { Host } from '../io/host.ts';
 import type { KeyLog } from '../io/key-log.ts';
 import type { PacketLoopReport } from '../io/packet-loop-protocol.ts';
 import type { ChildSa, OutboundUse } from '../ipsec/child-sa.ts';
-import type { Spd } from '../ipsec/spd.ts';
+import type { PolicyList } from '../ipsec/policy-list.ts';
 import { type Endpoint, formatAddress } from '../wire/address.ts';
 import type { Instant } from '../wire/instant.ts';
 import type { CounterRows } from './counter-rows.ts';
@@ -24,7 +24,7 @@ export interface OuterEnds {
 export interface ChildSaParts {
   readonly rows: CounterRows;
   /** Follows the packet loop's, for listings. */
-  readonly spd: Spd;
+  readonly spd: PolicyList;
   readonly keyLog: KeyLog | undefined;
   host(): Pick<Host, 'install' | 'remove' | 'setOutbound' | 'move'>;
   now(): Instant;
@@ -75,7 +75,7 @@ export class ChildSas {
     this.#installed.set(childSa.id, { childSa, at: now(), innerMtu: 0 });
     if (childSa.outbound === 'now') this.#list(childSa);
     const installed = installedChildSa(childSa, taken);
-    host().install(installed);
+    host().install(installed, childSa);
     wipeKeys(installed);
     this.#logKeys(childSa);
     return true;

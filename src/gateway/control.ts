@@ -23,7 +23,7 @@ import type { ChildSa } from '../ipsec/child-sa.ts';
 import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
 import { formatIdentity } from '../ipsec/identity.ts';
 import type { Pad } from '../ipsec/pad.ts';
-import type { Spd } from '../ipsec/spd.ts';
+import type { PolicyList } from '../ipsec/policy-list.ts';
 import type {
   ConnectionView,
   Control,
@@ -57,7 +57,7 @@ export interface GatewayParts {
   readonly pad: Pad;
   readonly engine: IkeEndpoint;
   readonly counters: SharedCounters;
-  readonly spd: Spd;
+  readonly spd: PolicyList;
   /** Version, machine and start of the daemon. */
   readonly identity: Pick<StatsView, 'version' | 'sysname' | 'release' | 'machine' | 'since'>;
   uptimeSeconds(): number;

@@ -17,7 +17,7 @@ import {
   resolveSelector,
   type SelectorTemplate,
 } from '../ipsec/connection.ts';
-import type { Spd } from '../ipsec/spd.ts';
+import type { PolicyList } from '../ipsec/policy-list.ts';
 import {
   ANY_PORTS,
   formatSelector,
@@ -38,7 +38,7 @@ export interface Trigger {
 /** What the policies are installed into, and what they set in motion. */
 export interface PolicyParts {
   /** Follows the packet loop's, for listings. */
-  readonly spd: Spd;
+  readonly spd: PolicyList;
   host(): Pick<Host, 'installPolicy' | 'removePolicy'>;
   /** Rejects with what is missing. */
   path(connection: Connection): Promise<InitiationPath>;

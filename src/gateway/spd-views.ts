@@ -3,13 +3,13 @@
  * each Child SA takes (RFC 4301 §4.4.1). `owner` knows whose the policies without an SA are.
  */
 import type { ChildSa } from '../ipsec/child-sa.ts';
-import type { Spd } from '../ipsec/spd.ts';
+import type { SpdRow } from '../ipsec/spd.ts';
 import { formatSpi } from '../ipsec/spi.ts';
 import { formatSelector } from '../ipsec/traffic-selector.ts';
 import type { SpdView } from '../vici/control.ts';
 
 export function spdViews(
-  rows: ReturnType<Spd['rows']>,
+  rows: readonly SpdRow[],
   childSas: readonly ChildSa[],
   owner: (id: number) => { readonly ike: string; readonly child: string } | undefined,
 ): readonly SpdView[] {

@@ -65,6 +65,9 @@ const LEAST_TUN_MTU = 1280;
 /** IKE messages taken before the packet loop is told: a small part of those it may hand over. */
 const IKE_LOT = 32;
 
+/** What is kept here of a Child SA: best the values that others keep, too. */
+type KeptEnds = Pick<InstalledChildSa, 'localTs' | 'remoteTs' | 'remote'>;
+
 export class Host {
   readonly #settings: HostSettings;
   readonly #counters: SharedCounters;
@@ -158,11 +161,12 @@ export class Host {
   }
 
   /** Routes first: a packet must find the device once its SA is there. */
-  install(childSa: InstalledChildSa): void {
+  install(childSa: InstalledChildSa, kept: KeptEnds = childSa): void {
     if (!this.#running) return;
-    const { id, localTs, remoteTs, priority } = childSa;
+    const { id, priority } = childSa;
+    const { localTs, remoteTs } = kept;
     this.#route(`child SA ${id}`, { id, action: 'protect', localTs, remoteTs, priority });
-    this.#running.sent.add(childSa.id, childSa.spiOut, childSa.remote.address);
+    this.#running.sent.add(childSa.id, childSa.spiOut, kept.remote.address);
     this.#running.loop.tell({ kind: 'install', sa: childSa });
   }
 

@@ -3,6 +3,7 @@
  * it reports. The words are in `packet-loop-protocol.ts`.
  */
 import { Worker } from 'node:worker_threads';
+import { ipAddress } from '../wire/address.ts';
 import { OwnAddresses } from './own-addresses.ts';
 import type {
   PacketLoopCommand,
@@ -35,7 +36,7 @@ export class PacketLoop {
       let cause: Error | undefined;
       this.#worker.on('message', (report: PacketLoopReport) => {
         if (report.kind === 'stopped') this.#stopped = true;
-        listener.report(report.kind === 'ike' ? this.#withOwnAddress(report) : report);
+        listener.report(report.kind === 'ike' ? this.#withSmallEnds(report) : report);
       });
       this.#worker.on('error', (error) => {
         cause = error;
@@ -58,9 +59,14 @@ export class PacketLoop {
     return this.#ended;
   }
 
-  #withOwnAddress(report: IkeReport): IkeReport {
-    const { address, port } = report.local;
-    return { ...report, local: { address: this.#own.shared(address), port } };
+  /** Addresses that came through a message have memory of their own each; an IKE SA keeps them. */
+  #withSmallEnds(report: IkeReport): IkeReport {
+    const { local, remote } = report;
+    return {
+      ...report,
+      local: { address: this.#own.shared(local.address), port: local.port },
+      remote: { address: ipAddress(remote.address.octets.slice()), port: remote.port },
+    };
   }
 
   #crashed(code: number, cause: Error | undefined): void {

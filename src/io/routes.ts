@@ -32,6 +32,7 @@ import {
 } from '../wire/address.ts';
 import { after, type Instant } from '../wire/instant.ts';
 import { addressInside, localAddresses } from './addresses.ts';
+import { Claims } from './claims.ts';
 import { now } from './clock.ts';
 import { Errno, NetlinkError } from './netlink.ts';
 import { OUTER_MARK } from './outer-sockets.ts';
@@ -54,8 +55,8 @@ interface Source {
 /** Who wants a prefix in the table: a policy's id, with the source it would prefer. */
 interface Wanted {
   readonly prefix: Prefix;
-  readonly tunnelled: Map<number, Source>;
-  readonly local: Set<number>;
+  readonly tunnelled: Claims<Source>;
+  readonly local: Claims<true>;
   installed: Route | undefined;
 }
 
@@ -64,7 +65,7 @@ export class Routes {
   readonly #interfaceIndex: number;
   readonly #wanted = new Map<string, Wanted>();
   /** By policy: what it wants. */
-  readonly #claims = new Map<number, Set<Wanted>>();
+  readonly #claims = new Map<number, readonly Wanted[]>();
   readonly #passed = new PassedPrefixes();
   #addresses: readonly IpAddress[] = [];
   #addressesAt: Instant | undefined;
@@ -123,7 +124,7 @@ export class Routes {
     this.#refreshedFor = known;
     for (const wanted of this.#wanted.values()) {
       const { family } = wanted.prefix.address;
-      for (const [id, { ranges }] of wanted.tunnelled) {
+      for (const [id, { ranges }] of wanted.tunnelled.entries()) {
         const address = addressInside(addresses, ranges, family);
         wanted.tunnelled.set(id, { ranges, address });
       }
@@ -154,22 +155,27 @@ export class Routes {
     for (const prefix of prefixesOf(localTs)) {
       if (!remote.some((one) => strictlyContains(one, prefix))) continue;
       const wanted = this.#want(id, prefix);
-      wanted.local.add(id);
+      wanted.local.set(id, true);
       this.#settle(wanted);
     }
   }
 
   #want(id: number, prefix: Prefix): Wanted {
     const wanted = this.#wantedFor(prefix);
-    const claims = this.#claims.get(id) ?? new Set();
-    this.#claims.set(id, claims.add(wanted));
+    const claims = this.#claims.get(id) ?? [];
+    if (!claims.includes(wanted)) this.#claims.set(id, [...claims, wanted]);
     return wanted;
   }
 
   #wantedFor(prefix: Prefix): Wanted {
     const key = formatPrefix(prefix);
     const wanted = this.#wanted.get(key) ?? {
-      ...{ prefix, tunnelled: new Map(), local: new Set<number>(), installed: undefined },
+      ...{
+        prefix,
+        tunnelled: new Claims<Source>(),
+        local: new Claims<true>(),
+        installed: undefined,
+      },
     };
     this.#wanted.set(key, wanted);
     return wanted;
@@ -211,8 +217,9 @@ export class Routes {
     const around = { ...route, type: RouteType.THROW };
     if (this.#passed.has(wanted.prefix)) return around;
     if (wanted.tunnelled.size > 0) {
-      const preferredSource = [...wanted.tunnelled.values()]
-        .map(({ address }) => address)
+      const preferredSource = wanted.tunnelled
+        .entries()
+        .map(([, { address }]) => address)
         .find((address) => address !== undefined);
       return {
         ...route,

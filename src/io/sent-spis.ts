@@ -2,26 +2,28 @@
  * Which SPIs we send with, and to whom: an ICMP error is believed only when it quotes one of them
  * (RFC 4301 §8.2.1).
  */
-import { formatAddress, type IpAddress } from '../wire/address.ts';
+import { equalAddresses, type IpAddress } from '../wire/address.ts';
 
 interface Sent {
+  readonly childSaId: number;
   readonly spi: number;
-  readonly key: string;
+  readonly peer: IpAddress;
 }
 
 export class SentSpis {
   readonly #byChildSa = new Map<number, Sent>();
-  readonly #keys = new Set<string>();
+  /** Two peers may have drawn the same. */
+  readonly #bySpi = new Map<number, readonly Sent[]>();
 
   has(spi: number, peer: IpAddress): boolean {
-    return this.#keys.has(keyOf(spi, peer));
+    return this.#of(spi).some((sent) => equalAddresses(sent.peer, peer));
   }
 
   add(childSaId: number, spi: number, peer: IpAddress): void {
     this.remove(childSaId);
-    const key = keyOf(spi, peer);
-    this.#byChildSa.set(childSaId, { spi, key });
-    this.#keys.add(key);
+    const sent = { childSaId, spi: spi >>> 0, peer };
+    this.#byChildSa.set(childSaId, sent);
+    this.#bySpi.set(sent.spi, [...this.#of(spi), sent]);
   }
 
   /** The peer of a Child SA has another address. */
@@ -31,11 +33,15 @@ export class SentSpis {
   }
 
   remove(childSaId: number): void {
-    this.#keys.delete(this.#byChildSa.get(childSaId)?.key ?? '');
+    const sent = this.#byChildSa.get(childSaId);
+    if (sent === undefined) return;
     this.#byChildSa.delete(childSaId);
+    const rest = this.#of(sent.spi).filter((one) => one !== sent);
+    if (rest.length > 0) this.#bySpi.set(sent.spi, rest);
+    else this.#bySpi.delete(sent.spi);
   }
-}
 
-function keyOf(spi: number, peer: IpAddress): string {
-  return `${spi >>> 0} ${formatAddress(peer)}`;
+  #of(spi: number): readonly Sent[] {
+    return this.#bySpi.get(spi >>> 0) ?? [];
+  }
 }

@@ -79,8 +79,7 @@ export class Spd {
 
   /** In the order of look-up. */
   rows(): readonly SpdRow[] {
-    const newestFirst = [...this.#stored.values()].reverse();
-    return newestFirst.flatMap(({ entry }) => rowsOf(entry)).sort((a, b) => rankOf(a) - rankOf(b));
+    return rowsInOrder([...this.#stored.values()].map(({ entry }) => entry));
   }
 
   #grow(): void {
@@ -88,6 +87,14 @@ export class Spd {
     answers.set(this.#answers);
     this.#answers = answers;
   }
+}
+
+/** The rows of entries in the order of look-up; the entries stand in the order they came. */
+export function rowsInOrder(entries: readonly SpdEntry[]): readonly SpdRow[] {
+  return entries
+    .toReversed()
+    .flatMap(rowsOf)
+    .sort((a, b) => rankOf(a) - rankOf(b));
 }
 
 /** The priorities of an entry's rows: of the first one a look-up comes to, and of the last. */

@@ -3,7 +3,7 @@ import type { Event } from '../../src/events/event.ts';
 import { createSharedCounters } from '../../src/events/shared-counters.ts';
 import { ChildSas } from '../../src/gateway/child-sas.ts';
 import { CounterRows } from '../../src/gateway/counter-rows.ts';
-import { Spd } from '../../src/ipsec/spd.ts';
+import { PolicyList } from '../../src/ipsec/policy-list.ts';
 import { formatEndpoint } from '../../src/wire/address.ts';
 import { instant } from '../../src/wire/instant.ts';
 import { childSa } from '../support/child-sas.ts';
@@ -13,14 +13,14 @@ describe('The Child SAs of the gateway', () => {
   let told: string[];
   let events: Event[];
   let rows: CounterRows;
-  let spd: Spd;
+  let spd: PolicyList;
   let childSas: ChildSas;
 
   beforeEach(() => {
     told = [];
     events = [];
     rows = new CounterRows(createSharedCounters(4));
-    spd = new Spd();
+    spd = new PolicyList();
     const host = {
       install: ({ id, outbound }: { id: number; outbound: string }) =>
         told.push(`install ${id} ${outbound}`),

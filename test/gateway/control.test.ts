@@ -7,7 +7,7 @@ import { createSharedCounters } from '../../src/events/shared-counters.ts';
 import { GatewayControl } from '../../src/gateway/control.ts';
 import { CounterRows } from '../../src/gateway/counter-rows.ts';
 import type { Outcome, SaSelector } from '../../src/ike/action.ts';
-import { Spd } from '../../src/ipsec/spd.ts';
+import { PolicyList } from '../../src/ipsec/policy-list.ts';
 import type { ControlOutcome, PolicyView } from '../../src/vici/control.ts';
 import { viciSection } from '../../src/vici/message.ts';
 import { sectionFromVici } from '../../src/vici/settings.ts';
@@ -31,7 +31,7 @@ class Controlled {
   readonly pair: Pair;
   readonly control: GatewayControl;
   readonly counters = createSharedCounters(2);
-  readonly spd = new Spd();
+  readonly spd = new PolicyList();
   readonly initiated: string[] = [];
   readonly terminated: { readonly selector: SaSelector; readonly force: boolean }[] = [];
   readonly rekeyed: { readonly selector: SaSelector; readonly reauthenticate: boolean }[] = [];

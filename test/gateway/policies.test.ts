@@ -3,7 +3,7 @@ import type { EspPolicy } from '../../src/esp/esp-sa-table.ts';
 import { Policies, type Trigger } from '../../src/gateway/policies.ts';
 import type { Outcome } from '../../src/ike/action.ts';
 import type { AddressMatch, SelectorTemplate } from '../../src/ipsec/connection.ts';
-import { Spd } from '../../src/ipsec/spd.ts';
+import { PolicyList } from '../../src/ipsec/policy-list.ts';
 import { formatSelector } from '../../src/ipsec/traffic-selector.ts';
 import { OPAQUE } from '../../src/wire/flow.ts';
 import { child, connection, network } from '../support/connections.ts';
@@ -18,14 +18,14 @@ describe('Policies without an SA', () => {
   let told: string[];
   let said: string[];
   let initiated: string[];
-  let spd: Spd;
+  let spd: PolicyList;
   let local: string;
   let outcome: Outcome;
   let policies: Policies;
 
   beforeEach(() => {
     [told, said, initiated] = [[], [], []];
-    spd = new Spd();
+    spd = new PolicyList();
     local = A;
     outcome = DONE;
     const host = {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { PolicyList } from '../../src/ipsec/policy-list.ts';
 import { automaticPriority, Policy, Spd, type SpdEntry, type SpdRow } from '../../src/ipsec/spd.ts';
 import {
   ANY_PORTS,
@@ -147,6 +148,7 @@ describe('SPD (RFC 4301 §4.4.1)', () => {
     fc.assert(
       fc.property(entries, (steps) => {
         const spd = new Spd();
+        const listed = new PolicyList();
         let plain: readonly SpdEntry[] = [];
         for (const { id, comes, action, remotes, priority } of steps) {
           const remoteTs = remotes.map((remote) => selector(remote));
@@ -155,6 +157,8 @@ describe('SPD (RFC 4301 §4.4.1)', () => {
           const others = plain.filter((one) => one.id !== id);
           assert.equal(comes || spd.remove(id), comes || others.length < plain.length);
           if (comes) spd.insert(entry);
+          if (comes) listed.insert(entry);
+          else listed.remove(id);
           plain = comes ? [entry, ...others] : others;
         }
         const expected = plain
@@ -172,6 +176,7 @@ describe('SPD (RFC 4301 §4.4.1)', () => {
           spd.rows().map(({ entry, remote }) => `${entry.id} ${formatSelector(remote)}`),
           expected.map(({ row }) => row),
         );
+        assert.deepEqual(listed.rows(), spd.rows());
         const first = spd.rows()[0];
         assert.equal(spd.lookup(flow('10.1.0.1', '10.2.0.1')), first ? answer(first) : Policy.NONE);
       }),
