@@ -17,8 +17,6 @@ export interface HalfOpenAnswers {
   readonly cookies: number;
 }
 
-await main(process.argv.slice(2));
-
 async function main(argv: readonly string[]): Promise<void> {
   const [remote = '', count = '1', perSecond = '1000', ...sources] = argv;
   let answers = 0;
@@ -53,7 +51,10 @@ function isCookie(octets: Buffer): boolean {
   return octets.length > 36 && octets[16] === 41 && octets.readUInt16BE(34) === 16390;
 }
 
-/** HDR(A,0), SAi1, KEi, Ni. */
+/** Next Payload of a Vendor ID (RFC 7296 §3.12). */
+const VENDOR_ID = 43;
+
+/** HDR(A,0), SAi1, KEi, Ni, V. */
 function ikeSaInit(): Buffer {
   const transforms = [
     [3, 1, 0, 12, 0, 12, 0x80, 14, 1, 0], // ENCR_AES_CBC, 256 bits
@@ -69,7 +70,9 @@ function ikeSaInit(): Buffer {
   const payloads = Buffer.concat([
     payload(34, proposal),
     payload(40, keyExchange),
-    payload(0, randomBytes(32)),
+    payload(VENDOR_ID, randomBytes(32)),
+    // As long as what honest peers say besides: an answer is never larger than its request.
+    payload(0, randomBytes(64)),
   ]);
   const header = Buffer.alloc(28);
   randomBytes(8).copy(header);
@@ -89,3 +92,5 @@ function payload(next: number, body: Buffer): Buffer {
   header.writeUInt16BE(body.length + 4, 2);
   return Buffer.concat([header, body]);
 }
+
+await main(process.argv.slice(2));

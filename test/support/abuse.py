@@ -316,7 +316,8 @@ def ike_sa_init(dice, kind):
     key = payload(40, struct.pack("!HH", 31, 0) + dice.randbytes(32))
     nonce = payload(0, dice.randbytes(32))
     if kind == "complete":
-        payloads = sa_payload(34) + key + nonce
+        # As long as honest requests are: an answer is never larger than its request.
+        payloads = sa_payload(34) + key + payload(43, nonce[4:]) + payload(0, dice.randbytes(64))
     elif kind == "no proposal":
         payloads = sa_payload(34, bits=64) + key + nonce
     elif kind == "wrong method":
