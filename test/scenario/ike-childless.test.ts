@@ -66,6 +66,15 @@ describe('An IKE SA without a Child SA (RFC 6023)', () => {
     assert.match(outcome && 'what' in outcome ? outcome.what : '', /needs a Child SA/);
   });
 
+  it('is demanded of a peer where it is forced: the IKE SA comes up, its Child SA does not', () => {
+    const pair = up('never', 'force');
+    assert.equal(pair.a.outcomes.get(1)?.kind, 'refused');
+    assert.match(pair.ladder[3] ?? '', /IDr AUTH N\(NO_PROPOSAL_CHOSEN\)/);
+    assertAgreement(pair, 0, 'without a child');
+    const [refused] = pair.b.seen('refused');
+    assert.match(refused?.what ?? '', /childless = force/);
+  });
+
   it('is announced unless it is never wanted', () => {
     const pair = up('allow');
     const [sa] = pair.a.engine.ikeSas();

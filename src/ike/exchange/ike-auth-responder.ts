@@ -240,6 +240,11 @@ function answerChild(
   const tsR = payloadOf(payloads, 'TSr');
   // RFC 6023 §3: an IKE SA without a Child SA.
   if (!saPayload || !tsI || !tsR) return [];
+  const { childless, name } = sa.connection;
+  if (childless === 'force') {
+    const what = `connection ${name}: a Child SA in IKE_AUTH, against childless = force`;
+    return [refuseChild(turn, sa, peerFault('no-proposal-chosen', what))];
+  }
   const policies = sa.connection.children
     .filter(({ mode }) => mode === 'tunnel')
     .map((policy) => policyProposal(policy, sa.dynamicAddresses));
