@@ -7,6 +7,7 @@ import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { requirePrerequisites } from '../lab/prerequisites.ts';
 import type { Offloads } from '../lab/topology.ts';
+import { measureRekey, type RekeyReport } from './rekey.ts';
 import { formatSpread } from './statistics.ts';
 import { type CaseReport, measureThroughput, type ThroughputReport } from './throughput.ts';
 
@@ -18,8 +19,10 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   if (word === 'list') {
     console.log('throughput  one TCP stream each way: plain routing, tsgw, strongSwan');
+    console.log('rekey       packets lost and reordered while Child SAs are rekeyed');
     return 0;
   }
+  if (word === 'rekey') return rekey(rest);
   if (word !== 'throughput') {
     console.error(`no question ${word}\n\n${usage}`);
     return 2;
@@ -62,6 +65,68 @@ function readOptions(argv: readonly string[]): Options | string {
   }
 }
 
+async function rekey(argv: readonly string[]): Promise<number> {
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        json: { type: 'boolean', default: false },
+        rekeys: { type: 'string', default: '100' },
+        rate: { type: 'string', default: '1000' },
+      },
+    });
+    const [rekeys, perSecond] = [Number(values.rekeys), Number(values.rate)];
+    if (!Number.isInteger(rekeys) || rekeys < 1) return misused(`--rekeys ${values.rekeys}`);
+    if (!Number.isInteger(perSecond) || perSecond < 1) return misused(`--rate ${values.rate}`);
+    requirePrerequisites();
+    const report = await measureRekey({ rekeys, perSecond, progress: console.error });
+    const machine = { cpus: cpus().length, kernel: release(), node: process.version };
+    console.log(
+      values.json ? JSON.stringify({ ...report, machine }, undefined, 2) : rekeyTable(report),
+    );
+    return 0;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return 1;
+  }
+}
+
+function misused(what: string): number {
+  console.error(`${what}: a whole number, 1 or more\n\n${usage}`);
+  return 2;
+}
+
+function rekeyTable({ question, rekeys, perSecond, window, cases }: RekeyReport): string {
+  const ways = cases.flatMap(({ name, there, back }) => [
+    [name, 'there', there] as const,
+    ['', 'back', back] as const,
+  ]);
+  return [
+    `${question}: ${rekeys} rekeyings, ${perSecond} packets a second each way`,
+    '',
+    ...aligned([
+      ['', '', 'sent', 'lost', 'out of order', 'late by at most', `beyond the window of ${window}`],
+      ...ways.map(([name, way, { sent, lost, reordered, deepest }]) => [
+        name,
+        way,
+        ...[sent, lost, reordered, deepest, deepest < window ? 0 : 'some'].map(String),
+      ]),
+    ]),
+  ].join('\n');
+}
+
+function aligned(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((cells) => cells[column]?.length ?? 0)),
+  );
+  return rows.map((cells) =>
+    cells
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
 async function throughput({ json, ...options }: Options): Promise<number> {
   try {
     requirePrerequisites();
@@ -81,18 +146,10 @@ function table(report: ThroughputReport): string {
     ['', 'h1 -> h2 Mbit/s', 'h2 -> h1 Mbit/s', 'to plain', 'to strongSwan', 'CPU us/packet'],
     ...cases.map(row),
   ];
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((cells) => cells[column]?.length ?? 0)),
-  );
   return [
     `${question}; median [least-most] of ${rounds} interleaved rounds of ${seconds} s, offloads ${offloads}`,
     '',
-    ...rows.map((cells) =>
-      cells
-        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    ),
+    ...aligned(rows),
     '',
     'CPU: both gateway processes, all threads, for each packet that crossed the tunnel; of it',
     ...cases.flatMap(split),
@@ -124,11 +181,15 @@ const offloadsModes = ['off', 'wire', 'on'] as const;
 
 const usage = `usage: npm run bench -- throughput [--json] [--rounds N] [--seconds S]
                                    [--offloads off|wire|on]
+       npm run bench -- rekey [--json] [--rekeys N] [--rate PACKETS-PER-SECOND]
        npm run bench -- list
        npm run bench -- help
 
 throughput: one TCP stream each way through plain routing, tsgw - tsgw, tsgw - strongSwan and
 strongSwan - strongSwan, in turns in one run. Offloads of the links: off (no packet larger than
-the MTU), wire (receivers may merge), on (super-packets pass uncut: flatters who makes them).`;
+the MTU), wire (receivers may merge), on (super-packets pass uncut: flatters who makes them).
+
+rekey: numbered packets each way while both ends rekey the Child SA in turns, 100 times unless
+told, about a minute a case: tsgw - tsgw, tsgw - strongSwan, strongSwan - strongSwan.`;
 
 process.exitCode = await main(process.argv.slice(2));
