@@ -20,6 +20,8 @@ export interface StreamCounts {
   readonly reordered: number;
   /** How many numbers the latest of them was behind. */
   readonly deepest: number;
+  /** How many were behind by more than the smallest replay window. */
+  readonly late: number;
   readonly longestSilenceMilliseconds: number;
   /** The first runs of numbers that are missing before the last that came, as `first-last`. */
   readonly gaps: readonly string[];
@@ -135,6 +137,7 @@ function readCounts(logFile: string): StreamCounts {
     duplicated: number('duplicated'),
     reordered: number('reordered'),
     deepest: number('deepest'),
+    late: number('late'),
     longestSilenceMilliseconds: number('longestSilenceMilliseconds'),
     gaps: Array.isArray(counts.gaps) ? counts.gaps.map(String) : [],
   };

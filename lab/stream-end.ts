@@ -12,6 +12,8 @@ import type { StreamCounts } from './packet-stream.ts';
 const OCTETS = 200;
 /** A sender that was put aside for long does not make up for it in one burst. */
 const LARGEST_BURST = 20;
+/** Packets that strongSwan's replay window covers; tsgw's is larger. */
+const REPLAY_WINDOW = 128;
 /** Told of what was lost. */
 const MOST_GAPS = 10;
 
@@ -58,6 +60,7 @@ class Arrivals {
   #duplicated = 0;
   #reordered = 0;
   #deepest = 0;
+  #late = 0;
   #highest = -1;
   #lastAt: number | undefined;
   #silence = 0;
@@ -68,6 +71,7 @@ class Arrivals {
       duplicated: this.#duplicated,
       reordered: this.#reordered,
       deepest: this.#deepest,
+      late: this.#late,
       longestSilenceMilliseconds: Math.round(this.#silence),
       gaps: this.#gaps(),
     };
@@ -97,6 +101,7 @@ class Arrivals {
     if (number < this.#highest) {
       this.#reordered += 1;
       this.#deepest = Math.max(this.#deepest, this.#highest - number);
+      if (this.#highest - number >= REPLAY_WINDOW) this.#late += 1;
     }
     this.#highest = Math.max(this.#highest, number);
   }

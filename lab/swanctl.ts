@@ -93,6 +93,15 @@ export class Swanctl {
     return status === 0;
   }
 
+  /** What the daemon counted for a connection, under strongSwan's names. */
+  async counters(connection: string): Promise<Readonly<Record<string, number>>> {
+    const text = await this.must(['--counters', '--name', connection, '--raw']);
+    const all = parseRaw(text.slice(text.indexOf('{'))).counters;
+    const [own] = isSection(all) ? Object.values(all) : [];
+    if (!isSection(own)) return {};
+    return Object.fromEntries(Object.entries(own).map(([key, count]) => [key, Number(count)]));
+  }
+
   async sas(): Promise<readonly IkeSaState[]> {
     const text = await this.must(['--list-sas', '--raw']);
     return events(text, 'list-sa').flatMap((event) =>
