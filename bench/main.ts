@@ -7,9 +7,11 @@ import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { requirePrerequisites } from '../lab/prerequisites.ts';
 import type { Offloads } from '../lab/topology.ts';
-import { measureRekey, type RekeyReport } from './rekey.ts';
-import { formatSpread } from './statistics.ts';
-import { type CaseReport, measureThroughput, type ThroughputReport } from './throughput.ts';
+import { measureFlood } from './flood.ts';
+import { measureHandshakes } from './handshakes.ts';
+import { measureRekey } from './rekey.ts';
+import { floodTable, handshakesTable, rekeyTable, throughputTable } from './tables.ts';
+import { measureThroughput } from './throughput.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
   const [word = 'help', ...rest] = argv;
@@ -19,10 +21,14 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   if (word === 'list') {
     console.log('throughput  one TCP stream each way: plain routing, tsgw, strongSwan');
+    console.log('handshakes  IKE_SA_INIT and IKE_AUTH: rate, CPU, and with many SAs up');
+    console.log('flood       clients that come while strangers flood the gateway');
     console.log('rekey       packets lost and reordered while Child SAs are rekeyed');
     return 0;
   }
   if (word === 'rekey') return rekey(rest);
+  if (word === 'handshakes') return handshakes(rest);
+  if (word === 'flood') return flood(rest);
   if (word !== 'throughput') {
     console.error(`no question ${word}\n\n${usage}`);
     return 2;
@@ -91,48 +97,59 @@ async function rekey(argv: readonly string[]): Promise<number> {
   }
 }
 
-function misused(what: string): number {
-  console.error(`${what}: a whole number, 1 or more\n\n${usage}`);
-  return 2;
-}
-
-function rekeyTable({ question, rekeys, perSecond, window, cases }: RekeyReport): string {
-  const ways = cases.flatMap(({ name, there, back }) => [
-    [name, 'there', there] as const,
-    ['', 'back', back] as const,
-  ]);
-  return [
-    `${question}: ${rekeys} rekeyings, ${perSecond} packets a second each way`,
-    '',
-    ...aligned([
-      ['', '', 'sent', 'lost', 'out of order', 'late by at most', `beyond the window of ${window}`],
-      ...ways.map(([name, way, { sent, lost, reordered, deepest }]) => [
-        name,
-        way,
-        ...[sent, lost, reordered, deepest, deepest < window ? 0 : 'some'].map(String),
-      ]),
-    ]),
-  ].join('\n');
-}
-
-function aligned(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((cells) => cells[column]?.length ?? 0)),
-  );
-  return rows.map((cells) =>
-    cells
-      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
-}
-
-async function throughput({ json, ...options }: Options): Promise<number> {
+async function handshakes(argv: readonly string[]): Promise<number> {
   try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        json: { type: 'boolean', default: false },
+        rounds: { type: 'string', default: '3' },
+        handshakes: { type: 'string', default: '2000' },
+        standing: { type: 'string', default: '1,10000,50000' },
+      },
+    });
+    const [rounds, count] = [Number(values.rounds), Number(values.handshakes)];
+    const standing = values.standing.split(',').map(Number);
+    if (!Number.isInteger(rounds) || rounds < 1) return misused(`--rounds ${values.rounds}`);
+    if (!Number.isInteger(count) || count < 1) return misused(`--handshakes ${values.handshakes}`);
+    if (standing.some((each) => !Number.isInteger(each) || each < 1)) {
+      return misused(`--standing ${values.standing}`);
+    }
     requirePrerequisites();
-    const report = await measureThroughput({ ...options, progress: console.error });
+    const progress = console.error;
+    const report = await measureHandshakes({ rounds, handshakes: count, standing, progress });
     const machine = { cpus: cpus().length, kernel: release(), node: process.version };
-    console.log(json ? JSON.stringify({ ...report, machine }, undefined, 2) : table(report));
+    console.log(
+      values.json ? JSON.stringify({ ...report, machine }, undefined, 2) : handshakesTable(report),
+    );
+    return report.verdicts.every(({ kept }) => kept) ? 0 : 1;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return 1;
+  }
+}
+
+async function flood(argv: readonly string[]): Promise<number> {
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        json: { type: 'boolean', default: false },
+        rate: { type: 'string', default: '20000' },
+        seconds: { type: 'string', default: '10' },
+      },
+    });
+    const [perSecond, seconds] = [Number(values.rate), Number(values.seconds)];
+    if (!Number.isInteger(perSecond) || perSecond < 1) return misused(`--rate ${values.rate}`);
+    if (!Number.isInteger(seconds) || seconds < 1 || seconds > 60) {
+      return misused(`--seconds ${values.seconds} (60 at most)`);
+    }
+    requirePrerequisites();
+    const report = await measureFlood({ perSecond, seconds, progress: console.error });
+    const machine = { cpus: cpus().length, kernel: release(), node: process.version };
+    console.log(
+      values.json ? JSON.stringify({ ...report, machine }, undefined, 2) : floodTable(report),
+    );
     return 0;
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
@@ -140,47 +157,32 @@ async function throughput({ json, ...options }: Options): Promise<number> {
   }
 }
 
-function table(report: ThroughputReport): string {
-  const { question, rounds, seconds, offloads, cases } = report;
-  const rows = [
-    ['', 'h1 -> h2 Mbit/s', 'h2 -> h1 Mbit/s', 'to plain', 'to strongSwan', 'CPU us/packet'],
-    ...cases.map(row),
-  ];
-  return [
-    `${question}; median [least-most] of ${rounds} interleaved rounds of ${seconds} s, offloads ${offloads}`,
-    '',
-    ...aligned(rows),
-    '',
-    'CPU: both gateway processes, all threads, for each packet that crossed the tunnel; of it',
-    ...cases.flatMap(split),
-  ].join('\n');
+function misused(what: string): number {
+  console.error(`${what}: a whole number, 1 or more\n\n${usage}`);
+  return 2;
 }
 
-function row(each: CaseReport): string[] {
-  return [
-    each.name,
-    formatSpread(each.mbitPerSecondThere, 0),
-    formatSpread(each.mbitPerSecondBack, 0),
-    formatSpread(each.ratioToPlain, 3),
-    formatSpread(each.ratioToStrongSwan, 2),
-    each.cpu === undefined ? '-' : formatSpread(each.cpu.microsecondsPerPacket, 2),
-  ];
-}
-
-function split({ name, cpu }: CaseReport): readonly string[] {
-  if (cpu === undefined) return [];
-  const user = cpu.userMicrosecondsPerPacket.median.toFixed(2);
-  const system = cpu.systemMicrosecondsPerPacket.median.toFixed(2);
-  const switches = cpu.contextSwitchesPerPacket.median.toFixed(2);
-  return [
-    `  ${name}: ${user} us own code, ${system} us in the kernel, ${switches} context switches`,
-  ];
+async function throughput({ json, ...options }: Options): Promise<number> {
+  try {
+    requirePrerequisites();
+    const report = await measureThroughput({ ...options, progress: console.error });
+    const machine = { cpus: cpus().length, kernel: release(), node: process.version };
+    console.log(
+      json ? JSON.stringify({ ...report, machine }, undefined, 2) : throughputTable(report),
+    );
+    return 0;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return 1;
+  }
 }
 
 const offloadsModes = ['off', 'wire', 'on'] as const;
 
 const usage = `usage: npm run bench -- throughput [--json] [--rounds N] [--seconds S]
                                    [--offloads off|wire|on]
+       npm run bench -- handshakes [--json] [--rounds N] [--handshakes N] [--standing N,N,...]
+       npm run bench -- flood [--json] [--rate REQUESTS-PER-SECOND] [--seconds S]
        npm run bench -- rekey [--json] [--rekeys N] [--rate PACKETS-PER-SECOND]
        npm run bench -- list
        npm run bench -- help
@@ -188,6 +190,13 @@ const usage = `usage: npm run bench -- throughput [--json] [--rounds N] [--secon
 throughput: one TCP stream each way through plain routing, tsgw - tsgw, tsgw - strongSwan and
 strongSwan - strongSwan, in turns in one run. Offloads of the links: off (no packet larger than
 the MTU), wire (receivers may merge), on (super-packets pass uncut: flatters who makes them).
+
+handshakes: IKE_SA_INIT and IKE_AUTH with one Child SA, tsgw and strongSwan as responder in turns,
+with x25519, ecp256 and modp2048; then tsgw with 1, 10,000 and 50,000 SAs up. Ends 1 where a limit
+is missed.
+
+flood: clients come 20 a second while strangers send spoofed IKE_SA_INIT requests: who is served,
+what a spoofed request costs, and what memory; tsgw, then strongSwan.
 
 rekey: numbered packets each way while both ends rekey the Child SA in turns, 100 times unless
 told, about a minute a case: tsgw - tsgw, tsgw - strongSwan, strongSwan - strongSwan.`;
