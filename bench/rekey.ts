@@ -3,16 +3,19 @@
  *
  *   h1 ---- g1 ================= g2 ---- h2      numbered packets each way, steadily
  *
- * Both ends rekey the Child SA by turns while the packets go on. Counted are packets that did not
- * arrive, and those that came behind others: by more than the smallest replay window they would be
- * dropped (strongSwan's is 128). The cases take their turns one after the other on the same machine.
+ * Both ends rekey by turns while the packets go on, one time in five the IKE SA, else the Child SA.
+ * Counted are packets that did not arrive, and those that came behind others: by more than the smallest
+ * replay window they would be dropped (strongSwan's is 128). What the machine had no room for while a
+ * process did not run is told apart. The cases are measured one after the other.
  */
 
 import { sleep, until } from '../lab/command.ts';
 import type { Gateway, GatewayKind } from '../lab/gateway.ts';
+import { overflowed } from '../lab/overflow.ts';
 import { PacketStream, type StreamDirection } from '../lab/packet-stream.ts';
 import { StrongSwanGateway } from '../lab/strongswan.ts';
-import { childName, swanctlConf } from '../lab/swanctl-conf.ts';
+import type { ChildSaState, IkeSaState, Swanctl } from '../lab/swanctl.ts';
+import { childName, connectionName, swanctlConf } from '../lab/swanctl-conf.ts';
 import { buildTopology, type GatewayNode, type Topology } from '../lab/topology.ts';
 import { ping } from '../lab/traffic.ts';
 import { TsgwGateway } from '../lab/tsgw.ts';
@@ -38,10 +41,17 @@ export interface RekeyCase {
   readonly rekeys: number;
   readonly there: StreamDirection;
   readonly back: StreamDirection;
+  /** As both gateways counted them. */
+  readonly childSasReplaced: number;
+  readonly ikeSasReplaced: number;
+  /** Of the lost packets, those that a full socket or device of a strongSwan or a host dropped. */
+  readonly noRoom: number;
 }
 
 /** strongSwan's replay window, the smaller of the two. */
 const WINDOW = 128;
+/** Of so many rekeyings one is of the IKE SA. */
+const IKE_SA_EVERY = 5;
 /** From one rekeying to the next. */
 const PAUSE_MS = 250;
 
@@ -71,7 +81,7 @@ export async function measureRekey(options: RekeyOptions): Promise<RekeyReport> 
       topology.network.destroy();
     }
   }
-  const question = 'packets lost and reordered while the Child SA is rekeyed by both ends in turn';
+  const question = 'packets lost and reordered while SAs are rekeyed by both ends in turn';
   return { question, rekeys, perSecond, window: WINDOW, cases: measured };
 }
 
@@ -92,16 +102,15 @@ async function measure(
   gateways: readonly Gateway[],
   { rekeys, perSecond, progress }: RekeyOptions,
 ): Promise<RekeyCase> {
+  const noRoomBefore = await overflowed(topology, gateways);
   const stream = await PacketStream.start(topology, { perSecond });
   let done = 0;
   try {
-    for (let turn = 0; turn < rekeys; turn += 1) {
-      const own = gateways[turn % gateways.length];
+    while (done < rekeys) {
+      const own = gateways[done % gateways.length];
       if (!own) throw new Error('a tunnel has two ends');
-      const before = await installed(own);
-      await own.swanctl.must(['--rekey', '--child', childName]);
-      await until('another Child SA', async () => (await installed(own)) !== before || undefined);
       done += 1;
+      await rekey(own, done % IKE_SA_EVERY === 0);
       if (done % 20 === 0) progress(`${name}: ${done}/${rekeys} rekeyings`);
       await sleep(PAUSE_MS);
     }
@@ -110,14 +119,48 @@ async function measure(
     throw error;
   }
   const { there, back } = await stream.stop();
-  return { name, rekeys: done, there, back };
+  const noRoom = (await overflowed(topology, gateways)) - noRoomBefore;
+  return { name, rekeys: done, there, back, noRoom, ...(await replaced(gateways)) };
 }
 
-/** The inbound SPI of the Child SA in use. */
-async function installed({ swanctl }: Gateway): Promise<string> {
-  const children = (await swanctl.sas()).flatMap((sa) => sa.children);
-  const last = children.findLast(({ state }) => state === 'INSTALLED');
-  return String(last?.raw['spi-in']);
+/** Replaces the SA in use, and waits until another is. */
+async function rekey({ swanctl, node }: Gateway, ikeSa: boolean): Promise<void> {
+  const before = await inUse(swanctl);
+  if (!before) throw new Error(`no SA is in use at ${node}`);
+  const { uniqueId } = before.sa;
+  // By number: strongSwan would begin with those that are on their way out, too.
+  const which = ikeSa ? [] : ['--child-id', String(before.child.raw.uniqueid)];
+  await swanctl.must(['--rekey', '--ike-id', uniqueId, ...which]);
+  await until(`another SA to be in use at ${node}`, async () => {
+    const now = await inUse(swanctl);
+    const [old, young] = ikeSa
+      ? [before.sa.raw['initiator-spi'], now?.sa.raw['initiator-spi']]
+      : [before.child.raw['spi-in'], now?.child.raw['spi-in']];
+    return (young !== undefined && young !== old) || undefined;
+  });
+}
+
+async function inUse(
+  swanctl: Swanctl,
+): Promise<{ readonly sa: IkeSaState; readonly child: ChildSaState } | undefined> {
+  const sa = (await swanctl.sas()).findLast(({ state }) => state === 'ESTABLISHED');
+  const child = sa?.children.findLast(({ state }) => state === 'INSTALLED');
+  return sa && child && { sa, child };
+}
+
+/** What both gateways say came about. */
+async function replaced(
+  gateways: readonly Gateway[],
+): Promise<Pick<RekeyCase, 'childSasReplaced' | 'ikeSasReplaced'>> {
+  const counted = await Promise.all(
+    gateways.map(({ swanctl }) => swanctl.counters(connectionName)),
+  );
+  const least = (...names: readonly string[]): number =>
+    Math.min(...counted.map((one) => names.reduce((sum, name) => sum + (one[name] ?? 0), 0)));
+  return {
+    childSasReplaced: least('child-rekey'),
+    ikeSasReplaced: least('ike-rekey-init', 'ike-rekey-resp'),
+  };
 }
 
 function gateway(kind: GatewayKind, { network }: Topology, node: GatewayNode): Gateway {
