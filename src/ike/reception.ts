@@ -221,8 +221,8 @@ function readAuthentic(
   try {
     const opened = open();
     if (opened.kind !== 'payloads') return opened;
-    const fault = payloadFault(header, clear, false);
-    return fault ?? payloadFault(header, opened.payloads, true) ?? opened;
+    const fault = payloadFault(header, opened.payloads, true);
+    return fault ?? payloadFault(header, clear, false) ?? opened;
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;
     return peerFault('invalid-syntax', error.message);

@@ -62,14 +62,14 @@ export class HostilePeer {
 
   send(about: About, payloads: readonly Payload[]): Reaction {
     return this.deliver(about, (header) =>
-      sealMessage(header, payloads, this.#keys.sealing, seededRandom(5)),
+      sealMessage(header, payloads, this.keys.sealing, seededRandom(5)),
     );
   }
 
   /** The same of octets that are no chain of payloads. */
   sendOctets(about: About, firstPayload: number, plaintext: Uint8Array): Reaction {
     return this.deliver(about, (header) =>
-      rawSeal(header, firstPayload, plaintext, this.#keys.sealing),
+      rawSeal(header, firstPayload, plaintext, this.keys.sealing),
     );
   }
 
@@ -95,7 +95,7 @@ export class HostilePeer {
       .find(({ spiI, spiR }) => spiI === this.sa.spiI && spiR === this.sa.spiR);
   }
 
-  get #keys() {
+  get keys() {
     const { secured } = this.sa;
     assert.ok(secured);
     return secured;
@@ -118,7 +118,7 @@ export class HostilePeer {
   #read({ octets }: Flight): Answer {
     const { header, payloads } = decodeMessage(octets);
     const sealed = payloads.at(-1)?.kind === 'SK';
-    const opened = sealed ? openMessage(octets, this.#keys.opening) : payloads;
+    const opened = sealed ? openMessage(octets, this.keys.opening) : payloads;
     return { header, payloads: opened ?? payloads, octets };
   }
 }

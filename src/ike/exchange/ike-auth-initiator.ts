@@ -17,7 +17,7 @@ import {
   childRefusedByPeer,
   policyProposal,
 } from '../child-negotiation.ts';
-import { closeTelling, deleteIkeSa } from '../deletion.ts';
+import { closeTelling, DELETE_IKE_SA, deleteIkeSa } from '../deletion.ts';
 import { heedAuthLifetime } from '../ike-lifetime.ts';
 import { type ChildWish, completeRequests, type IkeSa, type Incoming } from '../ike-sa.ts';
 import type { Handshake, Secured } from '../ike-sa-state.ts';
@@ -278,7 +278,10 @@ function authRefused(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void 
     return;
   }
   turn.emit({ kind: 'refused', by: 'peer', notify: name, what, transforms: [], ...sa.subject });
-  sa.close(turn, what, { kind: 'refused', what });
+  const outcome = { kind: 'refused', what } as const;
+  // RFC 7296 §2.21.2: without an error the responder may believe that the SA is up.
+  if (notify) sa.close(turn, what, outcome);
+  else closeTelling(turn, sa, DELETE_IKE_SA, { reason: what, outcome });
 }
 
 /** Whom we claimed to be and whom we asked for. */
