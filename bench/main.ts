@@ -23,7 +23,7 @@ async function main(argv: readonly string[]): Promise<number> {
     console.log('throughput  one TCP stream each way: plain routing, tsgw, strongSwan');
     console.log('handshakes  IKE_SA_INIT and IKE_AUTH: rate, CPU, and with many SAs up');
     console.log('flood       clients that come while strangers flood the gateway');
-    console.log('rekey       packets lost and reordered while Child SAs are rekeyed');
+    console.log('rekey       packets lost and reordered while SAs are rekeyed');
     return 0;
   }
   if (word === 'rekey') return rekey(rest);
@@ -198,7 +198,7 @@ is missed.
 flood: clients come 20 a second while strangers send spoofed IKE_SA_INIT requests: who is served,
 what a spoofed request costs, and what memory; tsgw, then strongSwan.
 
-rekey: numbered packets each way while both ends rekey the Child SA in turns, 100 times unless
-told, about a minute a case: tsgw - tsgw, tsgw - strongSwan, strongSwan - strongSwan.`;
+rekey: numbered packets each way while both ends rekey Child SA and IKE SA in turns, 100 times unless
+told, half a minute a case: tsgw - tsgw, tsgw - strongSwan, strongSwan - strongSwan.`;
 
 process.exitCode = await main(process.argv.slice(2));

@@ -54,12 +54,18 @@ export function rekeyTable({ question, rekeys, perSecond, window, cases }: Rekey
     '',
     ...aligned([
       ['', '', 'sent', 'lost', 'out of order', 'late by at most', `beyond the window of ${window}`],
-      ...ways.map(([name, way, { sent, lost, reordered, deepest }]) => [
+      ...ways.map(([name, way, { sent, lost, reordered, deepest, late }]) => [
         name,
         way,
-        ...[sent, lost, reordered, deepest, deepest < window ? 0 : 'some'].map(String),
+        ...[sent, lost, reordered, deepest, late].map(String),
       ]),
     ]),
+    '',
+    ...cases.map(
+      ({ name, childSasReplaced, ikeSasReplaced, noRoom }) =>
+        `${name}: ${childSasReplaced} Child SAs and ${ikeSasReplaced} IKE SAs replaced` +
+        (noRoom > 0 ? `; ${noRoom} packets had no room in this machine` : ''),
+    ),
   ].join('\n');
 }
 
