@@ -8,6 +8,11 @@ export function digest(name: DigestName, ...data: readonly Uint8Array[]): Uint8A
   return octetsOfDigest(hash(name, concatOctets(...data), 'binary'));
 }
 
+/** What stands for octets that may come again: text, which is smaller to keep than an array. */
+export function fingerprint(octets: Uint8Array): string {
+  return hash('sha256', octets, 'base64');
+}
+
 /**
  * The octets of what node hands out as text: that costs a third of a Buffer, for which the engine
  * allocates memory of its own.

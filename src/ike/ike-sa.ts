@@ -137,7 +137,7 @@ export interface IkeSaOptions {
   /** Of the IKE SA that this one replaces. */
   readonly lineage?: Set<IkeSa>;
   /** Responder: what the first request hashes to, to know its repetitions. */
-  readonly requestDigest?: Uint8Array;
+  readonly requestDigest?: string;
 }
 
 /** Time a closed IKE SA keeps answering repeated requests. */
@@ -150,13 +150,9 @@ export class IkeSa {
   readonly originalInitiator: boolean;
   readonly spiI: IkeSpi;
   readonly created: Instant;
-  readonly requestDigest: Uint8Array | undefined;
-  /** The IKE SAs that replaced one another, as long as something is left of them. */
-  readonly lineage: Set<IkeSa>;
+  readonly requestDigest: string | undefined;
   readonly window = new MessageWindow<RequestPurpose, RequestWish>();
   readonly children = new Map<number, HeldChild>();
-  /** Operators' requests that wait for the IKE SA itself. */
-  readonly requests = new Set<number>();
   /** The path of the first message. */
   readonly initiation: Path;
   /** Initiator: which attempt of `keyingtries` this is, from 1. */
@@ -211,6 +207,8 @@ export class IkeSa {
   /** Another has taken its place: its end is nobody's loss and no event. */
   replaced = false;
   #state: IkeSaState;
+  #requests: Set<number> | undefined;
+  #lineage: Set<IkeSa> | undefined;
 
   constructor(options: IkeSaOptions) {
     this.id = options.id;
@@ -227,11 +225,22 @@ export class IkeSa {
     this.wishes = [...(options.wishes ?? [])];
     this.reauthenticates = options.reauthenticates;
     this.requestDigest = options.requestDigest;
-    this.lineage = options.lineage ?? new Set();
-    this.lineage.add(this);
+    this.#lineage = options.lineage?.add(this);
     this.lastHeard = options.now;
     this.lastKeepalive = options.now;
     this.#state = options.state;
+  }
+
+  /** Operators' requests that wait for the IKE SA itself. Few IKE SAs have any. */
+  get requests(): Set<number> {
+    this.#requests ??= new Set();
+    return this.#requests;
+  }
+
+  /** The IKE SAs that replaced one another, as long as something is left of them. */
+  get lineage(): Set<IkeSa> {
+    this.#lineage ??= new Set([this]);
+    return this.#lineage;
   }
 
   get state(): IkeSaState {

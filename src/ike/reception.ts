@@ -4,10 +4,10 @@
  *
  * The one place where `MalformedError` is caught: nothing a peer sends escapes as an exception.
  */
-import { digest } from '../crypto/digest.ts';
+import { fingerprint } from '../crypto/digest.ts';
 import type { Instant } from '../wire/instant.ts';
 import { earliest } from '../wire/instant.ts';
-import { equalOctets, MalformedError } from '../wire/octets.ts';
+import { MalformedError } from '../wire/octets.ts';
 import type { Input } from './action.ts';
 import type { Admission } from './admission.ts';
 import { drop } from './discard.ts';
@@ -85,10 +85,7 @@ export class Reception {
     }
     const known = this.#registry.byInitiation(header.initiatorSpi, datagram.remote);
     // RFC 7296 §2.1: a repetition is the same octet by octet; otherwise the SPI is used again.
-    if (
-      known?.requestDigest &&
-      equalOctets(known.requestDigest, digest('sha256', datagram.octets))
-    ) {
+    if (known?.requestDigest && known.requestDigest === fingerprint(datagram.octets)) {
       if (known.state.name === 'AwaitingIkeAuthRequest') known.repeatResponse(turn, datagram);
       else drop(turn, datagram, 'ike-sa-init-repeated');
       return;

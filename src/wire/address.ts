@@ -73,6 +73,12 @@ export function equalEndpoints(a: Endpoint, b: Endpoint): boolean {
   return a.port === b.port && equalAddresses(a.address, b.address);
 }
 
+/** The endpoint, with the address object of another where both are equal: thousands are kept. */
+export function sharingAddress(endpoint: Endpoint, other: Endpoint): Endpoint {
+  const shared = equalAddresses(endpoint.address, other.address);
+  return shared ? { address: other.address, port: endpoint.port } : endpoint;
+}
+
 /** `192.0.2.1[500]`, the spelling strongSwan's users know. */
 export function formatEndpoint(endpoint: Endpoint): string {
   return `${formatAddress(endpoint.address)}[${endpoint.port}]`;

@@ -81,6 +81,18 @@ describe('IP addresses (RFC 4291, RFC 5952)', () => {
   });
 });
 
+describe('Endpoints that share an address', () => {
+  it('have one object for it where it is the same', () => {
+    const four = (last: number) => wire.ipAddress(Uint8Array.of(192, 0, 2, last));
+    const known = { address: four(1), port: 500 };
+    const moved = { address: four(1), port: 4500 };
+    assert.deepEqual(wire.sharingAddress(moved, known), moved);
+    assert.equal(wire.sharingAddress(moved, known).address, known.address);
+    const other = { address: four(2), port: 500 };
+    assert.equal(wire.sharingAddress(other, known), other);
+  });
+});
+
 describe('Prefixes and ranges', () => {
   it('clear host bits', () => {
     const prefix = wire.parsePrefix('10.1.2.3/15');

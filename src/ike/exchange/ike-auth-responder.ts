@@ -7,6 +7,7 @@ import type { SecretBytes } from '../../crypto/secret-bytes.ts';
 import type { Connection } from '../../ipsec/connection.ts';
 import { addressIdentity, formatIdentity, type Identity } from '../../ipsec/identity.ts';
 import { selectProposal, withoutKeyExchange } from '../../ipsec/proposal.ts';
+import { sharingAddress } from '../../wire/address.ts';
 import { SHARED_KEY_MIC, sharedKeyAuth, verifySharedKeyAuth } from '../auth/shared-key.ts';
 import { createChildSa } from '../child-creation.ts';
 import {
@@ -61,8 +62,8 @@ export function handleIkeAuthRequest(
   const { secured, handshake } = sa.state;
   const agreed = { secured, handshake };
   // RFC 7296 §2.23: the initiator may have floated to port 4500 since IKE_SA_INIT.
-  sa.local = request.local;
-  sa.remote = request.remote;
+  sa.local = sharingAddress(request.local, sa.local);
+  sa.remote = sharingAddress(request.remote, sa.remote);
   const peer = authenticate(turn, sa, agreed, request.payloads);
   const verdict =
     peer.kind === 'proven'

@@ -5,7 +5,7 @@
  * exchange method and, under load, the cookie are right.
  */
 import { keyExchangeName } from '../../crypto/algorithms.ts';
-import { digest } from '../../crypto/digest.ts';
+import { fingerprint } from '../../crypto/digest.ts';
 import { keyExchangeMethod } from '../../crypto/key-exchange.ts';
 import type { Connection } from '../../ipsec/connection.ts';
 import { type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.ts';
@@ -192,7 +192,7 @@ function openHalf(turn: Turn, registry: SaRegistry, request: Incoming, draft: Dr
         }
       : { name: 'Closed', secured: undefined, until },
     now,
-    requestDigest: digest('sha256', request.octets),
+    requestDigest: fingerprint(request.octets),
   });
   sa.announced = announcedIn(request.payloads);
   registry.addHalfOpen(turn, sa);
