@@ -23,9 +23,19 @@ export class SecretBytes {
     return this.#octets.subarray(this.#start, this.#start + this.length);
   }
 
+  /**
+   * Copies the octets to a place of the caller's. Unlike `reveal`, it leaves a short secret where
+   * the engine keeps small arrays: those that are revealed get memory of their own.
+   */
+  copyInto(octets: Uint8Array, at: number): void {
+    for (let index = 0; index < this.length; index++) {
+      octets[at + index] = this.#octets[this.#start + index]!;
+    }
+  }
+
   /** Overwrites the octets with zeros. Copies the engine made are out of reach (SECURITY.md). */
   wipe(): void {
-    this.reveal().fill(0);
+    this.#octets.fill(0, this.#start, this.#start + this.length);
   }
 
   toString(): string {

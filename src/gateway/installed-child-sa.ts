@@ -1,6 +1,7 @@
 /**
  * A Child SA as the packet loop takes it: bare keys, numbers and addresses that can be cloned.
  */
+import type { SecretBytes } from '../crypto/secret-bytes.ts';
 import type { InstalledChildSa } from '../io/packet-loop-protocol.ts';
 import type { ChildSa } from '../ipsec/child-sa.ts';
 import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
@@ -17,10 +18,10 @@ export function installedChildSa(childSa: ChildSa, rows: ChildRows): InstalledCh
     encr: { id: encr.id, ...(encr.keyLength !== undefined && { keyLength: encr.keyLength }) },
     ...(integ && { integ: { id: integ.id } }),
     esn: childSa.esn,
-    encryptionKeyIn: octets.copy(keysIn.encryption.reveal()),
-    integrityKeyIn: octets.copy(keysIn.integrity.reveal()),
-    encryptionKeyOut: octets.copy(keysOut.encryption.reveal()),
-    integrityKeyOut: octets.copy(keysOut.integrity.reveal()),
+    encryptionKeyIn: octets.secret(keysIn.encryption),
+    integrityKeyIn: octets.secret(keysIn.integrity),
+    encryptionKeyOut: octets.secret(keysOut.encryption),
+    integrityKeyOut: octets.secret(keysOut.integrity),
     local: octets.endpoint(childSa.local),
     remote: octets.endpoint(childSa.remote),
     udpEncapsulation: childSa.udpEncapsulation,
@@ -53,19 +54,16 @@ class SharedOctets {
   #room = new Uint8Array(PIECE_OCTETS);
   #used = 0;
 
-  copy(octets: Uint8Array): Uint8Array {
-    if (this.#used + octets.length > this.#room.length) {
-      this.#room = new Uint8Array(Math.max(PIECE_OCTETS, octets.length));
-      this.#used = 0;
-    }
-    const start = this.#used;
-    this.#used += octets.length;
-    this.#room.set(octets, start);
-    return this.#room.subarray(start, this.#used);
+  secret(secret: SecretBytes): Uint8Array {
+    const room = this.#take(secret.length);
+    secret.copyInto(room, 0);
+    return room;
   }
 
   address({ family, octets }: IpAddress): IpAddress {
-    return { family, octets: this.copy(octets) };
+    const room = this.#take(octets.length);
+    room.set(octets);
+    return { family, octets: room };
   }
 
   endpoint({ address, port }: Endpoint): Endpoint {
@@ -75,6 +73,15 @@ class SharedOctets {
   selector({ range, ...rest }: TrafficSelector): TrafficSelector {
     const first = this.address(range.first);
     return { range: { first, last: this.address(range.last) }, ...rest };
+  }
+
+  #take(length: number): Uint8Array {
+    if (this.#used + length > this.#room.length) {
+      this.#room = new Uint8Array(Math.max(PIECE_OCTETS, length));
+      this.#used = 0;
+    }
+    this.#used += length;
+    return this.#room.subarray(this.#used - length, this.#used);
   }
 }
 

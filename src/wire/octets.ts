@@ -209,10 +209,24 @@ export function equalOctets(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 export function toHex(octets: Uint8Array): string {
+  if (octets.length <= SHORT_OCTETS) return shortHex(octets);
   let hex = '';
   for (const octet of octets) hex += HEX_PAIRS[octet];
   return hex;
 }
+
+/** In one piece: strings that were put together stay so in memory, and SPIs are kept by thousands. */
+function shortHex(octets: Uint8Array): string {
+  const codes: number[] = [];
+  for (const octet of octets) codes.push(hexCode(octet >> 4), hexCode(octet & 0x0f));
+  return String.fromCharCode(...codes);
+}
+
+function hexCode(digit: number): number {
+  return digit < 10 ? 0x30 + digit : 0x57 + digit;
+}
+
+const SHORT_OCTETS = 16;
 
 /** Octets from hex digits; white space and colons are passed over. Throws `MalformedError`. */
 export function fromHex(text: string): Uint8Array {

@@ -25,6 +25,9 @@ describe('Secret octets', () => {
     const secret = new SecretBytes(octets, 1, 3);
     assert.equal(secret.length, 3);
     assert.deepEqual([...secret.reveal()], [2, 3, 4]);
+    const copy = new Uint8Array(6);
+    secret.copyInto(copy, 2);
+    assert.deepEqual([...copy], [0, 0, 2, 3, 4, 0]);
     secret.wipe();
     assert.deepEqual([...octets], [1, 0, 0, 0, 5]);
     assert.deepEqual([...new SecretBytes(octets, 3).reveal()], [0, 5]);
