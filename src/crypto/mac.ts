@@ -3,9 +3,9 @@
  * (RFC 2104, RFC 3566, RFC 4493).
  */
 import { createHmac } from 'node:crypto';
+import { octetsOfLatin1 } from '../wire/octets.ts';
 import type { CbcMacName, DigestName, MacName } from './algorithms.ts';
 import { cbcMac, cbcMacKeys } from './cbc-mac.ts';
-import { octetsOfDigest } from './digest.ts';
 
 /** The MAC over the concatenation of `data`. A CBC-MAC takes a key of 16 octets, an HMAC any. */
 export function computeMac(
@@ -16,7 +16,7 @@ export function computeMac(
   if (isCbcMac(name)) return cbcMac(cbcMacKeys(name, key), ...data);
   const mac = createHmac(hmacDigest(name), key);
   for (const part of data) mac.update(part);
-  return octetsOfDigest(mac.digest('binary'));
+  return octetsOfLatin1(mac.digest('binary'));
 }
 
 export function isCbcMac(name: MacName): name is CbcMacName {

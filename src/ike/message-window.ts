@@ -5,6 +5,7 @@
  * wish may be moot. The last response is kept for a peer that repeats its request.
  */
 import type { Instant } from '../wire/instant.ts';
+import { latin1OfOctets, octetsOfLatin1 } from '../wire/octets.ts';
 import {
   type IkeHeader,
   type MessageId,
@@ -14,12 +15,25 @@ import {
 import { Retransmission } from './retransmission.ts';
 import type { IkeSettings } from './settings.ts';
 
-/** A response of ours, kept for a peer that repeats its request. */
-export interface SentResponse {
+/** A response of ours, kept for a peer that repeats its request: as text, for few do. */
+export class SentResponse {
   readonly messageId: number;
-  datagrams: readonly Uint8Array[];
   /** Times it was sent again. */
-  repeats: number;
+  repeats = 0;
+  #kept: readonly string[];
+
+  constructor(messageId: number, datagrams: readonly Uint8Array[]) {
+    this.messageId = messageId;
+    this.#kept = datagrams.map(latin1OfOctets);
+  }
+
+  get datagrams(): readonly Uint8Array[] {
+    return this.#kept.map(octetsOfLatin1);
+  }
+
+  set datagrams(datagrams: readonly Uint8Array[]) {
+    this.#kept = datagrams.map(latin1OfOctets);
+  }
 }
 
 /** A request of ours that is out, as it was sent. */
@@ -113,7 +127,7 @@ export class MessageWindow<Purpose, Wish> {
   }
 
   answered(messageId: number, datagrams: readonly Uint8Array[]): void {
-    this.#answered = { messageId, datagrams, repeats: 0 };
+    this.#answered = new SentResponse(messageId, datagrams);
     this.#expectedId = messageId + 1;
   }
 

@@ -203,6 +203,27 @@ export function concatOctets(...parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
+/**
+ * Octets as text, a character each. A few hundred octets that are kept and hardly ever looked at
+ * are a third as large in memory as text: an array of that size has memory of its own.
+ */
+export function latin1OfOctets(octets: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < octets.length; at += PIECE_OCTETS) {
+    text += String.fromCharCode(...octets.subarray(at, at + PIECE_OCTETS));
+  }
+  return text;
+}
+
+export function octetsOfLatin1(text: string): Uint8Array {
+  const octets = new Uint8Array(text.length);
+  for (let at = 0; at < octets.length; at++) octets[at] = text.charCodeAt(at);
+  return octets;
+}
+
+/** A call takes no more arguments than fit on the stack. */
+const PIECE_OCTETS = 1024;
+
 /** Equality of public octets. Not for MACs or secrets: those use `crypto/constant-time.ts`. */
 export function equalOctets(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((octet, index) => octet === b[index]);

@@ -1,7 +1,26 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { after, earliest, instant } from '../../src/wire/instant.ts';
-import { MalformedError, OctetReader, OctetWriter } from '../../src/wire/octets.ts';
+import {
+  latin1OfOctets,
+  MalformedError,
+  OctetReader,
+  OctetWriter,
+  octetsOfLatin1,
+} from '../../src/wire/octets.ts';
+
+describe('Octets as text', () => {
+  it('are the same when they come back, however many', () => {
+    const all = fc.oneof(fc.uint8Array(), fc.uint8Array({ minLength: 1000, maxLength: 5000 }));
+    fc.assert(
+      fc.property(all, (octets) => {
+        const text = latin1OfOctets(octets);
+        assert.equal(text.length, octets.length);
+        assert.deepEqual([...octetsOfLatin1(text)], [...octets]);
+      }),
+    );
+  });
+});
 
 describe('Octet reader and writer', () => {
   it('read what was written', () => {
