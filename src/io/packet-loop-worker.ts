@@ -15,6 +15,7 @@ import { originDestination, originSource } from '../esp/peer-origin.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import { now } from './clock.ts';
 import { espContexts } from './esp-contexts.ts';
+import { keptParameters } from './kept-parameters.ts';
 import { native } from './native.ts';
 import type {
   InstalledChildSa,
@@ -150,7 +151,7 @@ class PacketLoop {
 
   #install(sa: InstalledChildSa): void {
     const { contextIn, contextOut } = espContexts(this.#native, sa);
-    const { encryptionKeyIn, encryptionKeyOut, integrityKeyIn, integrityKeyOut, ...kept } = sa;
+    const kept = keptParameters(sa);
     const handles = { contextIn, contextOut, path: this.#pathOf(kept) };
     const { innerMtu } = this.#engine.install(kept, handles, now());
     this.#report({ kind: 'installed', id: sa.id, innerMtu });
