@@ -8,18 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert(sizeof(struct in6_pktinfo) == 20, "PATH_CONTROL_OCTETS counts on it");
+
 /** Appends a control message to the path's template; answers where its data are. */
-static size_t add_control(struct path *path, int level, int type, const void *data, size_t length) {
+static uint8_t add_control(struct path *path, int level, int type, const void *data,
+                           size_t length) {
   size_t at = path->control_with_tos;
   struct cmsghdr header = { .cmsg_len = CMSG_LEN(length), .cmsg_level = level, .cmsg_type = type };
   memcpy(path->control + at, &header, sizeof header);
   memcpy(path->control + at + CMSG_LEN(0), data, length);
-  path->control_with_tos += CMSG_SPACE(length);
-  return at + CMSG_LEN(0);
+  path->control_with_tos = (uint8_t)(at + CMSG_SPACE(length));
+  return (uint8_t)(at + CMSG_LEN(0));
 }
 
 static void prepare4(struct path *path, const uint8_t *local, const uint8_t *remote, int port) {
-  struct sockaddr_in *name = (struct sockaddr_in *)&path->name;
+  struct sockaddr_in *name = &path->name.four;
   name->sin_family = AF_INET;
   name->sin_port = htons((uint16_t)port);
   memcpy(&name->sin_addr, remote, 4);
@@ -32,7 +35,7 @@ static void prepare4(struct path *path, const uint8_t *local, const uint8_t *rem
 }
 
 static void prepare6(struct path *path, const uint8_t *local, const uint8_t *remote, int port) {
-  struct sockaddr_in6 *name = (struct sockaddr_in6 *)&path->name;
+  struct sockaddr_in6 *name = &path->name.six;
   name->sin6_family = AF_INET6;
   name->sin6_port = htons((uint16_t)port);
   memcpy(&name->sin6_addr, remote, 16);

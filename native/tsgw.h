@@ -9,6 +9,7 @@
 #ifndef TSGW_H
 #define TSGW_H
 
+#include <netinet/in.h>
 #include <node_api.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -196,17 +197,23 @@ int ring_submit(struct ring *ring, ring_done done, void *with);
 
 /* --- Paths. --- */
 
-/** Outer addresses of an SA, ready for sendmsg. */
+/** Packet information of IPv6, the larger one, and TOS, as control messages. */
+enum { PATH_CONTROL_OCTETS = CMSG_SPACE(20) + CMSG_SPACE(sizeof(int)) };
+
+/** Outer addresses of an SA, ready for sendmsg: thousands of them, so of no more than they need. */
 struct path {
   int fd;
   uint8_t family;
-  socklen_t name_length;
-  struct sockaddr_storage name;
+  uint8_t name_length;
+  uint8_t control_without_tos;
+  uint8_t control_with_tos;
+  uint8_t tos_at;
+  union {
+    struct sockaddr_in four;
+    struct sockaddr_in6 six;
+  } name;
   /** Packet information (perhaps none), then TOS; the last is left out when TOS is zero. */
-  _Alignas(16) uint8_t control[CONTROL_OCTETS];
-  size_t control_without_tos;
-  size_t control_with_tos;
-  size_t tos_at;
+  _Alignas(size_t) uint8_t control[PATH_CONTROL_OCTETS];
 };
 
 /* --- The functions of the addon, one file each group. --- */
