@@ -10,7 +10,8 @@ import { type Batch, ORIGIN_OCTETS, STATUS_OK, WORDS, Word } from './batch.ts';
 
 /** SPIs waited for; of more, the oldest are given up. */
 const MAX_SPIS = 1024;
-const MAX_PACKETS = 32;
+/** What a peer in a hurry sends while a busy machine gets round to the answer. */
+const MAX_PACKETS = 256;
 /** Octets held for all SPIs together. */
 const MAX_OCTETS = 512 * 1024;
 /** What is older is not worth delivering. */
@@ -24,8 +25,14 @@ interface HeldPacket {
 }
 
 export class ExpectedSpis {
+  readonly #discarded: (packets: number) => void;
   readonly #held = new Map<number, HeldPacket[]>();
   #octets = 0;
+
+  /** `discarded` hears of packets that waited in vain. */
+  constructor(discarded: (packets: number) => void) {
+    this.#discarded = discarded;
+  }
 
   /** How many SPIs are waited for: zero costs a packet nothing. */
   get size(): number {
@@ -60,12 +67,17 @@ export class ExpectedSpis {
     return true;
   }
 
-  /** The SA is there: puts what waits for it into the empty rows of the batch; answers how many. */
+  /**
+   * The SA is there: puts what waits for it into the empty rows of the batch; answers how many, 0 when
+   * nothing is left.
+   */
   release(spi: number, batch: Batch, now: Instant): number {
     const packets = this.#held.get(spi) ?? [];
-    this.#forget(spi);
-    const fresh = packets.filter(({ at }) => now - at <= MAX_AGE_MS);
-    for (const [row, { octets, origin, trafficClass }] of fresh.entries()) {
+    const fresh = packets.findIndex(({ at }) => now - at <= MAX_AGE_MS);
+    this.#discard(packets.splice(0, fresh < 0 ? packets.length : fresh));
+    const ready = this.#take(packets.splice(0, batch.size));
+    if (packets.length === 0) this.#held.delete(spi);
+    for (const [row, { octets, origin, trafficClass }] of ready.entries()) {
       const at = row * WORDS;
       const offset = batch.words[at + Word.OFFSET]!;
       batch.arena.set(octets, offset);
@@ -74,11 +86,21 @@ export class ExpectedSpis {
       batch.words[at + Word.TOS] = trafficClass;
       batch.words[at + Word.STATUS] = STATUS_OK;
     }
-    return fresh.length;
+    return ready.length;
   }
 
   #forget(spi: number): void {
-    for (const { octets } of this.#held.get(spi) ?? []) this.#octets -= octets.length;
+    this.#discard(this.#held.get(spi) ?? []);
     this.#held.delete(spi);
+  }
+
+  #discard(packets: readonly HeldPacket[]): void {
+    this.#discarded(this.#take(packets).length);
+  }
+
+  /** They are held no more. */
+  #take(packets: readonly HeldPacket[]): readonly HeldPacket[] {
+    for (const { octets } of packets) this.#octets -= octets.length;
+    return packets;
   }
 }

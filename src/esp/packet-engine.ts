@@ -67,7 +67,7 @@ export class PacketEngine {
   readonly #reports: PacketReports;
   readonly #sas: EspSaTable;
   readonly #traps: Traps;
-  readonly #expected = new ExpectedSpis();
+  readonly #expected: ExpectedSpis;
   readonly #answers = new TooBigAnswers();
   readonly #inboundRules: Inbound;
   readonly #outboundRules: Outbound;
@@ -79,6 +79,9 @@ export class PacketEngine {
     this.#reports = reports;
     this.#sas = new EspSaTable(mtu);
     const watch = new SaWatch(this.#sas, this.inbound, reports);
+    this.#expected = new ExpectedSpis((packets) => {
+      counters.drops[DropReason['unknown-spi']]! += packets;
+    });
     const inbound = { expected: this.#expected, mssClamp };
     this.#inboundRules = new Inbound(this.#sas, counters, watch, inbound);
     const paths = {
@@ -103,8 +106,7 @@ export class PacketEngine {
   install(parameters: EspSaParameters, handles: EspHandles, now: Instant): EspSa {
     const sa = this.#sas.install(parameters, handles);
     if (sa.outbound === 'now') this.#releaseHeld(now);
-    const early = this.#expected.release(parameters.spiIn, this.inbound, now);
-    if (early > 0) this.received(early, HELD_ARRIVAL, now);
+    this.#receiveEarly(parameters.spiIn, now);
     return sa;
   }
 
@@ -197,6 +199,15 @@ export class PacketEngine {
   /** SAs or policies changed: packets that wait go through them again. */
   #releaseHeld(now: Instant): void {
     this.#traps.release(this.outbound, (count) => this.readFromTun(count, now));
+  }
+
+  /** What was here before its SA. */
+  #receiveEarly(spiIn: number, now: Instant): void {
+    for (;;) {
+      const count = this.#expected.release(spiIn, this.inbound, now);
+      if (count === 0) return;
+      this.received(count, HELD_ARRIVAL, now);
+    }
   }
 
   #handOverIke(count: number): void {
