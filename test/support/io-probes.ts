@@ -697,11 +697,16 @@ function tunnelRules(): readonly string[] {
   );
 }
 
-/** Everything a process could leave behind. */
+/**
+ * Everything a process could leave behind. The link-local addresses of the links of the network are not in it: the
+ * kernel adds each when it has found no duplicate (RFC 4862 §5.4), a second or two after the link is up.
+ */
 function machineState(): string {
   const parts = [4, 6].flatMap((family) => [
     ip(`-${family}`, 'rule'),
-    ip(`-${family}`, 'route', 'show', 'table', 'all'),
+    ...lines(ip(`-${family}`, 'route', 'show', 'table', 'all')).filter(
+      (line) => !/^local fe80::\S+ dev (?:wan|lan) /.test(line),
+    ),
   ]);
   return [...parts, ip('-br', 'link')].join('\n');
 }
