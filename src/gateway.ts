@@ -274,6 +274,9 @@ export class Gateway {
       case 'outbound-set':
         this.#held.settled(report.id);
         break;
+      case 'expected':
+        this.#held.expected(report.spiIn);
+        break;
       case 'moved':
       case 'outbound-activated':
       case 'path-mtu-changed':

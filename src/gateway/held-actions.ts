@@ -1,7 +1,7 @@
 /**
  * Messages and answers that wait until the packet loop has the Child SAs they are about: a peer that
- * hears of an SA may send on it at once, an operator may start traffic, and whoever hears that an SA
- * goes forgets it, although packets may still leave under it.
+ * hears of an SA, or is offered the SPI of one, may send on it at once, an operator may start traffic,
+ * and whoever hears that an SA goes forgets it, although packets may still leave under it.
  *
  * The packet loop answers within a millisecond or so. Should it not, they go all the same.
  */
@@ -16,7 +16,8 @@ export type OtherAction = Exclude<Action, InstallAction>;
 const PATIENCE_MS = 200;
 
 interface Held {
-  readonly awaits: Set<number>;
+  /** Child SAs by `sa` and number, SPIs by `spi`. */
+  readonly awaits: Set<string>;
   readonly actions: readonly OtherAction[];
   readonly timer: NodeJS.Timeout;
 }
@@ -34,16 +35,17 @@ export class HeldActions {
    * for it. `install` answers whether the packet loop will report the SA.
    */
   performAll(actions: readonly Action[], install: (childSa: InstallAction) => boolean): void {
-    const awaits = new Set<number>();
+    const awaits = new Set<string>();
     const waiting: OtherAction[] = [];
     for (const action of actions) {
       if (action.kind === 'install-child-sa') {
-        if (install(action)) awaits.add(action.childSa.id);
+        if (install(action)) awaits.add(`sa ${action.childSa.id}`);
       } else if (awaits.size > 0 && (action.kind === 'send' || action.kind === 'complete')) {
         waiting.push(action);
       } else {
         this.#perform(action);
-        if (action.kind === 'set-outbound') awaits.add(action.childSaId);
+        if (action.kind === 'set-outbound') awaits.add(`sa ${action.childSaId}`);
+        if (action.kind === 'expect-spi') awaits.add(`spi ${action.spiIn}`);
       }
     }
     if (waiting.length === 0) return;
@@ -57,14 +59,23 @@ export class HeldActions {
 
   /** The packet loop did what it was told of a Child SA, or the SA is gone again. */
   settled(childSaId: number): void {
-    for (const held of this.#held) {
-      if (held.awaits.delete(childSaId) && held.awaits.size === 0) this.#release(held);
-    }
+    this.#settle(`sa ${childSaId}`);
+  }
+
+  /** The packet loop keeps packets of this SPI for the SA to come. */
+  expected(spiIn: number): void {
+    this.#settle(`spi ${spiIn}`);
   }
 
   /** Nothing waits any more. */
   close(): void {
     for (const held of this.#held) this.#release(held);
+  }
+
+  #settle(awaited: string): void {
+    for (const held of this.#held) {
+      if (held.awaits.delete(awaited) && held.awaits.size === 0) this.#release(held);
+    }
   }
 
   #release(held: Held): void {

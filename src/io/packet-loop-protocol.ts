@@ -71,6 +71,8 @@ export type PacketLoopReport =
   | { readonly kind: 'moved'; readonly id: number; readonly innerMtu: number }
   /** Whether the SA sends is as it was told; also said of one that is gone. */
   | { readonly kind: 'outbound-set'; readonly id: number }
+  /** Packets of this SPI wait for their SA from now on. */
+  | { readonly kind: 'expected'; readonly spiIn: number }
   /** The peer's first packet arrived: an SA that waited for it sends now. */
   | { readonly kind: 'outbound-activated'; readonly id: number }
   /** The newest packet of the peer has other outer addresses than the SA; at most ten a second. */

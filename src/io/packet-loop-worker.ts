@@ -96,6 +96,7 @@ class PacketLoop {
         return true;
       case 'expect':
         this.#engine.expect(command.spiIn);
+        this.#report({ kind: 'expected', spiIn: command.spiIn });
         return true;
       case 'set-outbound':
         this.#setOutbound(command.id, command.outbound);

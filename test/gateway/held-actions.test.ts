@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { HeldActions, type OtherAction } from '../../src/gateway/held-actions.ts';
 import type { Action } from '../../src/ike/action.ts';
+import { spi } from '../../src/ipsec/spi.ts';
 import { childSa } from '../support/child-sas.ts';
 import { endpoint } from '../support/pair.ts';
 
@@ -54,6 +55,16 @@ describe('What tells of a Child SA', () => {
     perform(outbound, send(1));
     assert.deepEqual(done, ['set-outbound']);
     held.settled(1);
+    assert.deepEqual(done.slice(1), ['send 1']);
+  });
+
+  it('waits until the packets of an SPI that is offered would be kept', () => {
+    const { done, held, perform } = holder();
+    perform({ kind: 'expect-spi', spiIn: spi(7) }, send(1));
+    assert.deepEqual(done, ['expect-spi']);
+    held.settled(7);
+    assert.equal(done.length, 1, 'an SA of that number is another thing');
+    held.expected(7);
     assert.deepEqual(done.slice(1), ['send 1']);
   });
 
