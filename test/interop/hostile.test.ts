@@ -18,6 +18,7 @@ import {
   dropsOf,
   growth,
   halfOpenOf,
+  hostileInitiator,
   loggedKeys,
   macOf,
   repliesIn,
@@ -30,6 +31,8 @@ import { impatient, type Lab, onlyTsgw, useLab } from '../support/lab.ts';
 
 /** Octets a heap varies by when nothing is kept; seen were 8 MiB. */
 const RESIDENT_GROWTH = 32 << 20;
+/** What closed IKE SAs of hundreds of tries take while they linger, seen were 34 MiB. */
+const RESIDENT_GROWTH_OF_PEERS = 96 << 20;
 /** The server holds up to 1 MiB for each client that does not read, in many small pieces. */
 const RESIDENT_GROWTH_OF_CLIENTS = 160 << 20;
 const families = ['ipv4', 'ipv6'] as const;
@@ -197,6 +200,85 @@ describe('A tunnel under abuse', () => {
   }
 });
 
+describe('An authenticated peer that says anything (RFC 7296 §2.21)', () => {
+  onlyTsgw();
+  const lab = useLab();
+  const spoilt = { g1: '10.1.0.0/16', g2: '10.77.0.0/16' };
+  /** A second peer at the same address, with a secret and a network of its own. */
+  const mallory: PairSettings = {
+    name: 'mallory',
+    childName: 'spoilt',
+    identities: { g1: 'gate.lab', g2: 'mallory.lab' },
+    secret: 'a secret that mallory was given',
+    proposals: 'aes256gcm16-prfsha256-x25519',
+    espProposals: 'aes256gcm16',
+    g1: { localTs: spoilt.g1, remoteTs: spoilt.g2 },
+    g2: { localTs: spoilt.g2, remoteTs: spoilt.g1 },
+  };
+
+  it('gets the answers of the table, and the tunnel of another peer notices nothing', async function () {
+    this.timeout(90_000);
+    await lab.load({}, mallory);
+    assert.equal((await lab.initiate('responder')).status, 0);
+    const before = await lab.tunnel();
+    const resident = residentOctets(lab.tsgw.process());
+    const drops = await dropsOf(lab.tsgw);
+    let attacking = true;
+    const attack = hostileInitiator(lab.topology.network, 'g2', {
+      local: outerAddress(lab.topology, 'g2', 'ipv4'),
+      gateway: outerAddress(lab.topology, 'g1', 'ipv4'),
+      id: 'mallory.lab',
+      gatewayId: 'gate.lab',
+      secret: 'a secret that mallory was given',
+      networks: [spoilt.g2, spoilt.g1],
+      stride: 3,
+      mutations: 400,
+    }).finally(() => {
+      attacking = false;
+    });
+    let pings = 0;
+    while (attacking) {
+      const { lossPercent, received } = await ping(lab.topology, {
+        count: 50,
+        intervalSeconds: 0.02,
+      });
+      const dropped = JSON.stringify(growth(drops, await dropsOf(lab.tsgw)));
+      assert.equal(lossPercent, 0, `${received} of 50 pings came back, dropped were ${dropped}`);
+      pings += received;
+    }
+    const { cases, mutations, ikeSas, wrong, answers } = await attack;
+    assert.deepEqual(wrong, [], "answers that are not the table's");
+    assert.ok(cases > 1000 && mutations === 400, `${cases} cases, ${mutations} mutations`);
+    assert.ok(ikeSas > 100 && pings >= 100, `${ikeSas} IKE SAs, ${pings} pings`);
+    for (const answer of ['[]', '[N(INVALID_SYNTAX)]', '[N(UNSUPPORTED_CRITICAL_PAYLOAD)]']) {
+      assert.ok((answers[answer] ?? 0) > 0, `nothing was answered ${answer}`);
+    }
+    const after = await lab.tunnel();
+    assert.deepEqual(after.subjectChild.raw['spi-in'], before.subjectChild.raw['spi-in']);
+    assert.equal(after.subject.uniqueId, before.subject.uniqueId);
+    const kept = residentOctets(lab.tsgw.process()) - resident;
+    assert.ok(kept < RESIDENT_GROWTH_OF_PEERS, `${kept} octets more are resident`);
+  });
+
+  it('leaves a gateway that rekeys, and a log without an exception or a secret', async () => {
+    for (const what of [
+      ['--child', 'net'],
+      ['--ike', connectionName],
+    ]) {
+      await lab.peer.swanctl.must(['--rekey', ...what]);
+      const { lossPercent } = await ping(lab.topology, { count: 10, intervalSeconds: 0.02 });
+      assert.equal(lossPercent, 0, what.join(' '));
+    }
+    const log = lab.tsgw.log();
+    const odd = log
+      .split('\n')
+      .filter((line) => /exception|internal error|\b\w*Error\b|^ +at /.test(line));
+    assert.deepEqual(odd, []);
+    const keys = loggedKeys(lab.tsgw.keyLog);
+    assert.equal(keys.filter((key) => log.toLowerCase().includes(key)).length, 0);
+  });
+});
+
 describe('A flood of IKE_SA_INIT requests (RFC 7296 §2.6)', () => {
   onlyTsgw();
   const network = '198.18.0.0';
@@ -230,7 +312,7 @@ describe('A flood of IKE_SA_INIT requests (RFC 7296 §2.6)', () => {
     const replies = await repliesIn(await capture.stop(), network);
     // tcpdump itself may miss a few.
     const missed = sum(sent) - (replies.requests ?? 0);
-    assert.ok(missed < 100, `${missed} requests are not in the capture`);
+    assert.ok(missed < sum(sent) / 20, `${missed} requests are not in the capture`);
     assert.ok((replies.cookies ?? 0) > 3000, `${replies.cookies} were asked for a cookie`);
     assert.ok((replies.answers ?? 0) <= (replies.requests ?? 0));
     assert.equal(replies.larger, 0, 'an answer is larger than its request');

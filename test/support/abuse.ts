@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { run } from '../../lab/command.ts';
 import type { Network } from '../../lab/namespaces.ts';
 import type { TsgwGateway } from '../../lab/tsgw.ts';
+import type { HostileCounts, HostileOptions } from './hostile-initiator.ts';
 
 /** Where packets claim to come from and go to. */
 export interface AbusePath {
@@ -46,6 +47,18 @@ export async function abuse(
   const argv = ['/usr/bin/python3', script, verb];
   const { stdout } = await network.exec(node, argv, { input, timeout: 20_000 });
   return counts(JSON.parse(stdout));
+}
+
+/** An authenticated peer says everything it should not; answers what it counted. */
+export async function hostileInitiator(
+  network: Network,
+  node: string,
+  options: HostileOptions,
+): Promise<HostileCounts> {
+  const argv = [process.execPath, 'build/test/support/hostile-initiator.js'];
+  const input = JSON.stringify(options);
+  const { stdout } = await network.exec(node, argv, { input, timeout: 80_000 });
+  return JSON.parse(stdout);
 }
 
 /** What a capture says of the answers to claimed addresses. */

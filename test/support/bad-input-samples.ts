@@ -60,7 +60,7 @@ let drawn = 0xc100_0000;
 
 /** The message as its sender should make it. */
 export function baselineOf(
-  hostile: HostilePeer,
+  hostile: Ends,
   message: MessageName,
   direction: 'request' | 'response',
 ): readonly Payload[] {
@@ -89,8 +89,12 @@ function ikeProposals(octets: Uint8Array) {
   return [ikeProposalWith(octets, 1, ONE)];
 }
 
+/** The two ends of an IKE SA, as far as they are known. */
+type Ends = Pick<HostilePeer, 'sa'> & Partial<Pick<HostilePeer, 'victimSa'>>;
+
 /** The SPI with which the hostile peer receives on the Child SA there is; any where there is none. */
-function ownSpi({ sa, victimSa }: HostilePeer): Uint8Array {
-  const [held] = victimSa?.children.values() ?? sa.children.values();
-  return held ? spiOctets(held.childSa.spiOut) : Uint8Array.of(1, 2, 3, 4);
+function ownSpi({ sa, victimSa }: Ends): Uint8Array {
+  const [held] = (victimSa ?? sa).children.values();
+  const { spiIn, spiOut } = held?.childSa ?? {};
+  return spiOctets((victimSa ? spiOut : spiIn) ?? spi(0x0102_0304));
 }
