@@ -17,7 +17,7 @@ import { KeyExchangeId } from '../src/crypto/transform.ts';
 import { buildLoadNetwork } from './load-network.ts';
 import { failureText, Load, type LoadResult } from './load-protocol.ts';
 import { LoadResponder } from './load-responder.ts';
-import { cpuMilliseconds, idle, settledOctets } from './process-cost.ts';
+import { collectGarbage, cpuMilliseconds, idle, settledOctets } from './process-cost.ts';
 import { type Spread, spread } from './statistics.ts';
 
 export interface HandshakesOptions {
@@ -150,15 +150,16 @@ async function compareGroups(options: HandshakesOptions): Promise<readonly Group
 async function compareStanding(options: HandshakesOptions): Promise<readonly StandingReport[]> {
   const beds: Bed[] = [];
   const measured = new Map<string, Round[]>();
-  const octets: number[] = [];
+  let octets: readonly number[] = [];
   try {
     for (const pairs of options.standing) {
       const bed = await setUp('tsgw', `${pairs} up`, pairs);
       beds.push(bed);
       await fill(bed);
-      octets.push(await settledOctets(bed.responder.pid));
-      options.progress(`${pairs} up: ${((octets.at(-1) ?? 0) / 2 ** 20).toFixed(0)} MiB`);
+      options.progress(bed.name);
     }
+    octets = await Promise.all(beds.map(memoryOf));
+    options.progress(`MiB: ${octets.map((each) => (each / 2 ** 20).toFixed(0)).join(', ')}`);
     for (const bed of beds) await warmUp(bed);
     for (let round = 0; round < options.rounds; round += 1) {
       for (const bed of inTurn(beds, round)) {
@@ -207,6 +208,12 @@ async function takeDown({ load, responder, network }: Bed): Promise<void> {
 async function fill({ load, standing }: Bed): Promise<void> {
   const order = { first: 0, count: standing, concurrency: CONCURRENCY } as const;
   mustServe(await load.perform({ kind: 'run', method: GROUPS.x25519, ...order }), standing);
+}
+
+/** Octets that a gateway with nothing to do has in use. */
+async function memoryOf({ network, responder }: Bed): Promise<number> {
+  await collectGarbage(network.at('gateway'), responder.pid);
+  return settledOctets(responder.pid);
 }
 
 async function warmUp(bed: Bed): Promise<void> {
