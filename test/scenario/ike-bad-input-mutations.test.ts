@@ -30,7 +30,7 @@ import {
 } from '../support/rekeying.ts';
 import { seededNumbers } from '../support/seeded-random.ts';
 
-const MESSAGES = 3000;
+const MESSAGES = 2000;
 
 const AES_GCM_128 = { ...AES_GCM_256, keyLength: 128 };
 const ANY = [network('0.0.0.0/0')];

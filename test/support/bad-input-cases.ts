@@ -142,10 +142,12 @@ function* payloadCases(where: Where): Generator<Case> {
  */
 function isWalkedWhole({ state, direction, message }: Where): boolean {
   const plain = outcomeOf(state, direction, message, 'fits');
-  if (direction === 'response') return plain !== 'taken' || rowOf(state).awaits === message;
+  if (plain.startsWith('drop')) return true;
+  const others = state.endsWith('initiator') && !state.startsWith('awaiting IKE');
+  if (direction === 'response') return !others && rowOf(state).awaits === message;
   if (plain.endsWith('!')) return state === 'half-open, responder' && message === 'IKE_AUTH';
-  if (state.endsWith('initiator')) return message === 'INFORMATIONAL' || plain.startsWith('drop');
-  return state === 'established, responder' || !message.startsWith('rekeyed');
+  if (state === 'established, responder') return true;
+  return !others && message === (plain === 'handled' ? 'INFORMATIONAL' : 'new Child SA');
 }
 
 function* malformedCases(where: Where, name: PayloadName): Generator<Case> {
@@ -210,7 +212,8 @@ function notifyDepth(where: Where): readonly [shapes: number, malformedToo: bool
   if (!rowOf(state).reads) return [1, false];
   if (plain.endsWith('!')) return [whole || (up && message === 'IKE_AUTH') ? 1 : 0, whole];
   if (plain === 'handled' && message.startsWith('rekeyed')) return [up ? 1 : 0, false];
-  return up ? [6, true] : [state.endsWith('responder') ? 2 : 1, false];
+  if (up) return [6, message === 'INFORMATIONAL'];
+  return [state.endsWith('responder') ? 2 : 1, false];
 }
 
 const UNASSIGNED: readonly (readonly [string, number])[] = [
