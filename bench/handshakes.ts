@@ -155,7 +155,6 @@ async function compareStanding(options: HandshakesOptions): Promise<readonly Sta
     for (const pairs of options.standing) {
       const bed = await setUp('tsgw', `${pairs} up`, pairs);
       beds.push(bed);
-      await fill(bed);
       options.progress(bed.name);
     }
     octets = await Promise.all(beds.map(memoryOf));
@@ -191,6 +190,7 @@ async function setUp(kind: GatewayKind, name: string, standing: number): Promise
   const network = await buildLoadNetwork();
   try {
     const responder = await LoadResponder.start(network, { kind });
+    if (standing > 0) await fill(network, standing);
     return { name, network, responder, load: await Load.start(network), standing };
   } catch (error) {
     network.destroy();
@@ -204,10 +204,15 @@ async function takeDown({ load, responder, network }: Bed): Promise<void> {
   network.destroy();
 }
 
-/** Brings the standing clients up. */
-async function fill({ load, standing }: Bed): Promise<void> {
+/**
+ * Brings the standing clients up. Their initiator goes: one that remembers thousands of clients
+ * would itself be slower than one of a few, and the rounds ask about the responder.
+ */
+async function fill(network: Network, standing: number): Promise<void> {
+  const load = await Load.start(network);
   const order = { first: 0, count: standing, concurrency: CONCURRENCY } as const;
   mustServe(await load.perform({ kind: 'run', method: GROUPS.x25519, ...order }), standing);
+  await load.stop();
 }
 
 /** Octets that a gateway with nothing to do has in use. */

@@ -142,6 +142,8 @@ export interface IkeSaOptions {
 
 /** Time a closed IKE SA keeps answering repeated requests. */
 const LINGER_MS = 30_000;
+/** One for all: thousands of IKE SAs have nothing in several places. */
+const NOTHING: readonly never[] = [];
 
 export class IkeSa {
   readonly id: number;
@@ -179,7 +181,7 @@ export class IkeSa {
   /** Both ends move by RFC 4555. */
   mobike = false;
   /** Where else the peer said it can be reached. */
-  peerAddresses: readonly IpAddress[] = [];
+  peerAddresses: readonly IpAddress[] = NOTHING;
   /** Our further addresses as the peer knows them. */
   addressesTold = '';
   /** The peer's last hash of where our messages come from: another one means another NAT mapping. */
@@ -189,7 +191,7 @@ export class IkeSa {
   /** The gateway that sent us to this one (RFC 5685). */
   redirectedFrom: string | undefined;
   /** Notify types by which the peer said what it supports. */
-  announced: readonly number[] = [];
+  announced: readonly number[] = NOTHING;
   /** Sizes that fragments have on the way to the peer, once there was a reason to ask. */
   pathSize: PathSize | undefined;
   /** When to replace it, by rekeying or from the start, and past when it is gone. */
@@ -203,7 +205,7 @@ export class IkeSa {
   outlives: IkeSa | undefined;
   /** Virtual addresses and more that the peer gave us, and addresses we gave the peer. */
   virtual: VirtualSettings | undefined;
-  remoteVips: readonly IpAddress[] = [];
+  remoteVips: readonly IpAddress[] = NOTHING;
   /** Another has taken its place: its end is nobody's loss and no event. */
   replaced = false;
   #state: IkeSaState;

@@ -152,7 +152,8 @@ class PeerIndex {
     if (!('peer' in sa.state) || this.#keys.has(sa)) return;
     const key = peerKey(sa.state.peer.remoteId);
     this.#keys.set(sa, key);
-    this.#sas.set(key, [...(this.#sas.get(key) ?? []), sa]);
+    // A literal of both would have room for more, in each of thousands.
+    this.#sas.set(key, (this.#sas.get(key) ?? []).concat(sa));
   }
 
   forget(sa: IkeSa): void {
@@ -167,9 +168,14 @@ class PeerIndex {
 
 /** Equal for equal identities, of which names are the same in any case. */
 function peerKey({ type, data }: Identity): string {
-  return `${type} ${String.fromCharCode(...data).toLowerCase()}`;
+  return joined(String(type), String.fromCharCode(...data).toLowerCase());
 }
 
 function initiationKey(spiI: IkeSpi, remote: Endpoint): string {
-  return `${spiI} ${formatEndpoint(remote)}`;
+  return joined(spiI, formatEndpoint(remote));
+}
+
+/** One string; a template would keep its pieces, for each of thousands of SAs. */
+function joined(...parts: readonly string[]): string {
+  return parts.join(' ');
 }

@@ -52,13 +52,21 @@ interface Source {
   readonly address: IpAddress | undefined;
 }
 
+/** What the table says of a prefix: to the device, or around it. */
+interface Way {
+  readonly type: RouteType;
+  readonly preferredSource: IpAddress | undefined;
+}
+
 /** Who wants a prefix in the table: a policy's id, with the source it would prefer. */
 interface Wanted {
   readonly prefix: Prefix;
   readonly tunnelled: Claims<Source>;
   readonly local: Claims<true>;
-  installed: Route | undefined;
+  installed: Way | undefined;
 }
+
+const AROUND: Way = { type: RouteType.THROW, preferredSource: undefined };
 
 export class Routes {
   readonly #rtnetlink: Rtnetlink;
@@ -163,19 +171,20 @@ export class Routes {
   #want(id: number, prefix: Prefix): Wanted {
     const wanted = this.#wantedFor(prefix);
     const claims = this.#claims.get(id) ?? [];
-    if (!claims.includes(wanted)) this.#claims.set(id, [...claims, wanted]);
+    // A literal of both would have room for more, in each of thousands.
+    if (!claims.includes(wanted)) this.#claims.set(id, claims.concat(wanted));
     return wanted;
   }
 
   #wantedFor(prefix: Prefix): Wanted {
     const key = formatPrefix(prefix);
-    const wanted = this.#wanted.get(key) ?? {
-      ...{
-        prefix,
-        tunnelled: new Claims<Source>(),
-        local: new Claims<true>(),
-        installed: undefined,
-      },
+    const known = this.#wanted.get(key);
+    if (known !== undefined) return known;
+    const wanted: Wanted = {
+      prefix,
+      tunnelled: new Claims(),
+      local: new Claims(),
+      installed: undefined,
     };
     this.#wanted.set(key, wanted);
     return wanted;
@@ -197,50 +206,50 @@ export class Routes {
 
   /** Makes the table agree with the claims. */
   #settle(wanted: Wanted): void {
-    const { installed } = wanted;
-    const route = this.#routeOf(wanted);
-    if (route === undefined) this.#wanted.delete(formatPrefix(wanted.prefix));
-    if (installed !== undefined && route?.type !== installed.type) {
+    const { prefix, installed } = wanted;
+    const way = this.#wayTo(wanted);
+    if (way === undefined) this.#wanted.delete(formatPrefix(prefix));
+    if (installed !== undefined && way?.type !== installed.type) {
       wanted.installed = undefined;
-      this.#rtnetlink.deleteRoute(installed);
+      this.#rtnetlink.deleteRoute(this.#route(prefix, installed));
     }
-    if (route === undefined || sameRoute(route, wanted.installed)) return;
-    wanted.installed = this.#replace(route);
+    if (way === undefined || sameWay(way, wanted.installed)) return;
+    wanted.installed = this.#replace(prefix, way);
   }
 
-  #routeOf(wanted: Wanted): Route | undefined {
-    const route = {
-      destination: wanted.prefix,
-      table: ROUTE_TABLE,
-      protocol: PROTOCOL_TSGW,
-    };
-    const around = { ...route, type: RouteType.THROW };
-    if (this.#passed.has(wanted.prefix)) return around;
-    if (wanted.tunnelled.size > 0) {
-      const preferredSource = wanted.tunnelled
+  #wayTo({ prefix, tunnelled, local }: Wanted): Way | undefined {
+    if (this.#passed.has(prefix)) return AROUND;
+    if (tunnelled.size > 0) {
+      const preferredSource = tunnelled
         .entries()
         .map(([, { address }]) => address)
         .find((address) => address !== undefined);
-      return {
-        ...route,
-        type: RouteType.UNICAST,
-        interfaceIndex: this.#interfaceIndex,
-        ...(preferredSource === undefined ? {} : { preferredSource }),
-      };
+      return { type: RouteType.UNICAST, preferredSource };
     }
-    return wanted.local.size > 0 ? around : undefined;
+    return local.size > 0 ? AROUND : undefined;
+  }
+
+  #route(destination: Prefix, { type, preferredSource }: Way): Route {
+    return {
+      destination,
+      table: ROUTE_TABLE,
+      protocol: PROTOCOL_TSGW,
+      type,
+      ...(type === RouteType.UNICAST && { interfaceIndex: this.#interfaceIndex }),
+      ...(preferredSource !== undefined && { preferredSource }),
+    };
   }
 
   /** An address may go between being listed and being named: then the route does without it. */
-  #replace(route: Route): Route {
+  #replace(prefix: Prefix, way: Way): Way {
     try {
-      this.#rtnetlink.replaceRoute(route);
-      return route;
+      this.#rtnetlink.replaceRoute(this.#route(prefix, way));
+      return way;
     } catch (error) {
       const refused = error instanceof NetlinkError && error.errno === Errno.EINVAL;
-      if (!refused || route.preferredSource === undefined) throw error;
-      const { preferredSource: _gone, ...without } = route;
-      this.#rtnetlink.replaceRoute(without);
+      if (!refused || way.preferredSource === undefined) throw error;
+      const without = { type: way.type, preferredSource: undefined };
+      this.#rtnetlink.replaceRoute(this.#route(prefix, without));
       return without;
     }
   }
@@ -277,7 +286,7 @@ function strictlyContains(outer: Prefix, inner: Prefix): boolean {
   return outer.length < inner.length && rangeContains(prefixRange(outer), inner.address);
 }
 
-function sameRoute(a: Route, b: Route | undefined): boolean {
+function sameWay(a: Way, b: Way | undefined): boolean {
   return (
     a.type === b?.type && a.preferredSource?.octets.join() === b.preferredSource?.octets.join()
   );

@@ -23,7 +23,8 @@ export class SentSpis {
     this.remove(childSaId);
     const sent = { childSaId, spi: spi >>> 0, peer };
     this.#byChildSa.set(childSaId, sent);
-    this.#bySpi.set(sent.spi, [...this.#of(spi), sent]);
+    // A literal of both would have room for more, in each of thousands.
+    this.#bySpi.set(sent.spi, this.#of(spi).concat(sent));
   }
 
   /** The peer of a Child SA has another address. */

@@ -35,11 +35,11 @@ export interface ChosenProposal {
   readonly number: number;
   readonly protocol: ProtocolId | number;
   readonly spi: Uint8Array;
-  readonly encr?: Transform;
-  readonly prf?: Transform;
-  readonly integ?: Transform;
-  readonly ke?: Transform;
-  readonly esn?: Transform;
+  readonly encr?: Transform | undefined;
+  readonly prf?: Transform | undefined;
+  readonly integ?: Transform | undefined;
+  readonly ke?: Transform | undefined;
+  readonly esn?: Transform | undefined;
 }
 
 /**
@@ -195,10 +195,13 @@ function selectTransforms(
   const [prf] = common(TransformType.PRF);
   const [esn] = common(TransformType.ESN);
   const { number, spi, protocol } = theirs;
-  const chosen = { number, protocol, spi, ...cipher };
-  if (protocol === ProtocolId.IKE) return prf && ke && { ...chosen, prf, ke };
+  const { encr, integ } = cipher;
+  if (protocol === ProtocolId.IKE) {
+    return prf && ke && { number, protocol, spi, encr, integ, prf, ke, esn: undefined };
+  }
   if (ke === undefined || esn === undefined) return undefined;
-  return ke.id === KeyExchangeId.NONE ? { ...chosen, esn } : { ...chosen, ke, esn };
+  const ownKe = ke.id === KeyExchangeId.NONE ? undefined : ke;
+  return { number, protocol, spi, encr, integ, prf: undefined, ke: ownKe, esn };
 }
 
 /** Encryption and integrity belong together: the first pair that both sides have. */

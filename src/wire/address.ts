@@ -51,9 +51,7 @@ export function parseAddress(text: string): IpAddress | undefined {
 /** Canonical text (RFC 5952 for IPv6). */
 export function formatAddress(address: IpAddress): string {
   const { family, octets } = address;
-  return family === 4
-    ? `${octets[0]}.${octets[1]}.${octets[2]}.${octets[3]}`
-    : new ipaddr.IPv6([...octets]).toRFC5952String();
+  return family === 4 ? octets.join('.') : new ipaddr.IPv6([...octets]).toRFC5952String();
 }
 
 export function compareAddresses(a: IpAddress, b: IpAddress): number {
@@ -120,7 +118,7 @@ export function parsePrefix(text: string): Prefix | undefined {
 }
 
 export function formatPrefix(prefix: Prefix): string {
-  return `${formatAddress(prefix.address)}/${prefix.length}`;
+  return [formatAddress(prefix.address), prefix.length].join('/');
 }
 
 export function prefixRange(prefix: Prefix): AddressRange {
