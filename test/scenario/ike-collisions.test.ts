@@ -34,6 +34,12 @@ function lose(pair: Pair, ...numbers: readonly number[]): void {
 
 describe('Both ends act at once (RFC 7296 §2.8.1, §2.8.2, §2.25)', function () {
   this.timeout(30_000);
+  const ran = { losses: 0, seeds: 0 };
+  after(() => {
+    console.log(
+      `\n  collisions: both ends agreed after ${ran.seeds} seeds and ${ran.losses} patterns of lost messages`,
+    );
+  });
   for (const a of DEEDS) {
     for (const b of DEEDS) {
       it(`${a} against ${b}, with any one or two messages lost`, () => {
@@ -51,6 +57,7 @@ describe('Both ends act at once (RFC 7296 §2.8.1, §2.8.2, §2.25)', function (
             const about = `${a} against ${b}, messages ${first} and ${second} lost`;
             assertAgreement(pair, survivors(a, b), about);
             assertNothingLost(pair, survivors(a, b), about);
+            ran.losses++;
           }
         }
       });
@@ -81,6 +88,7 @@ describe('Both ends act at once (RFC 7296 §2.8.1, §2.8.2, §2.25)', function (
       pair.wire = {};
       pair.run(pair.now + QUIET_MS);
       assertAgreement(pair, survivors(...deeds), `seed ${seed} (${deeds.join(' ')})`);
+      ran.seeds++;
     }
   });
 });
