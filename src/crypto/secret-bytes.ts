@@ -18,6 +18,22 @@ export class SecretBytes {
     this.length = length;
   }
 
+  /**
+   * Moves key material into memory that many secrets share and answers how to cut it, from its start:
+   * memory of its own for each of thousands of SAs would cost more than the keys. `material` is wiped.
+   */
+  static cutter(material: Uint8Array): (length: number) => SecretBytes {
+    const { octets, start } = room(material.length);
+    octets.set(material, start);
+    material.fill(0);
+    let at = start;
+    return (length) => {
+      at += length;
+      if (at > start + material.length) throw new RangeError('no key material is left');
+      return new SecretBytes(octets, at - length, length);
+    };
+  }
+
   /** The octets themselves. The caller keeps them out of messages, events and errors. */
   reveal(): Uint8Array {
     return this.#octets.subarray(this.#start, this.#start + this.length);
@@ -49,4 +65,22 @@ export class SecretBytes {
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString();
   }
+}
+
+const ROOM_OCTETS = 8192;
+/** Larger material has memory of its own. */
+const LARGEST = ROOM_OCTETS / 8;
+
+let shared = new Uint8Array(0);
+let used = 0;
+
+/** So many octets that are nobody else's. A room's memory goes when the last secret in it is gone. */
+function room(length: number): { readonly octets: Uint8Array; readonly start: number } {
+  if (length > LARGEST) return { octets: new Uint8Array(length), start: 0 };
+  if (used + length > shared.length) {
+    shared = new Uint8Array(ROOM_OCTETS);
+    used = 0;
+  }
+  used += length;
+  return { octets: shared, start: used - length };
 }

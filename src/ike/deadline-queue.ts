@@ -7,13 +7,15 @@ import type { Instant } from '../wire/instant.ts';
 
 interface Entry<Key> {
   readonly key: Key;
-  readonly at: Instant;
+  at: Instant;
+  /** Where it stands in the heap. */
+  index: number;
 }
 
 export class DeadlineQueue<Key> {
   /** No entry is later than those at twice its index plus one and plus two. */
   readonly #heap: Entry<Key>[] = [];
-  readonly #indexes = new Map<Key, number>();
+  readonly #entries = new Map<Key, Entry<Key>>();
 
   /** The earliest deadline of all. */
   get first(): Instant | undefined {
@@ -22,9 +24,16 @@ export class DeadlineQueue<Key> {
 
   /** Gives a key a deadline in place of the one it had; undefined takes it out. */
   set(key: Key, at: Instant | undefined): void {
-    const index = this.#indexes.get(key);
-    if (at !== undefined) this.#settle({ key, at }, index ?? this.#heap.length);
-    else if (index !== undefined) this.#remove(key, index);
+    const known = this.#entries.get(key);
+    if (at === undefined) {
+      if (known) this.#remove(known);
+      return;
+    }
+    if (known?.at === at) return;
+    const entry = known ?? { key, at, index: this.#heap.length };
+    entry.at = at;
+    if (!known) this.#entries.set(key, entry);
+    this.#settle(entry, entry.index);
   }
 
   /** Keys whose deadline has come. They stay until `set` says otherwise. */
@@ -40,10 +49,10 @@ export class DeadlineQueue<Key> {
     return found;
   }
 
-  #remove(key: Key, index: number): void {
-    this.#indexes.delete(key);
+  #remove(entry: Entry<Key>): void {
+    this.#entries.delete(entry.key);
     const last = this.#heap.pop();
-    if (last && last.key !== key) this.#settle(last, index);
+    if (last && last !== entry) this.#settle(last, entry.index);
   }
 
   /** Puts an entry where it belongs, starting from a place that is free or its own. */
@@ -74,6 +83,6 @@ export class DeadlineQueue<Key> {
 
   #put(entry: Entry<Key>, index: number): void {
     this.#heap[index] = entry;
-    this.#indexes.set(entry.key, index);
+    entry.index = index;
   }
 }

@@ -79,7 +79,7 @@ function cutIkeKeys(suite: IkeSuite, skeyseed: Uint8Array, exchange: KeyExchange
   const prfLength = suite.prf.keyLength;
   const seed = concatOctets(nonces, fromHex(exchange.spiI), fromHex(exchange.spiR));
   const total = 3 * prfLength + 2 * integrityLength + 2 * encryptionLength;
-  const cut = cutter(prfPlus(suite.prf, skeyseed, seed, total));
+  const cut = SecretBytes.cutter(prfPlus(suite.prf, skeyseed, seed, total));
   return {
     skD: cut(prfLength),
     skAi: cut(integrityLength),
@@ -114,12 +114,4 @@ function encryptionKeyLength(encr: Transform): number {
   if (!algorithm) throw new Error(`no encryption algorithm ${encr.id}`);
   const bits = encr.keyLength ?? algorithm.keyLengths[0] ?? 0;
   return bits / 8 + algorithm.saltLength;
-}
-
-function cutter(material: Uint8Array): (length: number) => SecretBytes {
-  let at = 0;
-  return (length) => {
-    at += length;
-    return new SecretBytes(material, at - length, length);
-  };
 }

@@ -18,7 +18,7 @@ export function childKeymatLength(encr: Transform, integ: Transform | undefined)
 
 /**
  * Keys of both directions as this side sees them; `initiator` of the exchange that made the SA.
- * They stay in `keymat`, which is theirs from now on.
+ * `keymat` is wiped.
  */
 export function childKeys(
   keymat: Uint8Array,
@@ -29,17 +29,11 @@ export function childKeys(
   const needed = childKeymatLength(encr, integ);
   if (keymat.length !== needed) throw new Error(`KEYMAT of ${keymat.length} octets, not ${needed}`);
   // RFC 7296 §2.17: initiator to responder first; in each direction encryption before integrity.
-  const first = directionKeys(keymat, 0, encr);
-  const second = directionKeys(keymat, needed / 2, encr);
+  const cut = SecretBytes.cutter(keymat);
+  const [encryption, integrity] = [encryptionLength(encr), integrityLength(integ)];
+  const first = { encryption: cut(encryption), integrity: cut(integrity) };
+  const second = { encryption: cut(encryption), integrity: cut(integrity) };
   return initiator ? { inbound: second, outbound: first } : { inbound: first, outbound: second };
-}
-
-function directionKeys(keymat: Uint8Array, start: number, encr: Transform): EspKeys {
-  const length = encryptionLength(encr);
-  return {
-    encryption: new SecretBytes(keymat, start, length),
-    integrity: new SecretBytes(keymat, start + length, keymat.length / 2 - length),
-  };
 }
 
 /** Key and, behind it, salt (RFC 4106 §8.1, RFC 7634 §2). */
