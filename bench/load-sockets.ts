@@ -32,9 +32,10 @@ export class LoadSockets {
       ...{ fd: this.#sockets[port], family: 4, port },
       ...{ local: from.octets, remote: this.#gateway.octets },
     });
-    emptyRows(this.#batch, 1, 0);
-    arena.fill(0, 0, marker);
-    arena.set(octets, marker);
+    emptyRows(this.#batch, 1);
+    const offset = words[Word.OFFSET] ?? 0;
+    arena.fill(0, offset, offset + marker);
+    arena.set(octets, offset + marker);
     words[Word.LENGTH] = marker + octets.length;
     words[Word.PATH] = path;
     this.#addon.send(this.#number, 0, 1);
@@ -53,7 +54,7 @@ export class LoadSockets {
   /** Copies: who hears an answer sends through the same batch. */
   #receive(fd: number, marker: number): readonly Uint8Array[] {
     const { arena, words, origins, size } = this.#batch;
-    emptyRows(this.#batch, size, 0);
+    emptyRows(this.#batch, size);
     const count = this.#addon.receive(fd, this.#number, 0, size);
     const octets: Uint8Array[] = [];
     for (let row = 0; row < count; row += 1) {

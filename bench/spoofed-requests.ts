@@ -12,7 +12,7 @@ import { sleep } from '../lab/command.ts';
 import { keyExchangeMethod } from '../src/crypto/key-exchange.ts';
 import { SecretBytes } from '../src/crypto/secret-bytes.ts';
 import { KeyExchangeId } from '../src/crypto/transform.ts';
-import { createBatch, emptyRows, SLOT_OCTETS, WORDS, Word } from '../src/esp/batch.ts';
+import { createBatch, emptyRows, WORDS, Word } from '../src/esp/batch.ts';
 import { native } from '../src/io/native.ts';
 import { parseAddress } from '../src/wire/address.ts';
 import { LoadClient } from './load-client.ts';
@@ -71,9 +71,9 @@ class SpoofedRequests {
   /** Sends so many requests; answers how many left. */
   burst(count: number): number {
     const { words } = this.#batch;
-    emptyRows(this.#batch, count, 0);
+    emptyRows(this.#batch, count);
     for (let row = 0; row < count; row += 1) {
-      this.#write(row * SLOT_OCTETS);
+      this.#write(words[row * WORDS + Word.OFFSET] ?? 0);
       words[row * WORDS + Word.LENGTH] = this.#template.octets.length;
       words[row * WORDS + Word.PATH] = this.#path;
     }

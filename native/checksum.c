@@ -1,34 +1,33 @@
 /*
- * The Internet checksum's sum (RFC 1071): ones' complement addition, eight octets at a time.
+ * The Internet checksum's sum (RFC 1071): ones' complement addition, sixteen octets at a time.
  */
 #include "tsgw.h"
 
 #include <endian.h>
 #include <string.h>
 
-static uint64_t add_with_carry(uint64_t sum, uint64_t value) {
-  sum += value;
-  return sum + (sum < value);
-}
-
 static uint32_t fold(uint64_t sum) {
   while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
   return (uint32_t)sum;
 }
 
-/** The sum in network order. RFC 1071 §2(B): octets may be added in machine order and swapped. */
-static uint32_t octet_sum(const uint8_t *octets, size_t length) {
-  uint64_t sum = 0;
-  for (; length >= 8; octets += 8, length -= 8) {
-    uint64_t eight;
-    memcpy(&eight, octets, 8);
-    sum = add_with_carry(sum, eight);
+/**
+ * RFC 1071 §2(B): octets may be added in machine order and swapped at the end. Words of 32 bits in
+ * sums of 64 cannot overflow here, and a compiler adds several at once.
+ */
+uint32_t octet_sum(const uint8_t *octets, size_t length) {
+  uint64_t sums[4] = { 0 };
+  for (; length >= 16; octets += 16, length -= 16) {
+    uint32_t words[4];
+    memcpy(words, octets, 16);
+    for (int at = 0; at < 4; at++) sums[at] += words[at];
   }
-  uint8_t tail[8] = { 0 };
-  memcpy(tail, octets, length);
-  uint64_t rest;
-  memcpy(&rest, tail, 8);
-  return be16toh((uint16_t)fold(add_with_carry(sum, rest)));
+  uint32_t rest[4] = { 0 };
+  memcpy(rest, octets, length);
+  for (int at = 0; at < 4; at++) sums[at] += rest[at];
+  uint64_t sum = 0;
+  for (int at = 0; at < 4; at++) sum += fold(sums[at]);
+  return be16toh((uint16_t)fold(sum));
 }
 
 napi_value tsgw_checksum(napi_env env, napi_callback_info info) {

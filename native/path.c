@@ -71,6 +71,7 @@ napi_value tsgw_path(napi_env env, napi_callback_info info) {
   if (path == NULL) return throw_errno(env, "calloc", ENOMEM);
   path->fd = (int)fd;
   path->family = (uint8_t)family;
+  path->udp = port != 0;
   if (family == 4) prepare4(path, local, remote, (int)port);
   else prepare6(path, local, remote, (int)port);
   path->control_without_tos = path->control_with_tos;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 
 static void prepare(struct message_scratch *scratch, unsigned at, const struct row *row) {
@@ -35,9 +36,10 @@ static void write_source(uint8_t *origin, const struct sockaddr_storage *name) {
   }
 }
 
-/** Takes destination, interface and TOS from the control messages. */
+/** Takes destination, interface, TOS and the size of merged datagrams from the control messages. */
 static void write_control(uint8_t *origin, const struct row *row, struct msghdr *header) {
   int tos = 0;
+  int segment = 0;
   for (struct cmsghdr *at = CMSG_FIRSTHDR(header); at != NULL; at = CMSG_NXTHDR(header, at)) {
     if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_PKTINFO) {
       struct in_pktinfo to;
@@ -53,8 +55,11 @@ static void write_control(uint8_t *origin, const struct row *row, struct msghdr 
       tos = *(const uint8_t *)CMSG_DATA(at);
     } else if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_TCLASS) {
       memcpy(&tos, CMSG_DATA(at), sizeof tos);
+    } else if (at->cmsg_level == SOL_UDP && at->cmsg_type == UDP_GRO) {
+      memcpy(&segment, CMSG_DATA(at), sizeof segment);
     }
   }
+  row_set(row, WORD_SEGMENT, segment);
   row_set(row, WORD_TOS, tos & 0xff);
 }
 

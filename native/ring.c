@@ -75,15 +75,16 @@ bool ring_full(const struct ring *ring) {
   return ring->prepared == BURST;
 }
 
-void ring_write(struct ring *ring, int fd, const struct row *row, uint32_t number) {
+void ring_write(struct ring *ring, int fd, const struct iovec *pieces, unsigned count,
+                uint32_t number) {
   unsigned tail = *queue_word(ring, ring->params.sq_off.tail) + ring->prepared;
   unsigned mask = *queue_word(ring, ring->params.sq_off.ring_mask);
   struct io_uring_sqe *entry = &ring->entries[tail & mask];
   *entry = (struct io_uring_sqe){
-    .opcode = IORING_OP_WRITE,
+    .opcode = IORING_OP_WRITEV,
     .fd = fd,
-    .addr = (uintptr_t)row->packet,
-    .len = (uint32_t)row->length,
+    .addr = (uintptr_t)pieces,
+    .len = count,
     .user_data = number,
   };
   ring->prepared++;

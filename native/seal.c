@@ -159,6 +159,45 @@ static bool body_fits(const struct context *context, const struct parts *parts) 
   return parts->body_length % context->block_length == 0;
 }
 
+/**
+ * What stands elsewhere in the arena comes to its place in the packet, and the checksum over it is
+ * completed: until then its field holds the sum of what it covers besides (RFC 9293 §3.1).
+ */
+static bool gather(const struct batch *batch, const struct row *row) {
+  int32_t length = row_word(row, WORD_SOURCE_LENGTH);
+  if (length == 0) return true;
+  int32_t source = row_word(row, WORD_SOURCE);
+  int32_t target = row_word(row, WORD_COPY_TO);
+  const uint8_t *end = row->packet + row->length;
+  if (length < 0 || !batch_holds(batch, source, (size_t)length) ||
+      !batch_holds(batch, target, (size_t)length)) {
+    return false;
+  }
+  uint8_t *copy = batch->arena + target;
+  if (copy < row->packet || copy + length > end) return false;
+  memmove(copy, batch->arena + source, (size_t)length);
+  int32_t from = row_word(row, WORD_SUM_FROM);
+  if (from == NONE) return true;
+  int32_t field = row_word(row, WORD_SUM_AT);
+  if (!batch_holds(batch, from, 0) || !batch_holds(batch, field, 2)) return false;
+  uint8_t *first = batch->arena + from;
+  uint8_t *at = batch->arena + field;
+  if (first < row->packet || first > copy + length || at < row->packet || at + 2 > end) return false;
+  uint16_t sum = (uint16_t)~octet_sum(first, (size_t)(copy + length - first));
+  /* RFC 768: a sum of zero is sent as all ones, which RFC 1071 counts as the same. */
+  if (sum == 0) sum = 0xffff;
+  at[0] = (uint8_t)(sum >> 8);
+  at[1] = (uint8_t)sum;
+  return true;
+}
+
+/** The sum over an opened body, which whoever knows its headers can check. */
+static void sum_body(const struct context *context, const struct row *row) {
+  size_t front = ESP_HEADER_OCTETS + (size_t)context->iv_length;
+  size_t length = row->length - front - context->icv_length;
+  row_set(row, WORD_SUM, (int32_t)octet_sum(row->packet + front, length));
+}
+
 static int cipher_row(struct state *state, const struct context *context, const struct row *row,
                       bool seal) {
   struct parts parts;
@@ -183,9 +222,19 @@ static napi_value cipher_rows(napi_env env, napi_callback_info info, bool seal) 
     struct row row;
     bool inside = batch_row(rows.batch, at, &row);
     int32_t handle = row_word(&row, WORD_CONTEXT);
-    if (handle == NONE) continue;
-    int status =
-      inside ? cipher_row(state, handles_at(&state->contexts, handle), &row, seal) : -EINVAL;
+    if (handle == NONE) {
+      /* What leaves without protection is put together all the same. */
+      if (seal && inside && row_word(&row, WORD_PATH) == PATH_OF_ORIGIN) gather(rows.batch, &row);
+      continue;
+    }
+    const struct context *context = handles_at(&state->contexts, handle);
+    int status = -EINVAL;
+    if (inside && (!seal || gather(rows.batch, &row))) {
+      status = cipher_row(state, context, &row, seal);
+    }
+    if (status == STATUS_OK && (row_word(&row, WORD_FLAGS) & FLAG_SUM) != 0 && !seal) {
+      sum_body(context, &row);
+    }
     row_set(&row, WORD_STATUS, status);
     if (status == STATUS_OK) done++;
     else failed = true;

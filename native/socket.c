@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@ struct socket_options {
   int64_t port;
   const uint8_t *address;
   bool no_checksum;
+  /** Datagrams of one sender and size may arrive merged (udp(7), UDP_GRO). */
+  bool merged;
   /** 0 leaves the system's. */
   int64_t buffer_octets;
   int64_t mark;
@@ -41,6 +44,8 @@ static bool set_options(int fd, const struct socket_options *options, const char
     return false;
   }
   if (options->no_checksum && !set_int(fd, SOL_SOCKET, SO_NO_CHECK, 1)) return false;
+  /* A kernel without it delivers them one by one. */
+  if (options->merged) set_int(fd, SOL_UDP, UDP_GRO, 1);
   if (options->family == AF_INET) {
     return set_int(fd, IPPROTO_IP, IP_PKTINFO, 1) && set_int(fd, IPPROTO_IP, IP_RECVTOS, 1);
   }
@@ -116,6 +121,10 @@ napi_value tsgw_udp_socket(napi_env env, napi_callback_info info) {
   }
   if (!option_present(env, from, "noChecksum", &present) ||
       (present && !option_boolean(env, from, "noChecksum", &options.no_checksum))) {
+    return NULL;
+  }
+  if (!option_present(env, from, "merged", &present) ||
+      (present && !option_boolean(env, from, "merged", &options.merged))) {
     return NULL;
   }
   /* RFC 8200 §8.1: UDP over IPv6 carries a checksum. */

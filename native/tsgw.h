@@ -30,11 +30,22 @@ enum word {
   WORD_SA = 8,
   WORD_DROP = 9,
   WORD_INNER = 10,
-  WORDS = 12
+  WORD_SOURCE = 11,
+  WORD_SOURCE_LENGTH = 12,
+  WORD_COPY_TO = 13,
+  WORD_SUM_FROM = 14,
+  WORD_SUM_AT = 15,
+  WORD_SEGMENT = 16,
+  WORD_ORIGIN = 17,
+  WORD_NEXT = 18,
+  WORD_SUM = 19,
+  WORDS = 20
 };
 
 enum { STATUS_OK = 0, STATUS_BAD_ICV = 1 };
-enum { FLAG_DF = 1 };
+enum { FLAG_DF = 1, FLAG_SUM = 2 };
+/** In DROP: the row's octets go with the write of another (`WORD_NEXT`). */
+enum { DROP_JOINED = -3 };
 /** In PATH: no path, and the packet leaves by itself to the destination in its origin. */
 enum { NONE = -1, PATH_OF_ORIGIN = -2 };
 
@@ -49,8 +60,12 @@ enum origin {
 
 /** Messages of one recvmmsg or sendmmsg. */
 enum { BURST = 64 };
-/** Room for packet information and TOS of one message. */
+/** Room for packet information, TOS and segment size of one message. */
 enum { CONTROL_OCTETS = 128 };
+/** Pieces of all writes of one burst. */
+enum { PIECES = 1024 };
+/** Of the virtio-net header in front of a packet of a TUN device that has one. */
+enum { VNET_HEADER_OCTETS = 10 };
 
 /* --- Handles: numbers that name what this environment made. --- */
 
@@ -90,6 +105,8 @@ struct state {
   /** NULL where the kernel gives none; asked for once. */
   struct ring *ring;
   bool ring_asked;
+  /** A device refused segmentation: each datagram is a message again. */
+  bool segmentation_refused;
   /** Random octets for CBC IVs, drawn many packets at a time. */
   uint8_t iv_pool[2048];
   size_t iv_left;
@@ -136,6 +153,12 @@ static inline bool batch_row(const struct batch *batch, uint32_t index, struct r
   return true;
 }
 
+/** Whether `length` octets at `offset` lie inside the arena. */
+static inline bool batch_holds(const struct batch *batch, int32_t offset, size_t length) {
+  return offset >= 0 && (size_t)offset <= batch->arena_length &&
+         length <= batch->arena_length - (size_t)offset;
+}
+
 /** Rows `first` to `end` (not included) of a batch, as the three arguments from `at` name them. */
 struct rows {
   struct batch *batch;
@@ -171,27 +194,38 @@ napi_value throw_errno(napi_env env, const char *syscall, int error);
 napi_value throw_range(napi_env env, const char *what);
 napi_value throw_type(napi_env env, const char *what);
 
+/* --- Octets. --- */
+
+/** RFC 1071 sum in network order, folded to 16 bits and not complemented. */
+uint32_t octet_sum(const uint8_t *octets, size_t length);
+
 /* --- Scratch of recvmmsg and sendmmsg. --- */
 
 struct message_scratch {
   struct mmsghdr messages[BURST];
   struct iovec vectors[BURST];
   struct sockaddr_storage names[BURST];
+  /** The first row of each message, how many follow it in the same message, and their size. */
   uint32_t rows[BURST];
+  uint32_t counts[BURST];
+  uint32_t segments[BURST];
   _Alignas(16) uint8_t controls[BURST][CONTROL_OCTETS];
 };
 
 /* --- Writes of a batch in one system call. --- */
 
-/** What became of row `number`: octets written, or a negative errno. */
+/** What became of write `number`: octets written, or a negative errno. */
 typedef void (*ring_done)(uint32_t number, int result, void *with);
+
+struct iovec;
 
 /** NULL where io_uring is not to be had. */
 struct ring *ring_open(void);
 void ring_close(struct ring *ring);
 bool ring_full(const struct ring *ring);
-/** Prepares a write of the row's packet; the ring must not be full. */
-void ring_write(struct ring *ring, int fd, const struct row *row, uint32_t number);
+/** Prepares a write of the pieces, which stay where they are; the ring must not be full. */
+void ring_write(struct ring *ring, int fd, const struct iovec *pieces, unsigned count,
+                uint32_t number);
 /** Performs what is prepared and reports each; a negative errno when the ring itself failed. */
 int ring_submit(struct ring *ring, ring_done done, void *with);
 
@@ -204,6 +238,8 @@ enum { PATH_CONTROL_OCTETS = CMSG_SPACE(20) + CMSG_SPACE(sizeof(int)) };
 struct path {
   int fd;
   uint8_t family;
+  /** Of a UDP socket: several datagrams of one size may leave as one message. */
+  bool udp;
   uint8_t name_length;
   uint8_t control_without_tos;
   uint8_t control_with_tos;

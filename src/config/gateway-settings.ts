@@ -21,6 +21,8 @@ export interface GatewaySettings {
   readonly mtu: number;
   /** Lower the MSS of TCP connections to what fits into the tunnel. */
   readonly mssClamp: boolean;
+  /** `auto`: super-packets between us, the device and the sockets where the kernel has them. */
+  readonly offload: 'auto' | 'off';
   /** The resolver's file, for name servers that gateways give us; empty = left alone. */
   readonly resolvConf: string;
   readonly portIke: number;
@@ -53,6 +55,7 @@ export const DEFAULT_GATEWAY_SETTINGS: GatewaySettings = Object.freeze({
   device: 'tsgw0',
   mtu: 0,
   mssClamp: true,
+  offload: 'auto',
   resolvConf: '/etc/resolv.conf',
   portIke: 500,
   portNatT: 4500,
@@ -76,6 +79,7 @@ export const GATEWAY_KEYS = [
   'device',
   'mtu',
   'mss_clamp',
+  'offload',
   'resolv_conf',
   'port',
   'port_nat_t',
@@ -130,6 +134,7 @@ export function readGatewaySettings(
     device: key('device', parseDevice, defaults.device),
     mtu: key('mtu', parseMtu, defaults.mtu),
     mssClamp: key('mss_clamp', parseBoolean, defaults.mssClamp),
+    offload: key('offload', parseOffload, defaults.offload),
     resolvConf: key('resolv_conf', parseResolvConf, defaults.resolvConf),
     portIke,
     portNatT,
@@ -182,6 +187,11 @@ function parseResolvConf(setting: Setting): string {
   return setting.text.startsWith('/')
     ? setting.text
     : refuse(setting, 'write a path such as /etc/resolv.conf, or no');
+}
+
+function parseOffload(setting: Setting): 'auto' | 'off' {
+  if (setting.text === 'auto' || setting.text === 'off') return setting.text;
+  return refuse(setting, 'write auto, or off to take and give packets one by one');
 }
 
 /** RFC 8200 §5: a link that carries IPv6 has at least 1280. */

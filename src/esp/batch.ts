@@ -29,15 +29,35 @@ export const Word = {
   DROP: 9,
   /** Octets of the inner packet, kept while the row is sealed and sent; the native layer ignores it. */
   INNER: 10,
+  /** Before a seal: where in the arena the rest of the packet stands. */
+  SOURCE: 11,
+  /** Octets of it; 0 = the packet is all there. */
+  SOURCE_LENGTH: 12,
+  /** Where in the packet that goes. */
+  COPY_TO: 13,
+  /** First octet that a checksum covers, which ends with what was copied; -1 = none. */
+  SUM_FROM: 14,
+  /** Where the checksum stands; until then the sum of what it covers besides. */
+  SUM_AT: 15,
+  /** Received: octets of each datagram where several came merged into the row, else 0. */
+  SEGMENT: 16,
+  /** Row of the arrivals whose origin is this packet's. */
+  ORIGIN: 17,
+  /** Rows from here to the one whose octets are written to the device behind these; 0 = none. */
+  NEXT: 18,
+  /** Written by `open` where FLAG_SUM asks for it: the sum over the body (RFC 1071). */
+  SUM: 19,
 } as const;
 
 /** Words of one row. */
-export const WORDS = 12;
+export const WORDS = 20;
 
 export const STATUS_OK = 0;
 export const STATUS_BAD_ICV = 1;
 
 export const FLAG_DF = 1;
+/** Inbound: `open` sums the body up. */
+export const FLAG_SUM = 2;
 
 /**
  * In DROP: the packet went another way and is no drop: an IKE message, a packet that a trap holds,
@@ -47,6 +67,9 @@ export const DROP_TAKEN = -1;
 
 /** In DROP, inbound: the packet waits for its SA and is no drop. */
 export const DROP_HELD = -2;
+
+/** In DROP, inbound: the row's octets are written with those of another row, which names it NEXT. */
+export const DROP_JOINED = -3;
 
 /** In PATH: the packet leaves as it is, to the destination in its origin (`sendTo`). */
 export const PATH_OF_ORIGIN = -2;
@@ -68,42 +91,57 @@ export const Origin = {
   DESTINATION: 24,
 } as const;
 
-/** Room in front of an inner packet for ESP header, IV and anything a later mode puts there. */
+/** Octets of the virtio-net header that stands in front of a packet of the TUN device. */
+export const VNET_HEADER_OCTETS = 10;
+
+/** Room in front of a packet for the header of the device or of an ESP packet. */
 export const HEADROOM = 64;
-/** Octets from one slot to the next: a 9000-octet packet with all ESP adds, odd against cache sets. */
-export const SLOT_OCTETS = 9408;
-/** Packets of a batch. */
+/** The largest packet there is, with what ESP adds; odd against cache sets. */
+export const LARGEST_SLOT = 65_536 + 576;
+/** Datagrams of one receive, and packets of one read of the TUN device. */
 export const BATCH_SIZE = 64;
+/** Packets that are opened or sealed in one call: those of a few super-packets. */
+export const PACKETS = 256;
 
 export interface Batch {
   readonly arena: Uint8Array;
   readonly words: Int32Array;
   readonly origins: Uint8Array;
   readonly size: number;
+  /** Octets from one slot to the next; 0 where rows have no slots of their own. */
+  readonly slotOctets: number;
 }
 
-/** Makes the first `count` rows ready to receive packets from `headroom` octets into their slots. */
-export function emptyRows(batch: Batch, count: number, headroom: number): void {
+/** Makes the first `count` rows ready to receive packets from `HEADROOM` octets into their slots. */
+export function emptyRows(batch: Batch, count: number): void {
+  const { words, slotOctets } = batch;
   for (let row = 0; row < count; row++) {
     const at = row * WORDS;
-    batch.words[at + Word.OFFSET] = row * SLOT_OCTETS + headroom;
-    batch.words[at + Word.LENGTH] = SLOT_OCTETS - headroom - (headroom === 0 ? 0 : TAILROOM);
-    batch.words[at + Word.CONTEXT] = -1;
-    batch.words[at + Word.PATH] = -1;
-    batch.words[at + Word.STATUS] = STATUS_OK;
-    batch.words[at + Word.DROP] = 0;
+    words[at + Word.OFFSET] = row * slotOctets + HEADROOM;
+    words[at + Word.LENGTH] = slotOctets - HEADROOM;
+    words[at + Word.STATUS] = STATUS_OK;
+    words[at + Word.DROP] = 0;
+    words[at + Word.SEGMENT] = 0;
+    words[at + Word.NEXT] = 0;
+    words[at + Word.SOURCE_LENGTH] = 0;
   }
 }
 
-/** Room behind an inner packet for padding, trailer and ICV. */
-const TAILROOM = 64;
+/** A batch of `size` empty slots; `more` octets of the arena belong to none of them. */
+export function createBatch(size = BATCH_SIZE, slotOctets = LARGEST_SLOT, more = 0): Batch {
+  const arena = new Uint8Array(new SharedArrayBuffer(size * slotOctets + more));
+  const batch = { ...createRows(arena, size), slotOctets };
+  emptyRows(batch, size);
+  return batch;
+}
 
-/** A batch of `size` empty slots. */
-export function createBatch(size = BATCH_SIZE): Batch {
+/** Rows for packets that stand anywhere in an arena. */
+export function createRows(arena: Uint8Array, size = PACKETS): Batch {
   return {
-    arena: new Uint8Array(new SharedArrayBuffer(size * SLOT_OCTETS)),
+    arena,
     words: new Int32Array(new SharedArrayBuffer(size * WORDS * 4)),
     origins: new Uint8Array(new SharedArrayBuffer(size * ORIGIN_OCTETS)),
     size,
+    slotOctets: 0,
   };
 }

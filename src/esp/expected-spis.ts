@@ -25,12 +25,14 @@ interface HeldPacket {
 }
 
 export class ExpectedSpis {
+  readonly #arrivals: Batch;
   readonly #discarded: (packets: number) => void;
   readonly #held = new Map<number, HeldPacket[]>();
   #octets = 0;
 
-  /** `discarded` hears of packets that waited in vain. */
-  constructor(discarded: (packets: number) => void) {
+  /** `arrivals` have the origins of all packets; `discarded` hears of those that waited in vain. */
+  constructor(arrivals: Batch, discarded: (packets: number) => void) {
+    this.#arrivals = arrivals;
     this.#discarded = discarded;
   }
 
@@ -48,15 +50,19 @@ export class ExpectedSpis {
     }
   }
 
-  /** Keeps the packet of the row that starts at word `at`; false where nobody waits for its SPI. */
+  /**
+   * Keeps the packet of the row that starts at word `at`, with the origin of its arrival; false where
+   * nobody waits for its SPI.
+   */
   hold(spi: number, batch: Batch, at: number, now: Instant): boolean {
     const packets = this.#held.get(spi);
-    const { arena, words, origins } = batch;
+    const { arena, words } = batch;
+    const { origins } = this.#arrivals;
     const length = words[at + Word.LENGTH]!;
     if (packets === undefined || packets.length >= MAX_PACKETS) return false;
     if (this.#octets + length > MAX_OCTETS) return false;
     const offset = words[at + Word.OFFSET]!;
-    const origin = (at / WORDS) * ORIGIN_OCTETS;
+    const origin = words[at + Word.ORIGIN]! * ORIGIN_OCTETS;
     packets.push({
       octets: Uint8Array.from(arena.subarray(offset, offset + length)),
       origin: Uint8Array.from(origins.subarray(origin, origin + ORIGIN_OCTETS)),
@@ -68,10 +74,11 @@ export class ExpectedSpis {
   }
 
   /**
-   * The SA is there: puts what waits for it into the empty rows of the batch; answers how many, 0 when
-   * nothing is left.
+   * The SA is there: puts what waits for it into the empty rows of the arrivals; answers how many, 0
+   * when nothing is left.
    */
-  release(spi: number, batch: Batch, now: Instant): number {
+  release(spi: number, now: Instant): number {
+    const batch = this.#arrivals;
     const packets = this.#held.get(spi) ?? [];
     const fresh = packets.findIndex(({ at }) => now - at <= MAX_AGE_MS);
     this.#discard(packets.splice(0, fresh < 0 ? packets.length : fresh));

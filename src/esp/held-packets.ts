@@ -4,7 +4,7 @@
  * Bounded in number and octets; memory is there only while packets are. Not the packet path of an
  * SA: a trap holds a handful of packets in its life.
  */
-import { BATCH_SIZE, type Batch, HEADROOM, SLOT_OCTETS, WORDS, Word } from './batch.ts';
+import { BATCH_SIZE, type Batch, emptyRows, VNET_HEADER_OCTETS, WORDS, Word } from './batch.ts';
 
 /** No more than go into one batch when they are released. */
 export const HELD_PACKETS = BATCH_SIZE;
@@ -18,11 +18,11 @@ export class HeldPackets {
     return this.#packets.length;
   }
 
-  /** Keeps a copy of the packet at `inner`; answers false when there is no room. */
+  /** Keeps a copy of the packet at `inner` with the device's header; false when there is no room. */
   add(arena: Uint8Array, inner: number, length: number): boolean {
     if (this.#packets.length === HELD_PACKETS) return false;
     if (this.#octets + length > HELD_OCTETS) return false;
-    this.#packets.push(arena.slice(inner, inner + length));
+    this.#packets.push(arena.slice(inner - VNET_HEADER_OCTETS, inner + length));
     this.#octets += length;
     return true;
   }
@@ -30,11 +30,11 @@ export class HeldPackets {
   /** Moves all of them into the first rows of an empty batch; answers how many rows that are. */
   moveInto(batch: Batch): number {
     const packets = this.#take();
+    emptyRows(batch, packets.length);
     for (const [row, packet] of packets.entries()) {
-      const offset = row * SLOT_OCTETS + HEADROOM;
-      batch.arena.set(packet, offset);
-      batch.words[row * WORDS + Word.OFFSET] = offset;
-      batch.words[row * WORDS + Word.LENGTH] = packet.length;
+      const at = row * WORDS;
+      batch.arena.set(packet, batch.words[at + Word.OFFSET]! - VNET_HEADER_OCTETS);
+      batch.words[at + Word.LENGTH] = packet.length - VNET_HEADER_OCTETS;
     }
     return packets.length;
   }

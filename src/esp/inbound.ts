@@ -5,8 +5,9 @@
  *           (the caller opens the rows that have a CONTEXT)
  *   finish  6 ICV → 7 replay window → 8 what the packet says about its SA
  *           → 9 padding and next header → 10 inner header → 11 ECN and DSCP → 12 policy → 13 MSS
- *           (the caller writes the rows with DROP 0 to the TUN device)
- *   settle  14 what the device refused
+ *           → 14 packets of one flow join
+ *           (the caller writes the rows with DROP 0, and those they name NEXT, to the TUN device)
+ *   settle  15 what the device refused
  *
  * Writes descriptor words and counters only; allocates nothing and throws nothing per packet.
  */
@@ -24,8 +25,9 @@ import {
   setIpv4TypeOfService,
 } from '../wire/ipv4.ts';
 import { ipv6TrafficClass, setIpv6TrafficClass } from '../wire/ipv6.ts';
-import { type Batch, DROP_HELD, DROP_TAKEN, STATUS_OK, WORDS, Word } from './batch.ts';
+import { type Batch, DROP_HELD, DROP_TAKEN, FLAG_SUM, STATUS_OK, WORDS, Word } from './batch.ts';
 import { classify, Datagram } from './classify.ts';
+import { type Coalescing, isSoundPacket } from './coalescing.ts';
 import { decapsulatedClass, ECN_DROP } from './ecn.ts';
 import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
@@ -40,6 +42,13 @@ export interface Arrival {
   /** From the NAT traversal port; otherwise from a raw protocol-50 socket. */
   readonly udp: boolean;
   readonly family: 4 | 6;
+}
+
+export interface InboundOptions {
+  readonly expected: ExpectedSpis;
+  readonly mssClamp: boolean;
+  /** Where the device takes super-packets. */
+  readonly coalescing: Coalescing | undefined;
 }
 
 /** By ReplayVerdict. */
@@ -58,19 +67,18 @@ export class Inbound {
   readonly #watch: SaWatch;
   readonly #expected: ExpectedSpis;
   readonly #mssClamp: boolean;
+  readonly #coalescing: Coalescing | undefined;
   readonly #flow: Flow = createFlow();
+  /** Of the packet that was concluded last: its checksums are right. */
+  #sound = false;
 
-  constructor(
-    sas: EspSaTable,
-    counters: SharedCounters,
-    watch: SaWatch,
-    options: { readonly expected: ExpectedSpis; readonly mssClamp: boolean },
-  ) {
+  constructor(sas: EspSaTable, counters: SharedCounters, watch: SaWatch, options: InboundOptions) {
     this.#sas = sas;
     this.#counters = counters;
     this.#watch = watch;
     this.#expected = options.expected;
     this.#mssClamp = options.mssClamp;
+    this.#coalescing = options.coalescing;
   }
 
   /** Steps 1-5 for the rows received; answers how many hold an IKE message (DROP_TAKEN). */
@@ -88,7 +96,7 @@ export class Inbound {
     return taken;
   }
 
-  /** Steps 6-13 for the rows that were opened; answers whether an SA sends from now on. */
+  /** Steps 6-14 for the rows that were opened; answers whether an SA sends from now on. */
   finish(batch: Batch, count: number, now: Instant): boolean {
     const { words } = batch;
     const before = this.#watch.activations;
@@ -107,11 +115,14 @@ export class Inbound {
       sas[sa.countersIn + SaCounter.LAST_USE] = now;
       const limit = sa.meterIn.count(words[at + Word.LENGTH]!);
       if (limit !== Limit.NONE) this.#watch.limited(sa, limit);
+      // 14. From here on the row may be a part of another's.
+      this.#coalescing?.add(at, this.#flow, this.#sound);
     }
+    this.#coalescing?.finish();
     return this.#watch.activations !== before;
   }
 
-  /** Step 14 after the rows with DROP 0 were offered to the device. */
+  /** Step 15 after the rows with DROP 0 were offered to the device. */
   settle(batch: Batch, count: number): void {
     const { words } = batch;
     for (let at = 0; at < count * WORDS; at += WORDS) {
@@ -119,8 +130,12 @@ export class Inbound {
       if (words[at + Word.DROP] !== 0 || status === STATUS_OK) continue;
       const full = status === EAGAIN;
       const reason = full ? DropReason['device-full'] : DropReason['device-failed'];
-      words[at + Word.DROP] = reason;
-      this.#discarded(words, at, reason);
+      // All packets that were written as one.
+      for (let row = at, further = WORDS; further > 0; row += further) {
+        words[row + Word.DROP] = reason;
+        this.#discarded(words, row, reason);
+        further = words[row + Word.NEXT]! * WORDS;
+      }
     }
   }
 
@@ -164,6 +179,7 @@ export class Inbound {
     if (replay !== DropReason.NONE) return replay;
     words[at + Word.SEQUENCE_HIGH] = sa.window.high | 0;
     words[at + Word.CONTEXT] = sa.handles.contextIn;
+    words[at + Word.FLAGS] = this.#coalescing === undefined ? 0 : FLAG_SUM;
     return DropReason.NONE;
   }
 
@@ -183,7 +199,7 @@ export class Inbound {
       sa.window.topHigh * 0x1_0000_0000 + sa.window.topLow;
 
     // 8. The peer has the SA, and is where the packet came from.
-    this.#watch.authenticated(sa, (at / WORDS) | 0, now);
+    this.#watch.authenticated(sa, words[at + Word.ORIGIN]!, now);
 
     // 9. Trailer (RFC 4303 §2.4-§2.6).
     const inner = offset + ESP_HEADER + sa.suite.ivLength;
@@ -202,6 +218,9 @@ export class Inbound {
       return DropReason['malformed-inner-packet'];
     }
     if (flow.family !== family) return DropReason['malformed-inner-packet'];
+    this.#sound =
+      this.#coalescing !== undefined &&
+      isSoundPacket(arena, inner, trailer + ESP_TRAILER, words[at + Word.SUM]!, flow);
     words[at + Word.OFFSET] = inner;
     words[at + Word.LENGTH] = flow.totalLength;
 

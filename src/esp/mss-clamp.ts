@@ -10,8 +10,17 @@ import { IPV4_HEADER } from '../wire/ipv4.ts';
 import { IPV6_HEADER } from '../wire/ipv6.ts';
 import { clampMss, TCP_HEADER } from '../wire/tcp.ts';
 
-/** Lowers the MSS of the packet `flow` was read from; answers whether the packet changed. */
-export function clampFlow(octets: Uint8Array, at: number, flow: Flow, innerMtu: number): boolean {
+/**
+ * Lowers the MSS of the packet `flow` was read from; answers whether the packet changed. `unsummed`:
+ * its checksum is still to be made.
+ */
+export function clampFlow(
+  octets: Uint8Array,
+  at: number,
+  flow: Flow,
+  innerMtu: number,
+  unsummed = false,
+): boolean {
   // A fragmented SYN may hold the option in another fragment, or its checksum over octets not here.
   if (flow.protocol !== IpProtocol.TCP || flow.fragment !== Fragment.WHOLE) return false;
   const header = flow.family === 4 ? IPV4_HEADER : IPV6_HEADER;
@@ -20,5 +29,6 @@ export function clampFlow(octets: Uint8Array, at: number, flow: Flow, innerMtu: 
     at + flow.headerLength,
     flow.totalLength - flow.headerLength,
     innerMtu - header - TCP_HEADER,
+    unsummed,
   );
 }

@@ -1,8 +1,11 @@
 /**
- * Outbound processing of a batch (RFC 4301 §5.1, RFC 4303 §3.3), in the steps of the RFCs.
+ * Outbound processing (RFC 4301 §5.1, RFC 4303 §3.3), in the steps of the RFCs: packets as they were
+ * read become rows of ESP packets, a super-packet many of them.
  *
- *   begin   1 inner header → 2 policy: an SA, a trap, a bypass or nothing → 3 size → 4 MSS → 5 lifetime and sequence number
- *           → 6 ESP header, padding and trailer → 7 outer traffic class and DF
+ *   fill    1 inner header → 2 policy: an SA, a trap, a bypass or nothing → 3 size → 4 MSS
+ *           and for each segment
+ *           5 lifetime and sequence number → 6 ESP header, padding and trailer
+ *           → 7 outer traffic class and DF
  *           (the caller seals the rows that have a CONTEXT)
  *   finish  8 what could not be sealed is not sent
  *           (the caller sends the rows that have a PATH)
@@ -37,6 +40,7 @@ import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
 import { clampFlow } from './mss-clamp.ts';
 import type { SaWatch } from './sa-watch.ts';
+import { Segments } from './segmentation.ts';
 import { isTooBigStatus, sendDropReason, UNREACHABLE } from './send-status.ts';
 import type { TooBigAnswers } from './too-big-answers.ts';
 import { Limit } from './traffic-meter.ts';
@@ -50,7 +54,14 @@ export interface PathObserver {
   readonly aged: (sa: EspSa) => void;
 }
 
+/** What is read, and what of it leaves: rows over one arena, which has room behind the slots. */
+export interface OutboundBatches {
+  readonly reads: Batch;
+  readonly rows: Batch;
+}
+
 export interface OutboundOptions {
+  readonly batches: OutboundBatches;
   readonly watch: SaWatch;
   readonly traps: Traps;
   readonly paths: PathObserver;
@@ -65,7 +76,22 @@ export class Outbound {
   readonly #traps: Traps;
   readonly #paths: PathObserver;
   readonly #mssClamp: boolean;
+  readonly #reads: Batch;
+  readonly #rows: Batch;
   readonly #flow: Flow = createFlow();
+  /** The packet that is being written, as long as segments of it are left. */
+  readonly #segments = new Segments();
+  /** The SA that carries it; undefined = it leaves unprotected. */
+  #sa: EspSa | undefined;
+  #trafficClass = 0;
+  #flags = 0;
+  /** Packets read, and how many of them were looked at. */
+  #count = 0;
+  #next = 0;
+  /** Rows filled, which SA the last one is of, and the first octet behind them. */
+  #filled = 0;
+  #last = -1;
+  #end = 0;
   #bypassed = 0;
 
   constructor(
@@ -81,45 +107,65 @@ export class Outbound {
     this.#traps = options.traps;
     this.#paths = options.paths;
     this.#mssClamp = options.mssClamp;
+    this.#reads = options.batches.reads;
+    this.#rows = options.batches.rows;
   }
 
-  /** Steps 1-7 for the rows read from the TUN device; answers how many leave unprotected. */
-  begin(batch: Batch, count: number, now: Instant): number {
-    const { words } = batch;
-    this.#bypassed = 0;
-    for (let at = 0; at < count * WORDS; at += WORDS) {
-      words[at + Word.CONTEXT] = -1;
-      words[at + Word.PATH] = -1;
-      words[at + Word.SA] = -1;
-      const verdict = this.#prepare(batch, at, now);
-      words[at + Word.DROP] = verdict;
-      if (verdict > 0) this.#discarded(words, at, verdict);
-    }
+  /** The first `count` rows that were read wait. */
+  begin(count: number): void {
+    this.#count = count;
+    this.#next = 0;
+  }
+
+  /** Something that was read is not in a row yet. */
+  get waiting(): boolean {
+    return this.#next < this.#count || this.#segments.left > 0;
+  }
+
+  /** Rows of the last `fill` that leave unprotected. */
+  get bypassed(): number {
     return this.#bypassed;
   }
 
+  /** Steps 1-7 until nothing waits or there is no more room; answers the rows filled. */
+  fill(now: Instant): number {
+    this.#bypassed = 0;
+    this.#filled = 0;
+    this.#last = -1;
+    this.#end = this.#reads.size * this.#reads.slotOctets;
+    for (;;) {
+      while (this.#segments.left > 0) if (!this.#writeSegment()) return this.#filled;
+      if (this.#next === this.#count) return this.#filled;
+      const at = this.#next++ * WORDS;
+      const verdict = this.#prepare(at, now);
+      if (verdict > 0) this.#discarded(-1, verdict);
+      if (verdict !== DropReason.NONE) this.#segments.clear();
+    }
+  }
+
   /** Step 8 for the rows that were sealed. */
-  finish(batch: Batch, count: number): void {
-    const { words } = batch;
+  finish(count: number): void {
+    const { words } = this.#rows;
     for (let at = 0; at < count * WORDS; at += WORDS) {
       if (words[at + Word.DROP] !== 0 || words[at + Word.STATUS] === STATUS_OK) continue;
       words[at + Word.PATH] = -1;
       words[at + Word.DROP] = DropReason['seal-failed'];
-      this.#discarded(words, at, DropReason['seal-failed']);
+      this.#discarded(words[at + Word.SA]!, DropReason['seal-failed']);
     }
   }
 
   /** Step 9 for the rows that were offered to their paths. */
-  settle(batch: Batch, count: number, now: Instant): void {
-    const { words } = batch;
+  settle(count: number, now: Instant): void {
+    const { words } = this.#rows;
     const { sas } = this.#counters;
     for (let at = 0; at < count * WORDS; at += WORDS) {
       const status = words[at + Word.STATUS]!;
       if (words[at + Word.PATH] === PATH_OF_ORIGIN && status !== STATUS_OK) {
-        this.#discarded(words, at, sendDropReason(status));
+        this.#discarded(-1, sendDropReason(status));
       }
       if (words[at + Word.DROP] !== 0) continue;
-      const sa = this.#sas.at(words[at + Word.SA]!);
+      const index = words[at + Word.SA]!;
+      const sa = this.#sas.at(index);
       if (status === STATUS_OK) {
         sas[sa.countersOut + SaCounter.PACKETS]!++;
         sas[sa.countersOut + SaCounter.OCTETS]! += words[at + Word.INNER]!;
@@ -128,15 +174,17 @@ export class Outbound {
       }
       const reason = sendDropReason(status);
       words[at + Word.DROP] = reason;
-      this.#discarded(words, at, reason);
+      this.#discarded(index, reason);
       if (isTooBigStatus(status)) this.#paths.refused(sa, words[at + Word.LENGTH]!, now);
     }
   }
 
-  #prepare(batch: Batch, at: number, now: Instant): number {
-    const { arena, words } = batch;
+  /** Steps 1-4 for a packet that was read; its segments are written afterwards. */
+  #prepare(at: number, now: Instant): number {
+    const { arena, words } = this.#reads;
     const inner = words[at + Word.OFFSET]!;
     const flow = this.#flow;
+    this.#sa = undefined;
     // 1. The inner header; octets behind its length are not the packet's.
     if (readFlow(arena, inner, words[at + Word.LENGTH]!, flow) !== FlowFault.NONE) {
       return DropReason['malformed-packet'];
@@ -144,55 +192,108 @@ export class Outbound {
     const hops = flow.family === 4 ? ipv4Ttl(arena, inner) : ipv6HopLimit(arena, inner);
     // RFC 4301 §5.1.2.1: a packet whose hops are used up is not tunnelled.
     if (hops === 0) return DropReason['hop-limit-expired'];
+    if (!this.#segments.begin(arena, inner, flow)) return DropReason['malformed-packet'];
 
     // 2. RFC 4301 §5.1: the SPD decides.
     const found = this.#sas.findOutbound(flow);
-    if (found < 0) return this.#withoutSa(batch, at, found, now);
+    if (found < 0) return this.#withoutSa(at, found, now);
     const sa = this.#sas.at(found);
-    words[at + Word.SA] = found;
-    if (sa.handles.path < 0) return DropReason['send-unreachable'];
+    if (sa.handles.path < 0) return this.#refuse(sa, DropReason['send-unreachable']);
     if (sa.pathMtu.age(now)) this.#paths.aged(sa);
 
     // 3. RFC 4301 §8.2.1: too big for the path and not to be fragmented.
     const keepWhole = this.#mustStayWhole(arena, inner, sa);
-    const fits = flow.totalLength <= sa.innerMtu;
+    const fits = this.#segments.largest <= sa.innerMtu;
     if (!fits && keepWhole) {
-      this.#answers.add(batch, inner, flow, sa.innerMtu, now);
-      return DropReason['packet-too-big'];
+      this.#answers.add(this.#reads, inner, flow, sa.innerMtu, now);
+      return this.#refuse(sa, DropReason['packet-too-big']);
     }
 
     // 4. A SYN announces what the peer's answers must fit into.
-    if (this.#mssClamp) clampFlow(arena, inner, flow, sa.innerMtu);
+    if (this.#mssClamp) clampFlow(arena, inner, flow, sa.innerMtu, this.#segments.unsummed);
+
+    const inside =
+      flow.family === 4 ? ipv4TypeOfService(arena, inner) : ipv6TrafficClass(arena, inner);
+    this.#trafficClass = encapsulatedClass(sa.trafficClass, inside);
+    // RFC 4301 §8.1: DF is copied; what we know to be too big may be fragmented outside.
+    this.#flags = fits && this.#wantsDf(arena, inner, sa) ? FLAG_DF : 0;
+    this.#sa = sa;
+    return DropReason.NONE;
+  }
+
+  /** Counts against the SA what it does not carry. */
+  #refuse(sa: EspSa, reason: number): number {
+    this.#counters.sas[sa.countersOut + SaCounter.DROPS]!++;
+    return reason;
+  }
+
+  /** Puts the next segment into a row; false when there is no room for it. */
+  #writeSegment(): boolean {
+    const sa = this.#sa;
+    const { words, arena, size } = this.#rows;
+    const length = this.#segments.innerLength;
+    // Packets of one SA follow one another without a gap: of one size they leave as one message.
+    const start = sa?.index === this.#last ? this.#end : (this.#end + GRAIN - 1) & -GRAIN;
+    if (this.#filled === size || start + length + SPARE > arena.length) return false;
+    const at = this.#filled * WORDS;
+    if (sa === undefined) {
+      this.#bypassed++;
+      this.#last = -1;
+      words[at + Word.OFFSET] = start;
+      words[at + Word.LENGTH] = length;
+      words[at + Word.CONTEXT] = -1;
+      words[at + Word.SA] = -1;
+      words[at + Word.DROP] = DROP_TAKEN;
+      nameDestination(this.#rows, this.#filled, this.#flow);
+      this.#place(at, start);
+      this.#end = start + length;
+      this.#filled++;
+      return true;
+    }
 
     // 5. RFC 4303 §3.3.3: a sequence number is never used twice; the last one ends the SA.
-    const exhausted = this.#use(sa, flow.totalLength);
-    if (exhausted !== DropReason.NONE) return exhausted;
+    const exhausted = this.#use(sa, length);
+    if (exhausted !== DropReason.NONE) {
+      this.#segments.skip();
+      this.#discarded(sa.index, exhausted);
+      return true;
+    }
     this.#counters.sas[sa.countersOut + SaCounter.SEQUENCE] =
       sa.sequence.high * 0x1_0000_0000 + sa.sequence.low;
 
     // 6. and 7.
-    writeEsp(batch, at, sa, flow);
-    const inside =
-      flow.family === 4 ? ipv4TypeOfService(arena, inner) : ipv6TrafficClass(arena, inner);
-    words[at + Word.TOS] = encapsulatedClass(sa.trafficClass, inside);
-    // RFC 4301 §8.1: DF is copied; what we know to be too big may be fragmented outside.
-    words[at + Word.FLAGS] = fits && this.#wantsDf(arena, inner, sa) ? FLAG_DF : 0;
+    this.#end = writeEsp(this.#rows, at, start, sa, length, this.#flow.family);
+    words[at + Word.TOS] = this.#trafficClass;
+    words[at + Word.FLAGS] = this.#flags;
     words[at + Word.CONTEXT] = sa.handles.contextOut;
     words[at + Word.PATH] = sa.handles.path;
-    return DropReason.NONE;
+    words[at + Word.SA] = sa.index;
+    words[at + Word.DROP] = DropReason.NONE;
+    words[at + Word.STATUS] = STATUS_OK;
+    this.#place(at, start + ESP_HEADER + sa.suite.ivLength);
+    this.#last = sa.index;
+    this.#filled++;
+    return true;
+  }
+
+  /** The headers of the segment to `inner`; the rest is copied when the row is sealed. */
+  #place(at: number, inner: number): void {
+    const { words, arena } = this.#rows;
+    const segments = this.#segments;
+    words[at + Word.SOURCE] = segments.payloadAt;
+    words[at + Word.SOURCE_LENGTH] = segments.payloadLength;
+    words[at + Word.COPY_TO] = inner + segments.headerLength;
+    words[at + Word.SUM_FROM] = segments.unsummed ? inner + segments.sumStart : -1;
+    words[at + Word.SUM_AT] = inner + segments.sumAt;
+    segments.writeHeaders(arena, inner);
   }
 
   /** What a policy that is not an SA's says about the packet (RFC 4301 §4.4.1). */
-  #withoutSa(batch: Batch, at: number, policy: number, now: Instant): number {
+  #withoutSa(at: number, policy: number, now: Instant): number {
     if (policy === Policy.NONE) return DropReason['no-policy'];
     if (policy === Policy.DISCARD) return DropReason['discard-policy'];
-    const row = (at / WORDS) | 0;
-    if (policy !== Policy.BYPASS) {
-      return this.#traps.hold(Policy.TRAP - policy, batch, row, this.#flow, now);
-    }
-    leaveAsItIs(batch, row, this.#flow);
-    this.#bypassed++;
-    return DROP_TAKEN;
+    if (policy === Policy.BYPASS) return DropReason.NONE;
+    return this.#traps.hold(Policy.TRAP - policy, this.#reads, (at / WORDS) | 0, this.#flow, now);
   }
 
   /** Takes the next sequence number of the SA for a packet, and counts that against its limits. */
@@ -213,56 +314,60 @@ export class Outbound {
   #mustStayWhole(arena: Uint8Array, inner: number, sa: EspSa): boolean {
     if (!this.#wantsDf(arena, inner, sa)) return false;
     // RFC 8200 §5: below 1280 octets a tunnel must fragment itself, the sender need not.
-    return this.#flow.family === 4 || this.#flow.totalLength > IPV6_MINIMUM_MTU;
+    return this.#flow.family === 4 || this.#segments.largest > IPV6_MINIMUM_MTU;
   }
 
   #wantsDf(arena: Uint8Array, inner: number, sa: EspSa): boolean {
     return sa.copyDf && (this.#flow.family === 6 || ipv4DontFragment(arena, inner));
   }
 
-  #discarded(words: Int32Array, at: number, reason: number): void {
+  /** `index` of the SA, or -1. */
+  #discarded(index: number, reason: number): void {
     this.#counters.drops[reason]!++;
-    const index = words[at + Word.SA]!;
     if (index >= 0) this.#counters.sas[this.#sas.at(index).countersOut + SaCounter.DROPS]!++;
   }
 }
 
 /**
- * The ESP packet around the inner packet, which stays where it is (RFC 4303 §2). The row then
- * covers it from SPI to ICV.
+ * The ESP packet from `start` on, around an inner packet of `length` octets (RFC 4303 §2): all but that
+ * packet and the ICV. Answers the first octet behind it.
  */
-function writeEsp(batch: Batch, at: number, sa: EspSa, flow: Flow): void {
+function writeEsp(
+  batch: Batch,
+  at: number,
+  start: number,
+  sa: EspSa,
+  length: number,
+  family: number,
+): number {
   const { arena, words } = batch;
   const { suite } = sa;
-  const inner = words[at + Word.OFFSET]!;
-  const length = flow.totalLength;
-  const offset = inner - ESP_HEADER - suite.ivLength;
-  writeU32(arena, offset, sa.spiOut);
-  writeU32(arena, offset + 4, sa.sequence.low);
+  writeU32(arena, start, sa.spiOut);
+  writeU32(arena, start + 4, sa.sequence.low);
   if (suite.sequenceIv) {
     // RFC 4106 §3.1, RFC 7634 §2: an IV never repeats under a key. The sequence number does not.
-    writeU32(arena, offset + ESP_HEADER, sa.sequence.high);
-    writeU32(arena, offset + ESP_HEADER + 4, sa.sequence.low);
+    writeU32(arena, start + ESP_HEADER, sa.sequence.high);
+    writeU32(arena, start + ESP_HEADER + 4, sa.sequence.low);
   }
   // RFC 4303 §2.4: padding octets count up from 1.
   const over = (length + ESP_TRAILER) % suite.alignment;
   const padLength = over === 0 ? 0 : suite.alignment - over;
-  const padding = inner + length;
+  const padding = start + ESP_HEADER + suite.ivLength + length;
   for (let index = 0; index < padLength; index++) arena[padding + index] = index + 1;
   arena[padding + padLength] = padLength;
-  arena[padding + padLength + 1] = flow.family === 4 ? IpProtocol.IPV4 : IpProtocol.IPV6;
-
+  arena[padding + padLength + 1] = family === 4 ? IpProtocol.IPV4 : IpProtocol.IPV6;
+  const end = padding + padLength + ESP_TRAILER + suite.icvLength;
   words[at + Word.INNER] = length;
   words[at + Word.SEQUENCE_HIGH] = sa.sequence.high | 0;
-  words[at + Word.OFFSET] = offset;
-  words[at + Word.LENGTH] = padding + padLength + ESP_TRAILER + suite.icvLength - offset;
+  words[at + Word.OFFSET] = start;
+  words[at + Word.LENGTH] = end - start;
+  return end;
 }
 
 /** Names the destination for whoever sends the row; until then it counts as not reached. */
-function leaveAsItIs({ words, origins }: Batch, row: number, flow: Flow): void {
+function nameDestination({ words, origins }: Batch, row: number, flow: Flow): void {
   const at = row * WORDS;
   const origin = row * ORIGIN_OCTETS;
-  words[at + Word.LENGTH] = flow.totalLength;
   words[at + Word.PATH] = PATH_OF_ORIGIN;
   words[at + Word.STATUS] = UNREACHABLE;
   origins[origin + Origin.FAMILY] = flow.family;
@@ -272,3 +377,7 @@ function leaveAsItIs({ words, origins }: Batch, row: number, flow: Flow): void {
 }
 
 const IPV6_MINIMUM_MTU = 1280;
+/** Where an SA's packets may begin. */
+const GRAIN = 64;
+/** Room for all that ESP adds to a packet. */
+const SPARE = 320;

@@ -10,7 +10,19 @@ import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import type { Endpoint } from '../wire/address.ts';
 import type { Instant } from '../wire/instant.ts';
-import { type Batch, createBatch, DROP_TAKEN, emptyRows, HEADROOM, WORDS, Word } from './batch.ts';
+import { Arrivals } from './arrivals.ts';
+import {
+  BATCH_SIZE,
+  type Batch,
+  createBatch,
+  createRows,
+  DROP_TAKEN,
+  emptyRows,
+  LARGEST_SLOT,
+  WORDS,
+  Word,
+} from './batch.ts';
+import { Coalescing } from './coalescing.ts';
 import {
   type EspHandles,
   type EspSa,
@@ -34,7 +46,7 @@ import { Traps } from './traps.ts';
 export interface PacketDoors {
   /** Opens the rows of `inbound` that have a CONTEXT. */
   readonly open: (count: number) => void;
-  /** Writes the rows of `inbound` with DROP 0 to the TUN device. */
+  /** Writes the rows of `inbound` with DROP 0 to the TUN device, each with those it names NEXT. */
   readonly deliver: (count: number) => void;
   /** Seals the rows of `outbound` that have a CONTEXT. */
   readonly seal: (count: number) => void;
@@ -54,14 +66,23 @@ export interface PacketEngineOptions {
   readonly reports: PacketReports;
   readonly mtu: LinkMtu;
   readonly mssClamp: boolean;
+  /** What the TUN device does with super-packets; without it packets have no header in front. */
+  readonly offload?: { readonly udp: boolean };
 }
+
+/** Octets of sealed packets that wait to be sent. */
+const SEALED_OCTETS = 1 << 20;
 
 /** Packets that waited start at their SPI, whatever they came in. */
 const HELD_ARRIVAL: Arrival = { udp: true, family: 4 };
 
 export class PacketEngine {
-  readonly inbound: Batch = createBatch();
-  readonly outbound: Batch = createBatch();
+  /** Datagrams as received, and the packets in them. */
+  readonly arrivals: Batch = createBatch();
+  readonly inbound: Batch = createRows(this.arrivals.arena);
+  /** Packets as read from the TUN device, and what of them is sent. */
+  readonly reads: Batch = createBatch(BATCH_SIZE, LARGEST_SLOT, SEALED_OCTETS);
+  readonly outbound: Batch = createRows(this.reads.arena);
   readonly #counters: SharedCounters;
   readonly #doors: PacketDoors;
   readonly #reports: PacketReports;
@@ -69,20 +90,22 @@ export class PacketEngine {
   readonly #traps: Traps;
   readonly #expected: ExpectedSpis;
   readonly #answers = new TooBigAnswers();
+  readonly #packets = new Arrivals(this.arrivals, this.inbound);
   readonly #inboundRules: Inbound;
   readonly #outboundRules: Outbound;
 
   constructor(options: PacketEngineOptions) {
-    const { counters, doors, reports, mtu, mssClamp } = options;
+    const { counters, doors, reports, mtu, mssClamp, offload } = options;
     this.#counters = counters;
     this.#doors = doors;
     this.#reports = reports;
     this.#sas = new EspSaTable(mtu);
-    const watch = new SaWatch(this.#sas, this.inbound, reports);
-    this.#expected = new ExpectedSpis((packets) => {
+    const watch = new SaWatch(this.#sas, this.arrivals, reports);
+    this.#expected = new ExpectedSpis(this.arrivals, (packets) => {
       counters.drops[DropReason['unknown-spi']]! += packets;
     });
-    const inbound = { expected: this.#expected, mssClamp };
+    const coalescing = offload && new Coalescing(this.inbound, offload);
+    const inbound = { expected: this.#expected, mssClamp, coalescing };
     this.#inboundRules = new Inbound(this.#sas, counters, watch, inbound);
     const paths = {
       refused: (sa: EspSa, octets: number, now: Instant): void => {
@@ -91,10 +114,9 @@ export class PacketEngine {
       aged: (sa: EspSa): void => this.#pathMtuChanged(sa),
     };
     this.#traps = new Traps(reports.acquire);
-    const outbound = { watch, traps: this.#traps, paths, mssClamp };
+    const batches = { reads: this.reads, rows: this.outbound };
+    const outbound = { batches, watch, traps: this.#traps, paths, mssClamp };
     this.#outboundRules = new Outbound(this.#sas, counters, this.#answers, outbound);
-    emptyRows(this.inbound, this.inbound.size, 0);
-    emptyRows(this.outbound, this.outbound.size, HEADROOM);
   }
 
   /** ICMP errors on their way back into the TUN device. */
@@ -168,43 +190,59 @@ export class PacketEngine {
     else if (sa.pathMtu.learn(mtu, now)) this.#pathMtuChanged(sa);
   }
 
-  /** `count` rows of `inbound` were received. Afterwards they are empty again. */
+  /** `count` rows of `arrivals` were received. Afterwards they are empty again. */
   received(count: number, arrival: Arrival, now: Instant): void {
-    const batch = this.inbound;
-    const taken = this.#inboundRules.begin(batch, count, arrival, now);
-    if (taken > 0) this.#handOverIke(count);
-    this.#doors.open(count);
-    const activated = this.#inboundRules.finish(batch, count, now);
-    this.#doors.deliver(count);
-    this.#inboundRules.settle(batch, count);
-    emptyRows(batch, count, 0);
+    this.#packets.begin(count);
+    let activated = false;
+    for (let rows = this.#packets.fill(); rows > 0; rows = this.#packets.fill()) {
+      if (this.#admit(rows, arrival, now)) activated = true;
+    }
+    emptyRows(this.arrivals, count);
     if (activated) this.#releaseHeld(now);
   }
 
-  /** `count` rows of `outbound` were read from the TUN device. Afterwards they are empty again. */
+  /** `count` rows of `reads` were read from the TUN device. Afterwards they are empty again. */
   readFromTun(count: number, now: Instant): void {
-    const batch = this.outbound;
-    const bypassed = this.#outboundRules.begin(batch, count, now);
-    this.#doors.seal(count);
-    this.#outboundRules.finish(batch, count);
-    this.#doors.send(count);
-    if (bypassed > 0) this.#doors.bypass(count);
-    this.#outboundRules.settle(batch, count, now);
-    emptyRows(batch, count, HEADROOM);
+    this.#outboundRules.begin(count);
+    while (this.#outboundRules.waiting) {
+      const rows = this.#outboundRules.fill(now);
+      if (rows > 0) this.#protect(rows, now);
+    }
+    emptyRows(this.reads, count);
     if (this.#answers.count === 0) return;
     this.#doors.answer(this.#answers.count);
     this.#answers.clear();
   }
 
+  /** Rows of `inbound` on their way to the TUN device; answers whether an SA sends from now on. */
+  #admit(rows: number, arrival: Arrival, now: Instant): boolean {
+    const taken = this.#inboundRules.begin(this.inbound, rows, arrival, now);
+    if (taken > 0) this.#handOverIke(rows);
+    this.#doors.open(rows);
+    const activated = this.#inboundRules.finish(this.inbound, rows, now);
+    this.#doors.deliver(rows);
+    this.#inboundRules.settle(this.inbound, rows);
+    return activated;
+  }
+
+  /** Rows of `outbound` on their way to the sockets. */
+  #protect(rows: number, now: Instant): void {
+    this.#doors.seal(rows);
+    this.#outboundRules.finish(rows);
+    this.#doors.send(rows);
+    if (this.#outboundRules.bypassed > 0) this.#doors.bypass(rows);
+    this.#outboundRules.settle(rows, now);
+  }
+
   /** SAs or policies changed: packets that wait go through them again. */
   #releaseHeld(now: Instant): void {
-    this.#traps.release(this.outbound, (count) => this.readFromTun(count, now));
+    this.#traps.release(this.reads, (count) => this.readFromTun(count, now));
   }
 
   /** What was here before its SA. */
   #receiveEarly(spiIn: number, now: Instant): void {
     for (;;) {
-      const count = this.#expected.release(spiIn, this.inbound, now);
+      const count = this.#expected.release(spiIn, now);
       if (count === 0) return;
       this.received(count, HELD_ARRIVAL, now);
     }

@@ -18,15 +18,15 @@ export const MOVE_REPORT_MS = 100;
 
 export class SaWatch {
   readonly #sas: EspSaTable;
-  readonly #inbound: Batch;
+  readonly #arrivals: Batch;
   readonly #origins: Int32Array;
   readonly #reports: PacketReports;
   #activations = 0;
 
-  constructor(sas: EspSaTable, inbound: Batch, reports: PacketReports) {
+  constructor(sas: EspSaTable, arrivals: Batch, reports: PacketReports) {
     this.#sas = sas;
-    this.#inbound = inbound;
-    this.#origins = originWords(inbound);
+    this.#arrivals = arrivals;
+    this.#origins = originWords(arrivals);
     this.#reports = reports;
   }
 
@@ -35,7 +35,7 @@ export class SaWatch {
     return this.#activations;
   }
 
-  /** The packet in this row of the inbound batch passed the ICV, and then the window. */
+  /** A packet of this row of the arrivals passed the ICV, and then the window. */
   authenticated(sa: EspSa, row: number, now: Instant): void {
     if (sa.outbound === 'after-inbound') {
       this.#sas.setOutbound(sa, 'now');
@@ -60,8 +60,8 @@ export class SaWatch {
   #moved(sa: EspSa, row: number, now: Instant): void {
     if (sa.moveReported !== undefined && now - sa.moveReported < MOVE_REPORT_MS) return;
     sa.moveReported = now;
-    const address = originDestination(this.#inbound, row);
-    const remote = originSource(this.#inbound, row);
+    const address = originDestination(this.#arrivals, row);
+    const remote = originSource(this.#arrivals, row);
     this.#reports.peerMoved(sa, { address, port: sa.ends.local.port }, remote);
   }
 }

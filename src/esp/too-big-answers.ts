@@ -6,19 +6,15 @@
  */
 import type { Flow } from '../wire/flow.ts';
 import type { Instant } from '../wire/instant.ts';
-import { type Batch, createBatch, emptyRows, WORDS, Word } from './batch.ts';
+import { type Batch, createBatch, emptyRows, HEADROOM, WORDS, Word } from './batch.ts';
 import { ErrorRate, TOO_BIG_OCTETS, writeTooBig } from './icmp-too-big.ts';
 
 const ROWS = 16;
 
 export class TooBigAnswers {
-  readonly batch: Batch = createBatch(ROWS);
+  readonly batch: Batch = createBatch(ROWS, HEADROOM + TOO_BIG_OCTETS);
   readonly #rate = new ErrorRate();
   #count = 0;
-
-  constructor() {
-    emptyRows(this.batch, ROWS, 0);
-  }
 
   /** Rows filled since the last `clear`. */
   get count(): number {
@@ -43,7 +39,7 @@ export class TooBigAnswers {
 
   /** Empties the rows that were written. */
   clear(): void {
-    emptyRows(this.batch, this.#count, 0);
+    emptyRows(this.batch, this.#count);
     this.#count = 0;
   }
 }

@@ -38,6 +38,7 @@ export interface HostSettings {
   /** Its MTU; 0 = what fits into the paths of the installed SAs. */
   readonly mtu: number;
   readonly mssClamp: boolean;
+  readonly offload: 'auto' | 'off';
   /** Where the resolver finds its name servers; empty = not ours to write. */
   readonly resolvConf: string;
   readonly portIke: number;
@@ -86,9 +87,9 @@ export class Host {
 
   /** Rejects with an error that names what could not be opened; `close` cleans up after it. */
   async open(): Promise<void> {
-    const { device, mtu, mssClamp, portIke, portNatT, resolvConf } = this.#settings;
+    const { device, mtu, mssClamp, offload, portIke, portNatT, resolvConf } = this.#settings;
     const rtnetlink = this.#keep(new Rtnetlink());
-    const tun = openTunDevice(rtnetlink, { name: device, mtu: mtu || FIRST_TUN_MTU });
+    const tun = openTunDevice(rtnetlink, { name: device, mtu: mtu || FIRST_TUN_MTU, offload });
     this.#opened.push(() => native().close(tun.fd));
     const routes = this.#keep(new Routes(rtnetlink, tun.index));
     const virtual = new VirtualAddresses({
@@ -97,7 +98,8 @@ export class Host {
       nameServers: this.#openNameServers(resolvConf),
       warn: this.#listener.warn,
     });
-    const sockets = openOuterSockets({ ikePort: portIke, nattPort: portNatT });
+    const merged = offload === 'auto';
+    const sockets = openOuterSockets({ ikePort: portIke, nattPort: portNatT, merged });
     this.#opened.push(() => closeOuterSockets(sockets));
     const ike = this.#keep(new IkeSocket(sockets));
     ike.onDatagram((local, remote, octets) => this.#listener.datagram(local, remote, octets));
@@ -105,6 +107,7 @@ export class Host {
     const loop = await this.#startLoop({
       counters: this.#counters,
       tun: tun.fd,
+      offload: tun.offload,
       natt4,
       natt6,
       esp4,

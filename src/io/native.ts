@@ -38,6 +38,8 @@ export interface NativeUdpSocketOptions {
   readonly noChecksum?: boolean;
   /** Octets, set with SO_*BUFFORCE where allowed. */
   readonly bufferOctets?: number;
+  /** Datagrams of one sender and size may arrive merged: SEGMENT says where to cut. */
+  readonly merged?: boolean;
   /** SO_MARK of what leaves by this socket, for policy routing. */
   readonly mark?: number;
 }
@@ -69,6 +71,7 @@ export interface Native {
   context(options: NativeContextOptions): number;
   freeContext(context: number): void;
   /**
+   * Before sealing a row's SOURCE is copied to its place and the checksum over it made.
    * Seals or opens rows `first` .. `first+count-1`, skipping CONTEXT -1. OFFSET/LENGTH cover the
    * whole ESP packet from SPI to ICV. AEAD and CTR read the IV from the packet; CBC fills it with
    * random octets when sealing. A row that is not a packet for its context has STATUS -EINVAL. Answers how
@@ -82,12 +85,13 @@ export interface Native {
   rawSocket(family: 4 | 6, protocol: number, options?: NativeRawSocketOptions): number;
   /**
    * A TUN device without packet information; gone when the descriptor closes. Exclusive, unless
-   * `multiQueue` asks for a further queue of it.
+   * `multiQueue` asks for a further queue of it. With `vnetHeader` it gives and takes super-packets of
+   * TCP and, where the kernel has that, of UDP (`udpSegments`).
    */
   openTun(
     name: string,
     options: { readonly vnetHeader: boolean; readonly multiQueue: boolean },
-  ): { readonly fd: number; readonly name: string };
+  ): { readonly fd: number; readonly name: string; readonly udpSegments: boolean };
   /** Ends this thread's watches of the descriptor, too. */
   close(fd: number): void;
 
@@ -106,10 +110,24 @@ export interface Native {
    * raw socket that takes IP headers (protocol 255). STATUS and answer as with `send`.
    */
   sendTo(fd: number, family: 4 | 6, batch: number, first: number, count: number): number;
-  /** One packet per read until the rows are full or the device is empty; LENGTH and STATUS as with `receive`. */
-  readTun(fd: number, batch: number, first: number, count: number): number;
-  /** One packet per write for rows with DROP 0; answers rows written, STATUS per row. */
-  writeTun(fd: number, batch: number, first: number, count: number): number;
+  /**
+   * One packet per read until the rows are full, the device is empty or more than `octets` were read;
+   * LENGTH and STATUS as with `receive`. `header` octets stand in front of each packet: 0, or 10 for
+   * the virtio-net header.
+   */
+  readTun(
+    fd: number,
+    batch: number,
+    first: number,
+    count: number,
+    header: number,
+    octets: number,
+  ): number;
+  /**
+   * One write for each row with DROP 0: its packet with `header` octets in front, then the octets of
+   * the rows it names NEXT. Answers the writes that went well, STATUS per row with DROP 0.
+   */
+  writeTun(fd: number, batch: number, first: number, count: number, header: number): number;
 
   /** Calls `readable` on this thread's loop while the descriptor has something to read. */
   watch(fd: number, readable: () => void): number;

@@ -23,6 +23,11 @@ export interface OuterPorts {
   readonly nattPort: number;
 }
 
+export interface OuterSocketOptions extends OuterPorts {
+  /** Datagrams of one size and peer leave and arrive many at a time. */
+  readonly merged: boolean;
+}
+
 /** A descriptor is undefined where the machine does not have the address family. */
 export interface OuterSockets extends OuterPorts {
   readonly ike4: number | undefined;
@@ -36,7 +41,10 @@ export interface OuterSockets extends OuterPorts {
 }
 
 /** Opens all of them, or none: a port that is taken is the operator's to free. */
-export function openOuterSockets(ports: OuterPorts, addon: Native = native()): OuterSockets {
+export function openOuterSockets(
+  { merged, ...ports }: OuterSocketOptions,
+  addon: Native = native(),
+): OuterSockets {
   const opened: number[] = [];
   const keep = (fd: number | undefined): number | undefined => {
     if (fd !== undefined) opened.push(fd);
@@ -47,9 +55,10 @@ export function openOuterSockets(ports: OuterPorts, addon: Native = native()): O
       ...ports,
       ike4: keep(openUdp(addon, 4, ports.ikePort)),
       ike6: keep(openUdp(addon, 6, ports.ikePort)),
-      // RFC 3948 §2.1: over IPv4 the UDP checksum of ESP is sent as zero.
-      natt4: keep(openUdp(addon, 4, ports.nattPort, true)),
-      natt6: keep(openUdp(addon, 6, ports.nattPort)),
+      // RFC 3948 §2.1: over IPv4 the UDP checksum of ESP is better sent as zero. Linux sends many
+      // datagrams at a time only with a checksum, which costs less than one call for each.
+      natt4: keep(openUdp(addon, 4, ports.nattPort, { merged, noChecksum: !merged })),
+      natt6: keep(openUdp(addon, 6, ports.nattPort, { merged })),
       esp4: keep(openRaw(addon, 4, ESP_PROTOCOL)),
       esp6: keep(openRaw(addon, 6, ESP_PROTOCOL)),
       plain4: keep(openRaw(addon, 4, RAW_PROTOCOL)),
@@ -72,9 +81,9 @@ function openUdp(
   addon: Native,
   family: 4 | 6,
   port: number,
-  noChecksum = false,
+  more: { readonly merged?: boolean; readonly noChecksum?: boolean } = {},
 ): number | undefined {
-  const options = { bufferOctets: BUFFER_OCTETS, mark: OUTER_MARK, noChecksum };
+  const options = { bufferOctets: BUFFER_OCTETS, mark: OUTER_MARK, ...more };
   return openFamily(`UDP port ${port} of IPv${family}`, () =>
     addon.udpSocket({ family, port, ...options }),
   );

@@ -22,6 +22,8 @@ export interface InstalledChildSa extends EspSaParameters {
 export interface PacketLoopSetup {
   readonly counters: SharedCounters;
   readonly tun: number;
+  /** The device gives and takes super-packets, of UDP too if it says so; undefined = neither. */
+  readonly offload: { readonly udp: boolean } | undefined;
   /** UDP 4500 sockets; ESP and IKE arrive here. */
   readonly natt4: number | undefined;
   readonly natt6: number | undefined;

@@ -6,7 +6,7 @@
  * have their turn. Every rule is in `esp/`; here is only what moves octets.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { WORDS, Word } from '../esp/batch.ts';
+import { VNET_HEADER_OCTETS, WORDS, Word } from '../esp/batch.ts';
 import { NON_ESP_MARKER } from '../esp/classify.ts';
 import type { EspSa, EspSaEnds } from '../esp/esp-sa.ts';
 import type { Arrival } from '../esp/inbound.ts';
@@ -26,6 +26,10 @@ import type {
 
 /** Batches of one descriptor before the loop turns to the others. */
 const BATCHES_A_TURN = 4;
+/** Octets read from the device at once: more would leave the caches before they are sealed. */
+const OCTETS_A_READ = 128 << 10;
+/** Datagrams taken at once while they come merged, for the same reason. */
+const MERGED_A_TURN = 4;
 /** IKE messages on their way to the control thread. */
 const IKE_IN_FLIGHT = 256;
 
@@ -34,6 +38,10 @@ class PacketLoop {
   readonly #report: (report: PacketLoopReport) => void;
   readonly #native = native();
   readonly #engine: PacketEngine;
+  /** Octets in front of each packet of the device. */
+  readonly #header: number;
+  readonly #arrivals: number;
+  readonly #reads: number;
   readonly #inbound: number;
   readonly #outbound: number;
   readonly #answers: number;
@@ -44,17 +52,21 @@ class PacketLoop {
   constructor(setup: PacketLoopSetup, report: (report: PacketLoopReport) => void) {
     this.#setup = setup;
     this.#report = report;
+    this.#header = setup.offload === undefined ? 0 : VNET_HEADER_OCTETS;
+    const { tun, offload } = setup;
+    const header = this.#header;
     this.#engine = new PacketEngine({
       counters: setup.counters,
       mtu: { outer: setup.outerMtu, tun: setup.tunMtu },
       mssClamp: setup.mssClamp,
+      ...(offload && { offload }),
       doors: {
         open: (count) => this.#native.open(this.#inbound, 0, count),
-        deliver: (count) => this.#native.writeTun(setup.tun, this.#inbound, 0, count),
+        deliver: (count) => this.#native.writeTun(tun, this.#inbound, 0, count, header),
         seal: (count) => this.#native.seal(this.#outbound, 0, count),
         send: (count) => this.#native.send(this.#outbound, 0, count),
         bypass: (count) => this.#sendPlain(count),
-        answer: (count) => this.#native.writeTun(setup.tun, this.#answers, 0, count),
+        answer: (count) => this.#native.writeTun(tun, this.#answers, 0, count, header),
         ike: (row) => this.#handOverIke(row),
       },
       reports: {
@@ -70,6 +82,8 @@ class PacketLoop {
         },
       },
     });
+    this.#arrivals = this.#register(this.#engine.arrivals);
+    this.#reads = this.#register(this.#engine.reads);
     this.#inbound = this.#register(this.#engine.inbound);
     this.#outbound = this.#register(this.#engine.outbound);
     this.#answers = this.#register(this.#engine.answers);
@@ -133,20 +147,25 @@ class PacketLoop {
   }
 
   #drainSocket(fd: number, arrival: Arrival): void {
-    const { size } = this.#engine.inbound;
+    const { arrivals } = this.#engine;
+    let most = arrivals.size;
     for (let turn = 0; turn < BATCHES_A_TURN; turn++) {
-      const count = this.#native.receive(fd, this.#inbound, 0, size);
-      if (count > 0) this.#engine.received(count, arrival, now());
-      if (count < size) return;
+      const count = this.#native.receive(fd, this.#arrivals, 0, most);
+      if (count === 0) return;
+      const merged = arrivals.words[Word.SEGMENT]! > 0;
+      this.#engine.received(count, arrival, now());
+      if (count < most) return;
+      if (merged) most = MERGED_A_TURN;
     }
   }
 
   #drainTun(): void {
-    const { size } = this.#engine.outbound;
+    const { size } = this.#engine.reads;
+    const { tun } = this.#setup;
     for (let turn = 0; turn < BATCHES_A_TURN; turn++) {
-      const count = this.#native.readTun(this.#setup.tun, this.#outbound, 0, size);
-      if (count > 0) this.#engine.readFromTun(count, now());
-      if (count < size) return;
+      const count = this.#native.readTun(tun, this.#reads, 0, size, this.#header, OCTETS_A_READ);
+      if (count === 0) return;
+      this.#engine.readFromTun(count, now());
     }
   }
 
@@ -216,13 +235,14 @@ class PacketLoop {
   #handOverIke(row: number): boolean {
     if (this.#ikeCredit === 0) return false;
     this.#ikeCredit--;
-    const { inbound } = this.#engine;
+    const { inbound, arrivals } = this.#engine;
     const start = inbound.words[row * WORDS + Word.OFFSET]!;
     const end = start + inbound.words[row * WORDS + Word.LENGTH]!;
+    const origin = inbound.words[row * WORDS + Word.ORIGIN]!;
     this.#report({
       kind: 'ike',
-      local: { address: originDestination(inbound, row), port: this.#setup.nattPort },
-      remote: originSource(inbound, row),
+      local: { address: originDestination(arrivals, origin), port: this.#setup.nattPort },
+      remote: originSource(arrivals, origin),
       // A copy in memory of its own: what is posted does not share the arena.
       octets: Uint8Array.from(inbound.arena.subarray(start + NON_ESP_MARKER, end)),
     });

@@ -11,11 +11,15 @@ export interface TunDevice {
   readonly fd: number;
   readonly name: string;
   readonly index: number;
+  /** What it does with super-packets; undefined = none come or go. */
+  readonly offload: { readonly udp: boolean } | undefined;
 }
 
 export interface TunOptions {
   readonly name: string;
   readonly mtu: number;
+  /** `auto`: super-packets where the kernel has them (`gateway.offload`). */
+  readonly offload: 'auto' | 'off';
 }
 
 /** Opens the device, sets its MTU and brings it up. Refuses a device that exists. */
@@ -24,7 +28,7 @@ export function openTunDevice(
   options: TunOptions,
   addon: Native = native(),
 ): TunDevice {
-  const { fd, name } = openExclusive(options.name, addon);
+  const { fd, name, offload } = open(options, addon);
   try {
     const link = rtnetlink.link({ name });
     if (link === undefined) throw new Error(`device ${name} is gone`);
@@ -34,9 +38,10 @@ export function openTunDevice(
     rtnetlink.changeLink(link.index, {
       mtu: options.mtu,
       queueLength: QUEUE_PACKETS,
+      ...(offload && { segmentOctets: LARGEST_READ }),
       up: true,
     });
-    return { fd, name, index: link.index };
+    return { fd, name, index: link.index, offload };
   } catch (error) {
     addon.close(fd);
     throw error;
@@ -49,12 +54,33 @@ export function openTunDevice(
  */
 const QUEUE_PACKETS = 2000;
 
-function openExclusive(
-  name: string,
+/** Super-packets no larger than that: sealed, they still fit into one UDP message. */
+const LARGEST_READ = 61_440;
+
+/** With super-packets where they are wanted and the kernel has them, else without. */
+function open(
+  { name, offload }: TunOptions,
   addon: Native,
-): { readonly fd: number; readonly name: string } {
+): Pick<TunDevice, 'fd' | 'name' | 'offload'> {
+  if (offload === 'off') return { ...openExclusive(name, false, addon), offload: undefined };
   try {
-    return addon.openTun(name, { vnetHeader: false, multiQueue: false });
+    const { udpSegments, ...device } = openExclusive(name, true, addon);
+    return { ...device, offload: { udp: udpSegments } };
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    return { ...openExclusive(name, false, addon), offload: undefined };
+  }
+}
+
+/** The kernel knows the device, but not its offloads. */
+function isRefusal(error: unknown): boolean {
+  const { cause } = error instanceof Error ? error : {};
+  return cause instanceof Error && 'syscall' in cause && cause.syscall === 'TUNSETOFFLOAD';
+}
+
+function openExclusive(name: string, vnetHeader: boolean, addon: Native) {
+  try {
+    return addon.openTun(name, { vnetHeader, multiQueue: false });
   } catch (error) {
     const busy = error instanceof Error && 'code' in error && error.code === 'EBUSY';
     throw new Error(

@@ -5,7 +5,15 @@
  * non-ESP marker (RFC 7296 §3.1). Nothing blocks: a datagram that cannot leave is counted, and IKE
  * sends it again.
  */
-import { type Batch, ORIGIN_OCTETS, Origin, STATUS_OK, WORDS, Word } from '../esp/batch.ts';
+import {
+  type Batch,
+  createRows,
+  ORIGIN_OCTETS,
+  Origin,
+  STATUS_OK,
+  WORDS,
+  Word,
+} from '../esp/batch.ts';
 import { sendDropReason } from '../esp/send-status.ts';
 import { DROP_REASONS, DropReason } from '../events/drop-reason.ts';
 import { type Endpoint, type IpAddress, ipAddress, isAnyAddress } from '../wire/address.ts';
@@ -157,12 +165,7 @@ function lend(octets: Uint8Array, address: IpAddress): Uint8Array {
 
 function createIkeBatch(): Batch {
   const rows = RECEIVE_ROWS + 1;
-  return {
-    arena: new Uint8Array(new SharedArrayBuffer(rows * SLOT)),
-    words: new Int32Array(new SharedArrayBuffer(rows * WORDS * 4)),
-    origins: new Uint8Array(new SharedArrayBuffer(rows * ORIGIN_OCTETS)),
-    size: rows,
-  };
+  return createRows(new Uint8Array(new SharedArrayBuffer(rows * SLOT)), rows);
 }
 
 /** Octets of zero in front of an IKE message on port 4500. */

@@ -50,7 +50,8 @@ export function sumPseudoHeader(
   return foldSum(addresses + protocol + (upperLength >>> 16) + (upperLength & 0xffff));
 }
 
-function foldSum(sum: number): number {
+/** Carries go around (RFC 1071 §2). */
+export function foldSum(sum: number): number {
   let folded = sum;
   while (folded > 0xffff) folded = (folded & 0xffff) + Math.floor(folded / 0x1_0000);
   return folded;

@@ -1,5 +1,5 @@
 /**
- * TCP header in place (RFC 9293 §3.1), as far as MSS clamping needs it.
+ * TCP header in place (RFC 9293 §3.1), as far as segmentation and MSS clamping need it.
  */
 import { updateChecksum } from './checksum.ts';
 import { readU8, readU16, writeU16 } from './field.ts';
@@ -8,12 +8,24 @@ import { readU8, readU16, writeU16 } from './field.ts';
 export const TcpField = {
   SOURCE_PORT: 0,
   DESTINATION_PORT: 2,
+  SEQUENCE: 4,
+  ACKNOWLEDGMENT: 8,
   DATA_OFFSET: 12,
   FLAGS: 13,
   CHECKSUM: 16,
 } as const;
 
-export const TcpFlag = { FIN: 0x01, SYN: 0x02, RST: 0x04, PSH: 0x08, ACK: 0x10 } as const;
+export const TcpFlag = {
+  FIN: 0x01,
+  SYN: 0x02,
+  RST: 0x04,
+  PSH: 0x08,
+  ACK: 0x10,
+  URG: 0x20,
+  ECE: 0x40,
+  /** Congestion window reduced (RFC 3168 §6.1). */
+  CWR: 0x80,
+} as const;
 
 /** Octets of a header without options. */
 export const TCP_HEADER = 20;
@@ -58,8 +70,15 @@ export function findMss(octets: Uint8Array, at: number, length: number): number 
 /**
  * Lowers the MSS of a SYN to `mss` and keeps the checksum right; answers whether it changed the
  * packet. An option at an odd offset changes two words of the sum; both are taken into account.
+ * `unsummed`: the checksum is still to be made, of whatever the packet holds then.
  */
-export function clampMss(octets: Uint8Array, at: number, length: number, mss: number): boolean {
+export function clampMss(
+  octets: Uint8Array,
+  at: number,
+  length: number,
+  mss: number,
+  unsummed = false,
+): boolean {
   if (length < TCP_HEADER || (tcpFlags(octets, at) & TcpFlag.SYN) === 0) return false;
   const valueAt = findMss(octets, at, length);
   if (valueAt === -1 || readU16(octets, valueAt) <= mss) return false;
@@ -69,6 +88,7 @@ export function clampMss(octets: Uint8Array, at: number, length: number, mss: nu
   const oldFirst = readU16(octets, first);
   const oldSecond = readU16(octets, second);
   writeU16(octets, valueAt, mss);
+  if (unsummed) return true;
   let sum = updateChecksum(readU16(octets, sumAt), oldFirst, readU16(octets, first));
   sum = updateChecksum(sum, oldSecond, readU16(octets, second));
   writeU16(octets, sumAt, sum);

@@ -519,7 +519,8 @@ describe('swanctl.conf secrets', () => {
 
 describe('gateway settings', () => {
   it('reads each key', () => {
-    const { gateway } = load(`gateway { device = vpn0\nmtu = 1400\nmss_clamp = no\nport = 1500
+    const { gateway } =
+      load(`gateway { device = vpn0\nmtu = 1400\nmss_clamp = no\noffload = off\nport = 1500
       resolv_conf = /run/resolv.conf
       port_nat_t = 14500\ncookie_threshold = 10\ncookie_threshold_ip = 2\nhalf_open_timeout = 1m
       retransmit_tries = 3\nretransmit_timeout = 0.5\nretransmit_base = 2\nkeep_alive = 0
@@ -529,6 +530,7 @@ describe('gateway settings', () => {
       device: 'vpn0',
       mtu: 1400,
       mssClamp: false,
+      offload: 'off',
       resolvConf: '/run/resolv.conf',
       portIke: 1500,
       portNatT: 14_500,

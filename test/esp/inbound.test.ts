@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
-import { SLOT_OCTETS, Word } from '../../src/esp/batch.ts';
+import { HEADROOM, LARGEST_SLOT, Word } from '../../src/esp/batch.ts';
 import type { EspSaParameters } from '../../src/esp/esp-sa.ts';
 import { espSuite } from '../../src/esp/esp-suite.ts';
 import { SaCounter } from '../../src/events/shared-counters.ts';
@@ -369,16 +369,16 @@ describe('Policy check of decrypted packets (RFC 4301 §5.2)', () => {
   });
 });
 
-describe('Rows of the inbound batch', () => {
+describe('Rows of the arrivals', () => {
   it('have the whole slot again afterwards', () => {
     const { a, b } = espPair();
     for (const octets of sealed(a, udpPacket(...FOUR, 8), udpPacket(...FOUR, 8))) {
       b.fromSocket(UDP, { octets });
     }
-    const { words } = b.engine.inbound;
-    assert.equal(words[Word.OFFSET], 0);
-    assert.equal(words[Word.LENGTH], SLOT_OCTETS);
-    assert.equal(words[Word.CONTEXT], -1);
+    const { words } = b.engine.arrivals;
+    assert.equal(words[Word.OFFSET], HEADROOM);
+    assert.equal(words[Word.LENGTH], LARGEST_SLOT - HEADROOM);
+    assert.equal(words[Word.SEGMENT], 0);
   });
 });
 

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { Capture, dissect } from '../../lab/capture.ts';
 import type { PairSettings } from '../../lab/swanctl-conf.ts';
+import { setOffloads } from '../../lab/topology.ts';
 import { onlyTsgw, type Role, roles, useLab } from '../support/lab.ts';
 
 const runs: readonly (readonly [string, PairSettings])[] = [
@@ -55,6 +56,8 @@ describe('A captured run with the key log (tshark)', () => {
   async function opens(role: Role, pair: PairSettings): Promise<void> {
     const { keyLog } = lab.tsgw;
     const inner = pair.inner ?? 'ipv4';
+    // Every datagram as a wire carries it: links that pass super-packets show them uncut.
+    await setOffloads(lab.topology, 'off');
     const capture = await Capture.start(lab.topology.network, 'g1');
     await lab.up(role, pair);
     await lab.carries({ inner, count: 10 });

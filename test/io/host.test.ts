@@ -9,10 +9,11 @@ const SETTINGS = {
   device: 'tsgw-none',
   mtu: 0,
   mssClamp: true,
+  offload: 'auto',
   resolvConf: '',
   portIke: 500,
   portNatT: 4500,
-};
+} as const;
 
 describe('A host that is not open', () => {
   const heard: string[] = [];

@@ -46,8 +46,50 @@ describeNative('Hostile descriptors', () => {
       [0x7fffffff, 0x7fffffff, -22],
     ] as const) {
       subject.fill([offset, length, subject.contexts[0] ?? -1]);
+      subject.batch.words[Word.SOURCE_LENGTH] = 0;
       subject.addon.seal(subject.number, 0, 1);
       assert.equal(subject.batch.words[Word.STATUS], status, `${offset}+${length}`);
+    }
+    subject.close();
+  });
+
+  it('are refused where what is copied, or its checksum, would leave the packet', () => {
+    const subject = new Subject();
+    const size = subject.batch.arena.length;
+    // Octets 1000 to 1199 are the packet; 100 octets from 5000 on go to 1016.
+    const sound = { source: 5000, length: 100, to: 1016, from: 1020, at: 1030 };
+    for (const [change, status] of [
+      [{}, 0],
+      [{ source: size - 100 }, 0],
+      [{ source: size - 99 }, -22],
+      [{ source: -1 }, -22],
+      [{ length: -1 }, -22],
+      [{ length: 0x7fffffff }, -22],
+      [{ to: 999 }, -22],
+      [{ to: 1100 }, 0],
+      [{ to: 1101 }, -22],
+      [{ to: -1 }, -22],
+      [{ to: size }, -22],
+      [{ from: -1, at: -1 }, 0],
+      [{ from: 999 }, -22],
+      [{ from: 1116 }, 0],
+      [{ from: 1117 }, -22],
+      [{ from: size }, -22],
+      [{ at: 999 }, -22],
+      [{ at: 1198 }, 0],
+      [{ at: 1199 }, -22],
+      [{ at: size - 1 }, -22],
+    ] as const) {
+      const { source, length, to, from, at } = { ...sound, ...change };
+      subject.fill([1000, 200, subject.contexts[0] ?? -1]);
+      const { words } = subject.batch;
+      words[Word.SOURCE] = source;
+      words[Word.SOURCE_LENGTH] = length;
+      words[Word.COPY_TO] = to;
+      words[Word.SUM_FROM] = from;
+      words[Word.SUM_AT] = at;
+      subject.addon.seal(subject.number, 0, 1);
+      assert.equal(words[Word.STATUS], status, JSON.stringify(change));
     }
     subject.close();
   });
@@ -176,8 +218,10 @@ class Subject {
     this.addon.open(this.number, 0, ROWS);
     this.addon.send(this.number, 0, ROWS);
     this.addon.receive(this.#udp, this.number, 0, ROWS);
-    this.addon.readTun(this.#file, this.number, 0, ROWS);
-    this.addon.writeTun(this.#file, this.number, 0, ROWS);
+    this.addon.readTun(this.#file, this.number, 0, ROWS, 0, 1 << 20);
+    this.addon.writeTun(this.#file, this.number, 0, ROWS, 0);
+    this.addon.readTun(this.#file, this.number, 0, ROWS, 10, 4096);
+    this.addon.writeTun(this.#file, this.number, 0, ROWS, 10);
   }
 
   /** Whatever happened, every row of a context now holds a status that means something. */

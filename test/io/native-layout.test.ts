@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import {
+  DROP_JOINED,
   FLAG_DF,
+  FLAG_SUM,
   ORIGIN_OCTETS,
   Origin,
   PATH_OF_ORIGIN,
   STATUS_BAD_ICV,
   STATUS_OK,
+  VNET_HEADER_OCTETS,
   WORDS,
   Word,
 } from '../../src/esp/batch.ts';
@@ -22,6 +25,9 @@ describeNative('Layout of a descriptor row', () => {
       STATUS_OK,
       STATUS_BAD_ICV,
       FLAG_DF,
+      FLAG_SUM,
+      DROP_JOINED,
+      VNET_HEADER_OCTETS,
       PATH_OF_ORIGIN,
       ORIGIN_OCTETS,
     });

@@ -33,6 +33,61 @@ describeNative('Native UDP sockets', () => {
     });
   }
 
+  for (const merged of [true, false]) {
+    it(`send datagrams of one size as one message${merged ? ', and receive them merged' : ''}`, () => {
+      const ends = loopbackEnds(4, 1 << 20, { merged });
+      const { words, arena } = ends.batch;
+      // Three of 100 octets and a shorter one follow one another; one of another class; one apart.
+      const lengths = [100, 100, 100, 40, 100, 100];
+      const offsets = [0, 100, 200, 300, 340, 2000];
+      for (const [row, length] of lengths.entries()) {
+        ends.row(row, '', { tos: row === 4 ? 8 : 0 });
+        const offset = offsets[row] ?? 0;
+        words[row * WORDS + Word.OFFSET] = offset;
+        words[row * WORDS + Word.LENGTH] = length;
+        arena.fill(row + 1, offset, offset + length);
+      }
+      assert.equal(ends.addon.send(ends.number, 0, 6), 6);
+      assert.deepEqual(
+        lengths.map((_, row) => ends.word(row, Word.STATUS)),
+        [0, 0, 0, 0, 0, 0],
+      );
+      ends.clear(4096);
+      const count = ends.addon.receive(ends.receiver, ends.number, 0, 8);
+      const heard = Array.from({ length: count }, (_, row) => {
+        const at = row * WORDS;
+        const offset = words[at + Word.OFFSET] ?? 0;
+        const octets = arena.slice(offset, offset + (words[at + Word.LENGTH] ?? 0));
+        return [[...new Set(octets)].join(), octets.length, words[at + Word.SEGMENT]];
+      });
+      const last = [
+        ['5', 100, 0],
+        ['6', 100, 0],
+      ];
+      const first = merged
+        ? [['1,2,3,4', 340, 100]]
+        : [1, 2, 3, 4].map((row) => [String(row), row === 4 ? 40 : 100, 0]);
+      assert.deepEqual(heard, [...first, ...last]);
+      ends.close();
+    });
+  }
+
+  it('send each datagram by itself where one of several is too large for the way', () => {
+    const ends = loopbackEnds(4, 1 << 20);
+    const { words } = ends.batch;
+    for (const [row, [offset, length]] of [
+      [0, 65_508],
+      [65_508, 100],
+    ].entries()) {
+      ends.row(row, '');
+      words[row * WORDS + Word.OFFSET] = offset ?? 0;
+      words[row * WORDS + Word.LENGTH] = length ?? 0;
+    }
+    assert.equal(ends.addon.send(ends.number, 0, 2), 1);
+    assert.deepEqual([ends.word(0, Word.STATUS), ends.word(1, Word.STATUS)], [-EMSGSIZE, 0]);
+    ends.close();
+  });
+
   it('mark a datagram that is longer than its room', () => {
     const ends = loopbackEnds(4);
     ends.row(0, 'four and more');

@@ -69,6 +69,7 @@ describeNative('Packet loop', () => {
     return {
       counters: createSharedCounters(8),
       tun,
+      offload: undefined,
       natt4,
       natt6: undefined,
       esp4: undefined,

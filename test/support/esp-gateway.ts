@@ -14,6 +14,7 @@ import {
   Origin,
   PATH_OF_ORIGIN,
   STATUS_OK,
+  VNET_HEADER_OCTETS,
   WORDS,
   Word,
 } from '../../src/esp/batch.ts';
@@ -35,8 +36,9 @@ import {
 } from '../../src/wire/address.ts';
 import { writeU16 } from '../../src/wire/field.ts';
 import { type Instant, instant } from '../../src/wire/instant.ts';
+import { concatOctets } from '../../src/wire/octets.ts';
 import { octetsOf } from './inner-packets.ts';
-import { type ReferenceKeys, ReferenceSealer } from './reference-sealer.ts';
+import { gathered, type ReferenceKeys, ReferenceSealer } from './reference-sealer.ts';
 
 /** What the doors saw leave. */
 export interface SentPacket {
@@ -49,6 +51,10 @@ export interface SentPacket {
 /** What is put in front of an engine as if a socket had received it. */
 export interface ArrivingPacket {
   readonly octets: Uint8Array;
+  /** The device's header in front. */
+  readonly vnet?: Uint8Array;
+  /** Octets of each datagram where several came merged. */
+  readonly segment?: number;
   readonly tos?: number;
   readonly status?: number;
   /** Where it came from and which address it was sent to; not known without them. */
@@ -84,6 +90,8 @@ export interface EspGatewayOptions {
   readonly outerMtu?: number;
   readonly tunMtu?: number;
   readonly mssClamp?: boolean;
+  /** Super-packets come from the device and go to it. */
+  readonly offload?: { readonly udp: boolean };
 }
 
 export class EspGateway {
@@ -94,6 +102,8 @@ export class EspGateway {
   /** The packets of `sent` before they were sealed. */
   readonly unsealed: Uint8Array[] = [];
   readonly delivered: Uint8Array[] = [];
+  /** What stood in front of each packet that was delivered or answered. */
+  readonly vnets: Uint8Array[] = [];
   /** What left without protection, and where to. */
   readonly bypassed: { readonly octets: Uint8Array; readonly to: string }[] = [];
   readonly answered: Uint8Array[] = [];
@@ -116,6 +126,7 @@ export class EspGateway {
       counters: this.counters,
       mtu: { outer: options.outerMtu ?? 1500, tun: options.tunMtu ?? 9000 },
       mssClamp: options.mssClamp ?? true,
+      ...(options.offload && { offload: options.offload }),
       doors: {
         open: (count) => this.sealer.open(this.engine.inbound, count),
         deliver: (count) => this.#write(this.engine.inbound, count, this.delivered),
@@ -156,17 +167,22 @@ export class EspGateway {
 
   /** Runs packets through the outbound path, in batches as the loop would. */
   fromTun(...packets: readonly Uint8Array[]): void {
-    const batch = this.engine.outbound;
+    this.fromDevice(...packets.map((octets) => ({ octets })));
+  }
+
+  /** As `fromTun`, with what stands in front. */
+  fromDevice(...packets: readonly ArrivingPacket[]): void {
+    const batch = this.engine.reads;
     for (let first = 0; first < packets.length; first += batch.size) {
       const some = packets.slice(first, first + batch.size);
-      for (const [row, packet] of some.entries()) put(batch, row, { octets: packet });
+      for (const [row, packet] of some.entries()) put(batch, row, packet);
       this.engine.readFromTun(some.length, this.now);
     }
   }
 
   /** Runs datagrams through the inbound path, in batches as the loop would. */
   fromSocket(arrival: Arrival, ...packets: readonly ArrivingPacket[]): void {
-    const batch = this.engine.inbound;
+    const batch = this.engine.arrivals;
     for (let first = 0; first < packets.length; first += batch.size) {
       const some = packets.slice(first, first + batch.size);
       for (const [row, packet] of some.entries()) put(batch, row, packet);
@@ -195,7 +211,7 @@ export class EspGateway {
   #seal(count: number): void {
     for (let row = 0; row < count; row++) {
       const context = this.engine.outbound.words[row * WORDS + Word.CONTEXT] ?? -1;
-      if (context >= 0) this.unsealed.push(packetOf(this.engine.outbound, row));
+      if (context >= 0) this.unsealed.push(gathered(this.engine.outbound, row));
     }
     this.sealer.seal(this.engine.outbound, count);
     if (this.sealStatus !== STATUS_OK) setStatus(this.engine.outbound, count, this.sealStatus);
@@ -237,7 +253,10 @@ export class EspGateway {
     for (let row = 0; row < count; row++) {
       if (batch.words[row * WORDS + Word.DROP] !== 0) continue;
       batch.words[row * WORDS + Word.STATUS] = this.deviceStatus;
-      if (this.deviceStatus === STATUS_OK) into.push(packetOf(batch, row));
+      if (this.deviceStatus !== STATUS_OK) continue;
+      into.push(joinedOf(batch, row));
+      const offset = batch.words[row * WORDS + Word.OFFSET] ?? 0;
+      this.vnets.push(batch.arena.slice(offset - VNET_HEADER_OCTETS, offset));
     }
   }
 
@@ -330,8 +349,12 @@ function address(text: string): IpAddress {
 
 function put(batch: Batch, row: number, packet: ArrivingPacket): void {
   const at = row * WORDS;
-  batch.arena.set(packet.octets, batch.words[at + Word.OFFSET] ?? 0);
+  const offset = batch.words[at + Word.OFFSET] ?? 0;
+  batch.arena.fill(0, offset - VNET_HEADER_OCTETS, offset);
+  batch.arena.set(packet.octets, offset);
   batch.words[at + Word.LENGTH] = packet.octets.length;
+  if (packet.vnet) batch.arena.set(packet.vnet, offset - VNET_HEADER_OCTETS);
+  batch.words[at + Word.SEGMENT] = packet.segment ?? 0;
   batch.words[at + Word.TOS] = packet.tos ?? 0;
   batch.words[at + Word.STATUS] = packet.status ?? STATUS_OK;
   const origin = batch.origins.subarray(row * ORIGIN_OCTETS, (row + 1) * ORIGIN_OCTETS).fill(0);
@@ -345,6 +368,13 @@ function put(batch: Batch, row: number, packet: ArrivingPacket): void {
 function packetOf(batch: Batch, row: number): Uint8Array {
   const offset = batch.words[row * WORDS + Word.OFFSET] ?? 0;
   return batch.arena.slice(offset, offset + (batch.words[row * WORDS + Word.LENGTH] ?? 0));
+}
+
+/** With the octets of the rows it leads to. */
+function joinedOf(batch: Batch, row: number): Uint8Array {
+  const further = batch.words[row * WORDS + Word.NEXT] ?? 0;
+  const own = packetOf(batch, row);
+  return further === 0 ? own : concatOctets(own, joinedOf(batch, row + further));
 }
 
 function setStatus(batch: Batch, count: number, status: number): void {

@@ -21,6 +21,7 @@ export interface InnerPacket {
   readonly trafficClass?: number;
   readonly dontFragment?: boolean;
   readonly hops?: number;
+  readonly identification?: number;
 }
 
 export function octetsOf(text: string): Uint8Array {
@@ -48,7 +49,7 @@ export function innerPacket(inner: InnerPacket): Uint8Array {
     writeIpv4Header(header, 0, {
       typeOfService: inner.trafficClass ?? 0,
       totalLength: header.length + inner.upper.length,
-      identification: 0x1234,
+      identification: inner.identification ?? 0x1234,
       dontFragment: inner.dontFragment ?? false,
       ttl: inner.hops ?? 64,
       protocol,
@@ -60,7 +61,8 @@ export function innerPacket(inner: InnerPacket): Uint8Array {
   const sumAt = inner.checksumAt ?? -1;
   if (sumAt >= 0) {
     writeU16(packet, header.length + sumAt, 0);
-    writeU16(packet, header.length + sumAt, upperChecksum(packet, header.length, protocol));
+    const sum = upperChecksum(packet, header.length, protocol);
+    writeU16(packet, header.length + sumAt, sum === 0 ? 0xffff : sum);
   }
   return packet;
 }

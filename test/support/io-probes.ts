@@ -15,7 +15,6 @@ import {
   ORIGIN_OCTETS,
   Origin,
   PATH_OF_ORIGIN,
-  SLOT_OCTETS,
   WORDS,
   Word,
 } from '../../src/esp/batch.ts';
@@ -53,7 +52,7 @@ const GUEST6 = { source: '2001:db8:a::99', destination: '2001:db8:1::1' };
 const probes: Readonly<Record<string, () => void | Promise<void>>> = {
   'tun-device': () => {
     const rtnetlink = new Rtnetlink();
-    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
+    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380, offload: 'off' });
     assert.deepEqual(rtnetlink.link({ name: 'tsgw0' }), {
       index: tun.index,
       name: 'tsgw0',
@@ -61,7 +60,10 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
       up: true,
     });
     assert.equal(ip('-6', 'addr', 'show', 'dev', 'tsgw0'), '', 'no link-local address');
-    assert.throws(() => openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 }), /tsgw0 exists/);
+    assert.throws(
+      () => openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380, offload: 'off' }),
+      /tsgw0 exists/,
+    );
     addon.close(tun.fd);
     assert.equal(rtnetlink.link({ name: 'tsgw0' }), undefined);
     const options = { vnetHeader: true, multiQueue: true };
@@ -157,7 +159,7 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
   routes: () => {
     const before = machineState();
     const rtnetlink = new Rtnetlink();
-    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
+    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380, offload: 'off' });
     const routes = new Routes(rtnetlink, tun.index);
     const lan = child(1, ['10.1.0.0/24', '2001:db8:a::/64'], ['10.2.0.0/16', '2001:db8:b::/64']);
     routes.install(lan);
@@ -204,7 +206,7 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
 
   'routes-around': () => {
     const rtnetlink = new Rtnetlink();
-    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
+    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380, offload: 'off' });
     const routes = new Routes(rtnetlink, tun.index);
     routes.install(child(1, ['10.1.0.0/24'], ['0.0.0.0/0']));
     const around = { ...child(-1, ['10.1.0.0/24'], ['10.6.0.0/16']), action: 'bypass' as const };
@@ -231,7 +233,7 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
 
   'route-sources': () => {
     const rtnetlink = new Rtnetlink();
-    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
+    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380, offload: 'off' });
     const routes = new Routes(rtnetlink, tun.index);
     routes.install(child(1, ['10.1.0.0/24', '10.77.0.0/24'], ['10.2.0.0/16']));
     const route = '10.2.0.0/16 dev tsgw0 proto 220 scope link';
@@ -251,9 +253,9 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
 
   'plain-packets': () => {
     const rtnetlink = new Rtnetlink();
-    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
+    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380, offload: 'off' });
     const routes = new Routes(rtnetlink, tun.index);
-    const sockets = openOuterSockets({ ikePort: 500, nattPort: 4500 });
+    const sockets = openOuterSockets({ ikePort: 500, nattPort: 4500, merged: false });
     routes.install(child(1, ['0.0.0.0/0', '::/0'], ['0.0.0.0/0', '::/0']));
     const { plain4, plain6 } = sockets;
     assert.ok(plain4 !== undefined && plain6 !== undefined);
@@ -281,7 +283,11 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
     assert.equal(addon.receive(heard[1], rows.number, 0, 8), 1);
     assert.deepEqual(rows.octets(0), guest6.subarray(40));
     rows.empty(1000);
-    assert.equal(addon.readTun(tun.fd, rows.number, 0, 8), 0, 'none of them came to the device');
+    assert.equal(
+      addon.readTun(tun.fd, rows.number, 0, 8, 0, 1 << 20),
+      0,
+      'none of them came to the device',
+    );
     rows.fill(0, new Uint8Array(1500).fill(0x45, 0, 1), { path: PATH_OF_ORIGIN });
     rows.leaveTo(0, '192.0.2.2');
     assert.equal(addon.sendTo(plain4, 4, rows.number, 0, 1), 0);
@@ -293,7 +299,7 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
 
   'address-watch': async () => {
     const rtnetlink = new Rtnetlink();
-    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
+    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380, offload: 'off' });
     const changes: string[][] = [];
     let heard = (): void => undefined;
     let stirred = 0;
@@ -334,9 +340,9 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
 
   'own-packets': () => {
     const rtnetlink = new Rtnetlink();
-    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
+    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380, offload: 'off' });
     const routes = new Routes(rtnetlink, tun.index);
-    const sockets = openOuterSockets({ ikePort: 500, nattPort: 4500 });
+    const sockets = openOuterSockets({ ikePort: 500, nattPort: 4500, merged: false });
     routes.install(child(1, ['10.1.0.0/24'], ['0.0.0.0/0']));
     const rows = new Rows();
     const { ike4, natt4, esp4 } = sockets;
@@ -348,12 +354,20 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
     }
     assert.equal(addon.send(rows.number, 0, 3), 3);
     rows.empty(1000);
-    assert.equal(addon.readTun(tun.fd, rows.number, 0, 8), 0, 'none of them came to the device');
+    assert.equal(
+      addon.readTun(tun.fd, rows.number, 0, 8, 0, 1 << 20),
+      0,
+      'none of them came to the device',
+    );
     const plain = addon.udpSocket({ family: 4, port: 0 });
     rows.fill(0, new Uint8Array(60), { path: rows.path(plain, '192.0.2.2', 500) });
     assert.equal(addon.send(rows.number, 0, 1), 1);
     rows.empty(1000);
-    assert.equal(addon.readTun(tun.fd, rows.number, 0, 8), 1, 'another program in the tunnel');
+    assert.equal(
+      addon.readTun(tun.fd, rows.number, 0, 8, 0, 1 << 20),
+      1,
+      'another program in the tunnel',
+    );
     closeOuterSockets(sockets);
     routes.close();
   },
@@ -370,7 +384,7 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
     assert.equal(tunnelRules().length, 2, 'rules outlive a killed process');
     assert.deepEqual(table(4), ['throw 10.1.0.0/24 proto 220']);
     const rtnetlink = new Rtnetlink();
-    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
+    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380, offload: 'off' });
     const routes = new Routes(rtnetlink, tun.index);
     assert.equal(tunnelRules().length, 2);
     assert.deepEqual([...table(4), ...table(6)], []);
@@ -382,7 +396,7 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
   /** Not a probe of its own: what `leftovers` kills. */
   hold: () => {
     const rtnetlink = new Rtnetlink();
-    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
+    const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380, offload: 'off' });
     new Routes(rtnetlink, tun.index).install(child(1, ['10.1.0.0/24'], ['0.0.0.0/0', '::/0']));
     addon.watch(tun.fd, () => undefined);
     process.stdout.write('installed\n');
@@ -506,7 +520,7 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
   },
 
   'ike-socket': async () => {
-    const sockets = openOuterSockets({ ikePort: 500, nattPort: 4500 });
+    const sockets = openOuterSockets({ ikePort: 500, nattPort: 4500, merged: false });
     const ike = new IkeSocket(sockets);
     const heard: string[] = [];
     const all = new Promise<void>((resolve) => {
@@ -551,7 +565,10 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
     assert.equal(ike.send(four, four, new Uint8Array(70_000), plain), false);
     assert.equal(ike.drops[DropReason['send-unreachable']], 2);
     assert.equal(ike.drops[DropReason['send-too-big']], 1);
-    assert.throws(() => openOuterSockets({ ikePort: 500, nattPort: 4500 }), /UDP port 500/);
+    assert.throws(
+      () => openOuterSockets({ ikePort: 500, nattPort: 4500, merged: false }),
+      /UDP port 500/,
+    );
     ike.close();
     closeOuterSockets(sockets);
   },
@@ -559,7 +576,7 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
 
 /** Rows of a batch, filled and read one at a time. */
 class Rows {
-  readonly #batch = createBatch(8);
+  readonly #batch = createBatch(8, 9408);
   readonly number = addon.batch(this.#batch.arena, this.#batch.words, this.#batch.origins);
   readonly words = this.#batch.words;
 
@@ -575,12 +592,12 @@ class Rows {
   ): void {
     const first = row * WORDS;
     this.words.fill(0, first, first + WORDS);
-    this.words[first + Word.OFFSET] = row * SLOT_OCTETS;
+    this.words[first + Word.OFFSET] = row * this.#batch.slotOctets;
     this.words[first + Word.LENGTH] = octets.length;
     this.words[first + Word.PATH] = words.path ?? -1;
     this.words[first + Word.TOS] = words.tos ?? 0;
     this.words[first + Word.FLAGS] = words.flags ?? 0;
-    this.#batch.arena.set(octets, row * SLOT_OCTETS);
+    this.#batch.arena.set(octets, row * this.#batch.slotOctets);
   }
 
   /** Names the destination of a row that leaves as it is. */
@@ -593,7 +610,7 @@ class Rows {
 
   empty(room: number): void {
     for (let row = 0; row < 8; row++) {
-      this.words[row * WORDS + Word.OFFSET] = row * SLOT_OCTETS;
+      this.words[row * WORDS + Word.OFFSET] = row * this.#batch.slotOctets;
       this.words[row * WORDS + Word.LENGTH] = room;
     }
   }
@@ -626,7 +643,7 @@ function lines(text: string): readonly string[] {
 /** Reads what is routed into the device and writes it back, in rows of every kind. */
 function tunPackets(beforeWrite: () => void = () => undefined): void {
   const rtnetlink = new Rtnetlink();
-  const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380 });
+  const tun = openTunDevice(rtnetlink, { name: 'tsgw0', mtu: 1380, offload: 'off' });
   rtnetlink.addAddress({ interfaceIndex: tun.index, address: at('10.9.0.1'), prefixLength: 24 });
   const rows = new Rows();
   const udp = addon.udpSocket({ family: 4, port: 7000, address: at('10.9.0.1').octets });
@@ -635,7 +652,7 @@ function tunPackets(beforeWrite: () => void = () => undefined): void {
   assert.equal(addon.send(rows.number, 0, 3), 3);
   rows.empty(1000);
   rows.words[WORDS + Word.LENGTH] = 50;
-  assert.equal(addon.readTun(tun.fd, rows.number, 0, 8), 3);
+  assert.equal(addon.readTun(tun.fd, rows.number, 0, 8, 0, 1 << 20), 3);
   assert.deepEqual(
     [0, 1, 2].map((row) => rows.word(row, Word.LENGTH)),
     [128, 50, 130],
@@ -656,7 +673,7 @@ function tunPackets(beforeWrite: () => void = () => undefined): void {
   rows.fill(3, new Uint8Array(0), {});
   rows.fill(4, new Uint8Array(20), {});
   beforeWrite();
-  assert.equal(addon.writeTun(tun.fd, rows.number, 0, 5), 2);
+  assert.equal(addon.writeTun(tun.fd, rows.number, 0, 5, 0), 2);
   assert.deepEqual(
     [0, 2, 3, 4].map((row) => rows.word(row, Word.STATUS)),
     [0, 0, -22, -22],
@@ -665,7 +682,7 @@ function tunPackets(beforeWrite: () => void = () => undefined): void {
   assert.equal(addon.receive(udp, rows.number, 0, 8), 2);
   assert.deepEqual(rows.octets(1), new Uint8Array(102).fill(2));
   addon.close(tun.fd);
-  assert.throws(() => addon.readTun(tun.fd, rows.number, 0, 1), { code: 'EBADF' });
+  assert.throws(() => addon.readTun(tun.fd, rows.number, 0, 1, 0, 1 << 20), { code: 'EBADF' });
 }
 
 /** The native layer opened an io_uring. */

@@ -2,7 +2,7 @@
  * Two UDP sockets of the native layer on the loopback, and a batch between them.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
-import { type Batch, createBatch, SLOT_OCTETS, WORDS, Word } from '../../src/esp/batch.ts';
+import { type Batch, createBatch, WORDS, Word } from '../../src/esp/batch.ts';
 import { type Native, native } from '../../src/io/native.ts';
 
 export const EMSGSIZE = 90;
@@ -25,16 +25,20 @@ export interface Ends {
   close(): void;
 }
 
-export function loopbackEnds(family: 4 | 6, bufferOctets?: number): Ends {
+export function loopbackEnds(
+  family: 4 | 6,
+  bufferOctets?: number,
+  receives: { readonly merged?: boolean } = {},
+): Ends {
   const addon = native();
-  const batch = createBatch(ROWS);
+  const batch = createBatch(ROWS, 9408);
   const number = addon.batch(batch.arena, batch.words, batch.origins);
   const loopback = new Uint8Array(family === 4 ? 4 : 16);
   loopback[loopback.length - 1] = 1;
   if (family === 4) loopback[0] = 127;
   const buffer = bufferOctets === undefined ? {} : { bufferOctets };
   const sender = addon.udpSocket({ family, port: 0, address: loopback, ...buffer });
-  const receiver = addon.udpSocket({ family, port: 0, address: loopback, ...buffer });
+  const receiver = addon.udpSocket({ family, port: 0, address: loopback, ...buffer, ...receives });
   const port = portOf(receiver);
   const path = addon.path({ fd: sender, family, local: loopback, remote: loopback, port });
   const offset = (row: number) => batch.words[row * WORDS + Word.OFFSET] ?? 0;
@@ -50,19 +54,19 @@ export function loopbackEnds(family: 4 | 6, bufferOctets?: number): Ends {
       const octets = new TextEncoder().encode(text);
       const at = row * WORDS;
       batch.words.fill(0, at, at + WORDS);
-      batch.words[at + Word.OFFSET] = row * SLOT_OCTETS;
+      batch.words[at + Word.OFFSET] = row * batch.slotOctets;
       batch.words[at + Word.LENGTH] = octets.length;
       batch.words[at + Word.PATH] = path;
       batch.words[at + Word.TOS] = words?.tos ?? 0;
       batch.words[at + Word.FLAGS] = words?.flags ?? 0;
       batch.words[at + Word.STATUS] = 99;
-      batch.arena.set(octets, row * SLOT_OCTETS);
+      batch.arena.set(octets, row * batch.slotOctets);
     },
     clear: (room) => {
       batch.arena.fill(0);
       for (let row = 0; row < ROWS; row++) {
         batch.words.fill(99, row * WORDS, (row + 1) * WORDS);
-        batch.words[row * WORDS + Word.OFFSET] = row * SLOT_OCTETS;
+        batch.words[row * WORDS + Word.OFFSET] = row * batch.slotOctets;
         batch.words[row * WORDS + Word.LENGTH] = room;
       }
     },

@@ -69,6 +69,7 @@ function main(setup: NodeSetup): void {
     {
       counters,
       tun: tun.fd,
+      offload: undefined,
       ...sockets,
       nattPort: NATT_PORT,
       tunMtu: 1500,

@@ -11,8 +11,17 @@ import {
 import { hmacDigest, isCbcMac } from '../../src/crypto/mac.ts';
 import { open, seal } from '../../src/crypto/message-cipher.ts';
 import { nobleCrypto } from '../../src/crypto/noble/noble-crypto.ts';
-import { type Batch, STATUS_BAD_ICV, STATUS_OK, WORDS, Word } from '../../src/esp/batch.ts';
+import {
+  type Batch,
+  FLAG_SUM,
+  STATUS_BAD_ICV,
+  STATUS_OK,
+  WORDS,
+  Word,
+} from '../../src/esp/batch.ts';
 import { ESP_HEADER, type EspSuite } from '../../src/esp/esp-suite.ts';
+import { checksum, sumOctets } from '../../src/wire/checksum.ts';
+import { writeU16 } from '../../src/wire/field.ts';
 import { concatOctets } from '../../src/wire/octets.ts';
 
 export interface ReferenceKeys {
@@ -39,6 +48,9 @@ export class ReferenceSealer {
   }
 
   seal(batch: Batch, count: number): void {
+    for (let row = 0; row < count; row++) {
+      batch.arena.set(gathered(batch, row), batch.words[row * WORDS + Word.OFFSET] ?? 0);
+    }
     this.#each(batch, count, (packet, keys, high) => {
       sealPacket(packet, keys, high, this.#iv);
       return STATUS_OK;
@@ -49,6 +61,16 @@ export class ReferenceSealer {
     this.#each(batch, count, (packet, keys, high) =>
       openPacket(packet, keys, high) ? STATUS_OK : STATUS_BAD_ICV,
     );
+    for (let at = 0; at < count * WORDS; at += WORDS) this.#sum(batch, at);
+  }
+
+  /** The sum over an opened body where it is asked for. */
+  #sum({ arena, words }: Batch, at: number): void {
+    const keys = this.#contexts[words[at + Word.CONTEXT] ?? -1];
+    if (keys === undefined || ((words[at + Word.FLAGS] ?? 0) & FLAG_SUM) === 0) return;
+    const front = ESP_HEADER + keys.suite.ivLength;
+    const length = (words[at + Word.LENGTH] ?? 0) - front - keys.suite.icvLength;
+    words[at + Word.SUM] = sumOctets(arena, (words[at + Word.OFFSET] ?? 0) + front, length);
   }
 
   #each(
@@ -69,6 +91,23 @@ export class ReferenceSealer {
       batch.words[at + Word.STATUS] = act(packet, keys, high);
     }
   }
+}
+
+/** The packet of a row as it is once what the row names is put together and its checksum made. */
+export function gathered({ arena, words }: Batch, row: number): Uint8Array {
+  const at = row * WORDS;
+  const offset = words[at + Word.OFFSET] ?? 0;
+  const packet = arena.slice(offset, offset + (words[at + Word.LENGTH] ?? 0));
+  const length = words[at + Word.SOURCE_LENGTH] ?? 0;
+  if (length === 0) return packet;
+  const source = words[at + Word.SOURCE] ?? 0;
+  const to = (words[at + Word.COPY_TO] ?? 0) - offset;
+  packet.set(arena.subarray(source, source + length), to);
+  if ((words[at + Word.SUM_FROM] ?? -1) < 0) return packet;
+  const from = (words[at + Word.SUM_FROM] ?? 0) - offset;
+  const sum = checksum(packet, from, to + length - from);
+  writeU16(packet, (words[at + Word.SUM_AT] ?? 0) - offset, sum === 0 ? 0xffff : sum);
+  return packet;
 }
 
 /** The body of `packet` is sealed where it lies; SPI, sequence number and most IVs stand already. */

@@ -1,0 +1,302 @@
+/**
+ * Joining packets of one flow that follow one another into a super-packet of the TUN device (what
+ * Linux calls GRO): one write and one walk through the host's stack for many packets.
+ *
+ * The host takes what is joined for checked, hence only packets whose checksums were found right are.
+ * Their octets stay where they are: the row of the first packet names those of the others, and only
+ * its headers change. Packets of one flow keep their order. Allocates nothing per packet.
+ */
+import { addWord, foldSum, sumOctets, sumPseudoHeader, updateChecksum } from '../wire/checksum.ts';
+import { readU8, readU16, readU32, writeU8, writeU16 } from '../wire/field.ts';
+import { type Flow, Fragment } from '../wire/flow.ts';
+import { IpProtocol } from '../wire/ip-protocol.ts';
+import { IPV4_HEADER, Ipv4Field } from '../wire/ipv4.ts';
+import { IPV6_HEADER, Ipv6Field } from '../wire/ipv6.ts';
+import { TCP_HEADER, TcpField, TcpFlag, tcpHeaderLength } from '../wire/tcp.ts';
+import { UDP_HEADER, UdpField } from '../wire/udp.ts';
+import { Segmentation, VnetFlag, writeVnetPlain, writeVnetSegments } from '../wire/virtio-net.ts';
+import { type Batch, DROP_JOINED, VNET_HEADER_OCTETS, WORDS, Word } from './batch.ts';
+
+/** What of the device's offloads there is. */
+export interface CoalescingOptions {
+  /** UDP packets, too (Linux 6.2). */
+  readonly udp: boolean;
+}
+
+/** Flows that are joined at one time; a power of two. */
+const GROUPS = 32;
+/** Packets of a super-packet, and its octets. */
+const MOST_PACKETS = 64;
+const MOST_OCTETS = 65_000;
+
+/** A super-packet as it grows. */
+interface Group {
+  /** Words of the first and the last row; below 0 = none. */
+  first: number;
+  last: number;
+  /** Where the first packet's headers are, and octets of them. */
+  inner: number;
+  family: number;
+  protocol: number;
+  upperAt: number;
+  headers: number;
+  /** Octets of payload of the first packet, and of all. */
+  size: number;
+  octets: number;
+  packets: number;
+  /** Of the packet that would come next. */
+  sequence: number;
+  /** Flags that the last packet adds. */
+  flags: number;
+}
+
+/**
+ * Is the upper layer's checksum right, and the IPv4 header's? `bodySum` is the sum from `inner` to
+ * `end`; what is no part of the packet or of its pseudo-header is taken out of it.
+ */
+export function isSoundPacket(
+  octets: Uint8Array,
+  inner: number,
+  end: number,
+  bodySum: number,
+  flow: Flow,
+): boolean {
+  const { family, protocol, headerLength, totalLength } = flow;
+  const plain = family === 4 ? IPV4_HEADER : IPV6_HEADER;
+  if (headerLength !== plain || flow.fragment !== Fragment.WHOLE) return false;
+  const outside = sumOctets(octets, inner, family === 4 ? Ipv4Field.SOURCE : Ipv6Field.SOURCE);
+  if (family === 4) {
+    const header = sumOctets(octets, inner + Ipv4Field.SOURCE, 8, outside);
+    if (header !== 0xffff) return false;
+  }
+  const behind = sumBehind(octets, inner, totalLength, end);
+  const sum = bodySum + (0xffff - outside) + (0xffff - behind) + protocol;
+  return foldSum(sum + totalLength - headerLength) === 0xffff;
+}
+
+/** Octets behind the packet, in the places they have in the sum over all. */
+function sumBehind(octets: Uint8Array, inner: number, from: number, end: number): number {
+  let sum = 0;
+  for (let at = from; inner + at < end; at++) {
+    const octet = readU8(octets, inner + at);
+    sum += (at & 1) === 0 ? octet << 8 : octet;
+  }
+  return foldSum(sum);
+}
+
+export class Coalescing {
+  readonly #batch: Batch;
+  readonly #udp: boolean;
+  readonly #groups: Group[] = [];
+  #open = 0;
+
+  constructor(batch: Batch, options: CoalescingOptions) {
+    this.#batch = batch;
+    this.#udp = options.udp;
+    for (let index = 0; index < GROUPS; index++) this.#groups.push(emptyGroup());
+  }
+
+  /** The row with words at `at` is to be delivered; `sound`: `isSoundPacket` said so. */
+  add(at: number, flow: Flow, sound: boolean): void {
+    this.#plain(at, sound);
+    const { protocol } = flow;
+    const tcp = protocol === IpProtocol.TCP;
+    if (!tcp && (protocol !== IpProtocol.UDP || !this.#udp)) return;
+    const group = this.#groups[slotOf(flow)]!;
+    if (sound && group.first >= 0 && this.#joins(group, at, flow)) return;
+    if (group.first >= 0) this.#close(group);
+    if (sound) this.#begin(group, at, flow, tcp);
+  }
+
+  /** No more packets come in this batch. */
+  finish(): void {
+    if (this.#open === 0) return;
+    for (const group of this.#groups) if (group.first >= 0) this.#close(group);
+  }
+
+  #plain(at: number, sound: boolean): void {
+    const { arena, words } = this.#batch;
+    const vnet = words[at + Word.OFFSET]! - VNET_HEADER_OCTETS;
+    writeVnetPlain(arena, vnet, sound ? VnetFlag.DATA_VALID : 0);
+  }
+
+  /** A packet with octets that others may follow. */
+  #begin(group: Group, at: number, flow: Flow, tcp: boolean): void {
+    const { arena, words } = this.#batch;
+    const inner = words[at + Word.OFFSET]!;
+    const upper = inner + flow.headerLength;
+    if (tcp && !isPlainData(readU8(arena, upper + TcpField.FLAGS))) return;
+    // A UDP packet without a checksum cannot be told from one whose checksum is to be made.
+    if (!tcp && readU16(arena, upper + UdpField.CHECKSUM) === 0) return;
+    const headers = flow.headerLength + (tcp ? tcpHeaderLength(arena, upper) : UDP_HEADER);
+    const payload = flow.totalLength - headers;
+    if (payload <= 0 || (tcp && headers < flow.headerLength + TCP_HEADER)) return;
+    this.#open++;
+    group.first = at;
+    group.last = at;
+    group.inner = inner;
+    group.family = flow.family;
+    group.protocol = flow.protocol;
+    group.upperAt = flow.headerLength;
+    group.headers = headers;
+    group.size = payload;
+    group.octets = payload;
+    group.packets = 1;
+    group.sequence = tcp ? (readU32(arena, upper + TcpField.SEQUENCE) + payload) >>> 0 : 0;
+    group.flags = tcp ? readU8(arena, upper + TcpField.FLAGS) : 0;
+    if (tcp && (group.flags & TcpFlag.PSH) !== 0) this.#close(group);
+  }
+
+  /** Adds the packet to the group it continues; false when it does not. */
+  #joins(group: Group, at: number, flow: Flow): boolean {
+    const { arena, words } = this.#batch;
+    const inner = words[at + Word.OFFSET]!;
+    const payload = flow.totalLength - group.headers;
+    if (payload <= 0 || payload > group.size || group.octets + payload > MOST_OCTETS) return false;
+    if (!this.#continues(group, inner, flow)) return false;
+    words[group.last + Word.NEXT] = ((at - group.last) / WORDS) | 0;
+    words[at + Word.DROP] = DROP_JOINED;
+    words[at + Word.OFFSET] = inner + group.headers;
+    words[at + Word.LENGTH] = payload;
+    group.last = at;
+    group.octets += payload;
+    group.packets++;
+    let ends = payload < group.size || group.packets === MOST_PACKETS;
+    if (group.protocol === IpProtocol.TCP) {
+      group.sequence = (group.sequence + payload) >>> 0;
+      group.flags = readU8(arena, inner + group.upperAt + TcpField.FLAGS);
+      ends ||= (group.flags & TcpFlag.PSH) !== 0;
+    }
+    if (ends) this.#close(group);
+    return true;
+  }
+
+  /** The same flow with the same headers, but for what grows from packet to packet. */
+  #continues(group: Group, inner: number, flow: Flow): boolean {
+    const { arena } = this.#batch;
+    const head = group.inner;
+    const { family, protocol, upperAt } = group;
+    if (flow.family !== family || flow.protocol !== protocol) return false;
+    if (!sameNetwork(arena, head, inner, family, group.packets)) return false;
+    const [one, other] = [head + upperAt, inner + upperAt];
+    // Ports.
+    if (readU32(arena, one) !== readU32(arena, other)) return false;
+    if (protocol === IpProtocol.UDP) return readU16(arena, other + UdpField.CHECKSUM) !== 0;
+    if (readU32(arena, other + TcpField.SEQUENCE) !== group.sequence) return false;
+    for (let at: number = TcpField.ACKNOWLEDGMENT; at < group.headers - upperAt; at += 2) {
+      if (at === TcpField.CHECKSUM) continue;
+      const different = readU16(arena, one + at) ^ readU16(arena, other + at);
+      // Data offset, flags and window are equal but for PSH.
+      if (different === 0 || (at === TcpField.DATA_OFFSET && different === TcpFlag.PSH)) continue;
+      return false;
+    }
+    return isPlainData(readU8(arena, other + TcpField.FLAGS));
+  }
+
+  /** The first packet's headers speak for all of them. */
+  #close(group: Group): void {
+    const { arena } = this.#batch;
+    const { inner, upperAt, protocol, family } = group;
+    this.#open--;
+    group.first = -1;
+    if (group.packets === 1) return;
+    const length = group.headers + group.octets;
+    const upper = inner + upperAt;
+    const upperLength = length - upperAt;
+    const udp = protocol === IpProtocol.UDP;
+    if (family === 4) setIpv4TotalLength(arena, inner, length);
+    else writeU16(arena, inner + Ipv6Field.PAYLOAD_LENGTH, length - IPV6_HEADER);
+    if (udp) writeU16(arena, upper + UdpField.LENGTH, upperLength);
+    else writeU8(arena, upper + TcpField.FLAGS, group.flags);
+    const addresses = inner + (family === 4 ? Ipv4Field.SOURCE : Ipv6Field.SOURCE);
+    const width = family === 4 ? 4 : 16;
+    const sumOffset = udp ? UdpField.CHECKSUM : TcpField.CHECKSUM;
+    const pseudo = sumPseudoHeader(arena, addresses, width, protocol, upperLength);
+    writeU16(arena, upper + sumOffset, addWord(pseudo, 0));
+    writeVnetSegments(
+      arena,
+      inner - VNET_HEADER_OCTETS,
+      udp ? Segmentation.UDP : family === 4 ? Segmentation.TCP_IPV4 : Segmentation.TCP_IPV6,
+      group.headers,
+      group.size,
+      upperAt,
+      sumOffset,
+    );
+  }
+}
+
+/** RFC 9293 §3.1: data and nothing that has a meaning at one place of the stream. */
+function isPlainData(flags: number): boolean {
+  const { FIN, SYN, RST, URG, CWR, ACK } = TcpFlag;
+  return (flags & (FIN | SYN | RST | URG | CWR | ACK)) === ACK;
+}
+
+/** The headers of the network layer, whose packets count up or are never fragmented. */
+function sameNetwork(
+  arena: Uint8Array,
+  head: number,
+  other: number,
+  family: number,
+  distance: number,
+): boolean {
+  if (family === 6) {
+    if (readU32(arena, head) !== readU32(arena, other)) return false;
+    if (
+      readU16(arena, head + Ipv6Field.NEXT_HEADER) !== readU16(arena, other + Ipv6Field.NEXT_HEADER)
+    ) {
+      return false;
+    }
+    return sameWords(arena, head + Ipv6Field.SOURCE, other + Ipv6Field.SOURCE, 8);
+  }
+  // Version, header length and TOS; then DF; then TTL and protocol.
+  if (readU16(arena, head) !== readU16(arena, other)) return false;
+  const fragment = readU16(arena, head + Ipv4Field.FLAGS_FRAGMENT_OFFSET);
+  if (fragment !== readU16(arena, other + Ipv4Field.FLAGS_FRAGMENT_OFFSET)) return false;
+  if (readU16(arena, head + Ipv4Field.TTL) !== readU16(arena, other + Ipv4Field.TTL)) return false;
+  // RFC 6864 §4.1: the identification means nothing where nothing is fragmented.
+  if (fragment === 0) {
+    const next = readU16(arena, head + Ipv4Field.IDENTIFICATION) + distance;
+    if (readU16(arena, other + Ipv4Field.IDENTIFICATION) !== (next & 0xffff)) return false;
+  }
+  return sameWords(arena, head + Ipv4Field.SOURCE, other + Ipv4Field.SOURCE, 2);
+}
+
+function sameWords(arena: Uint8Array, one: number, other: number, count: number): boolean {
+  for (let at = 0; at < 4 * count; at += 4) {
+    if (readU32(arena, one + at) !== readU32(arena, other + at)) return false;
+  }
+  return true;
+}
+
+function setIpv4TotalLength(arena: Uint8Array, at: number, length: number): void {
+  const before = readU16(arena, at + Ipv4Field.TOTAL_LENGTH);
+  const sum = readU16(arena, at + Ipv4Field.HEADER_CHECKSUM);
+  writeU16(arena, at + Ipv4Field.TOTAL_LENGTH, length);
+  writeU16(arena, at + Ipv4Field.HEADER_CHECKSUM, updateChecksum(sum, before, length));
+}
+
+/** Where the flow's group is; flows that share a place take turns. */
+function slotOf({ source, destination, sourcePort, destinationPort, family }: Flow): number {
+  const word = family === 4 ? 0 : 3;
+  const mixed = source[word]! ^ Math.imul(destination[word]!, 0x9e37_79b1);
+  const ports = Math.imul((sourcePort << 16) ^ destinationPort, 0x85eb_ca6b);
+  const hash = mixed ^ ports;
+  return ((hash >>> 16) ^ (hash >>> 7)) & (GROUPS - 1);
+}
+
+function emptyGroup(): Group {
+  return {
+    first: -1,
+    last: -1,
+    inner: 0,
+    family: 4,
+    protocol: 0,
+    upperAt: 0,
+    headers: 0,
+    size: 0,
+    octets: 0,
+    packets: 0,
+    sequence: 0,
+    flags: 0,
+  };
+}
