@@ -261,6 +261,7 @@ export class Gateway {
         break;
       }
       case 'traffic-limit':
+        this.#childSas.hear(report);
         this.#handle({ kind: 'traffic-limit', childSaId: report.id, limit: report.limit });
         break;
       case 'acquire':
@@ -321,6 +322,13 @@ export class Gateway {
       childSas: () => this.#childSas.all(),
       policies: this.#policies,
       pools: new PoolPort(this.#pools, (warnings) => this.#warn(warnings)),
+      trace: {
+        device: () => this.#host.device(),
+        routeTo: (destination) => this.#host.routeTo(destination),
+        mssClamp: () => this.#settings.current.mssClamp,
+        path: (id) => this.#childSas.path(id),
+        reachedLimit: (id) => this.#childSas.reachedLimit(id),
+      },
       resolveNames: (connection) => void this.#initiations.resolveNames(connection),
       initiate: (connection, child) =>
         this.#initiations.start({ connection, ...(child !== undefined && { child }) }),

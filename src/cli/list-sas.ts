@@ -25,7 +25,7 @@ export function sas(call: Call): Promise<ExitCode> {
     if (call.switches.has('json')) {
       const values = ikeSas.map(([connection, ikeSa]) => ({
         connection,
-        ...toJson(ikeSa, IKE_SA),
+        ...toJson(ikeSa, IKE_SA_SCHEMA),
       }));
       call.terminal.out(`${JSON.stringify(values, null, 2)}\n`);
       return ExitCode.OK;
@@ -87,7 +87,8 @@ function childSaRow(child: ViciSection): readonly string[] {
   ];
 }
 
-function algorithms(sa: ViciSection): string {
+/** `AES_GCM_16_128/...`, of an IKE SA or a Child SA. */
+export function algorithms(sa: ViciSection): string {
   const size = viciText(sa, 'encr-keysize');
   const encr = viciText(sa, 'encr-alg');
   return [
@@ -106,7 +107,7 @@ function ageOf(sa: ViciSection, name: string): string {
   return seconds === undefined ? '-' : age(Number(seconds));
 }
 
-const CHILD_SA: JsonSchema = {
+export const CHILD_SA_SCHEMA: JsonSchema = {
   numbers: [
     'uniqueid',
     'reqid',
@@ -124,7 +125,7 @@ const CHILD_SA: JsonSchema = {
   flags: ['encap', 'esn'],
 };
 
-const IKE_SA: JsonSchema = {
+export const IKE_SA_SCHEMA: JsonSchema = {
   numbers: [
     'uniqueid',
     'version',
@@ -135,5 +136,5 @@ const IKE_SA: JsonSchema = {
     'rekey-time',
   ],
   flags: ['initiator', 'nat-local', 'nat-remote', 'nat-fake', 'nat-any'],
-  lists: { 'child-sas': { of: CHILD_SA } },
+  lists: { 'child-sas': { of: CHILD_SA_SCHEMA } },
 };

@@ -13,6 +13,7 @@ import { policies, pools } from './list-policies.ts';
 import { sas } from './list-sas.ts';
 import { log } from './log.ts';
 import { RUN } from './run-options.ts';
+import { trace } from './trace.ts';
 import { type Call, JSON_OPTION, URI_OPTIONS, type Verb } from './verb.ts';
 import { why } from './why.ts';
 
@@ -167,6 +168,34 @@ export const VERBS: readonly Verb[] = [
       ['tsgw why --json', 'all that is remembered, for a program'],
     ],
     run: why,
+  },
+  {
+    name: 'trace',
+    summary: 'what would become of a packet: policy, SA, size outside, verdict',
+    description:
+      'Asks the running daemon, which sends nothing. It names the policies in the order of look-up and ' +
+      'what of each the packet does not fit, the SA that carries it, every octet of the outer packet ' +
+      'and the largest that passes. Without a port only policies for every port fit, with any only ' +
+      'those for every protocol.',
+    operands: [
+      { name: 'SRC', required: true, help: 'the address the packet comes from' },
+      { name: 'DST', required: true, help: 'the address it goes to' },
+      { name: 'PROTO/PORT', required: true, help: 'tcp/443, udp/53, icmp, icmp/8, 47 or any' },
+    ],
+    options: {
+      'source-port': { value: 'PORT', help: 'its source port (49152)' },
+      size: { value: 'OCTETS', help: 'its length, headers included (the most that passes whole)' },
+      df: { help: 'it may not be fragmented; one of IPv6 never may' },
+      inbound: { help: 'it comes out of a tunnel: which SAs would deliver it' },
+      ...listing,
+    },
+    examples: [
+      ['tsgw trace 10.1.0.5 10.2.0.9 tcp/443', 'where a connection would go'],
+      ['tsgw trace 10.1.0.5 10.2.0.9 icmp --size 1500 --df', 'why a large ping is not answered'],
+      ['tsgw trace 10.2.0.9 10.1.0.5 udp/53 --inbound', 'what the peer may send us'],
+      ['tsgw trace 10.1.0.5 10.2.0.9 any --json', 'every figure, for a program'],
+    ],
+    run: trace,
   },
   {
     name: 'policies',

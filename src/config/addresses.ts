@@ -63,6 +63,11 @@ export function parseSelector(setting: Setting): SelectorTemplate {
   return { kind: 'fixed', selector: { range, ...upper } };
 }
 
+/** The names of IP protocols that may be written, for hints. */
+export function protocolNames(): readonly string[] {
+  return Object.keys(PROTOCOLS);
+}
+
 /** The number of an IP protocol by name or number; 0 for any. */
 export function protocolNumber(text: string): number | undefined {
   if (/^(\d{1,3}|0x[0-9a-f]{1,2})$/i.test(text)) {
@@ -117,7 +122,7 @@ function parseIcmp(setting: Setting, protocol: number, text: string): UpperLayer
 }
 
 /** `8`, `3(4)`, or both octets as one number from 256. */
-function icmpPort(text: string): number | undefined {
+export function icmpPort(text: string): number | undefined {
   const [, type, code] = /^(\d{1,5})(?:\((\d{1,3})\))?$/.exec(text) ?? [];
   if (type === undefined) return undefined;
   const number = Number(type);
@@ -125,7 +130,8 @@ function icmpPort(text: string): number | undefined {
   return number <= 0xff && Number(code ?? 0) <= 0xff ? number * 256 + Number(code ?? 0) : undefined;
 }
 
-function portNumber(text: string): number | undefined {
+/** A port by number, or by the name of its service. */
+export function portNumber(text: string): number | undefined {
   if (/^(\d{1,5}|0x[0-9a-f]{1,4})$/i.test(text)) {
     return Number(text) <= 0xffff ? Number(text) : undefined;
   }

@@ -7,6 +7,7 @@ import type { Host } from '../io/host.ts';
 import type { KeyLog } from '../io/key-log.ts';
 import type { PacketLoopReport } from '../io/packet-loop-protocol.ts';
 import type { ChildSa, OutboundUse } from '../ipsec/child-sa.ts';
+import { ASSUMED_OUTER_MTU } from '../ipsec/path-mtu.ts';
 import type { PolicyList } from '../ipsec/policy-list.ts';
 import { type Endpoint, formatAddress } from '../wire/address.ts';
 import type { Instant } from '../wire/instant.ts';
@@ -31,11 +32,24 @@ export interface ChildSaParts {
   emit(event: Event): void;
 }
 
+/** What the path to the peer of a Child SA is believed to carry. */
+export interface KnownPath {
+  readonly outerMtu: number;
+  /** A router said so, or a send was refused; otherwise it is assumed. */
+  readonly learned: boolean;
+  readonly since: Instant;
+}
+
+/** The strictest limit of its traffic that a Child SA came to. */
+export type ReachedLimit = 'none' | 'soft' | 'hard';
+
 /** A Child SA as it is now. */
 interface Installed {
   readonly childSa: ChildSa;
   readonly at: Instant;
   readonly innerMtu: number;
+  readonly path: KnownPath;
+  readonly limit: ReachedLimit;
 }
 
 export class ChildSas {
@@ -64,6 +78,14 @@ export class ChildSas {
     return this.#installed.get(id)?.innerMtu ?? 0;
   }
 
+  path(id: number): KnownPath | undefined {
+    return this.#installed.get(id)?.path;
+  }
+
+  reachedLimit(id: number): ReachedLimit {
+    return this.#installed.get(id)?.limit ?? 'none';
+  }
+
   /** Answers whether the packet loop will report it. */
   install(childSa: ChildSa): boolean {
     const { rows, host, now } = this.#parts;
@@ -72,7 +94,9 @@ export class ChildSas {
       this.#say('error', `no counter rows left: child SA ${childSa.id} carries nothing`);
       return false;
     }
-    this.#installed.set(childSa.id, { childSa, at: now(), innerMtu: 0 });
+    const at = now();
+    const path = { outerMtu: ASSUMED_OUTER_MTU, learned: false, since: at };
+    this.#installed.set(childSa.id, { childSa, at, innerMtu: 0, path, limit: 'none' });
     if (childSa.outbound === 'now') this.#list(childSa);
     const installed = installedChildSa(childSa, taken);
     host().install(installed, childSa);
@@ -112,13 +136,27 @@ export class ChildSas {
         this.#useOutbound(report.id, 'now');
         break;
       case 'installed':
-      case 'moved':
-      case 'path-mtu-changed':
         this.#change(report.id, (one) => ({ ...one, innerMtu: report.innerMtu }));
-        if (report.kind === 'path-mtu-changed') this.#tellPathMtu(report.id, report.outerMtu);
+        break;
+      case 'moved':
+        this.#learn(report.id, report.innerMtu, ASSUMED_OUTER_MTU);
+        break;
+      case 'path-mtu-changed':
+        this.#learn(report.id, report.innerMtu, report.outerMtu);
+        this.#tellPathMtu(report.id, report.outerMtu);
+        break;
+      case 'traffic-limit':
+        this.#change(report.id, (one) => ({ ...one, limit: report.limit }));
         break;
       default:
     }
+  }
+
+  /** What was learned and is too old to count is assumed again. */
+  #learn(id: number, innerMtu: number, outerMtu: number): void {
+    const learned = outerMtu !== ASSUMED_OUTER_MTU;
+    const path = { outerMtu, learned, since: this.#parts.now() };
+    this.#change(id, (one) => ({ ...one, innerMtu, path }));
   }
 
   #change(id: number, change: (one: Installed) => Installed): void {

@@ -40,7 +40,9 @@ import type {
   SpdView,
   StatsView,
   TerminateSelector,
+  TraceResult,
 } from '../vici/control.ts';
+import type { TraceQuestion } from '../vici/trace-question.ts';
 import { connectionView, matchText } from './connection-view.ts';
 import { failureView } from './diagnosis.ts';
 import { FailureHistory } from './failure-history.ts';
@@ -51,6 +53,8 @@ import { type RedirectOrder, redirectOrder, redirects } from './redirect-order.t
 import { Replacements, replaceable } from './replacements.ts';
 import { ikeSaView, sadViews, type ViewContext } from './sa-views.ts';
 import { spdViews } from './spd-views.ts';
+import { traceView } from './trace.ts';
+import type { TraceSources } from './trace-parts.ts';
 
 /** What the gateway lends to its control. */
 export interface GatewayParts {
@@ -65,6 +69,7 @@ export interface GatewayParts {
   socketDrops(): Readonly<Record<string, number>>;
   view(): ViewContext;
   childSas(): readonly ChildSa[];
+  readonly trace: TraceSources;
   /** Tells the PAD where the connection's names are, as soon as that is known. */
   resolveNames(connection: Connection): void;
   /** Traps and shunts. */
@@ -288,6 +293,19 @@ export class GatewayControl implements Control {
   spd(): readonly SpdView[] {
     const { spd, childSas, policies } = this.#parts;
     return spdViews(spd.rows(), childSas(), (id) => policies.owner(id));
+  }
+
+  trace(question: TraceQuestion): TraceResult {
+    const { pad, engine, spd, childSas, policies, trace, view } = this.#parts;
+    return traceView(question, {
+      rows: spd.rows(),
+      childSas: childSas(),
+      ikeSas: engine.ikeSas(),
+      connections: pad.connections(),
+      context: view(),
+      sources: trace,
+      owner: (id) => policies.owner(id),
+    });
   }
 
   stats(): StatsView {

@@ -9,6 +9,7 @@ import type { EspPolicy } from '../esp/esp-sa-table.ts';
 import { dropReasonName } from '../events/drop-reason.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
+import { ASSUMED_OUTER_MTU } from '../ipsec/path-mtu.ts';
 import type { Endpoint, IpAddress } from '../wire/address.ts';
 import { AddressWatch } from './address-watch.ts';
 import { IcmpListener } from './icmp-listener.ts';
@@ -57,12 +58,12 @@ export interface HostListener {
   readonly warn: (what: string) => void;
 }
 
-/** Assumed between gateways until a path says otherwise. */
-const OUTER_MTU = 1500;
 /** MTU of the device before any SA says what fits. */
 const FIRST_TUN_MTU = 1400;
 /** RFC 8200 §5: a link that carries IPv6 has at least 1280. */
 const LEAST_TUN_MTU = 1280;
+/** Packets of hosts carry no mark of ours. */
+const INNER_MARK = 0;
 /** IKE messages taken before the packet loop is told: a small part of those it may hand over. */
 const IKE_LOT = 32;
 
@@ -115,8 +116,8 @@ export class Host {
       plain4,
       plain6,
       nattPort: portNatT,
-      tunMtu: mtu || OUTER_MTU,
-      outerMtu: OUTER_MTU,
+      tunMtu: mtu || ASSUMED_OUTER_MTU,
+      outerMtu: ASSUMED_OUTER_MTU,
       mssClamp,
     });
     this.#running = {
@@ -132,6 +133,22 @@ export class Host {
     };
     this.#listenToIcmp(loop);
     this.#watchAddresses(this.#running);
+  }
+
+  /** The device that the inside sees, with the most it takes now. */
+  device(): { readonly name: string; readonly mtu: number } {
+    const { device, mtu } = this.#settings;
+    const { tun, deviceMtu } = this.#running ?? {};
+    return { name: tun?.name ?? device, mtu: deviceMtu ?? (mtu || FIRST_TUN_MTU) };
+  }
+
+  /** Whether a packet from the inside to that address comes to the device. */
+  routeTo(destination: IpAddress): 'device' | 'elsewhere' | 'nowhere' {
+    if (!this.#running) return 'nowhere';
+    const { rtnetlink, tun } = this.#running;
+    const route = rtnetlink.lookup(destination, INNER_MARK);
+    if (!route) return 'nowhere';
+    return route.interfaceIndex === tun.index ? 'device' : 'elsewhere';
   }
 
   /** What the sockets of this thread discarded, by reason. */

@@ -21,10 +21,15 @@ export interface OuterPath {
   readonly udpEncapsulation: boolean;
 }
 
+/** Octets that a path between gateways is assumed to carry until it says otherwise. */
+export const ASSUMED_OUTER_MTU = 1500;
+
 /** SPI and sequence number. */
 const ESP_HEADER = 8;
 /** Pad Length and Next Header. */
 const ESP_TRAILER = 2;
+const IPV6_MINIMUM_MTU = 1280;
+const IPV6_FRAGMENT_HEADER = 8;
 
 /** The shape of an SA with these transforms; without `integ` the cipher makes the ICV. */
 export function espShape(
@@ -42,10 +47,66 @@ export function espShape(
   };
 }
 
+/** What the octets of an outer packet are, in their order. */
+export interface EspBudget {
+  readonly outerIp: number;
+  /** 0 without UDP encapsulation. */
+  readonly udp: number;
+  /** SPI and sequence number. */
+  readonly espHeader: number;
+  readonly iv: number;
+  readonly inner: number;
+  readonly padding: number;
+  /** Pad Length and Next Header. */
+  readonly trailer: number;
+  readonly icv: number;
+  readonly total: number;
+}
+
+/** The outer packet around an inner packet of `innerLength`, octet by octet. */
+export function espBudget(innerLength: number, shape: EspShape, path: OuterPath): EspBudget {
+  const over = (innerLength + ESP_TRAILER) % shape.alignment;
+  const padding = over === 0 ? 0 : shape.alignment - over;
+  return {
+    outerIp: path.family === 4 ? IPV4_HEADER : IPV6_HEADER,
+    udp: path.udpEncapsulation ? UDP_HEADER : 0,
+    espHeader: ESP_HEADER,
+    iv: shape.ivLength,
+    inner: innerLength,
+    padding,
+    trailer: ESP_TRAILER,
+    icv: shape.icvLength,
+    total: fixedOverhead(shape, path) + innerLength + padding + ESP_TRAILER,
+  };
+}
+
 /** Octets of the outer packet around an inner packet of `innerLength`. */
 export function espPacketLength(innerLength: number, shape: EspShape, path: OuterPath): number {
-  const blocks = Math.ceil((innerLength + ESP_TRAILER) / shape.alignment);
-  return fixedOverhead(shape, path) + blocks * shape.alignment;
+  return espBudget(innerLength, shape, path).total;
+}
+
+/** What an inner packet's size makes of it: sealed and sent, sent in fragments, or refused. */
+export type SizeVerdict = 'fits' | 'fragmented-outside' | 'too-big';
+
+/** The rule of outbound processing about size (RFC 4301 §8.1, §8.2.1); IPv6 always forbids fragments. */
+export function sizeVerdict(
+  packet: { readonly family: number; readonly octets: number; readonly dontFragment: boolean },
+  innerMtu: number,
+  copyDf: boolean,
+): SizeVerdict {
+  if (packet.octets <= innerMtu) return 'fits';
+  const keepWhole = copyDf && (packet.family === 6 || packet.dontFragment);
+  // RFC 8200 §5: below 1280 octets a tunnel must fragment itself, the sender need not.
+  const mayRefuse = packet.family === 4 || packet.octets > IPV6_MINIMUM_MTU;
+  return keepWhole && mayRefuse ? 'too-big' : 'fragmented-outside';
+}
+
+/** How many fragments a packet makes on a path (RFC 791 §3.2, RFC 8200 §4.5). */
+export function fragmentCount(octets: number, mtu: number, family: 4 | 6): number {
+  if (octets <= mtu) return 1;
+  const header = family === 4 ? IPV4_HEADER : IPV6_HEADER;
+  const room = mtu - header - (family === 4 ? 0 : IPV6_FRAGMENT_HEADER);
+  return Math.ceil((octets - header) / Math.max(8, room - (room % 8)));
 }
 
 /** Octets of the largest inner packet whose outer packet is at most `outerMtu`; 0 = none fits. */

@@ -89,19 +89,32 @@ export function narrow(
   return [...kept];
 }
 
+/** What of a selector a packet can fail to fit. */
+export type SelectorPart = 'address' | 'protocol' | 'port';
+
 /** Does one end of a packet fit? The packet path asks `SelectorPairs` the same for both ends. */
 export function selectorMatchesFlow(
   selector: TrafficSelector,
   flow: Flow,
   end: 'source' | 'destination',
 ): boolean {
-  const address = addressFromWords(flow.family, flow[end]);
+  return selectorMisses(selector, flow, end).length === 0;
+}
+
+/** What of one end of a packet does not fit; of another protocol, ports say nothing. */
+export function selectorMisses(
+  selector: TrafficSelector,
+  flow: Flow,
+  end: 'source' | 'destination',
+): readonly SelectorPart[] {
+  const misses: SelectorPart[] = [];
+  if (!rangeContains(selector.range, addressFromWords(flow.family, flow[end]))) {
+    misses.push('address');
+  }
   const port = end === 'source' ? flow.sourcePort : flow.destinationPort;
-  return (
-    rangeContains(selector.range, address) &&
-    (selector.protocol === 0 || selector.protocol === flow.protocol) &&
-    portMatches(selector, port)
-  );
+  if (selector.protocol !== 0 && selector.protocol !== flow.protocol) misses.push('protocol');
+  else if (!portMatches(selector, port)) misses.push('port');
+  return misses;
 }
 
 /** The selector of one address, any protocol and port. */

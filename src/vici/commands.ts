@@ -26,6 +26,7 @@ import {
   unloadConnection,
   unloadShared,
 } from './settings-commands.ts';
+import { traceAnswer } from './trace.ts';
 
 export type Command =
   | { readonly kind: 'answer'; answer(control: Control, request: ViciSection): ViciSection }
@@ -86,6 +87,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['tsgw-status', answer((control) => statusAnswer(control.stats()))],
   ['tsgw-sad', list('tsgw-sad-row', (control) => listSad(control.sad()))],
   ['tsgw-spd', list('tsgw-spd-row', (control) => listSpd(control.spd()))],
+  ['tsgw-trace', answer(traceAnswer)],
   ['tsgw-why', list('tsgw-why-row', listedFailures)],
 ]);
 

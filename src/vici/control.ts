@@ -7,6 +7,8 @@
 
 import type { Section } from '../config/section.ts';
 import type { Event } from '../events/event.ts';
+import type { TraceQuestion } from './trace-question.ts';
+import type { TraceView } from './trace-view.ts';
 
 export interface ChildSaView {
   readonly name: string;
@@ -200,6 +202,13 @@ export interface StatsView {
   readonly drops: Readonly<Record<string, number>>;
 }
 
+/** What would become of a packet, with the SAs that carry it. */
+export interface TraceResult {
+  readonly trace: TraceView;
+  readonly childSa?: ChildSaView;
+  readonly ikeSa?: IkeSaView;
+}
+
 export type ControlOutcome =
   | { readonly kind: 'done'; readonly matches: number; readonly terminated: number }
   | {
@@ -270,6 +279,8 @@ export interface Control {
   policies(): readonly PolicyView[];
   sad(): readonly SadView[];
   spd(): readonly SpdView[];
+  /** What would become of a packet now. */
+  trace(question: TraceQuestion): TraceResult;
   stats(): StatsView;
   /**
    * Counts by strongSwan's names. Without a connection: the daemon's totals under the empty name

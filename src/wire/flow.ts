@@ -175,7 +175,7 @@ function readPorts(octets: Uint8Array, at: number, present: number, flow: Flow):
 }
 
 /** Octets the upper-layer header has at least; 0 where no port is read. */
-function minimumHeader(protocol: number): number {
+export function minimumHeader(protocol: number): number {
   switch (protocol) {
     case IpProtocol.TCP:
       return TCP_HEADER;

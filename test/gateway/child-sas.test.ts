@@ -5,7 +5,7 @@ import { ChildSas } from '../../src/gateway/child-sas.ts';
 import { CounterRows } from '../../src/gateway/counter-rows.ts';
 import { PolicyList } from '../../src/ipsec/policy-list.ts';
 import { formatEndpoint } from '../../src/wire/address.ts';
-import { instant } from '../../src/wire/instant.ts';
+import { type Instant, instant } from '../../src/wire/instant.ts';
 import { childSa } from '../support/child-sas.ts';
 import { A, endpoint } from '../support/pair.ts';
 
@@ -15,8 +15,10 @@ describe('The Child SAs of the gateway', () => {
   let rows: CounterRows;
   let spd: PolicyList;
   let childSas: ChildSas;
+  let now: Instant;
 
   beforeEach(() => {
+    now = instant(5000);
     told = [];
     events = [];
     rows = new CounterRows(createSharedCounters(4));
@@ -34,7 +36,7 @@ describe('The Child SAs of the gateway', () => {
       spd,
       keyLog: undefined,
       host: () => host,
-      now: () => instant(5000),
+      now: () => now,
       emit: (event) => events.push(event),
     });
   });
@@ -86,6 +88,25 @@ describe('The Child SAs of the gateway', () => {
       childSas.all().map(({ id }) => id),
       [7],
     );
+  });
+
+  it('know whether the path was learned, since when, and what limit they came to', () => {
+    childSas.install(childSa());
+    const assumed = { outerMtu: 1500, learned: false, since: 5000 };
+    assert.deepEqual([childSas.path(7), childSas.reachedLimit(7)], [assumed, 'none']);
+    now = instant(9000);
+    childSas.hear({ kind: 'installed', id: 7, innerMtu: 1438 });
+    assert.deepEqual(childSas.path(7), assumed);
+    childSas.hear({ kind: 'path-mtu-changed', id: 7, outerMtu: 1300, innerMtu: 1200 });
+    assert.deepEqual(childSas.path(7), { outerMtu: 1300, learned: true, since: 9000 });
+    childSas.hear({ kind: 'path-mtu-changed', id: 7, outerMtu: 1500, innerMtu: 1438 });
+    assert.deepEqual(childSas.path(7), { outerMtu: 1500, learned: false, since: 9000 });
+    childSas.hear({ kind: 'path-mtu-changed', id: 7, outerMtu: 1300, innerMtu: 1200 });
+    childSas.hear({ kind: 'moved', id: 7, innerMtu: 1438 });
+    assert.equal(childSas.path(7)?.learned, false, 'a new path is not that path');
+    childSas.hear({ kind: 'traffic-limit', id: 7, limit: 'soft' });
+    assert.equal(childSas.reachedLimit(7), 'soft');
+    assert.deepEqual([childSas.path(8), childSas.reachedLimit(8)], [undefined, 'none']);
   });
 
   it('wipe their keys and give their rows back when they go', () => {

@@ -64,6 +64,13 @@ class Controlled {
         innerMtu: () => 1400,
       }),
       childSas: () => [...a.children.values()],
+      trace: {
+        device: () => ({ name: 'tsgw0', mtu: 1438 }),
+        mssClamp: () => true,
+        routeTo: () => 'device',
+        path: () => undefined,
+        reachedLimit: () => 'none',
+      },
       resolveNames: ({ name }) => {
         this.resolved.push(name);
       },

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
-import { type EspShape, espPacketLength, espShape, innerMtu } from '../../src/ipsec/path-mtu.ts';
+import {
+  type EspShape,
+  espBudget,
+  espPacketLength,
+  espShape,
+  fragmentCount,
+  innerMtu,
+  sizeVerdict,
+} from '../../src/ipsec/path-mtu.ts';
 
 const gcm = { id: EncryptionId.AES_GCM_16 };
 const cbc = { id: EncryptionId.AES_CBC };
@@ -49,9 +57,63 @@ describe('Sizes of ESP packets (RFC 4303 §2.4)', () => {
     );
   });
 
+  it('names every octet, in the order of the packet', () => {
+    const cbc6 = { family: 6, udpEncapsulation: true } as const;
+    assert.deepEqual(espBudget(100, espShape(cbc, sha256), cbc6), {
+      outerIp: 40,
+      udp: 8,
+      espHeader: 8,
+      iv: 16,
+      inner: 100,
+      padding: 10,
+      trailer: 2,
+      icv: 16,
+      total: 200,
+    });
+    fc.assert(
+      fc.property(fc.nat(9000), shapes, paths, (inner, shape, path) => {
+        const { total, ...octets } = espBudget(inner, shape, path);
+        assert.equal(
+          Object.values(octets).reduce((sum, count) => sum + count),
+          total,
+        );
+        assert.equal((octets.inner + octets.padding + octets.trailer) % shape.alignment, 0);
+      }),
+    );
+  });
+
   it('says 0 when nothing fits', () => {
     const path = { family: 6, udpEncapsulation: true } as const;
     assert.equal(innerMtu(60, espShape(cbc, sha256), path), 0);
     assert.equal(innerMtu(89, espShape(cbc, sha256), path), 0);
+  });
+});
+
+describe('Packets too big for a tunnel (RFC 4301 §8)', () => {
+  const verdict = (family: 4 | 6, octets: number, dontFragment: boolean, copyDf = true) =>
+    sizeVerdict({ family, octets, dontFragment }, 1200, copyDf);
+
+  it('are refused where they may not be fragmented, but where IPv6 has no say', () => {
+    assert.equal(verdict(4, 1200, true), 'fits');
+    assert.equal(verdict(4, 1201, true), 'too-big');
+    assert.equal(verdict(4, 1201, false), 'fragmented-outside');
+    assert.equal(verdict(4, 1201, true, false), 'fragmented-outside');
+    assert.equal(verdict(6, 1280, true), 'fragmented-outside');
+    assert.equal(verdict(6, 1281, true), 'too-big');
+    assert.equal(verdict(6, 1281, false), 'too-big', 'no router fragments IPv6');
+    assert.equal(verdict(6, 1281, true, false), 'fragmented-outside');
+  });
+
+  it('make fragments of multiples of 8 octets (RFC 791 §3.2, RFC 8200 §4.5)', () => {
+    assert.equal(fragmentCount(1500, 1500, 4), 1);
+    assert.equal(fragmentCount(1501, 1500, 4), 2);
+    // 1480 octets of data a fragment: 20 + 2 * 1480.
+    assert.equal(fragmentCount(2980, 1500, 4), 2);
+    assert.equal(fragmentCount(2981, 1500, 4), 3);
+    // An MTU of 1502 has room for no more.
+    assert.equal(fragmentCount(2981, 1502, 4), 3);
+    // 1448 octets of data a fragment: 40 + 2 * 1448.
+    assert.equal(fragmentCount(2936, 1500, 6), 2);
+    assert.equal(fragmentCount(2937, 1500, 6), 3);
   });
 });

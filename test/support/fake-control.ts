@@ -20,7 +20,10 @@ import type {
   SpdView,
   StatsView,
   TerminateSelector,
+  TraceResult,
 } from '../../src/vici/control.ts';
+import type { TraceQuestion } from '../../src/vici/trace-question.ts';
+import type { TraceView } from '../../src/vici/trace-view.ts';
 
 export class FakeControl implements Control {
   readonly calls: string[] = [];
@@ -39,6 +42,7 @@ export class FakeControl implements Control {
   redirected: number | string = 1;
   sadRows: readonly SadView[] = [];
   spdRows: readonly SpdView[] = [];
+  traced: TraceResult = { trace: NOTHING_TRACED };
   totals: Readonly<Record<string, Readonly<Record<string, number>>>> = { '': {} };
   daemon: StatsView = {
     version: '0.1.0',
@@ -178,6 +182,11 @@ export class FakeControl implements Control {
     return this.spdRows;
   }
 
+  trace(question: TraceQuestion): TraceResult {
+    this.calls.push(`trace ${question.inbound ? 'in' : 'out'} ${question.flow.destinationPort}`);
+    return this.traced;
+  }
+
   stats(): StatsView {
     return this.daemon;
   }
@@ -207,6 +216,34 @@ export class FakeControl implements Control {
     return () => this.#listeners.delete(listener);
   }
 }
+
+/** A packet that meets no policy at all. */
+export const NOTHING_TRACED: TraceView = {
+  direction: 'out',
+  packet: {
+    source: '10.1.0.5',
+    destination: '10.2.0.9',
+    traffic: 'tcp/443',
+    sourcePort: 49_152,
+    sourcePortAssumed: true,
+    size: 0,
+    sizeAssumed: false,
+    dontFragment: false,
+  },
+  device: { name: 'tsgw0', mtu: 1400 },
+  policies: [],
+  passed: 0,
+  all: 0,
+  action: 'none',
+  others: [],
+  notes: [],
+  verdict: {
+    outcome: 'dropped',
+    reason: 'no-policy',
+    what: 'dropped: no-policy; there is no policy at all',
+    next: [],
+  },
+};
 
 export function done(matches: number, terminated: number): ControlOutcome {
   return { kind: 'done', matches, terminated };

@@ -1,0 +1,192 @@
+/**
+ * The verdict on a traced packet in one line, and what the operator can do next.
+ */
+import type { ChildSa } from '../ipsec/child-sa.ts';
+import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
+import { nearest, type PassedRow, pairMisses } from '../ipsec/policy-trace.ts';
+import type { SpdRow } from '../ipsec/spd.ts';
+import { formatSelector } from '../ipsec/traffic-selector.ts';
+import type { TraceQuestion } from '../vici/trace-question.ts';
+import type { CarrierView, DeviceView, OtherChildView, VerdictView } from '../vici/trace-view.ts';
+import { formatAddress } from '../wire/address.ts';
+import { addressFromWords, type Flow } from '../wire/flow.ts';
+import { ownerOf, type TraceParts } from './trace-parts.ts';
+import type { Passage } from './trace-passage.ts';
+
+/** Of a packet that a Child SA protects, in the order in which outbound processing asks. */
+export function verdictOf(
+  { name, connection }: ChildSa,
+  carrier: CarrierView,
+  passage: Passage,
+  device: { readonly name: string },
+): VerdictView {
+  const { refusal, budget, fragments, pieces } = passage;
+  const { sequence, limits, pathMtu } = carrier;
+  if (refusal) {
+    const by = refusal.by === 'device' ? `the device ${device.name}` : `child ${name}`;
+    return dropped(
+      'packet-too-big',
+      `${by} takes ${refusal.mtu} octets, and the sender is told so by ICMP`,
+      [`send at most ${refusal.mtu} octets, or let the packet be fragmented`],
+    );
+  }
+  if (limits.reached === 'hard' && isAtHardLimit(carrier)) {
+    return dropped('outbound-hard-limit', `child ${name} is at the end of its lifetime`, [
+      `tsgw rekey ${name} --ike ${connection}; if that does not help, raise its life_bytes or life_packets`,
+    ]);
+  }
+  if (sequence.last >= 2 ** sequence.bits - 1) {
+    return dropped('sequence-exhausted', `child ${name} has used its last sequence number`, [
+      `tsgw rekey ${name} --ike ${connection}`,
+    ]);
+  }
+  const outside =
+    fragments === 1
+      ? `${budget.total} of ${pathMtu.octets} octets`
+      : `${budget.total} octets outside in ${fragments} fragments, over a path of ${pathMtu.octets}`;
+  if (pieces === 1) {
+    const outcome = fragments === 1 ? 'sent' : 'fragmented';
+    return { outcome, what: `sent by child ${name}, ${outside}`, next: [] };
+  }
+  const what = `cut into ${pieces} fragments at ${device.name}, each sent by child ${name}, the largest with ${outside}`;
+  return { outcome: 'fragmented', what, next: [] };
+}
+
+/** No policy is asked about what the host does not route to the device. */
+export function routed(verdict: VerdictView, { name, route }: DeviceView): VerdictView {
+  if (route === 'device' || route === undefined) return verdict;
+  if (verdict.outcome === 'bypassed') {
+    return { ...verdict, what: `${verdict.what}, on a route past ${name}` };
+  }
+  const where =
+    route === 'nowhere'
+      ? 'the host has no route for it'
+      : 'the host routes it elsewhere, unprotected';
+  return {
+    ...verdict,
+    outcome: 'elsewhere',
+    what: `does not come to ${name}: ${where}; if it did: ${verdict.what}`,
+  };
+}
+
+/** Of a packet that no Child SA protects. */
+export function unprotectedVerdict(
+  question: TraceQuestion,
+  found: {
+    readonly hit: SpdRow | undefined;
+    readonly passed: readonly PassedRow[];
+    readonly others: readonly OtherChildView[];
+  },
+  parts: TraceParts,
+): VerdictView {
+  const { hit, passed, others } = found;
+  if (!hit) return noPolicy(question, passed, others, parts);
+  const owner = ownerName(hit, parts);
+  switch (hit.entry.action) {
+    case 'bypass':
+      return { outcome: 'bypassed', what: `leaves unprotected: policy ${owner}`, next: [] };
+    case 'discard':
+      return dropped('discard-policy', `policy ${owner} says so`, [
+        `take the policy away: swanctl --uninstall --child ${owner.split('/').at(-1)}; or narrow its selectors`,
+      ]);
+    case 'trap': {
+      const what = `held for up to 16 s while its child comes up: policy ${owner} is a trap`;
+      return { outcome: 'held', what, next: [`tsgw why ${owner.split('/')[0]} if it does not`] };
+    }
+    case 'protect':
+      return dropped('no-sa', `the SA of policy ${owner} is going`, []);
+  }
+}
+
+function noPolicy(
+  { flow }: TraceQuestion,
+  passed: readonly PassedRow[],
+  others: readonly OtherChildView[],
+  parts: TraceParts,
+): VerdictView {
+  const [silent] = others;
+  const near = nearest(passed);
+  const what = silent
+    ? `child ${silent.child} #${silent.uniqueId} ${silent.why}`
+    : near
+      ? `nearest policy is ${ownerName(near.row, parts)}: ${missText(near, flow)}`
+      : 'there is no policy at all';
+  const configured = configuredFor(flow, parts.connections);
+  return dropped('no-policy', what, [
+    ...configured,
+    ...(configured.length === 0 && near ? [widen(near, flow, parts)] : []),
+  ]);
+}
+
+/** `remote address 10.3.0.9 is not in 10.2.0.0/16`. */
+function missText({ row, misses }: PassedRow, flow: Flow): string {
+  const { source, destination } = addressesOf(flow);
+  return misses
+    .map((miss) => {
+      if (miss === 'remote address')
+        return `${miss} ${destination} is not in ${formatSelector(row.remote)}`;
+      if (miss === 'local address')
+        return `${miss} ${source} is not in ${formatSelector(row.local)}`;
+      const selector = miss === 'local port' ? row.local : row.remote;
+      return `${miss} is not that of ${formatSelector(selector)}`;
+    })
+    .join(', ');
+}
+
+function widen({ row, misses }: PassedRow, flow: Flow, parts: TraceParts): string {
+  const { source, destination } = addressesOf(flow);
+  const owner = ownerName(row, parts);
+  const additions = [
+    ...(misses.includes('remote address') ? [`${destination} to remote_ts`] : []),
+    ...(misses.includes('local address') ? [`${source} to local_ts`] : []),
+  ];
+  const what =
+    additions.length > 0 ? `add ${additions.join(' and ')}` : 'widen the protocol and ports';
+  return `${what} of ${owner} here and the mirror image of that at the peer, and bring it up anew`;
+}
+
+/** Children whose configured selectors the packet fits, though nothing of them is installed. */
+function configuredFor(flow: Flow, connections: readonly Connection[]): readonly string[] {
+  return connections.flatMap((connection) =>
+    connection.children
+      .filter((child) => childCovers(child, flow))
+      .map(({ name, mode }) =>
+        mode === 'tunnel'
+          ? `bring up the child that covers it: tsgw initiate ${name} --ike ${connection.name}`
+          : `install the policy that covers it: swanctl --install --child ${name} --ike ${connection.name}`,
+      ),
+  );
+}
+
+function childCovers({ localTs, remoteTs }: ChildPolicy, flow: Flow): boolean {
+  return localTs.some((local) =>
+    remoteTs.some(
+      (remote) =>
+        local.kind === 'fixed' &&
+        remote.kind === 'fixed' &&
+        pairMisses(local.selector, remote.selector, flow, 'out').length === 0,
+    ),
+  );
+}
+
+/** Counts tell which direction came to the limit that was reported. */
+function isAtHardLimit({ limits }: CarrierView): boolean {
+  const { packets, octets, hardPackets, hardOctets } = limits;
+  return (hardPackets > 0 && packets >= hardPackets) || (hardOctets > 0 && octets >= hardOctets);
+}
+
+export function dropped(reason: string, why: string, next: readonly string[]): VerdictView {
+  return { outcome: 'dropped', reason, what: `dropped: ${reason}; ${why}`, next };
+}
+
+function ownerName({ entry }: SpdRow, parts: TraceParts): string {
+  const { ike, child } = ownerOf(entry.id, parts);
+  return child === '' ? `number ${entry.id}` : `${ike}/${child}`;
+}
+
+function addressesOf({ family, source, destination }: Flow) {
+  return {
+    source: formatAddress(addressFromWords(family, source)),
+    destination: formatAddress(addressFromWords(family, destination)),
+  };
+}
