@@ -5,7 +5,7 @@
 import type { HeldChild } from '../ike/held-child.ts';
 import type { ChildSa } from '../ipsec/child-sa.ts';
 import { ASSUMED_OUTER_MTU } from '../ipsec/path-mtu.ts';
-import { pairMisses } from '../ipsec/policy-trace.ts';
+import { packetEnds, pairFits } from '../ipsec/policy-trace.ts';
 import type { TraceResult } from '../vici/control.ts';
 import type { TraceQuestion } from '../vici/trace-question.ts';
 import type {
@@ -66,12 +66,11 @@ export function otherChildren(
   carrier: number | undefined,
   parts: TraceParts,
 ): readonly OtherChildView[] {
+  const ends = packetEnds(flow, 'out');
   return parts.childSas
     .filter(({ id }) => id !== carrier)
     .filter(({ localTs, remoteTs }) =>
-      localTs.some((local) =>
-        remoteTs.some((remote) => pairMisses(local, remote, flow, 'out').length === 0),
-      ),
+      localTs.some((local) => remoteTs.some((remote) => pairFits({ local, remote }, ends))),
     )
     .slice(0, SHOWN_POLICIES)
     .flatMap(({ id }) => carrierOf(id, parts) ?? [])

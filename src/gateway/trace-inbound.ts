@@ -3,36 +3,31 @@
  * header is held against the selectors of the SA it came by, not against the SPD.
  */
 import type { ChildSa } from '../ipsec/child-sa.ts';
-import { type Miss, nearest, nearestFew, pairMisses } from '../ipsec/policy-trace.ts';
-import { SelectorPairs } from '../ipsec/selector-pairs.ts';
+import { type Compared, compare, nearest, nearestFew, packetEnds } from '../ipsec/policy-trace.ts';
 import { formatSpi } from '../ipsec/spi.ts';
 import { formatSelector, type TrafficSelector } from '../ipsec/traffic-selector.ts';
 import type { TraceResult } from '../vici/control.ts';
 import type { TraceQuestion } from '../vici/trace-question.ts';
 import type { TracedPolicyView, VerdictView } from '../vici/trace-view.ts';
+import type { Flow } from '../wire/flow.ts';
 import { carrierView, saViews } from './trace-carrier.ts';
 import { packetView } from './trace-packet.ts';
 import { carrierOf, SHOWN_POLICIES, type TraceParts } from './trace-parts.ts';
 import { passageOf, withoutSize } from './trace-passage.ts';
-import { dropped } from './trace-verdict.ts';
+import { dropped, missText } from './trace-verdict.ts';
 
 export function inboundTrace(question: TraceQuestion, parts: TraceParts): TraceResult {
   const { flow } = question;
+  const ends = packetEnds(flow, 'in');
   const pairs = parts.childSas.flatMap((childSa) =>
     childSa.localTs.flatMap((local) =>
-      childSa.remoteTs.map((remote) => ({
-        childSa,
-        local,
-        remote,
-        misses: pairMisses(local, remote, flow, 'in'),
-      })),
+      childSa.remoteTs.map((remote) => compare({ childSa, local, remote }, ends)),
     ),
   );
   const passed = pairs.filter(({ misses }) => misses.length > 0);
   const fitting = pairs.filter(({ misses }) => misses.length === 0);
-  const accepting = parts.childSas.filter(({ localTs, remoteTs }) =>
-    SelectorPairs.of(localTs, remoteTs).matchesInbound(flow),
-  );
+  // The newest comes first: a peer that has it sends by it.
+  const accepting = [...new Set(fitting.map(({ pair }) => pair.childSa))].toReversed();
   const [first] = accepting;
   const shown = new Set([
     ...nearestFew(passed, SHOWN_POLICIES),
@@ -52,7 +47,7 @@ export function inboundTrace(question: TraceQuestion, parts: TraceParts): TraceR
       ...(first && passage && { carrier: carrierView(first, passage, flow, parts, 'in') }),
       others: [],
       notes: ['what comes in without protection is for the firewall of the host to judge'],
-      verdict: first ? accepted(accepting) : refused(passed),
+      verdict: first ? accepted(accepting) : refused(passed, flow),
     },
     ...(carrier && saViews(carrier, parts.context)),
   };
@@ -67,14 +62,15 @@ function accepted(accepting: readonly ChildSa[]): VerdictView {
   return { outcome: 'accepted', what: `accepted from child ${names.join(', ')}${more}`, next: [] };
 }
 
-function refused(passed: readonly Pair[]): VerdictView {
+function refused(passed: readonly Compared<Pair>[], flow: Flow): VerdictView {
   const near = nearest(passed);
-  if (!near)
+  if (!near) {
     return dropped('unknown-spi', 'no SA is there to come by', ['tsgw initiate brings one up']);
-  const { childSa, misses } = near;
+  }
+  const { childSa } = near.pair;
   return dropped(
     'inbound-policy-mismatch',
-    `nearest is child ${childSa.name}, whose ${misses.join(' and ')} it does not fit`,
+    `nearest is child ${childSa.name}: ${missText(near, flow, 'in')}`,
     [`let the selectors of ${childSa.connection}/${childSa.name} cover it at both ends`],
   );
 }
@@ -84,10 +80,9 @@ interface Pair {
   readonly childSa: ChildSa;
   readonly local: TrafficSelector;
   readonly remote: TrafficSelector;
-  readonly misses: readonly Miss[];
 }
 
-function pairView({ childSa, local, remote, misses }: Pair): TracedPolicyView {
+function pairView({ pair: { childSa, local, remote }, misses }: Compared<Pair>): TracedPolicyView {
   return {
     ike: childSa.connection,
     child: childSa.name,

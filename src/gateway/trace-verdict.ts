@@ -3,7 +3,14 @@
  */
 import type { ChildSa } from '../ipsec/child-sa.ts';
 import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
-import { nearest, type PassedRow, pairMisses } from '../ipsec/policy-trace.ts';
+import {
+  type Compared,
+  nearest,
+  type PacketEnds,
+  packetEnds,
+  pairFits,
+  type SelectorPair,
+} from '../ipsec/policy-trace.ts';
 import type { SpdRow } from '../ipsec/spd.ts';
 import { formatSelector } from '../ipsec/traffic-selector.ts';
 import type { TraceQuestion } from '../vici/trace-question.ts';
@@ -74,7 +81,7 @@ export function unprotectedVerdict(
   question: TraceQuestion,
   found: {
     readonly hit: SpdRow | undefined;
-    readonly passed: readonly PassedRow[];
+    readonly passed: readonly Compared<SpdRow>[];
     readonly others: readonly OtherChildView[];
   },
   parts: TraceParts,
@@ -100,7 +107,7 @@ export function unprotectedVerdict(
 
 function noPolicy(
   { flow }: TraceQuestion,
-  passed: readonly PassedRow[],
+  passed: readonly Compared<SpdRow>[],
   others: readonly OtherChildView[],
   parts: TraceParts,
 ): VerdictView {
@@ -109,7 +116,7 @@ function noPolicy(
   const what = silent
     ? `child ${silent.child} #${silent.uniqueId} ${silent.why}`
     : near
-      ? `nearest policy is ${ownerName(near.row, parts)}: ${missText(near, flow)}`
+      ? `nearest policy is ${ownerName(near.pair, parts)}: ${missText(near, flow, 'out')}`
       : 'there is no policy at all';
   const configured = configuredFor(flow, parts.connections);
   return dropped('no-policy', what, [
@@ -119,37 +126,41 @@ function noPolicy(
 }
 
 /** `remote address 10.3.0.9 is not in 10.2.0.0/16`. */
-function missText({ row, misses }: PassedRow, flow: Flow): string {
-  const { source, destination } = addressesOf(flow);
-  return misses
-    .map((miss) => {
-      if (miss === 'remote address')
-        return `${miss} ${destination} is not in ${formatSelector(row.remote)}`;
-      if (miss === 'local address')
-        return `${miss} ${source} is not in ${formatSelector(row.local)}`;
-      const selector = miss === 'local port' ? row.local : row.remote;
-      return `${miss} is not that of ${formatSelector(selector)}`;
-    })
-    .join(', ');
+export function missText(
+  { pair: { local, remote }, misses }: Compared<SelectorPair>,
+  flow: Flow,
+  direction: 'out' | 'in',
+): string {
+  const address = addressesOf(flow, direction);
+  const texts = misses.map((miss) => {
+    if (miss === 'remote address')
+      return `${miss} ${address.remote} is not in ${formatSelector(remote)}`;
+    if (miss === 'local address')
+      return `${miss} ${address.local} is not in ${formatSelector(local)}`;
+    const selector = miss === 'local port' || remote.protocol === 0 ? local : remote;
+    return `${miss} is not that of ${formatSelector(miss === 'remote port' ? remote : selector)}`;
+  });
+  return texts.join(', ');
 }
 
-function widen({ row, misses }: PassedRow, flow: Flow, parts: TraceParts): string {
-  const { source, destination } = addressesOf(flow);
-  const owner = ownerName(row, parts);
+function widen({ pair, misses }: Compared<SpdRow>, flow: Flow, parts: TraceParts): string {
+  const { local, remote } = addressesOf(flow, 'out');
   const additions = [
-    ...(misses.includes('remote address') ? [`${destination} to remote_ts`] : []),
-    ...(misses.includes('local address') ? [`${source} to local_ts`] : []),
+    ...(misses.includes('remote address') ? [`${remote} to remote_ts`] : []),
+    ...(misses.includes('local address') ? [`${local} to local_ts`] : []),
   ];
   const what =
     additions.length > 0 ? `add ${additions.join(' and ')}` : 'widen the protocol and ports';
+  const owner = ownerName(pair, parts);
   return `${what} of ${owner} here and the mirror image of that at the peer, and bring it up anew`;
 }
 
 /** Children whose configured selectors the packet fits, though nothing of them is installed. */
 function configuredFor(flow: Flow, connections: readonly Connection[]): readonly string[] {
+  const ends = packetEnds(flow, 'out');
   return connections.flatMap((connection) =>
     connection.children
-      .filter((child) => childCovers(child, flow))
+      .filter((child) => childCovers(child, ends))
       .map(({ name, mode }) =>
         mode === 'tunnel'
           ? `bring up the child that covers it: tsgw initiate ${name} --ike ${connection.name}`
@@ -158,13 +169,13 @@ function configuredFor(flow: Flow, connections: readonly Connection[]): readonly
   );
 }
 
-function childCovers({ localTs, remoteTs }: ChildPolicy, flow: Flow): boolean {
+function childCovers({ localTs, remoteTs }: ChildPolicy, ends: PacketEnds): boolean {
   return localTs.some((local) =>
     remoteTs.some(
       (remote) =>
         local.kind === 'fixed' &&
         remote.kind === 'fixed' &&
-        pairMisses(local.selector, remote.selector, flow, 'out').length === 0,
+        pairFits({ local: local.selector, remote: remote.selector }, ends),
     ),
   );
 }
@@ -184,9 +195,9 @@ function ownerName({ entry }: SpdRow, parts: TraceParts): string {
   return child === '' ? `number ${entry.id}` : `${ike}/${child}`;
 }
 
-function addressesOf({ family, source, destination }: Flow) {
-  return {
-    source: formatAddress(addressFromWords(family, source)),
-    destination: formatAddress(addressFromWords(family, destination)),
-  };
+function addressesOf({ family, source, destination }: Flow, direction: 'out' | 'in') {
+  const [from, to] = [source, destination].map((words) =>
+    formatAddress(addressFromWords(family, words)),
+  );
+  return direction === 'out' ? { local: from, remote: to } : { local: to, remote: from };
 }

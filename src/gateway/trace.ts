@@ -29,8 +29,8 @@ export function traceView(question: TraceQuestion, parts: TraceParts): TraceResu
     direction: 'out' as const,
     device,
     policies: [
-      ...nearestFew(passed, SHOWN_POLICIES).map(({ row, misses }) =>
-        policyView(row, misses, parts),
+      ...nearestFew(passed, SHOWN_POLICIES).map(({ pair, misses }) =>
+        policyView(pair, misses, parts),
       ),
       ...(hit ? [policyView(hit, [], parts)] : []),
     ],

@@ -164,7 +164,7 @@ export class PolicyIndex {
 }
 
 /** Leading bits that two addresses of one family share. */
-function commonBits(a: IpAddress, b: IpAddress): number {
+export function commonBits(a: IpAddress, b: IpAddress): number {
   for (let at = 0; at < a.octets.length; at++) {
     const difference = (a.octets[at] ?? 0) ^ (b.octets[at] ?? 0);
     if (difference !== 0) return at * 8 + Math.clz32(difference) - 24;

@@ -89,8 +89,18 @@ export function narrow(
   return [...kept];
 }
 
-/** What of a selector a packet can fail to fit. */
-export type SelectorPart = 'address' | 'protocol' | 'port';
+/** What a selector is held against: one end of a packet. */
+export interface FlowEnd {
+  readonly address: IpAddress;
+  readonly protocol: number;
+  readonly port: number;
+}
+
+export function flowEnd(flow: Flow, end: 'source' | 'destination'): FlowEnd {
+  const { family, protocol } = flow;
+  const port = end === 'source' ? flow.sourcePort : flow.destinationPort;
+  return { address: addressFromWords(family, flow[end]), protocol, port };
+}
 
 /** Does one end of a packet fit? The packet path asks `SelectorPairs` the same for both ends. */
 export function selectorMatchesFlow(
@@ -98,23 +108,18 @@ export function selectorMatchesFlow(
   flow: Flow,
   end: 'source' | 'destination',
 ): boolean {
-  return selectorMisses(selector, flow, end).length === 0;
+  return selectorMisses(selector, flowEnd(flow, end)) === SelectorMiss.NONE;
 }
 
-/** What of one end of a packet does not fit; of another protocol, ports say nothing. */
-export function selectorMisses(
-  selector: TrafficSelector,
-  flow: Flow,
-  end: 'source' | 'destination',
-): readonly SelectorPart[] {
-  const misses: SelectorPart[] = [];
-  if (!rangeContains(selector.range, addressFromWords(flow.family, flow[end]))) {
-    misses.push('address');
+/** What of one end of a packet does not fit, as bits; of another protocol, ports say nothing. */
+export const SelectorMiss = { NONE: 0, ADDRESS: 1, PROTOCOL: 2, PORT: 4 } as const;
+
+export function selectorMisses(selector: TrafficSelector, end: FlowEnd): number {
+  const address = rangeContains(selector.range, end.address) ? 0 : SelectorMiss.ADDRESS;
+  if (selector.protocol !== 0 && selector.protocol !== end.protocol) {
+    return address | SelectorMiss.PROTOCOL;
   }
-  const port = end === 'source' ? flow.sourcePort : flow.destinationPort;
-  if (selector.protocol !== 0 && selector.protocol !== flow.protocol) misses.push('protocol');
-  else if (!portMatches(selector, port)) misses.push('port');
-  return misses;
+  return address | (portMatches(selector, end.port) ? 0 : SelectorMiss.PORT);
 }
 
 /** The selector of one address, any protocol and port. */

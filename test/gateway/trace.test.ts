@@ -342,7 +342,10 @@ describe('A traced packet from the tunnel (RFC 4301 §5.2)', () => {
     const test = new Traced();
     const { verdict, carrier } = test.ask({ ...back, source: '10.3.0.9' }).trace;
     assert.equal(verdict.reason, 'inbound-policy-mismatch');
-    assert.match(verdict.what, /nearest is child net, whose remote address it does not fit/);
+    assert.match(
+      verdict.what,
+      /nearest is child net: remote address 10\.3\.0\.9 is not in 10\.2\.0\.0\/16$/,
+    );
     assert.equal(carrier, undefined);
     test.childSas = [];
     assert.equal(test.ask(back).trace.verdict.reason, 'unknown-spi');
