@@ -69,11 +69,9 @@ export function routed(verdict: VerdictView, { name, route }: DeviceView): Verdi
     route === 'nowhere'
       ? 'the host has no route for it'
       : 'the host routes it elsewhere, unprotected';
-  return {
-    ...verdict,
-    outcome: 'elsewhere',
-    what: `does not come to ${name}: ${where}; if it did: ${verdict.what}`,
-  };
+  const what = `does not come to ${name}: ${where}; if it did: ${verdict.what}`;
+  // Nothing of ours counts it.
+  return { outcome: 'elsewhere', what, next: verdict.next };
 }
 
 /** Of a packet that no Child SA protects. */

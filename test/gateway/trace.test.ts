@@ -307,6 +307,10 @@ describe('A traced packet that does not come to the device', () => {
       verdict.what,
       /^does not come to tsgw0: the host routes it elsewhere, unprotected; if it did: sent by/,
     );
+    const { verdict: lost } = test.ask({ destination: '10.3.0.9' }).trace;
+    assert.match(lost.what, /if it did: dropped: no-policy; nearest policy is peer\/net/);
+    assert.equal(lost.reason, undefined, 'no counter of ours grows');
+    assert.equal(lost.next.length, 1);
     test.route = 'nowhere';
     assert.match(test.ask().trace.verdict.what, /the host has no route for it/);
     assert.equal(test.ask({ inbound: true }).trace.device.route, undefined);
