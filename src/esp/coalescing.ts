@@ -89,6 +89,7 @@ export class Coalescing {
   readonly #udp: boolean;
   readonly #groups: Group[] = [];
   #open = 0;
+  #refused = false;
 
   constructor(batch: Batch, options: CoalescingOptions) {
     this.#batch = batch;
@@ -99,6 +100,7 @@ export class Coalescing {
   /** The row with words at `at` is to be delivered; `sound`: `isSoundPacket` said so. */
   add(at: number, flow: Flow, sound: boolean): void {
     this.#plain(at, sound);
+    if (this.#refused) return;
     const { protocol } = flow;
     const tcp = protocol === IpProtocol.TCP;
     if (!tcp && (protocol !== IpProtocol.UDP || !this.#udp)) return;
@@ -106,6 +108,11 @@ export class Coalescing {
     if (sound && group.first >= 0 && this.#joins(group, at, flow)) return;
     if (group.first >= 0) this.#close(group);
     if (sound) this.#begin(group, at, flow, tcp);
+  }
+
+  /** The device does not take what it said it would: from now on packets go one by one. */
+  refuse(): void {
+    this.#refused = true;
   }
 
   /** No more packets come in this batch. */

@@ -130,6 +130,7 @@ export class Inbound {
       if (words[at + Word.DROP] !== 0 || status === STATUS_OK) continue;
       const full = status === EAGAIN;
       const reason = full ? DropReason['device-full'] : DropReason['device-failed'];
+      if (!full && words[at + Word.NEXT]! > 0) this.#coalescing?.refuse();
       // All packets that were written as one.
       for (let row = at, further = WORDS; further > 0; row += further) {
         words[row + Word.DROP] = reason;

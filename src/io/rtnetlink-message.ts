@@ -41,8 +41,6 @@ export interface LinkChange {
   readonly mtu?: number;
   /** Packets that wait for the device at most. */
   readonly queueLength?: number;
-  /** Octets of the largest super-packet that is given to the device. */
-  readonly segmentOctets?: number;
   /** No link-local IPv6 address appears by itself. */
   readonly noAddressGeneration?: boolean;
 }
@@ -98,9 +96,6 @@ export function encodeLinkChange(index: number, change: LinkChange): Uint8Array 
   if (change.mtu !== undefined) body.attribute32(LinkAttribute.MTU, change.mtu);
   if (change.queueLength !== undefined) {
     body.attribute32(LinkAttribute.TXQLEN, change.queueLength);
-  }
-  if (change.segmentOctets !== undefined) {
-    body.attribute32(LinkAttribute.GSO_MAX_SIZE, change.segmentOctets);
   }
   if (change.noAddressGeneration === true) {
     const mode = new NetlinkWriter().attribute(ADDRESS_GENERATION_MODE, Uint8Array.of(1)).finish();
@@ -315,13 +310,7 @@ function decodeIpAddress(octets: Uint8Array | undefined): IpAddress | undefined 
 const Family = { INET: 2, INET6: 10 } as const;
 
 const LINK_UP = 1;
-const LinkAttribute = {
-  NAME: 3,
-  MTU: 4,
-  TXQLEN: 13,
-  FAMILY_SPECIFIC: 26,
-  GSO_MAX_SIZE: 41,
-} as const;
+const LinkAttribute = { NAME: 3, MTU: 4, TXQLEN: 13, FAMILY_SPECIFIC: 26 } as const;
 /** IFLA_INET6_ADDR_GEN_MODE; 1 = none. */
 const ADDRESS_GENERATION_MODE = 8;
 

@@ -38,7 +38,6 @@ export function openTunDevice(
     rtnetlink.changeLink(link.index, {
       mtu: options.mtu,
       queueLength: QUEUE_PACKETS,
-      ...(offload && { segmentOctets: LARGEST_READ }),
       up: true,
     });
     return { fd, name, index: link.index, offload };
@@ -54,10 +53,13 @@ export function openTunDevice(
  */
 const QUEUE_PACKETS = 2000;
 
-/** Super-packets no larger than that: sealed, they still fit into one UDP message. */
-const LARGEST_READ = 61_440;
-
-/** With super-packets where they are wanted and the kernel has them, else without. */
+/**
+ * With super-packets where they are wanted and the kernel has them, else without.
+ *
+ * Their size stays the kernel's own. A smaller one (IFLA_GSO_MAX_SIZE) would let each fit into one UDP
+ * message when sealed, but a forwarded super-packet that is larger is then cut into single packets
+ * before we read it, which costs far more than a second message.
+ */
 function open(
   { name, offload }: TunOptions,
   addon: Native,

@@ -144,6 +144,18 @@ describe('Coalescing of packets', () => {
     assert.equal(b.counter(0, SaCounter.DROPS), 4);
   });
 
+  it('ends when the device refuses a super-packet for good, not when it is full', () => {
+    const { a, b } = espPair({}, OFFLOAD);
+    const arrive = (status: number): number => {
+      a.fromTun(...segmentsOf(stream));
+      b.deviceStatus = status;
+      b.fromSocket(UDP, ...a.sent.splice(0));
+      return b.delivered.splice(0).length;
+    };
+    assert.deepEqual([arrive(-11), arrive(0), arrive(-22), arrive(0)], [0, 1, 0, 4]);
+    assert.equal(b.dropped('device-failed'), 4);
+  });
+
   it('works on datagrams that came merged, and tells them apart', () => {
     const { a, b } = espPair({}, OFFLOAD);
     const whole = { ...stream, payload: counting(4000) };
