@@ -25,10 +25,24 @@ export function status(call: Call): Promise<ExitCode> {
       `${paint(terminal, 'bold', title)} on ${text('sysname')} ${text('release')} ${text('machine')}\n` +
         `up ${age(Number(text('uptime')))}, since ${text('since')}\n` +
         `IKE SAs: ${text('ike-sas')}, of which half open: ${text('half-open')}\n` +
+        cipherLines(answer) +
         (reasons.length === 0 ? 'dropped: nothing\n' : `dropped:\n${reasons.join('')}`),
     );
     return ExitCode.OK;
   });
+}
+
+/** One line for each library: its version, and the ciphers it is used for. */
+function cipherLines(answer: ViciSection): string {
+  const [libraries, ciphers] = ['back-ends', 'ciphers'].map((name) => {
+    const section = viciSubsection(answer, name) ?? new Map<never, never>();
+    return [...section.keys()].map((key) => [key, viciText(section, key) ?? ''] as const);
+  });
+  const lines = (libraries ?? []).map(([name, version]) => {
+    const used = (ciphers ?? []).filter(([, by]) => by === name).map(([cipher]) => cipher);
+    return `ciphers by ${name} ${version}: ${used.join(', ') || 'none'}`;
+  });
+  return lines.map((line) => `${printable(line)}\n`).join('');
 }
 
 export function sad(call: Call): Promise<ExitCode> {

@@ -10,6 +10,7 @@ import {
   parseDecimal,
   parseInteger,
   parseSeconds,
+  parseWord,
   refuse,
   type Setting,
 } from './values.ts';
@@ -21,6 +22,8 @@ export interface GatewaySettings {
   readonly mtu: number;
   /** Lower the MSS of TCP connections to what fits into the tunnel. */
   readonly mssClamp: boolean;
+  /** The library that ciphers packets; `auto` = the fastest that is there and right. */
+  readonly aead: 'auto' | 'evp' | 'ipsec-mb';
   /** The resolver's file, for name servers that gateways give us; empty = left alone. */
   readonly resolvConf: string;
   readonly portIke: number;
@@ -53,6 +56,7 @@ export const DEFAULT_GATEWAY_SETTINGS: GatewaySettings = Object.freeze({
   device: 'tsgw0',
   mtu: 0,
   mssClamp: true,
+  aead: 'auto',
   resolvConf: '/etc/resolv.conf',
   portIke: 500,
   portNatT: 4500,
@@ -76,6 +80,7 @@ export const GATEWAY_KEYS = [
   'device',
   'mtu',
   'mss_clamp',
+  'aead',
   'resolv_conf',
   'port',
   'port_nat_t',
@@ -130,6 +135,7 @@ export function readGatewaySettings(
     device: key('device', parseDevice, defaults.device),
     mtu: key('mtu', parseMtu, defaults.mtu),
     mssClamp: key('mss_clamp', parseBoolean, defaults.mssClamp),
+    aead: key('aead', (setting) => parseWord(setting, AEAD_WORDS), defaults.aead),
     resolvConf: key('resolv_conf', parseResolvConf, defaults.resolvConf),
     portIke,
     portNatT,
@@ -168,6 +174,8 @@ export function readGatewaySettings(
     ),
   });
 }
+
+const AEAD_WORDS = { auto: 'auto', evp: 'evp', 'ipsec-mb': 'ipsec-mb' } as const;
 
 /** Linux takes up to 15 characters, none of them a blank or a slash. */
 function parseDevice(setting: Setting): string {

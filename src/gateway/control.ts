@@ -61,6 +61,8 @@ export interface GatewayParts {
   /** Version, machine and start of the daemon. */
   readonly identity: Pick<StatsView, 'version' | 'sysname' | 'release' | 'machine' | 'since'>;
   uptimeSeconds(): number;
+  /** What ciphers packets. */
+  backEnds(): Pick<StatsView, 'backEnds' | 'ciphers'>;
   /** What the sockets of the control thread discarded, by reason. */
   socketDrops(): Readonly<Record<string, number>>;
   view(): ViewContext;
@@ -304,6 +306,7 @@ export class GatewayControl implements Control {
       ikeSas: engine.ikeSas().length,
       halfOpen: engine.halfOpen,
       drops,
+      ...this.#parts.backEnds(),
     };
   }
 

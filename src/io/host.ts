@@ -11,6 +11,7 @@ import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import type { Endpoint, IpAddress } from '../wire/address.ts';
 import { AddressWatch } from './address-watch.ts';
+import { type BackEndSetting, BackEnds, type BackEndsView } from './back-ends.ts';
 import { IcmpListener } from './icmp-listener.ts';
 import { InnerMtus } from './inner-mtus.ts';
 import { NameServers } from './name-servers.ts';
@@ -38,6 +39,8 @@ export interface HostSettings {
   /** Its MTU; 0 = what fits into the paths of the installed SAs. */
   readonly mtu: number;
   readonly mssClamp: boolean;
+  /** What ciphers packets. */
+  readonly aead: BackEndSetting;
   /** Where the resolver finds its name servers; empty = not ours to write. */
   readonly resolvConf: string;
   readonly portIke: number;
@@ -86,7 +89,9 @@ export class Host {
 
   /** Rejects with an error that names what could not be opened; `close` cleans up after it. */
   async open(): Promise<void> {
-    const { device, mtu, mssClamp, portIke, portNatT, resolvConf } = this.#settings;
+    const { device, mtu, mssClamp, aead, portIke, portNatT, resolvConf } = this.#settings;
+    const { warn } = this.#listener;
+    const backEnds = BackEnds.choose(native(), { setting: aead, warn });
     const rtnetlink = this.#keep(new Rtnetlink());
     const tun = openTunDevice(rtnetlink, { name: device, mtu: mtu || FIRST_TUN_MTU });
     this.#opened.push(() => native().close(tun.fd));
@@ -95,7 +100,7 @@ export class Host {
       rtnetlink,
       interfaceIndex: tun.index,
       nameServers: this.#openNameServers(resolvConf),
-      warn: this.#listener.warn,
+      warn,
     });
     const sockets = openOuterSockets({ ikePort: portIke, nattPort: portNatT });
     this.#opened.push(() => closeOuterSockets(sockets));
@@ -117,6 +122,7 @@ export class Host {
       mssClamp,
     });
     this.#running = {
+      backEnds,
       rtnetlink,
       tun,
       routes,
@@ -139,6 +145,11 @@ export class Host {
       ...ike.map((count, reason) => [dropReasonName(reason), count] as const),
       ...icmp.map(([reason, count]) => [`icmp-${reason}`, count] as const),
     ]);
+  }
+
+  /** Which libraries cipher packets; nothing before the host is open. */
+  backEnds(): BackEndsView {
+    return this.#running?.backEnds.view ?? { backEnds: {}, ciphers: {} };
   }
 
   /** Safe to call after a failed `open`, and twice. */
@@ -167,7 +178,8 @@ export class Host {
     const { localTs, remoteTs } = kept;
     this.#route(`child SA ${id}`, { id, action: 'protect', localTs, remoteTs, priority });
     this.#running.sent.add(childSa.id, childSa.spiOut, kept.remote.address);
-    this.#running.loop.tell({ kind: 'install', sa: childSa });
+    const backEnd = this.#running.backEnds.of(childSa);
+    this.#running.loop.tell({ kind: 'install', sa: { ...childSa, backEnd } });
   }
 
   /** A policy without an SA; replaces one of the same number, which is below 0. */
@@ -336,6 +348,7 @@ export class Host {
 
 /** What `open` leaves. */
 interface Running {
+  readonly backEnds: BackEnds;
   readonly rtnetlink: Rtnetlink;
   readonly tun: TunDevice;
   readonly routes: Routes;

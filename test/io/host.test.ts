@@ -9,6 +9,7 @@ const SETTINGS = {
   device: 'tsgw-none',
   mtu: 0,
   mssClamp: true,
+  aead: 'auto' as const,
   resolvConf: '',
   portIke: 500,
   portNatT: 4500,
