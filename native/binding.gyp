@@ -11,6 +11,7 @@
         "evp.c",
         "handles.c",
         "ipsec-mb.c",
+        "ipsec-mb-jobs.c",
         "ipsec-mb-seal.c",
         "mac.c",
         "netlink.c",

@@ -21,6 +21,9 @@ enum {
   MAC_OCTETS = 64
 };
 
+/** No STATUS of a row: the packet is done with others of its kind. */
+enum { STATUS_LATER = 2 };
+
 enum mode { MODE_NULL, MODE_CBC, MODE_CTR, MODE_GCM, MODE_GMAC, MODE_CCM, MODE_CHACHA };
 
 /** A cipher by OpenSSL's name. */
@@ -52,7 +55,10 @@ struct back_end {
   const char *(*version)(struct state *state, const char **missing);
   /** Sets `context->keys`; false with an exception pending, and then nothing is left behind. */
   bool (*key)(struct state *state, const struct keying *keying, struct context *context);
-  /** Where the body lies; each answers a STATUS. Behind a bad ICV no plaintext is left. */
+  /**
+   * Where the body lies; each answers a STATUS, or STATUS_LATER and means it with the next
+   * `ipsec_mb_finish`. Behind a bad ICV no plaintext is left.
+   */
   int (*seal)(struct state *state, const struct context *context, const struct parts *parts);
   int (*open)(struct state *state, const struct context *context, const struct parts *parts);
   /** Frees `context->keys`, overwritten. */
@@ -85,6 +91,7 @@ static inline bool context_is_aead(const struct context *context) {
 
 /** A packet cut into its parts. */
 struct parts {
+  const struct row *row;
   uint8_t *header;
   uint8_t *iv;
   uint8_t *body;
@@ -93,6 +100,20 @@ struct parts {
   /** High sequence half in network order. */
   uint8_t high[4];
 };
+
+/** A packet that was left for later, and what became of it. */
+struct later {
+  const struct context *context;
+  struct row row;
+  struct parts parts;
+  int status;
+};
+
+/** Packets that can be left for later at a time. */
+enum { LATER = 64 };
+
+/** Does what was left for later. Answers it, to be looked at before the next packet. */
+const struct later *ipsec_mb_finish(struct state *state, unsigned *count);
 
 /** Salt and IV, in counter mode with a block counter of 1 behind (RFC 3686 §4). */
 static inline void packet_nonce(const struct context *context, const struct parts *parts,

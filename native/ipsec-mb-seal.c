@@ -1,6 +1,6 @@
 /*
  * Sealing and opening over Intel's library: AES-GCM by its functions for one packet, ChaCha20-Poly1305
- * as a job that is done when it is submitted.
+ * as a job that is done when it is submitted; a cipher with a MAC beside it in ipsec-mb-jobs.c.
  */
 #include "ipsec-mb.h"
 
@@ -18,6 +18,10 @@ static size_t keys_length(const struct context *context) {
 }
 
 static void ipsec_mb_wipe(struct context *context) {
+  if (!context_is_aead(context)) {
+    ipsec_mb_jobs_wipe(context);
+    return;
+  }
   OPENSSL_cleanse(context->keys, keys_length(context));
   free(context->keys);
 }
@@ -28,9 +32,11 @@ static bool ipsec_mb_key(struct state *state, const struct keying *keying,
   struct ipsec_mb *mb = ipsec_mb_of(state);
   if (mb == NULL) return throw_errno(env, "aligned_alloc", ENOMEM), false;
   if (mb->manager == NULL) return throw_range(env, mb->missing), false;
-  if (context->mode != MODE_GCM && context->mode != MODE_CHACHA) {
-    return throw_range(env, "the back end does not have the cipher"), false;
+  bool aead = context->mode == MODE_GCM || context->mode == MODE_CHACHA;
+  if (!aead && !ipsec_mb_jobs_have(keying, context)) {
+    return throw_range(env, "the back end does not have the cipher, the MAC or its ICV"), false;
   }
+  if (!aead) return ipsec_mb_jobs_key(state, keying, context);
   void *keys = aligned_alloc(IPSEC_MB_ALIGNMENT, keys_length(context));
   if (keys == NULL) return throw_errno(env, "aligned_alloc", ENOMEM), false;
   if (context->mode == MODE_GCM) mb->manager->gcm_key[key_size(context)](keying->key, keys);
@@ -91,11 +97,13 @@ static bool cipher_packet(const struct ipsec_mb *mb, const struct context *conte
 
 static int ipsec_mb_seal(struct state *state, const struct context *context,
                          const struct parts *parts) {
+  if (!context_is_aead(context)) return ipsec_mb_jobs_do(state, context, parts);
   return cipher_packet(state->ipsec_mb, context, parts, parts->icv) ? STATUS_OK : -EIO;
 }
 
 static int ipsec_mb_open(struct state *state, const struct context *context,
                          const struct parts *parts) {
+  if (!context_is_aead(context)) return ipsec_mb_jobs_do(state, context, parts);
   uint8_t tag[MAC_OCTETS];
   bool ran = cipher_packet(state->ipsec_mb, context, parts, tag);
   if (ran && CRYPTO_memcmp(tag, parts->icv, context->icv_length) == 0) return STATUS_OK;

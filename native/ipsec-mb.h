@@ -110,10 +110,21 @@ enum {
   IPSEC_MB_ALIGNMENT = 64
 };
 
+/** What a job reads and writes beside its packet. */
+struct ipsec_mb_beside {
+  uint8_t nonce[NONCE_OCTETS];
+  /** The MAC that was made, and what the packet had in its place. */
+  uint8_t mac[MAC_OCTETS];
+  uint8_t icv[MAC_OCTETS];
+};
+
 /** The library as one environment has it. */
 struct ipsec_mb {
   _Alignas(IPSEC_MB_ALIGNMENT) uint8_t gcm_scratch[128];
   void *library;
+  struct later later[LATER];
+  struct ipsec_mb_beside beside[LATER];
+  unsigned later_count;
   /** NULL where the library is not used. */
   struct ipsec_mb_manager *manager;
   size_t manager_length;
@@ -122,6 +133,13 @@ struct ipsec_mb {
   /** Why it is not used; empty where it is. */
   char missing[160];
 };
+
+/** Cipher and MAC in one: keys of a context, and how its packets are made. */
+bool ipsec_mb_jobs_have(const struct keying *keying, const struct context *context);
+bool ipsec_mb_jobs_key(struct state *state, const struct keying *keying, struct context *context);
+int ipsec_mb_jobs_do(struct state *state, const struct context *context,
+                     const struct parts *parts);
+void ipsec_mb_jobs_wipe(struct context *context);
 
 /** Looks for the library once; NULL only where there is no memory. */
 struct ipsec_mb *ipsec_mb_of(struct state *state);

@@ -13,6 +13,7 @@
 static bool cut(const struct context *context, const struct row *row, struct parts *parts) {
   size_t front = ESP_HEADER_OCTETS + (size_t)context->iv_length;
   if (row->length < front + context->icv_length) return false;
+  parts->row = row;
   parts->header = row->packet;
   parts->iv = row->packet + ESP_HEADER_OCTETS;
   parts->body = row->packet + front;
@@ -51,27 +52,44 @@ static int cipher_row(struct state *state, const struct context *context, const 
   return context->back_end->seal(state, context, &parts);
 }
 
+/** What became of the rows of one call. */
+struct outcome {
+  uint32_t done;
+  bool failed;
+};
+
+static void settle(struct outcome *outcome, const struct row *row, int status) {
+  row_set(row, WORD_STATUS, status);
+  if (status == STATUS_OK) outcome->done++;
+  else outcome->failed = true;
+}
+
+static void settle_later(struct state *state, struct outcome *outcome) {
+  unsigned count;
+  const struct later *later = ipsec_mb_finish(state, &count);
+  for (unsigned at = 0; at < count; at++) settle(outcome, &later[at].row, later[at].status);
+}
+
 static napi_value cipher_rows(napi_env env, napi_callback_info info, bool seal) {
   napi_value values[3];
   struct rows rows;
   struct state *state = arguments(env, info, 3, values);
   if (state == NULL || !argument_rows(state, values, &rows)) return NULL;
-  uint32_t done = 0;
-  bool failed = false;
+  struct outcome outcome = { 0 };
   for (uint32_t at = rows.first; at < rows.end; at++) {
     struct row row;
+    if ((at - rows.first) % LATER == 0) settle_later(state, &outcome);
     bool inside = batch_row(rows.batch, at, &row);
     int32_t handle = row_word(&row, WORD_CONTEXT);
     if (handle == NONE) continue;
     int status =
       inside ? cipher_row(state, handles_at(&state->contexts, handle), &row, seal) : -EINVAL;
-    row_set(&row, WORD_STATUS, status);
-    if (status == STATUS_OK) done++;
-    else failed = true;
+    if (status != STATUS_LATER) settle(&outcome, &row, status);
   }
+  settle_later(state, &outcome);
   /* What a bad ICV leaves in OpenSSL's error queue would be reported to the next user of it. */
-  if (failed) ERR_clear_error();
-  return result_integer(env, done);
+  if (outcome.failed) ERR_clear_error();
+  return result_integer(env, outcome.done);
 }
 
 napi_value tsgw_seal(napi_env env, napi_callback_info info) {

@@ -40,9 +40,20 @@ function cipherLines(answer: ViciSection): string {
   });
   const lines = (libraries ?? []).map(([name, version]) => {
     const used = (ciphers ?? []).filter(([, by]) => by === name).map(([cipher]) => cipher);
-    return `ciphers by ${name} ${version}: ${used.join(', ') || 'none'}`;
+    return `ciphers by ${name} ${version}: ${byFamily(used).join(', ') || 'none'}`;
   });
   return lines.map((line) => `${printable(line)}\n`).join('');
+}
+
+/** Names that differ in the length of the key only become one: `aes-128/256-gcm`. */
+function byFamily(names: readonly string[]): readonly string[] {
+  const families = new Map<string, string[]>();
+  for (const name of names) {
+    const [, bits = ''] = /^aes-(\d+)-/.exec(name) ?? [];
+    const family = name.replace(bits, '*');
+    families.set(family, [...(families.get(family) ?? []), bits]);
+  }
+  return [...families].map(([family, bits]) => family.replace('*', bits.join('/')));
 }
 
 export function sad(call: Call): Promise<ExitCode> {

@@ -20,10 +20,13 @@ const ROWS = 32;
 const SLOT = 1536;
 /** Octets of a full-size body; blocks divide it. */
 const FULL = 1408;
-/** Bodies of the test: none, blocks, and more of them than a library takes at once; full size last. */
+/**
+ * Bodies of the test: none, blocks, and more of them than a library takes at once; full size last. So
+ * many in one call are done side by side where a library can.
+ */
 const BODIES = [0, 16, 32, 48, 112, 496, FULL];
-/** Rounds of the race; the first of them warm up. */
-const ROUNDS = 8;
+/** Rounds of the race; the first one warms up. */
+const ROUNDS = 4;
 /** High half of the sequence number: with ESN more is authenticated. */
 const SEQUENCE_HIGH = 1;
 
@@ -31,6 +34,8 @@ export class BackEndTrial {
   readonly #native: Native;
   readonly #clock: () => number;
   readonly #arena = new Uint8Array(new SharedArrayBuffer(ROWS * SLOT));
+  /** Every packet before it is sealed. */
+  readonly #pattern = patterned(SLOT, 0);
   readonly #words = new Int32Array(new SharedArrayBuffer(ROWS * WORDS * 4));
   readonly #batch: number;
 
@@ -78,7 +83,7 @@ export class BackEndTrial {
     const { suite } = ends;
     const bodies = BODIES.filter((length) => length > 0 || suite.alignment === 4);
     const last = bodies.length - 1;
-    for (const row of bodies.keys()) this.#arena.set(patterned(SLOT, 0), row * SLOT);
+    for (const row of bodies.keys()) this.#arena.set(this.#pattern, row * SLOT);
     if (this.#seal(ends, bodies) !== bodies.length) return 'not every packet was sealed';
     const icv = toHex(this.#packet(suite, last, FULL).subarray(-suite.icvLength));
     const known = KNOWN_ICVS[suite.cipher];
@@ -87,8 +92,8 @@ export class BackEndTrial {
     for (const [row, length] of bodies.entries()) {
       const opened = this.#packet(suite, row, length);
       const [from, to] = [ESP_HEADER + suite.ivLength, opened.length - suite.icvLength];
-      const body = patterned(SLOT, 0).subarray(from, to);
-      if (!equalOctets(opened.subarray(from, to), body))
+      const before = this.#pattern.subarray(from, to);
+      if (!equalOctets(opened.subarray(from, to), before))
         return `a body of ${length} octets changed`;
     }
     this.#seal(ends, [FULL]);

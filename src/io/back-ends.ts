@@ -76,9 +76,10 @@ export class BackEnds {
 }
 
 /** Whether the library has what the suite needs. */
-export function hasSuite(backEnd: BackEndName, { mode }: EspSuite): boolean {
-  if (backEnd === 'evp') return true;
-  return mode === 'gcm' || mode === 'chacha20-poly1305';
+export function hasSuite(backEnd: BackEndName, { cipher, mode, mac }: EspSuite): boolean {
+  if (backEnd === 'evp' || mode === 'gcm' || mode === 'chacha20-poly1305') return true;
+  const hmac = mac?.startsWith('hmac-') === true;
+  return hmac && /^aes-\d+-(cbc|ctr)$/.test(cipher);
 }
 
 interface TriedSuite {

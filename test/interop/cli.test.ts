@@ -49,7 +49,7 @@ describe('The tsgw command line', () => {
       assert.equal(typeof value, 'object');
       if (verb === 'status') {
         // The peer has just taken and sent packets that this library ciphered.
-        assert.match(shown.stdout, /^ciphers by ipsec-mb 1\.3\.0: .*aes-128-gcm/m);
+        assert.match(shown.stdout, /^ciphers by ipsec-mb 1\.3\.0: aes-128/m);
         assert.match(json.stdout, /"aes-128-gcm": "ipsec-mb"/);
       } else {
         assert.match(json.stdout, new RegExp(`"(${connectionName}|${childName})"`));
