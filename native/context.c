@@ -91,7 +91,7 @@ static bool shape_mode(napi_env env, napi_value options, const struct cipher *ci
   if (salt_length != context->salt_length) {
     return throw_range(env, "salt does not have the length of the cipher's salt"), false;
   }
-  memcpy(context->salt, salt, salt_length);
+  if (salt_length > 0) memcpy(context->salt, salt, salt_length);
   return true;
 }
 
