@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { ENCRYPTION_ALGORITHMS, INTEGRITY_ALGORITHMS } from '../../src/crypto/algorithms.ts';
 import { ORIGIN_OCTETS, STATUS_BAD_ICV, STATUS_OK, WORDS, Word } from '../../src/esp/batch.ts';
@@ -35,6 +39,30 @@ describeNative('Libraries that cipher packets', () => {
     if (process.env.CI) assert.deepEqual(backEnds, ['evp', 'ipsec-mb'], JSON.stringify(mb));
   });
 
+  it('are looked for when they are wanted, and of Intel’s one version only is used', () => {
+    const version = (number: string, text: string): string =>
+      `unsigned imb_get_version(void) { return ${number}; }
+       const char *imb_get_version_str(void) { return "${text}"; }`;
+    const others = [
+      'imb_get_mb_mgr_size',
+      'imb_set_pointers_mb_mgr',
+      'init_mb_mgr_auto',
+      'imb_get_errno',
+      'imb_get_strerror',
+    ].map((name) => `void *${name}(void) { return 0; }`);
+    const newer = [version('0x10500', '1.5.0'), ...others].join('\n');
+    assert.match(missingWith(newer), /^libIPSec_MB\.so\.1 is version 1\.5\.0, and only 1\.3\.0 is/);
+    const older = version('0x10300', '1.3.0');
+    assert.match(
+      missingWith(older),
+      /^libIPSec_MB\.so\.1: .*undefined symbol: imb_get_mb_mgr_size/,
+    );
+    const broken = [older, ...others]
+      .join('\n')
+      .replace('imb_get_strerror(void) { return 0', 'imb_get_strerror(void) { return "no"');
+    assert.equal(missingWith(broken), 'libIPSec_MB.so.1 does not start here: no');
+  });
+
   it('have the suites they are said to have, and refuse the others by name', () => {
     for (const suite of suites) {
       const options = (backEnd: BackEndName) =>
@@ -62,6 +90,25 @@ describeNative('Libraries that cipher packets', () => {
     }
   }
 });
+
+/** What another process says of a library that is this C file. */
+function missingWith(source: string): string {
+  const directory = mkdtempSync(join(tmpdir(), 'tsgw-library-'));
+  try {
+    const file = join(directory, 'library.c');
+    writeFileSync(file, source);
+    const library = join(directory, 'libIPSec_MB.so.1');
+    execFileSync('cc', ['-shared', '-fPIC', '-w', '-o', library, file]);
+    const addon = "require('./native/build/Release/tsgw.node')";
+    const said = execFileSync(process.execPath, ['-p', `${addon}.backEnds()[1].missing`], {
+      env: { ...process.env, LD_LIBRARY_PATH: directory },
+      encoding: 'utf8',
+    });
+    return said.trim();
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
 
 /** Packets somewhere in an arena, and what is changed in one of them on its way. */
 interface Sample {
