@@ -32,7 +32,7 @@ export function status(call: Call): Promise<ExitCode> {
   });
 }
 
-/** One line for each library: its version, and the ciphers it is used for. */
+/** One line for each library: its version, and the ciphers it is used for, all where it is alone. */
 function cipherLines(answer: ViciSection): string {
   const [libraries, ciphers] = ['back-ends', 'ciphers'].map((name) => {
     const section = viciSubsection(answer, name) ?? new Map<never, never>();
@@ -40,7 +40,8 @@ function cipherLines(answer: ViciSection): string {
   });
   const lines = (libraries ?? []).map(([name, version]) => {
     const used = (ciphers ?? []).filter(([, by]) => by === name).map(([cipher]) => cipher);
-    return `ciphers by ${name} ${version}: ${byFamily(used).join(', ') || 'none'}`;
+    const named = libraries?.length === 1 ? 'all' : byFamily(used).join(', ') || 'none';
+    return `ciphers by ${name} ${version}: ${named}`;
   });
   return lines.map((line) => `${printable(line)}\n`).join('');
 }

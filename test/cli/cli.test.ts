@@ -49,6 +49,19 @@ describe('tsgw against a daemon', () => {
     );
   });
 
+  it('status names no cipher where one library has them all', async () => {
+    const [backEnds, ciphers] = [{ evp: '3.0.19' }, { 'aes-128-gcm': 'evp', others: 'evp' }];
+    test.control.daemon = { ...test.control.daemon, backEnds, ciphers };
+    assert.equal(await tsgw('status'), 0);
+    assert.match(terminal.stdout, /^ciphers by evp 3\.0\.19: all$/m);
+    test.control.daemon = {
+      ...test.control.daemon,
+      backEnds: { ...backEnds, 'ipsec-mb': '1.3.0' },
+    };
+    assert.equal(await tsgw('status'), 0);
+    assert.match(terminal.stdout, /^ciphers by ipsec-mb 1\.3\.0: none$/m);
+  });
+
   it('status --json has numbers as numbers', async () => {
     test.control.daemon = { ...test.control.daemon, drops: { 'bad-icv': 2 } };
     assert.equal(await tsgw('status', '--json'), 0);

@@ -33,7 +33,7 @@ describeNative('Libraries that cipher packets', () => {
     const [evp, mb, ...more] = native().backEnds();
     assert.ok(evp?.name === 'evp' && 'version' in evp && /^3\.\d+\.\d+/.test(evp.version));
     assert.deepEqual([mb?.name, more], ['ipsec-mb', []]);
-    if (mb !== undefined && 'missing' in mb) assert.match(mb.missing, /^libIPSec_MB\.so\.1/);
+    if (mb !== undefined && 'missing' in mb) assert.match(mb.missing, /libIPSec_MB\.so\.1/);
     else assert.equal(mb?.version, '1.3.0');
     // RFC 4303 leaves the library to us: the whole run must have tried both.
     if (process.env.CI) assert.deepEqual(backEnds, ['evp', 'ipsec-mb'], JSON.stringify(mb));
