@@ -138,13 +138,10 @@ class AeadCase {
   }
 
   #fill({ ivLength, icvLength }: EspSuite): void {
-    this.#words.fill(-1);
     for (let row = 0; row < BATCH; row++) {
       const at = row * WORDS;
       this.#words[at + Word.OFFSET] = row * SLOT;
       this.#words[at + Word.LENGTH] = ESP_HEADER + ivLength + this.bodyOctets + icvLength;
-      this.#words[at + Word.SEQUENCE_HIGH] = 0;
-      this.#words[at + Word.FLAGS] = 0;
     }
   }
 }

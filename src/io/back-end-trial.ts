@@ -113,14 +113,13 @@ export class BackEndTrial {
   }
 
   #fill(suite: EspSuite, context: number, bodies: readonly number[]): void {
-    this.#words.fill(-1);
+    this.#words.fill(0);
     for (const [row, body] of bodies.entries()) {
       const at = row * WORDS;
       this.#words[at + Word.OFFSET] = row * SLOT;
       this.#words[at + Word.LENGTH] = packetLength(suite, body);
       this.#words[at + Word.CONTEXT] = context;
       this.#words[at + Word.SEQUENCE_HIGH] = SEQUENCE_HIGH;
-      this.#words[at + Word.FLAGS] = 0;
     }
   }
 

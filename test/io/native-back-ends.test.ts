@@ -220,7 +220,7 @@ function cipher(
 ): { readonly status: readonly (number | undefined)[]; readonly arena: Uint8Array } {
   const addon = native();
   const arena = new Uint8Array(new SharedArrayBuffer(start.length));
-  const words = new Int32Array(new SharedArrayBuffer(places.length * WORDS * 4)).fill(-1);
+  const words = new Int32Array(new SharedArrayBuffer(places.length * WORDS * 4));
   const origins = new Uint8Array(new SharedArrayBuffer(places.length * ORIGIN_OCTETS));
   arena.set(start);
   const batch = addon.batch(arena, words, origins);
@@ -228,7 +228,6 @@ function cipher(
   const context = addon.context(contextOptions(suite, keys, { esn, seal, backEnd }));
   for (const [row, { from, to }] of places.entries()) {
     const at = row * WORDS;
-    words[at + Word.FLAGS] = 0;
     words[at + Word.OFFSET] = from;
     words[at + Word.LENGTH] = to - from;
     words[at + Word.CONTEXT] = context;
