@@ -1,6 +1,7 @@
 /**
  * Reports of the questions as people read them: one table each, and what the figures are.
  */
+import type { AeadReport } from './aead.ts';
 import type { FloodReport } from './flood.ts';
 import type { HandshakesReport } from './handshakes.ts';
 import type { RekeyReport } from './rekey.ts';
@@ -122,6 +123,23 @@ export function handshakesTable(report: HandshakesReport): string {
     '',
     'CPU: the responder process, all threads. The rate is what one initiator and the responder reach',
     'together on this machine; the initiator is the same for both.',
+  ].join('\n');
+}
+
+export function aeadTable({ question, rounds, batch, cases }: AeadReport): string {
+  return [
+    `${question}; median [least-most] of ${rounds} interleaved rounds, batches of ${batch}`,
+    '',
+    ...aligned([
+      ['', 'octets', '', 'seal', 'open'],
+      ...cases.map(({ cipher, bodyOctets, library, sealNanoseconds, openNanoseconds }) => [
+        cipher,
+        String(bodyOctets),
+        library,
+        formatSpread(sealNanoseconds, 0),
+        formatSpread(openNanoseconds, 0),
+      ]),
+    ]),
   ].join('\n');
 }
 

@@ -36,11 +36,15 @@ function prerequisites(): readonly (readonly [string, string])[] {
   if (!Array.isArray(list)) {
     throw new Error('lab/prerequisites.json: a list is expected');
   }
-  return list.map((entry: unknown) => {
-    const { needs, package: packageName } = { needs: '', package: '', ...Object(entry) };
-    return [String(needs), String(packageName)];
+  return list.flatMap((entry: unknown) => {
+    const { needs, package: packageName, architecture } = { ...BLANK, ...Object(entry) };
+    if (architecture !== process.arch) return [];
+    return [[String(needs), String(packageName)] as const];
   });
 }
+
+/** What an entry does not say; Debian has some packages for one architecture only. */
+const BLANK = { needs: '', package: '', architecture: process.arch };
 
 function installed(needs: string): boolean {
   if (needs.includes('/')) {

@@ -36,6 +36,7 @@ void state_release(struct state *state) {
   if (state->cleanup != NULL) napi_remove_async_cleanup_hook(state->cleanup);
   free(state->scratch);
   ring_close(state->ring);
+  ipsec_mb_free(state->ipsec_mb);
   OPENSSL_cleanse(state->iv_pool, sizeof state->iv_pool);
   free(state);
 }
@@ -109,6 +110,7 @@ static bool add_functions(napi_env env, napi_value exports, struct state *state)
     { "freeBatch", tsgw_free_batch },
     { "context", tsgw_context },
     { "freeContext", tsgw_free_context },
+    { "backEnds", tsgw_back_ends },
     { "seal", tsgw_seal },
     { "open", tsgw_open },
     { "udpSocket", tsgw_udp_socket },

@@ -2,11 +2,10 @@
  * Message authentication codes of packets: HMAC, and CBC-MAC with a masked last block, which is
  * AES-XCBC (RFC 3566) or AES-CMAC (RFC 4493) by the key and the masks it is given.
  */
-#include "context.h"
+#include "evp.h"
 
 #include <errno.h>
 #include <openssl/core_names.h>
-#include <string.h>
 
 /** Octets a CBC-MAC runs through at a time; what comes out but the last block is of no use. */
 enum { STRIDE_OCTETS = 512 };
@@ -60,18 +59,12 @@ static bool key_cbc(napi_env env, const uint8_t *key, size_t length, struct mac 
   return true;
 }
 
-bool mac_key(napi_env env, napi_value options, struct mac *mac, size_t icv_length) {
-  char name[16];
-  const uint8_t *key;
-  size_t key_length;
-  if (!option_string(env, options, "mac", name, sizeof name) ||
-      !option_octets(env, options, "integrityKey", &key, &key_length)) {
-    return false;
-  }
-  bool cbc = strcmp(name, "aes-cbc-mac") == 0;
-  const struct digest *digest = digest_named(name);
+bool mac_key(napi_env env, const struct keying *keying, size_t icv_length, struct mac *mac) {
+  const uint8_t *key = keying->integrity_key;
+  size_t key_length = keying->integrity_key_length;
+  bool cbc = strcmp(keying->mac, "aes-cbc-mac") == 0;
+  const struct digest *digest = digest_named(keying->mac);
   if (digest == NULL && !cbc) return throw_range(env, "mac is not one of ours"), false;
-  if (key_length == 0) return throw_range(env, "integrityKey is empty"), false;
   if (cbc ? !key_cbc(env, key, key_length, mac) : !key_hmac(env, digest, key, key_length, mac)) {
     return false;
   }
@@ -91,7 +84,7 @@ static bool hmac_compute(const struct mac *mac, const uint8_t *octets, size_t le
   return EVP_MAC_init(mac->hmac, NULL, 0, NULL) == 1 &&
          EVP_MAC_update(mac->hmac, octets, length) == 1 &&
          (tail_length == 0 || EVP_MAC_update(mac->hmac, tail, tail_length) == 1) &&
-         EVP_MAC_final(mac->hmac, out, &written, EVP_MAX_MD_SIZE) == 1;
+         EVP_MAC_final(mac->hmac, out, &written, MAC_OCTETS) == 1;
 }
 
 /** Runs whole blocks through the cipher. */

@@ -1,34 +1,19 @@
 /*
  * Sealing and opening the packets of a batch (RFC 4303 §3.3.2, §3.4.4).
  *
- * A packet is header(8) | IV | body | ICV. The nonce is salt | IV, in counter mode with a block counter
- * of 1 behind (RFC 3686 §4). Combined modes (RFC 4106, RFC 4309, RFC 7634): AAD = SPI | sequence
- * number, with ESN SPI | high | low; GMAC (RFC 4543 §3.3) has IV and body in its AAD as well and
- * encrypts nothing. Otherwise encrypt then MAC: the ICV covers header | IV | body, with ESN followed
- * by the high half that is not sent.
+ * A packet is header(8) | IV | body | ICV. What is done with the parts is the back end's; here they
+ * are cut out of rows that may say anything.
  */
 #include "context.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
-#include <string.h>
-
-/** A packet cut into its parts. */
-struct parts {
-  uint8_t *header;
-  uint8_t *iv;
-  uint8_t *body;
-  size_t body_length;
-  uint8_t *icv;
-  /** High sequence half in network order. */
-  uint8_t high[4];
-};
 
 static bool cut(const struct context *context, const struct row *row, struct parts *parts) {
   size_t front = ESP_HEADER_OCTETS + (size_t)context->iv_length;
   if (row->length < front + context->icv_length) return false;
+  parts->row = row;
   parts->header = row->packet;
   parts->iv = row->packet + ESP_HEADER_OCTETS;
   parts->body = row->packet + front;
@@ -37,108 +22,6 @@ static bool cut(const struct context *context, const struct row *row, struct par
   uint32_t high = (uint32_t)row_word(row, WORD_SEQUENCE_HIGH);
   for (int at = 0; at < 4; at++) parts->high[at] = (uint8_t)(high >> (24 - 8 * at));
   return true;
-}
-
-static bool cipher_begin(const struct context *context, const struct parts *parts) {
-  uint8_t nonce[NONCE_OCTETS];
-  memcpy(nonce, context->salt, context->salt_length);
-  memcpy(nonce + context->salt_length, parts->iv, context->iv_length);
-  if (context->mode == MODE_CTR) memcpy(nonce + 12, (const uint8_t[]){ 0, 0, 0, 1 }, 4);
-  return EVP_CipherInit_ex(context->cipher, NULL, NULL, NULL, nonce, -1) == 1;
-}
-
-static bool cipher_body(const struct context *context, const struct parts *parts) {
-  int written = 0;
-  if (parts->body_length == 0) return true;
-  return EVP_CipherUpdate(context->cipher, parts->body, &written, parts->body,
-                          (int)parts->body_length) == 1 &&
-         (size_t)written == parts->body_length;
-}
-
-static bool aead_aad(const struct context *context, const struct parts *parts) {
-  uint8_t aad[ESP_HEADER_OCTETS + 4];
-  int aad_length = ESP_HEADER_OCTETS;
-  int written;
-  memcpy(aad, parts->header, ESP_HEADER_OCTETS);
-  if (context->esn) {
-    /* RFC 4106 §5: with ESN the AAD is SPI | 64-bit sequence number. */
-    memcpy(aad + 4, parts->high, 4);
-    memcpy(aad + 8, parts->header + 4, 4);
-    aad_length += 4;
-  }
-  if (EVP_CipherUpdate(context->cipher, NULL, &written, aad, aad_length) != 1) return false;
-  if (context->mode != MODE_GMAC) return true;
-  /* RFC 4543 §3.3: IV and body lie behind one another in the packet. */
-  return EVP_CipherUpdate(context->cipher, NULL, &written, parts->iv,
-                          (int)(parts->icv - parts->iv)) == 1;
-}
-
-/** CCM wants the length of the body before anything else. */
-static bool aead_begin(const struct context *context, const struct parts *parts) {
-  int written;
-  if (context->mode == MODE_CCM &&
-      EVP_CipherUpdate(context->cipher, NULL, &written, NULL, (int)parts->body_length) != 1) {
-    return false;
-  }
-  return aead_aad(context, parts);
-}
-
-static bool aead_body(const struct context *context, const struct parts *parts) {
-  return context->mode == MODE_GMAC || cipher_body(context, parts);
-}
-
-static int aead_seal(const struct context *context, const struct parts *parts) {
-  int written = 0;
-  bool sealed = cipher_begin(context, parts) && aead_begin(context, parts) &&
-                aead_body(context, parts) &&
-                EVP_CipherFinal_ex(context->cipher, parts->icv, &written) == 1 &&
-                EVP_CIPHER_CTX_ctrl(context->cipher, EVP_CTRL_AEAD_GET_TAG, context->icv_length,
-                                    parts->icv) == 1;
-  return sealed ? STATUS_OK : -EIO;
-}
-
-static int aead_open(const struct context *context, const struct parts *parts) {
-  int written = 0;
-  if (!cipher_begin(context, parts) ||
-      EVP_CIPHER_CTX_ctrl(context->cipher, EVP_CTRL_AEAD_SET_TAG, context->icv_length,
-                          parts->icv) != 1 ||
-      !aead_begin(context, parts)) {
-    return -EIO;
-  }
-  bool opened = aead_body(context, parts);
-  /* CCM has looked at the tag with the body, the others look at the end. */
-  bool good = context->mode == MODE_CCM
-                ? opened
-                : opened && EVP_CipherFinal_ex(context->cipher, parts->icv, &written) == 1;
-  if (good) return STATUS_OK;
-  /* Nobody may look at a body whose ICV did not match. */
-  OPENSSL_cleanse(parts->body, parts->body_length);
-  return opened || context->mode == MODE_CCM ? STATUS_BAD_ICV : -EIO;
-}
-
-static bool mac(const struct context *context, const struct parts *parts, uint8_t *out) {
-  size_t covered = (size_t)(parts->icv - parts->header);
-  /* RFC 4303 §2.2.1: the high half is authenticated though it is not sent. */
-  return mac_compute(&context->mac, parts->header, covered, parts->high, context->esn ? 4 : 0, out);
-}
-
-static bool plain_body(const struct context *context, const struct parts *parts) {
-  if (context->mode == MODE_NULL) return true;
-  return cipher_begin(context, parts) && cipher_body(context, parts);
-}
-
-static int plain_seal(const struct context *context, const struct parts *parts) {
-  uint8_t full[EVP_MAX_MD_SIZE];
-  if (!plain_body(context, parts) || !mac(context, parts, full)) return -EIO;
-  memcpy(parts->icv, full, context->icv_length);
-  return STATUS_OK;
-}
-
-static int plain_open(const struct context *context, const struct parts *parts) {
-  uint8_t full[EVP_MAX_MD_SIZE];
-  if (!mac(context, parts, full)) return -EIO;
-  if (CRYPTO_memcmp(full, parts->icv, context->icv_length) != 0) return STATUS_BAD_ICV;
-  return plain_body(context, parts) ? STATUS_OK : -EIO;
 }
 
 /** RFC 3602 §3: the IV must be unpredictable; octets of the pool are used once. */
@@ -191,6 +74,16 @@ static bool gather(const struct batch *batch, const struct row *row) {
   return true;
 }
 
+static int cipher_row(struct state *state, const struct context *context, const struct row *row,
+                      bool seal) {
+  struct parts parts;
+  if (context == NULL || context->seal != seal || !cut(context, row, &parts)) return -EINVAL;
+  if (!body_fits(context, &parts)) return -EINVAL;
+  if (!seal) return context->back_end->open(state, context, &parts);
+  if (context->mode == MODE_CBC && !random_iv(state, parts.iv, context->iv_length)) return -EIO;
+  return context->back_end->seal(state, context, &parts);
+}
+
 /** The sum over an opened body, which whoever knows its headers can check. */
 static void sum_body(const struct context *context, const struct row *row) {
   size_t front = ESP_HEADER_OCTETS + (size_t)context->iv_length;
@@ -198,17 +91,28 @@ static void sum_body(const struct context *context, const struct row *row) {
   row_set(row, WORD_SUM, (int32_t)octet_sum(row->packet + front, length));
 }
 
-static int cipher_row(struct state *state, const struct context *context, const struct row *row,
-                      bool seal) {
-  struct parts parts;
-  if (context == NULL || context->seal != seal || !cut(context, row, &parts)) return -EINVAL;
-  if (!body_fits(context, &parts)) return -EINVAL;
-  if (context_is_aead(context)) {
-    return seal ? aead_seal(context, &parts) : aead_open(context, &parts);
+/** What became of the rows of one call. */
+struct outcome {
+  uint32_t done;
+  bool failed;
+};
+
+static void settle(struct outcome *outcome, const struct context *context, const struct row *row,
+                   int status) {
+  if (status == STATUS_OK && !context->seal && (row_word(row, WORD_FLAGS) & FLAG_SUM) != 0) {
+    sum_body(context, row);
   }
-  if (!seal) return plain_open(context, &parts);
-  if (context->mode == MODE_CBC && !random_iv(state, parts.iv, context->iv_length)) return -EIO;
-  return plain_seal(context, &parts);
+  row_set(row, WORD_STATUS, status);
+  if (status == STATUS_OK) outcome->done++;
+  else outcome->failed = true;
+}
+
+static void settle_later(struct state *state, struct outcome *outcome) {
+  unsigned count;
+  const struct later *later = ipsec_mb_finish(state, &count);
+  for (unsigned at = 0; at < count; at++) {
+    settle(outcome, later[at].context, &later[at].row, later[at].status);
+  }
 }
 
 static napi_value cipher_rows(napi_env env, napi_callback_info info, bool seal) {
@@ -216,10 +120,10 @@ static napi_value cipher_rows(napi_env env, napi_callback_info info, bool seal) 
   struct rows rows;
   struct state *state = arguments(env, info, 3, values);
   if (state == NULL || !argument_rows(state, values, &rows)) return NULL;
-  uint32_t done = 0;
-  bool failed = false;
+  struct outcome outcome = { 0 };
   for (uint32_t at = rows.first; at < rows.end; at++) {
     struct row row;
+    if ((at - rows.first) % LATER == 0) settle_later(state, &outcome);
     bool inside = batch_row(rows.batch, at, &row);
     int32_t handle = row_word(&row, WORD_CONTEXT);
     if (handle == NONE) {
@@ -232,16 +136,12 @@ static napi_value cipher_rows(napi_env env, napi_callback_info info, bool seal) 
     if (inside && (!seal || gather(rows.batch, &row))) {
       status = cipher_row(state, context, &row, seal);
     }
-    if (status == STATUS_OK && (row_word(&row, WORD_FLAGS) & FLAG_SUM) != 0 && !seal) {
-      sum_body(context, &row);
-    }
-    row_set(&row, WORD_STATUS, status);
-    if (status == STATUS_OK) done++;
-    else failed = true;
+    if (status != STATUS_LATER) settle(&outcome, context, &row, status);
   }
+  settle_later(state, &outcome);
   /* What a bad ICV leaves in OpenSSL's error queue would be reported to the next user of it. */
-  if (failed) ERR_clear_error();
-  return result_integer(env, done);
+  if (outcome.failed) ERR_clear_error();
+  return result_integer(env, outcome.done);
 }
 
 napi_value tsgw_seal(napi_env env, napi_callback_info info) {

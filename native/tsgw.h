@@ -86,6 +86,7 @@ void *handles_next(const struct handles *table, uint32_t *at);
 
 /* --- One environment. --- */
 
+struct ipsec_mb;
 struct message_scratch;
 struct ring;
 struct uv_loop_s;
@@ -107,6 +108,8 @@ struct state {
   bool ring_asked;
   /** A device refused segmentation: each datagram is a message again. */
   bool segmentation_refused;
+  /** NULL until a context or somebody asks for it. */
+  struct ipsec_mb *ipsec_mb;
   /** Random octets for CBC IVs, drawn many packets at a time. */
   uint8_t iv_pool[2048];
   size_t iv_left;
@@ -256,6 +259,7 @@ struct path {
 
 void batch_free(struct batch *batch);
 void context_wipe(void *context);
+void ipsec_mb_free(struct ipsec_mb *mb);
 /** Closes every watch on the descriptor. */
 void watches_close_fd(struct state *state, int fd);
 void watches_close_all(struct state *state);
@@ -266,6 +270,7 @@ napi_value tsgw_batch(napi_env env, napi_callback_info info);
 napi_value tsgw_free_batch(napi_env env, napi_callback_info info);
 napi_value tsgw_context(napi_env env, napi_callback_info info);
 napi_value tsgw_free_context(napi_env env, napi_callback_info info);
+napi_value tsgw_back_ends(napi_env env, napi_callback_info info);
 napi_value tsgw_seal(napi_env env, napi_callback_info info);
 napi_value tsgw_open(napi_env env, napi_callback_info info);
 napi_value tsgw_udp_socket(napi_env env, napi_callback_info info);

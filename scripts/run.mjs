@@ -103,7 +103,8 @@ const builders = [
 ];
 
 function peers() {
-  return JSON.parse(readFileSync('lab/prerequisites.json', 'utf8'));
+  const all = JSON.parse(readFileSync('lab/prerequisites.json', 'utf8'));
+  return all.filter(({ architecture = process.arch }) => architecture === process.arch);
 }
 
 /** Debian packages that are missing; only root on a machine with apt can do something about it. */

@@ -25,10 +25,36 @@ export function status(call: Call): Promise<ExitCode> {
       `${paint(terminal, 'bold', title)} on ${text('sysname')} ${text('release')} ${text('machine')}\n` +
         `up ${age(Number(text('uptime')))}, since ${text('since')}\n` +
         `IKE SAs: ${text('ike-sas')}, of which half open: ${text('half-open')}\n` +
+        cipherLines(answer) +
         (reasons.length === 0 ? 'dropped: nothing\n' : `dropped:\n${reasons.join('')}`),
     );
     return ExitCode.OK;
   });
+}
+
+/** One line for each library: its version, and the ciphers it is used for, all where it is alone. */
+function cipherLines(answer: ViciSection): string {
+  const [libraries, ciphers] = ['back-ends', 'ciphers'].map((name) => {
+    const section = viciSubsection(answer, name) ?? new Map<never, never>();
+    return [...section.keys()].map((key) => [key, viciText(section, key) ?? ''] as const);
+  });
+  const lines = (libraries ?? []).map(([name, version]) => {
+    const used = (ciphers ?? []).filter(([, by]) => by === name).map(([cipher]) => cipher);
+    const named = libraries?.length === 1 ? 'all' : byFamily(used).join(', ') || 'none';
+    return `ciphers by ${name} ${version}: ${named}`;
+  });
+  return lines.map((line) => `${printable(line)}\n`).join('');
+}
+
+/** Names that differ in the length of the key only become one: `aes-128/256-gcm`. */
+function byFamily(names: readonly string[]): readonly string[] {
+  const families = new Map<string, string[]>();
+  for (const name of names) {
+    const [, bits = ''] = /^aes-(\d+)-/.exec(name) ?? [];
+    const family = name.replace(bits, '*');
+    families.set(family, [...(families.get(family) ?? []), bits]);
+  }
+  return [...families].map(([family, bits]) => family.replace('*', bits.join('/')));
 }
 
 export function sad(call: Call): Promise<ExitCode> {

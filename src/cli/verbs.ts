@@ -28,7 +28,9 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'status',
     summary: 'the daemon: version, uptime, SAs, what it dropped and why',
-    description: 'Counts of dropped packets and datagrams stand by reason; see also tsgw sad.',
+    description:
+      'Counts of dropped packets and datagrams stand by reason; see also tsgw sad. Libraries that ' +
+      'cipher packets stand with their ciphers (gateway.aead).',
     operands: [],
     options: listing,
     examples: [

@@ -10,6 +10,7 @@ import {
   parseDecimal,
   parseInteger,
   parseSeconds,
+  parseWord,
   refuse,
   type Setting,
 } from './values.ts';
@@ -23,6 +24,8 @@ export interface GatewaySettings {
   readonly mssClamp: boolean;
   /** `auto`: super-packets between us, the device and the sockets where the kernel has them. */
   readonly offload: 'auto' | 'off';
+  /** The library that ciphers packets; `auto` = the fastest that is there and right. */
+  readonly aead: 'auto' | 'evp' | 'ipsec-mb';
   /** The resolver's file, for name servers that gateways give us; empty = left alone. */
   readonly resolvConf: string;
   readonly portIke: number;
@@ -56,6 +59,7 @@ export const DEFAULT_GATEWAY_SETTINGS: GatewaySettings = Object.freeze({
   mtu: 0,
   mssClamp: true,
   offload: 'auto',
+  aead: 'auto',
   resolvConf: '/etc/resolv.conf',
   portIke: 500,
   portNatT: 4500,
@@ -80,6 +84,7 @@ export const GATEWAY_KEYS = [
   'mtu',
   'mss_clamp',
   'offload',
+  'aead',
   'resolv_conf',
   'port',
   'port_nat_t',
@@ -135,6 +140,7 @@ export function readGatewaySettings(
     mtu: key('mtu', parseMtu, defaults.mtu),
     mssClamp: key('mss_clamp', parseBoolean, defaults.mssClamp),
     offload: key('offload', parseOffload, defaults.offload),
+    aead: key('aead', (setting) => parseWord(setting, AEAD_WORDS), defaults.aead),
     resolvConf: key('resolv_conf', parseResolvConf, defaults.resolvConf),
     portIke,
     portNatT,
@@ -173,6 +179,8 @@ export function readGatewaySettings(
     ),
   });
 }
+
+const AEAD_WORDS = { auto: 'auto', evp: 'evp', 'ipsec-mb': 'ipsec-mb' } as const;
 
 /** Linux takes up to 15 characters, none of them a blank or a slash. */
 function parseDevice(setting: Setting): string {

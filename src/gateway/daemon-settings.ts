@@ -6,12 +6,13 @@
  */
 import { type GatewaySettings, settingName } from '../config/gateway-settings.ts';
 
-/** What devices and sockets were opened with. */
+/** What devices and sockets were opened with, and libraries chosen by. */
 const FIXED = [
   'device',
   'mtu',
   'mssClamp',
   'offload',
+  'aead',
   'resolvConf',
   'portIke',
   'portNatT',
@@ -30,9 +31,9 @@ export class DaemonSettings {
 
   /** Puts in force what can be; answers the names of changed settings that wait for a restart. */
   replace(settings: GatewaySettings): readonly string[] {
-    const { device, mtu, mssClamp, offload, resolvConf, portIke, portNatT } = this.#settings;
+    const { device, mtu, mssClamp, offload, aead, resolvConf, portIke, portNatT } = this.#settings;
     const waiting = FIXED.filter((key) => settings[key] !== this.#settings[key]);
-    const fixed = { device, mtu, mssClamp, offload, resolvConf, portIke, portNatT };
+    const fixed = { device, mtu, mssClamp, offload, aead, resolvConf, portIke, portNatT };
     Object.assign(this.#settings, settings, fixed);
     return waiting.map((key) => `gateway.${settingName(key)}`);
   }

@@ -5,7 +5,7 @@ import { cbcMacKeys } from '../crypto/cbc-mac.ts';
 import { isCbcMac } from '../crypto/mac.ts';
 import { type EspSuite, espSuite } from '../esp/esp-suite.ts';
 import { concatOctets } from '../wire/octets.ts';
-import type { Native, NativeContextOptions } from './native.ts';
+import type { BackEndName, Native, NativeContextOptions } from './native.ts';
 import type { InstalledChildSa } from './packet-loop-protocol.ts';
 
 /** Keys of one direction. */
@@ -13,6 +13,13 @@ export interface DirectionKeys {
   /** Ends with the salt where the suite has one. */
   readonly encryption: Uint8Array;
   readonly integrity: Uint8Array;
+}
+
+/** How the keys are used, and by which library: `evp` where nothing is said. */
+export interface Direction {
+  readonly esn: boolean;
+  readonly seal: boolean;
+  readonly backEnd?: BackEndName;
 }
 
 /** Makes both contexts and wipes the keys of `sa`, which are this thread's copies. */
@@ -23,8 +30,10 @@ export function espContexts(
   const suite = espSuite(sa);
   const inbound = { encryption: sa.encryptionKeyIn, integrity: sa.integrityKeyIn };
   const outbound = { encryption: sa.encryptionKeyOut, integrity: sa.integrityKeyOut };
-  const contextIn = native.context(contextOptions(suite, inbound, { esn: sa.esn, seal: false }));
-  const contextOut = native.context(contextOptions(suite, outbound, { esn: sa.esn, seal: true }));
+  const { esn, backEnd } = sa;
+  const direction = { esn, ...(backEnd !== undefined && { backEnd }) };
+  const contextIn = native.context(contextOptions(suite, inbound, { ...direction, seal: false }));
+  const contextOut = native.context(contextOptions(suite, outbound, { ...direction, seal: true }));
   for (const { encryption, integrity } of [inbound, outbound]) {
     encryption.fill(0);
     integrity.fill(0);
@@ -36,7 +45,7 @@ export function espContexts(
 export function contextOptions(
   suite: EspSuite,
   keys: DirectionKeys,
-  direction: { readonly esn: boolean; readonly seal: boolean },
+  direction: Direction,
 ): NativeContextOptions {
   const saltAt = keys.encryption.length - suite.saltLength;
   return {

@@ -12,6 +12,7 @@ import type { OutboundUse } from '../ipsec/child-sa.ts';
 import { ASSUMED_OUTER_MTU } from '../ipsec/path-mtu.ts';
 import type { Endpoint, IpAddress } from '../wire/address.ts';
 import { AddressWatch } from './address-watch.ts';
+import { type BackEndSetting, BackEnds, type BackEndsView } from './back-ends.ts';
 import { IcmpListener } from './icmp-listener.ts';
 import { InnerMtus } from './inner-mtus.ts';
 import { NameServers } from './name-servers.ts';
@@ -40,6 +41,8 @@ export interface HostSettings {
   readonly mtu: number;
   readonly mssClamp: boolean;
   readonly offload: 'auto' | 'off';
+  /** What ciphers packets. */
+  readonly aead: BackEndSetting;
   /** Where the resolver finds its name servers; empty = not ours to write. */
   readonly resolvConf: string;
   readonly portIke: number;
@@ -88,7 +91,9 @@ export class Host {
 
   /** Rejects with an error that names what could not be opened; `close` cleans up after it. */
   async open(): Promise<void> {
-    const { device, mtu, mssClamp, offload, portIke, portNatT, resolvConf } = this.#settings;
+    const { device, mtu, mssClamp, offload, aead, portIke, portNatT, resolvConf } = this.#settings;
+    const { warn } = this.#listener;
+    const backEnds = BackEnds.choose(native(), { setting: aead, warn });
     const rtnetlink = this.#keep(new Rtnetlink());
     const tun = openTunDevice(rtnetlink, { name: device, mtu: mtu || FIRST_TUN_MTU, offload });
     this.#opened.push(() => native().close(tun.fd));
@@ -97,7 +102,7 @@ export class Host {
       rtnetlink,
       interfaceIndex: tun.index,
       nameServers: this.#openNameServers(resolvConf),
-      warn: this.#listener.warn,
+      warn,
     });
     const merged = offload === 'auto';
     const sockets = openOuterSockets({ ikePort: portIke, nattPort: portNatT, merged });
@@ -121,6 +126,7 @@ export class Host {
       mssClamp,
     });
     this.#running = {
+      backEnds,
       rtnetlink,
       tun,
       routes,
@@ -161,6 +167,11 @@ export class Host {
     ]);
   }
 
+  /** Which libraries cipher packets; nothing before the host is open. */
+  backEnds(): BackEndsView {
+    return this.#running?.backEnds.view ?? { backEnds: {}, ciphers: {} };
+  }
+
   /** Safe to call after a failed `open`, and twice. */
   async close(): Promise<void> {
     const running = this.#running;
@@ -187,7 +198,8 @@ export class Host {
     const { localTs, remoteTs } = kept;
     this.#route(`child SA ${id}`, { id, action: 'protect', localTs, remoteTs, priority });
     this.#running.sent.add(childSa.id, childSa.spiOut, kept.remote.address);
-    this.#running.loop.tell({ kind: 'install', sa: childSa });
+    const backEnd = this.#running.backEnds.of(childSa);
+    this.#running.loop.tell({ kind: 'install', sa: { ...childSa, backEnd } });
   }
 
   /** A policy without an SA; replaces one of the same number, which is below 0. */
@@ -356,6 +368,7 @@ export class Host {
 
 /** What `open` leaves. */
 interface Running {
+  readonly backEnds: BackEnds;
   readonly rtnetlink: Rtnetlink;
   readonly tun: TunDevice;
   readonly routes: Routes;

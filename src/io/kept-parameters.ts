@@ -13,7 +13,8 @@ import type { InstalledChildSa } from './packet-loop-protocol.ts';
 let before: EspSaParameters | undefined;
 
 export function keptParameters(sa: InstalledChildSa): EspSaParameters {
-  const { encryptionKeyIn, encryptionKeyOut, integrityKeyIn, integrityKeyOut, ...rest } = sa;
+  const { encryptionKeyIn, encryptionKeyOut, integrityKeyIn, integrityKeyOut, backEnd, ...rest } =
+    sa;
   before = {
     ...rest,
     encr: asBefore(sa.encr, before?.encr),

@@ -11,7 +11,17 @@ import type { CipherName, DigestName } from '../crypto/algorithms.ts';
 /** How the native layer names what makes an ICV; AES-XCBC and AES-CMAC are one to it. */
 export type NativeMac = `hmac-${DigestName}` | 'aes-cbc-mac';
 
+/** Libraries that cipher packets: OpenSSL as node carries it, and Intel's. */
+export type BackEndName = 'evp' | 'ipsec-mb';
+
+/** A library, or why it is not to be had. */
+export type NativeBackEnd =
+  | { readonly name: BackEndName; readonly version: string }
+  | { readonly name: BackEndName; readonly missing: string };
+
 export interface NativeContextOptions {
+  /** `evp` where nothing is said; RangeError where the other is missing or has no such cipher. */
+  readonly backEnd?: BackEndName;
   /** By OpenSSL's name. */
   readonly cipher: CipherName;
   readonly key: Uint8Array;
@@ -67,6 +77,8 @@ export interface Native {
   batch(arena: Uint8Array, words: Int32Array, origins: Uint8Array): number;
   freeBatch(batch: number): void;
 
+  /** What there is to cipher packets with; the first is always there. Looks for it once. */
+  backEnds(): readonly NativeBackEnd[];
   /** A keyed cipher context; the row's packet is header(8) | IV | body | ICV. */
   context(options: NativeContextOptions): number;
   freeContext(context: number): void;

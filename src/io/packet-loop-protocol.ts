@@ -9,9 +9,12 @@ import type { AcquiredFlow } from '../esp/packet-reports.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import type { Endpoint } from '../wire/address.ts';
+import type { BackEndName } from './native.ts';
 
-/** A Child SA as the packet loop needs it: what ESP goes by, and bare keys. */
+/** A Child SA as the packet loop needs it: what ESP goes by, bare keys, and what ciphers with them. */
 export interface InstalledChildSa extends EspSaParameters {
+  /** `evp` where nothing is said. */
+  readonly backEnd?: BackEndName;
   readonly encryptionKeyIn: Uint8Array;
   readonly integrityKeyIn: Uint8Array;
   readonly encryptionKeyOut: Uint8Array;

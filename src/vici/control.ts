@@ -200,6 +200,10 @@ export interface StatsView {
   readonly ikeSas: number;
   readonly halfOpen: number;
   readonly drops: Readonly<Record<string, number>>;
+  /** Version by name of the libraries that cipher packets. */
+  readonly backEnds: Readonly<Record<string, string>>;
+  /** Which of them does by cipher; `others` are all that are not named. */
+  readonly ciphers: Readonly<Record<string, string>>;
 }
 
 /** What would become of a packet, with the SAs that carry it. */

@@ -19,6 +19,8 @@ export function statusAnswer(stats: StatsView): ViciSection {
     ['ike-sas', stats.ikeSas],
     ['half-open', stats.halfOpen],
     ['drops', viciSection(drops)],
+    ['back-ends', viciSection(Object.entries(stats.backEnds))],
+    ['ciphers', viciSection(Object.entries(stats.ciphers))],
   ]);
 }
 

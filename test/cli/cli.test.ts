@@ -43,8 +43,23 @@ describe('tsgw against a daemon', () => {
       'tsgw 0.1.0 on Linux 6.18.0 x86_64\n' +
         'up 26 s, since Nov 21 21:40:47 2026\n' +
         'IKE SAs: 1, of which half open: 0\n' +
+        'ciphers by evp 3.0.19: chacha20-poly1305, others\n' +
+        'ciphers by ipsec-mb 1.3.0: aes-128/256-gcm\n' +
         'dropped:\n  2 bad-icv\n',
     );
+  });
+
+  it('status names no cipher where one library has them all', async () => {
+    const [backEnds, ciphers] = [{ evp: '3.0.19' }, { 'aes-128-gcm': 'evp', others: 'evp' }];
+    test.control.daemon = { ...test.control.daemon, backEnds, ciphers };
+    assert.equal(await tsgw('status'), 0);
+    assert.match(terminal.stdout, /^ciphers by evp 3\.0\.19: all$/m);
+    test.control.daemon = {
+      ...test.control.daemon,
+      backEnds: { ...backEnds, 'ipsec-mb': '1.3.0' },
+    };
+    assert.equal(await tsgw('status'), 0);
+    assert.match(terminal.stdout, /^ciphers by ipsec-mb 1\.3\.0: none$/m);
   });
 
   it('status --json has numbers as numbers', async () => {
@@ -60,6 +75,8 @@ describe('tsgw against a daemon', () => {
       'ike-sas': 0,
       'half-open': 0,
       drops: { 'bad-icv': 2 },
+      'back-ends': { evp: '3.0.19', 'ipsec-mb': '1.3.0' },
+      ciphers: test.control.daemon.ciphers,
     });
   });
 

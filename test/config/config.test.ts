@@ -521,6 +521,7 @@ describe('gateway settings', () => {
   it('reads each key', () => {
     const { gateway } =
       load(`gateway { device = vpn0\nmtu = 1400\nmss_clamp = no\noffload = off\nport = 1500
+      aead = ipsec-mb
       resolv_conf = /run/resolv.conf
       port_nat_t = 14500\ncookie_threshold = 10\ncookie_threshold_ip = 2\nhalf_open_timeout = 1m
       retransmit_tries = 3\nretransmit_timeout = 0.5\nretransmit_base = 2\nkeep_alive = 0
@@ -531,6 +532,7 @@ describe('gateway settings', () => {
       mtu: 1400,
       mssClamp: false,
       offload: 'off',
+      aead: 'ipsec-mb',
       resolvConf: '/run/resolv.conf',
       portIke: 1500,
       portNatT: 14_500,
@@ -561,6 +563,10 @@ describe('gateway settings', () => {
   it('refuses values out of bounds', () => {
     assert.equal(load('gateway { resolv_conf = no\n }').gateway.resolvConf, '');
     assert.match(faults('gateway { resolv_conf = yes\n }').join(), /write a path .* or no$/);
+    assert.match(
+      faults('gateway { aead = openssl\n }').join(),
+      /gateway\.aead = openssl: write one of auto, evp, ipsec-mb$/,
+    );
     assert.equal(load('gateway { mtu = 0\n }').gateway.mtu, 0);
     assert.equal(load('gateway { retransmit_tries = 0\n }').gateway.retransmitTries, 0);
     assert.deepEqual(

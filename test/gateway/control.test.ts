@@ -56,6 +56,7 @@ class Controlled {
       spd: this.spd,
       identity: IDENTITY,
       uptimeSeconds: () => 26,
+      backEnds: () => ({ backEnds: { evp: '3.0.19' }, ciphers: { others: 'evp' } }),
       socketDrops: () => ({ 'bad-icv': 1, 'icmp-malformed': 4, 'send-failed': 0 }),
       view: () => ({
         now: pair.now,
@@ -378,6 +379,8 @@ describe('Listings of the control', () => {
     test.control.publish({ ...sampleEvents.ikeDrop, reason: 'unknown-ike-spi' });
     assert.deepEqual(test.control.stats(), {
       ...IDENTITY,
+      backEnds: { evp: '3.0.19' },
+      ciphers: { others: 'evp' },
       uptimeSeconds: 26,
       ikeSas: 1,
       halfOpen: 0,

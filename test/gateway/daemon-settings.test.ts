@@ -22,12 +22,13 @@ describe('Settings of the running daemon', () => {
       device: 'vpn0',
       mtu: 1400,
       mssClamp: false,
+      aead: 'evp' as const,
       resolvConf: '',
       portIke: 1500,
       portNatT: 14_500,
       retransmitTries: 1,
     };
-    const waiting = ['device', 'mtu', 'mss_clamp', 'resolv_conf', 'port', 'port_nat_t'];
+    const waiting = ['device', 'mtu', 'mss_clamp', 'aead', 'resolv_conf', 'port', 'port_nat_t'];
     assert.deepEqual(
       settings.replace(next),
       waiting.map((name) => `gateway.${name}`),
@@ -43,6 +44,7 @@ describe('Settings of the running daemon', () => {
       'device',
       'mtu',
       'mssClamp',
+      'aead',
       'resolvConf',
       'portIke',
       'portNatT',

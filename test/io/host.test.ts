@@ -10,6 +10,7 @@ const SETTINGS = {
   mtu: 0,
   mssClamp: true,
   offload: 'auto',
+  aead: 'auto' as const,
   resolvConf: '',
   portIke: 500,
   portNatT: 4500,

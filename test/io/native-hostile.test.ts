@@ -4,8 +4,15 @@ import fc from 'fast-check';
 import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
 import { type Batch, createBatch, STATUS_BAD_ICV, WORDS, Word } from '../../src/esp/batch.ts';
 import { type EspTransforms, espSuite } from '../../src/esp/esp-suite.ts';
+import { hasSuite } from '../../src/io/back-ends.ts';
 import { contextOptions } from '../../src/io/esp-contexts.ts';
-import { type Native, type NativeContextOptions, native } from '../../src/io/native.ts';
+import {
+  type BackEndName,
+  type Native,
+  type NativeContextOptions,
+  native,
+} from '../../src/io/native.ts';
+import { backEnds } from '../support/back-ends.ts';
 import { childSa, testKeys } from '../support/esp-gateway.ts';
 import { describeNative } from '../support/native-addon.ts';
 
@@ -22,11 +29,16 @@ describeNative('Hostile descriptors', () => {
   it('cost a status and never reach outside the arena', () => {
     const subject = new Subject();
     fc.assert(
-      fc.property(fc.array(hostileWord, { minLength: WORDS, maxLength: WORDS * ROWS }), (words) => {
-        subject.fill(words);
-        subject.callAll();
-        subject.checkRows();
-      }),
+      fc.property(
+        fc.array(hostileWord, { minLength: WORDS, maxLength: WORDS * ROWS }),
+        fc.boolean(),
+        (words, alike) => {
+          subject.fill(words);
+          if (alike) subject.fillAlike();
+          subject.callAll();
+          subject.checkRows();
+        },
+      ),
       { numRuns: 600 },
     );
     subject.close();
@@ -35,6 +47,8 @@ describeNative('Hostile descriptors', () => {
   it('are refused exactly where the packet would pass the end of the arena', () => {
     const subject = new Subject();
     const size = subject.batch.arena.length;
+    const ways = WAYS.slice(0, 2).flatMap((way) => backEnds.map((name) => [way, name] as const));
+    const seals = ways.map(([way, name]) => subject.addon.context(zeroKeyed(way, name, true)));
     for (const [offset, length, status] of [
       [size - 64, 64, 0],
       [size - 64, 65, -22],
@@ -45,11 +59,15 @@ describeNative('Hostile descriptors', () => {
       [0, -1, -22],
       [0x7fffffff, 0x7fffffff, -22],
     ] as const) {
-      subject.fill([offset, length, subject.contexts[0] ?? -1]);
-      subject.batch.words[Word.SOURCE_LENGTH] = 0;
-      subject.addon.seal(subject.number, 0, 1);
-      assert.equal(subject.batch.words[Word.STATUS], status, `${offset}+${length}`);
+      for (const context of seals) {
+        subject.fill([offset, length, context]);
+        subject.batch.words[Word.SOURCE_LENGTH] = 0;
+        subject.batch.words[Word.CONTEXT] = context;
+        subject.addon.seal(subject.number, 0, 1);
+        assert.equal(subject.batch.words[Word.STATUS], status, `${offset}+${length}`);
+      }
     }
+    for (const context of seals) subject.addon.freeContext(context);
     subject.close();
   });
 
@@ -118,9 +136,10 @@ describeNative('Hostile descriptors', () => {
 
 describeNative('Arguments of a wrong kind', () => {
   it('throw and do nothing', () => {
+    const takesNothing = ['netlink', 'backEnds'];
     const values = [undefined, null, 'x', {}, [], -5, 2 ** 40, new Float64Array(2), () => {}];
     for (const [name, member] of Object.entries(native())) {
-      if (typeof member !== 'function' || name === 'netlink') continue;
+      if (typeof member !== 'function' || takesNothing.includes(name)) continue;
       assert.throws(() => Reflect.apply(member, undefined, []), Error, name);
       for (const value of values) {
         assert.throws(
@@ -158,22 +177,31 @@ describeNative('Arguments of a wrong kind', () => {
   });
 });
 
-const { AES_GCM_16, AES_CCM_8, AES_CTR, AES_CBC, NULL, NULL_AUTH_AES_GMAC } = EncryptionId;
-const { AUTH_HMAC_SHA2_256_128, AUTH_AES_XCBC_96, AUTH_AES_CMAC_96 } = IntegrityId;
+const { AES_GCM_16, AES_CCM_8, AES_CTR, AES_CBC, NULL, NULL_AUTH_AES_GMAC, CHACHA20_POLY1305 } =
+  EncryptionId;
+const { AUTH_HMAC_SHA2_256_128, AUTH_HMAC_SHA2_512_256, AUTH_AES_XCBC_96, AUTH_AES_CMAC_96 } =
+  IntegrityId;
 
+/** The first two take a body of any length. */
 const WAYS: readonly EspTransforms[] = [
   { encr: { id: AES_GCM_16, keyLength: 128 } },
+  { encr: { id: CHACHA20_POLY1305 } },
   { encr: { id: AES_CCM_8, keyLength: 128 } },
   { encr: { id: NULL_AUTH_AES_GMAC, keyLength: 128 } },
   { encr: { id: AES_CTR, keyLength: 128 }, integ: { id: AUTH_AES_XCBC_96 } },
   { encr: { id: AES_CBC, keyLength: 128 }, integ: { id: AUTH_HMAC_SHA2_256_128 } },
+  { encr: { id: AES_CTR, keyLength: 256 }, integ: { id: AUTH_HMAC_SHA2_512_256 } },
   { encr: { id: NULL }, integ: { id: AUTH_AES_CMAC_96 } },
 ];
 
-function zeroKeyed(transforms: EspTransforms, seal: boolean): NativeContextOptions {
+function zeroKeyed(
+  transforms: EspTransforms,
+  backEnd: BackEndName,
+  seal: boolean,
+): NativeContextOptions {
   const { encryption, integrity } = testKeys(childSa(transforms), 0);
   const keys = { encryption: encryption.fill(0), integrity: integrity.fill(0) };
-  return contextOptions(espSuite(transforms), keys, { esn: true, seal });
+  return contextOptions(espSuite(transforms), keys, { esn: true, seal, backEnd });
 }
 
 /** A batch with contexts and paths that exist, so that random words sometimes name them. */
@@ -181,9 +209,11 @@ class Subject {
   readonly addon: Native = native();
   readonly batch: Batch = createBatch(ROWS);
   readonly number = this.addon.batch(this.batch.arena, this.batch.words, this.batch.origins);
-  /** Of every way to seal, in both directions; the first is AES-GCM's. */
-  readonly contexts = WAYS.flatMap((transforms) =>
-    [true, false].map((seal) => this.addon.context(zeroKeyed(transforms, seal))),
+  /** Of every way to seal, with every library, in both directions; the first is AES-GCM's. */
+  readonly contexts = backEnds.flatMap((backEnd) =>
+    WAYS.filter((transforms) => hasSuite(backEnd, espSuite(transforms))).flatMap((transforms) =>
+      [true, false].map((seal) => this.addon.context(zeroKeyed(transforms, backEnd, seal))),
+    ),
   );
   #turn = 0;
   readonly #file = openSync('/dev/null', 'r+');
@@ -206,6 +236,17 @@ class Subject {
       const at = row * WORDS;
       if (row % 2 === 0) this.batch.words[at + Word.CONTEXT] = this.#anyContext();
       if (row % 3 === 0) this.batch.words[at + Word.PATH] = this.#path;
+    }
+  }
+
+  /** Every row has one context, in places that overlap: some libraries take packets side by side. */
+  fillAlike(): void {
+    const context = this.#anyContext();
+    for (let row = 0; row < ROWS; row++) {
+      const at = row * WORDS;
+      this.batch.words[at + Word.CONTEXT] = context;
+      this.batch.words[at + Word.OFFSET] = (this.batch.words[at + Word.OFFSET] ?? 0) & 0x3f;
+      this.batch.words[at + Word.LENGTH] = 1400;
     }
   }
 

@@ -9,9 +9,16 @@ import {
 import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
 import { type Batch, createBatch, STATUS_BAD_ICV, WORDS, Word } from '../../src/esp/batch.ts';
 import { ESP_HEADER, type EspSuite, espSuite } from '../../src/esp/esp-suite.ts';
+import { hasSuite } from '../../src/io/back-ends.ts';
 import { contextOptions } from '../../src/io/esp-contexts.ts';
-import { type Native, type NativeContextOptions, native } from '../../src/io/native.ts';
+import {
+  type BackEndName,
+  type Native,
+  type NativeContextOptions,
+  native,
+} from '../../src/io/native.ts';
 import { toHex } from '../../src/wire/octets.ts';
+import { backEnds } from '../support/back-ends.ts';
 import { describeNative } from '../support/native-addon.ts';
 import { openPacket, type ReferenceKeys, sealPacket } from '../support/reference-sealer.ts';
 
@@ -29,25 +36,32 @@ interface Case {
   readonly suite: EspSuite;
   readonly keyLength: number;
   readonly integrityKeyLength: number;
+  readonly backEnd: BackEndName;
 }
 
 const { AES_CBC, AES_GCM_16, AES_CTR, AES_CCM_16 } = EncryptionId;
 const { AUTH_HMAC_SHA2_256_128 } = IntegrityId;
 
 /** Every cipher with every key length; every integrity algorithm with CBC and CTR. */
-const cases: readonly Case[] = [
+const algorithms: readonly Case[] = [
   ...ENCRYPTION_ALGORITHMS.flatMap(({ id, aead, keyLengths }) =>
     keyLengths.map((bits) => caseOf(id, bits, aead ? undefined : AUTH_HMAC_SHA2_256_128)),
   ),
   ...INTEGRITY_ALGORITHMS.flatMap(({ id }) => [caseOf(AES_CBC, 256, id), caseOf(AES_CTR, 128, id)]),
 ];
 
+/** All of them, with each library that has them. */
+const cases = backEnds.flatMap((backEnd) =>
+  algorithms.filter(({ suite }) => hasSuite(backEnd, suite)).map((one) => ({ ...one, backEnd })),
+);
+
 describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
   for (const one of cases) {
     for (const esn of [false, true]) {
       const { suite } = one;
       const icv = `${suite.mac ?? suite.mode} ICV ${suite.icvLength}${esn ? ' ESN' : ''}`;
-      it(`agrees with the reference: ${suite.cipher} ${icv}`, () => agreesWithReference(one, esn));
+      it(`agrees with the reference: ${one.backEnd} ${suite.cipher} ${icv}`, () =>
+        agreesWithReference(one, esn));
     }
   }
 
@@ -57,7 +71,7 @@ describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
       const { suite } = one;
       const length = packetLength(suite, 4);
       const changed = [0, 7, ESP_HEADER, ESP_HEADER + suite.ivLength, length - 1];
-      const name = `${suite.cipher} ${suite.mode} ${suite.mac}`;
+      const name = `${one.backEnd} ${suite.cipher} ${suite.mode} ${suite.mac}`;
       for (const at of changed) {
         setup.row(0, length, setup.sealing);
         assert.equal(setup.addon.seal(setup.number, 0, 1), 1);
@@ -77,8 +91,8 @@ describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
   });
 
   it('leaves no plaintext behind a bad ICV', () => {
-    for (const id of [AES_GCM_16, AES_CCM_16]) {
-      const one = caseOf(id, 128);
+    const withoutMac = ({ suite: { mac, mode } }: Case): boolean => !mac && mode !== 'gmac';
+    for (const one of cases.filter(withoutMac)) {
       const setup = prepared(one, false);
       const length = packetLength(one.suite, 4);
       setup.packet(0, length).fill(7);
@@ -87,8 +101,8 @@ describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
       setup.packet(0, length)[length - 1]! ^= 1;
       setup.row(0, length, setup.opening);
       setup.addon.open(setup.number, 0, 1);
-      const body = setup.packet(0, length).subarray(16, length - 16);
-      assert.equal(toHex(body), '00'.repeat(length - 32));
+      const body = setup.packet(0, length).subarray(16, length - one.suite.icvLength);
+      assert.equal(toHex(body), '00'.repeat(body.length), one.suite.cipher);
       setup.free();
     }
   });
@@ -136,7 +150,7 @@ describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
     const setup = prepared(one, false);
     const length = packetLength(one.suite, 4);
     setup.addon.freeContext(setup.sealing);
-    const next = setup.addon.context(optionsOf(setup.keys, true));
+    const next = setup.addon.context(optionsOf(setup.keys, one.backEnd, true));
     assert.notEqual(next, setup.sealing);
     setup.row(0, length, setup.sealing);
     assert.equal(setup.addon.seal(setup.number, 0, 1), 0);
@@ -147,7 +161,7 @@ describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
   });
 
   it('refuses keys, salts, ICVs and names that do not fit the cipher', () => {
-    const options = (one: Case) => optionsOf(keysOf(one, false), true);
+    const options = (one: Case) => optionsOf(keysOf(one, false), one.backEnd, true);
     const good = options(caseOf(AES_GCM_16, 128));
     const goodCcm = options(caseOf(AES_CCM_16, 128));
     const goodCtr = options(caseOf(AES_CTR, 128, AUTH_HMAC_SHA2_256_128));
@@ -165,6 +179,9 @@ describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
       { ...good, cipher: 'a'.repeat(100) },
       { ...good, seal: undefined },
       { ...good, authenticateOnly: 1 },
+      { ...good, backEnd: 'openssl' },
+      { ...good, backEnd: 'a'.repeat(100) },
+      { ...good, backEnd: 1 },
       { ...gmac, icvLength: 12 },
       { ...goodCcm, salt: new Uint8Array(4) },
       { ...goodCcm, icvLength: 10 },
@@ -184,6 +201,13 @@ describeNative('Native seal and open (RFC 4303 §3.3.2, §3.4.4)', () => {
     ];
     for (const one of bad) {
       assert.throws(() => Reflect.apply(native().context, undefined, [one]), isArgumentError);
+    }
+    for (const one of cases) {
+      const whole = options(one);
+      for (const key of [new Uint8Array(0), new Uint8Array(whole.key.length + 1)]) {
+        if (key.length === whole.key.length) continue;
+        assert.throws(() => native().context({ ...whole, key }), RangeError, one.suite.cipher);
+      }
     }
     for (const one of [good, gmac, goodCcm, goodCtr, goodCbc, goodXcbc, goodNull]) {
       native().freeContext(native().context(one));
@@ -205,6 +229,7 @@ function caseOf(id: number, keyLength: number, integ?: number): Case {
     }),
     keyLength: keyLength / 8,
     integrityKeyLength: (integ && integrityAlgorithm(integ)?.keyLength) || 0,
+    backEnd: 'evp',
   };
 }
 
@@ -221,8 +246,8 @@ function keysOf(one: Case, esn: boolean): ReferenceKeys {
   };
 }
 
-function optionsOf(keys: ReferenceKeys, seal: boolean): NativeContextOptions {
-  return contextOptions(keys.suite, keys, { esn: keys.esn, seal });
+function optionsOf(keys: ReferenceKeys, backEnd: BackEndName, seal: boolean): NativeContextOptions {
+  return contextOptions(keys.suite, keys, { esn: keys.esn, seal, backEnd });
 }
 
 interface Setup {
@@ -243,8 +268,8 @@ function prepared(one: Case, esn: boolean): Setup {
   const keys = keysOf(one, esn);
   const batch = createBatch(8);
   const number = addon.batch(batch.arena, batch.words, batch.origins);
-  const sealing = addon.context(optionsOf(keys, true));
-  const opening = addon.context(optionsOf(keys, false));
+  const sealing = addon.context(optionsOf(keys, one.backEnd, true));
+  const opening = addon.context(optionsOf(keys, one.backEnd, false));
   return {
     addon,
     keys,

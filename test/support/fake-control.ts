@@ -54,6 +54,13 @@ export class FakeControl implements Control {
     ikeSas: 0,
     halfOpen: 0,
     drops: {},
+    backEnds: { evp: '3.0.19', 'ipsec-mb': '1.3.0' },
+    ciphers: {
+      'aes-128-gcm': 'ipsec-mb',
+      'chacha20-poly1305': 'evp',
+      'aes-256-gcm': 'ipsec-mb',
+      others: 'evp',
+    },
   };
   /** How `initiate` and `terminate` end; a test may emit events before it resolves. */
   onInitiate: () => Promise<ControlOutcome> = () => Promise.resolve(done(1, 0));

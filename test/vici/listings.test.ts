@@ -218,6 +218,13 @@ describe('What tsgw adds', () => {
     assert.deepEqual(ours?.drops, { 'bad-icv': '2' });
   });
 
+  it('tsgw-status says which library ciphers what', () => {
+    const control = new FakeControl();
+    const [ours] = asked(control, 'tsgw-status', viciSection([]));
+    assert.deepEqual(ours?.['back-ends'], { evp: '3.0.19', 'ipsec-mb': '1.3.0' });
+    assert.deepEqual(ours?.ciphers, control.daemon.ciphers);
+  });
+
   it('tsgw-sad and tsgw-spd stream one row each', () => {
     const control = new FakeControl();
     control.sadRows = [sadRow, { ...sadRow, direction: 'out', integ: 'HMAC_SHA2_256_128' }];
