@@ -25,6 +25,8 @@ export interface CoalescingOptions {
 
 /** Flows that are joined at one time; a power of two. */
 const GROUPS = 32;
+/** Octets of both ports. */
+const PORTS = 4;
 /** Packets of a super-packet, and its octets. */
 const MOST_PACKETS = 64;
 const MOST_OCTETS = 65_000;
@@ -186,18 +188,21 @@ export class Coalescing {
     if (flow.family !== family || flow.protocol !== protocol) return false;
     if (!sameNetwork(arena, head, inner, family, group.packets)) return false;
     const [one, other] = [head + upperAt, inner + upperAt];
-    // Ports.
-    if (readU32(arena, one) !== readU32(arena, other)) return false;
+    if (!equalOctets(arena, one, other, PORTS)) return false;
     if (protocol === IpProtocol.UDP) return readU16(arena, other + UdpField.CHECKSUM) !== 0;
     if (readU32(arena, other + TcpField.SEQUENCE) !== group.sequence) return false;
-    for (let at: number = TcpField.ACKNOWLEDGMENT; at < group.headers - upperAt; at += 2) {
-      if (at === TcpField.CHECKSUM) continue;
-      const different = readU16(arena, one + at) ^ readU16(arena, other + at);
-      // Data offset, flags and window are equal but for PSH.
-      if (different === 0 || (at === TcpField.DATA_OFFSET && different === TcpFlag.PSH)) continue;
-      return false;
-    }
-    return isPlainData(readU8(arena, other + TcpField.FLAGS));
+    const { ACKNOWLEDGMENT, FLAGS, CHECKSUM } = TcpField;
+    const [before, behind] = [FLAGS - ACKNOWLEDGMENT, CHECKSUM + 2];
+    const options = group.headers - upperAt - behind;
+    const flags = arena[other + FLAGS]!;
+    return (
+      isPlainData(flags) &&
+      ((flags ^ arena[one + FLAGS]!) & ~TcpFlag.PSH) === 0 &&
+      equalOctets(arena, one + ACKNOWLEDGMENT, other + ACKNOWLEDGMENT, before) &&
+      // The window, and what stands behind the checksum.
+      equalOctets(arena, one + FLAGS + 1, other + FLAGS + 1, 2) &&
+      equalOctets(arena, one + behind, other + behind, options)
+    );
   }
 
   /** The first packet's headers speak for all of them. */
@@ -247,31 +252,30 @@ function sameNetwork(
   distance: number,
 ): boolean {
   if (family === 6) {
-    if (readU32(arena, head) !== readU32(arena, other)) return false;
-    if (
-      readU16(arena, head + Ipv6Field.NEXT_HEADER) !== readU16(arena, other + Ipv6Field.NEXT_HEADER)
-    ) {
-      return false;
-    }
-    return sameWords(arena, head + Ipv6Field.SOURCE, other + Ipv6Field.SOURCE, 8);
+    const { PAYLOAD_LENGTH, NEXT_HEADER } = Ipv6Field;
+    return (
+      equalOctets(arena, head, other, PAYLOAD_LENGTH) &&
+      equalOctets(arena, head + NEXT_HEADER, other + NEXT_HEADER, IPV6_HEADER - NEXT_HEADER)
+    );
   }
-  // Version, header length and TOS; then DF; then TTL and protocol.
-  if (readU16(arena, head) !== readU16(arena, other)) return false;
-  const fragment = readU16(arena, head + Ipv4Field.FLAGS_FRAGMENT_OFFSET);
-  if (fragment !== readU16(arena, other + Ipv4Field.FLAGS_FRAGMENT_OFFSET)) return false;
-  if (readU16(arena, head + Ipv4Field.TTL) !== readU16(arena, other + Ipv4Field.TTL)) return false;
+  const { TOTAL_LENGTH, IDENTIFICATION, FLAGS_FRAGMENT_OFFSET, HEADER_CHECKSUM, SOURCE } =
+    Ipv4Field;
+  const middle = HEADER_CHECKSUM - FLAGS_FRAGMENT_OFFSET;
+  if (
+    !equalOctets(arena, head, other, TOTAL_LENGTH) ||
+    !equalOctets(arena, head + FLAGS_FRAGMENT_OFFSET, other + FLAGS_FRAGMENT_OFFSET, middle) ||
+    !equalOctets(arena, head + SOURCE, other + SOURCE, IPV4_HEADER - SOURCE)
+  ) {
+    return false;
+  }
   // RFC 6864 §4.1: the identification means nothing where nothing is fragmented.
-  if (fragment === 0) {
-    const next = readU16(arena, head + Ipv4Field.IDENTIFICATION) + distance;
-    if (readU16(arena, other + Ipv4Field.IDENTIFICATION) !== (next & 0xffff)) return false;
-  }
-  return sameWords(arena, head + Ipv4Field.SOURCE, other + Ipv4Field.SOURCE, 2);
+  if (arena[head + FLAGS_FRAGMENT_OFFSET] !== 0) return true;
+  const next = readU16(arena, head + IDENTIFICATION) + distance;
+  return readU16(arena, other + IDENTIFICATION) === (next & 0xffff);
 }
 
-function sameWords(arena: Uint8Array, one: number, other: number, count: number): boolean {
-  for (let at = 0; at < 4 * count; at += 4) {
-    if (readU32(arena, one + at) !== readU32(arena, other + at)) return false;
-  }
+function equalOctets(arena: Uint8Array, one: number, other: number, length: number): boolean {
+  for (let at = 0; at < length; at++) if (arena[one + at] !== arena[other + at]) return false;
   return true;
 }
 
