@@ -316,7 +316,7 @@ export class Gateway {
       counters: this.#counters,
       spd: this.#spd,
       identity: daemonIdentity(),
-      backEnds: () => this.#host.backEnds(),
+      dataPlane: () => this.#host.dataPlane(),
       socketDrops: () => this.#host.drops(),
       uptimeSeconds: () => Math.floor((now() - this.#started) / 1000),
       view: () => this.#view(),

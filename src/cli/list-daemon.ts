@@ -26,6 +26,7 @@ export function status(call: Call): Promise<ExitCode> {
         `up ${age(Number(text('uptime')))}, since ${text('since')}\n` +
         `IKE SAs: ${text('ike-sas')}, of which half open: ${text('half-open')}\n` +
         cipherLines(answer) +
+        `super-packets: ${text('offload')}\n` +
         (reasons.length === 0 ? 'dropped: nothing\n' : `dropped:\n${reasons.join('')}`),
     );
     return ExitCode.OK;

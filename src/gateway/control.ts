@@ -65,8 +65,8 @@ export interface GatewayParts {
   /** Version, machine and start of the daemon. */
   readonly identity: Pick<StatsView, 'version' | 'sysname' | 'release' | 'machine' | 'since'>;
   uptimeSeconds(): number;
-  /** What ciphers packets. */
-  backEnds(): Pick<StatsView, 'backEnds' | 'ciphers'>;
+  /** What ciphers packets, and how they come and go. */
+  dataPlane(): Pick<StatsView, 'backEnds' | 'ciphers' | 'offload'>;
   /** What the sockets of the control thread discarded, by reason. */
   socketDrops(): Readonly<Record<string, number>>;
   view(): ViewContext;
@@ -324,7 +324,7 @@ export class GatewayControl implements Control {
       ikeSas: engine.ikeSas().length,
       halfOpen: engine.halfOpen,
       drops,
-      ...this.#parts.backEnds(),
+      ...this.#parts.dataPlane(),
     };
   }
 

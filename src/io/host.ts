@@ -167,9 +167,11 @@ export class Host {
     ]);
   }
 
-  /** Which libraries cipher packets; nothing before the host is open. */
-  backEnds(): BackEndsView {
-    return this.#running?.backEnds.view ?? { backEnds: {}, ciphers: {} };
+  /** Which libraries cipher packets, and which super-packets there are; nothing before `open`. */
+  dataPlane(): BackEndsView & { readonly offload: string } {
+    const { backEnds, tun } = this.#running ?? {};
+    const offload = tun?.offload === undefined ? 'off' : tun.offload.udp ? 'tcp,udp' : 'tcp';
+    return { ...(backEnds?.view ?? { backEnds: {}, ciphers: {} }), offload };
   }
 
   /** Safe to call after a failed `open`, and twice. */

@@ -204,6 +204,8 @@ export interface StatsView {
   readonly backEnds: Readonly<Record<string, string>>;
   /** Which of them does by cipher; `others` are all that are not named. */
   readonly ciphers: Readonly<Record<string, string>>;
+  /** Of which protocols super-packets come and go: `tcp`, `tcp,udp`, or `off`. */
+  readonly offload: string;
 }
 
 /** What would become of a packet, with the SAs that carry it. */

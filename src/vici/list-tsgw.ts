@@ -21,6 +21,7 @@ export function statusAnswer(stats: StatsView): ViciSection {
     ['drops', viciSection(drops)],
     ['back-ends', viciSection(Object.entries(stats.backEnds))],
     ['ciphers', viciSection(Object.entries(stats.ciphers))],
+    ['offload', stats.offload],
   ]);
 }
 

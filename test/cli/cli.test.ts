@@ -45,6 +45,7 @@ describe('tsgw against a daemon', () => {
         'IKE SAs: 1, of which half open: 0\n' +
         'ciphers by evp 3.0.19: chacha20-poly1305, others\n' +
         'ciphers by ipsec-mb 1.3.0: aes-128/256-gcm\n' +
+        'super-packets: tcp,udp\n' +
         'dropped:\n  2 bad-icv\n',
     );
   });
@@ -54,6 +55,7 @@ describe('tsgw against a daemon', () => {
     test.control.daemon = { ...test.control.daemon, backEnds, ciphers };
     assert.equal(await tsgw('status'), 0);
     assert.match(terminal.stdout, /^ciphers by evp 3\.0\.19: all$/m);
+    assert.match(terminal.stdout, /^super-packets: tcp,udp$/m);
     test.control.daemon = {
       ...test.control.daemon,
       backEnds: { ...backEnds, 'ipsec-mb': '1.3.0' },
@@ -70,6 +72,7 @@ describe('tsgw against a daemon', () => {
       sysname: 'Linux',
       release: '6.18.0',
       machine: 'x86_64',
+      offload: 'tcp,udp',
       uptime: 26,
       since: 'Nov 21 21:40:47 2026',
       'ike-sas': 0,

@@ -56,7 +56,11 @@ class Controlled {
       spd: this.spd,
       identity: IDENTITY,
       uptimeSeconds: () => 26,
-      backEnds: () => ({ backEnds: { evp: '3.0.19' }, ciphers: { others: 'evp' } }),
+      dataPlane: () => ({
+        backEnds: { evp: '3.0.19' },
+        ciphers: { others: 'evp' },
+        offload: 'tcp',
+      }),
       socketDrops: () => ({ 'bad-icv': 1, 'icmp-malformed': 4, 'send-failed': 0 }),
       view: () => ({
         now: pair.now,
@@ -381,6 +385,7 @@ describe('Listings of the control', () => {
       ...IDENTITY,
       backEnds: { evp: '3.0.19' },
       ciphers: { others: 'evp' },
+      offload: 'tcp',
       uptimeSeconds: 26,
       ikeSas: 1,
       halfOpen: 0,

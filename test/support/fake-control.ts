@@ -61,6 +61,7 @@ export class FakeControl implements Control {
       'aes-256-gcm': 'ipsec-mb',
       others: 'evp',
     },
+    offload: 'tcp,udp',
   };
   /** How `initiate` and `terminate` end; a test may emit events before it resolves. */
   onInitiate: () => Promise<ControlOutcome> = () => Promise.resolve(done(1, 0));
