@@ -33,7 +33,7 @@ export class LossSearch<T extends Try> {
 
   /** The rate to try now; undefined once the tries are used up. */
   next(): number | undefined {
-    if (this.#tries === 0) return undefined;
+    if (this.#tries <= 0) return undefined;
     return Math.sqrt(this.#low * this.#high);
   }
 

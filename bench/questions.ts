@@ -67,4 +67,7 @@ about a minute a case: tsgw - tsgw, tsgw - strongSwan, strongSwan - strongSwan.`
   },
 };
 
-export const questions: Readonly<Record<string, Question>> = { ...dataQuestions, ...otherQuestions };
+export const questions: Readonly<Record<string, Question>> = {
+  ...dataQuestions,
+  ...otherQuestions,
+};

@@ -85,7 +85,7 @@ async function startWith(gateway: Gateway, own: IpsecTunnelOptions['own']): Prom
   try {
     await gateway.start({ own });
   } catch (error) {
-    throw new NotAvailable(`${settingsText(own)}: ${lastLine(gateway.log()) || String(error)}`);
+    throw new NotAvailable(`${settingsText(own)}: ${complaint(gateway.log()) ?? String(error)}`);
   }
 }
 
@@ -111,6 +111,7 @@ function settingsText(own: Readonly<Record<string, string>>): string {
     .join(', ');
 }
 
-function lastLine(log: string): string {
-  return log.trimEnd().split('\n').at(-1) ?? '';
+/** What a tsgw that did not come up says of itself, beside its events. */
+function complaint(log: string): string | undefined {
+  return log.split('\n').find((line) => line.startsWith('tsgw: '));
 }
