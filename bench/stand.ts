@@ -52,6 +52,10 @@ export class Stand {
     return this.#absent;
   }
 
+  /**
+   * Gateways stand on while the links change under them. Checksum offload always stays: without it the
+   * kernel refuses UDP_SEGMENT, and who was refused once may do without for good.
+   */
   async setOffloads({ topology }: Standing, offloads: Offloads): Promise<void> {
     if (this.#offloads.get(topology) === offloads) return;
     await setOffloads(topology, offloads);
