@@ -59,6 +59,6 @@ function kinds(plan: Plan, round: number): readonly Pick<Step, 'streams' | 'both
 }
 
 /** A topology and its gateways. */
-const SET_UP_SECONDS = 4;
+const SET_UP_SECONDS = 3;
 /** The second that warms up, and what iperf3 and the readings take. */
-const AROUND_SECONDS = 1.5;
+const AROUND_SECONDS = 1.2;
