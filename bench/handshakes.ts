@@ -19,6 +19,8 @@ import { failureText, Load, type LoadResult } from './load-protocol.ts';
 import { LoadResponder } from './load-responder.ts';
 import { collectGarbage, cpuMilliseconds, idle, settledOctets } from './process-cost.ts';
 import { type Spread, spread } from './statistics.ts';
+import { inTurn } from './turns.ts';
+import type { Verdict } from './verdict.ts';
 
 export interface HandshakesOptions {
   readonly rounds: number;
@@ -59,13 +61,6 @@ export interface StandingReport extends RoundsReport {
   readonly rateRatio: Spread;
   /** Growth of resident memory for each pair; absent for the first number of pairs. */
   readonly octetsPerPair?: number;
-}
-
-/** A limit and whether it is kept. */
-export interface Verdict {
-  readonly limit: string;
-  readonly measured: string;
-  readonly kept: boolean;
 }
 
 export type GroupName = keyof typeof GROUPS;
@@ -243,12 +238,6 @@ async function measure(bed: Bed, method: number, count: number): Promise<Round> 
 function mustServe(result: LoadResult, count: number): void {
   if (result.done === count) return;
   throw new Error(`${result.done} of ${count} clients were served: ${failureText(result)}`);
-}
-
-/** Nobody is always first. */
-function inTurn(beds: readonly Bed[], round: number): readonly Bed[] {
-  const first = round % beds.length;
-  return [...beds.slice(first), ...beds.slice(0, first)];
 }
 
 function collect(measured: Map<string, Round[]>, key: string, round: Round): void {

@@ -33,6 +33,21 @@ export async function buildLoadNetwork(): Promise<Network> {
   }
 }
 
+/**
+ * Gives a gateway of another network its clients: a namespace on a link of its own.
+ *
+ *   clients .0.2 ---- .0.1 gateway      10.77.0.0/16
+ */
+export async function addClients(network: Network, gateway: string, node: string): Promise<void> {
+  await network.addNode(node, []);
+  await network.link(
+    { node: gateway, device: 'clients', addresses: [`${gatewayAddress}/16`] },
+    { node, device: 'wan', addresses: [clientsAddress] },
+  );
+  await network.ip(gateway, [routeToClients]);
+  await network.ip(node, [localToClients]);
+}
+
 /** A client's address towards the gateway. */
 export function outerAddressOf(client: number): IpAddress {
   return addressAt(OUTER_FIRST, client);
@@ -50,7 +65,7 @@ async function build(network: Network): Promise<void> {
   await network.ip('switch', ['link add name wire type bridge', 'link set wire up']);
   const ends = [
     ['gateway', `${gatewayAddress}/16`],
-    ['clients', '10.77.0.2/16'],
+    ['clients', clientsAddress],
     ['attacker', '10.77.0.3/16'],
   ] as const;
   for (const [node, address] of ends) {
@@ -63,16 +78,20 @@ async function build(network: Network): Promise<void> {
   await network.ip('gateway', [
     // charon installs routes only where it has an address of the protected network.
     'address add 10.2.0.1/16 dev lo',
-    'route add 198.18.0.0/15 via 10.77.0.2',
+    routeToClients,
     'route add default via 10.77.0.3',
   ]);
-  await network.ip('clients', ['route add local 198.18.0.0/15 dev lo']);
+  await network.ip('clients', [localToClients]);
 }
 
 function addressAt(first: number, offset: number): IpAddress {
   const value = first + offset;
   return ipAddress(Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value));
 }
+
+const clientsAddress = '10.77.0.2/16';
+const routeToClients = 'route add 198.18.0.0/15 via 10.77.0.2';
+const localToClients = 'route add local 198.18.0.0/15 dev lo';
 
 /** 198.18.0.0 */
 const OUTER_FIRST = 0xc612_0000;

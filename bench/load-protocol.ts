@@ -51,9 +51,10 @@ export class Load {
     this.#lines = reader[Symbol.asyncIterator]();
   }
 
-  static async start(network: Network): Promise<Load> {
+  /** In the namespace of the clients: `clients` unless told. */
+  static async start(network: Network, node = 'clients'): Promise<Load> {
     const [file = '', ...args] = [
-      ...network.at('clients'),
+      ...network.at(node),
       ...[process.execPath, 'build/bench/load-initiator.js'],
     ];
     const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });

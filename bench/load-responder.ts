@@ -18,6 +18,16 @@ import { gatewayAddress, innerNetwork, protectedNetwork } from './load-network.t
 /** The secret of every client. */
 export const loadSecret = 'a secret that thousands share';
 
+const NEVER = 1_000_000;
+
+/** tsgw's own settings for clients by the thousand. */
+export const forThousands = {
+  cookie_threshold: String(NEVER),
+  max_half_open: '1000',
+  max_ike_sas: '100000',
+  keep_alive: '0',
+} as const;
+
 export interface ResponderOptions {
   readonly kind: GatewayKind;
   /** Half-open IKE SAs from which on cookies are asked for; unset: never. */
@@ -64,7 +74,7 @@ export class LoadResponder {
       },
       60_000,
     );
-    await swanctl.load(connectionConf);
+    await swanctl.load(clientsConf);
     return responder;
   }
 
@@ -96,11 +106,7 @@ function startTsgw(network: Network, { directory, socket, options }: Start): Chi
   writeFileSync(
     config,
     `gateway {
-  cookie_threshold = ${threshold ?? 1_000_000}
-  max_half_open = 1000
-  max_ike_sas = 100000
-  keep_alive = 0
-}
+${entriesText({ ...forThousands, cookie_threshold: String(threshold ?? NEVER) })}}
 `,
   );
   return launch(
@@ -111,6 +117,12 @@ function startTsgw(network: Network, { directory, socket, options }: Start): Chi
     ],
     { logFile: join(directory, 'log') },
   );
+}
+
+function entriesText(settings: Readonly<Record<string, string>>): string {
+  return Object.entries(settings)
+    .map(([key, value]) => `  ${key} = ${value}\n`)
+    .join('');
 }
 
 function startCharon(network: Network, { directory, socket, options }: Start): ChildProcess {
@@ -154,8 +166,8 @@ function strongswanConf(directory: string, socket: string, cookieThreshold?: num
 `;
 }
 
-/** The same text for both. */
-const connectionConf = `connections {
+/** The connection of all clients, and their secret; the same text for both. */
+export const clientsConf = `connections {
   clients {
     version = 2
     mobike = no

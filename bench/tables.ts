@@ -1,49 +1,13 @@
 /**
- * Reports of the questions as people read them: one table each, and what the figures are.
+ * Reports of the questions about IKE and about ciphers as people read them: one table each, and what the figures are.
  */
 import type { AeadReport } from './aead.ts';
 import type { FloodReport } from './flood.ts';
 import type { HandshakesReport } from './handshakes.ts';
 import type { RekeyReport } from './rekey.ts';
 import { formatSpread } from './statistics.ts';
-import type { CaseReport, ThroughputReport } from './throughput.ts';
-
-export function throughputTable(report: ThroughputReport): string {
-  const { question, rounds, seconds, offloads, cases } = report;
-  const rows = [
-    ['', 'h1 -> h2 Mbit/s', 'h2 -> h1 Mbit/s', 'to plain', 'to strongSwan', 'CPU us/packet'],
-    ...cases.map(row),
-  ];
-  return [
-    `${question}; median [least-most] of ${rounds} interleaved rounds of ${seconds} s, offloads ${offloads}`,
-    '',
-    ...aligned(rows),
-    '',
-    'CPU: both gateway processes, all threads, for each packet that crossed the tunnel; of it',
-    ...cases.flatMap(split),
-  ].join('\n');
-}
-
-function row(each: CaseReport): string[] {
-  return [
-    each.name,
-    formatSpread(each.mbitPerSecondThere, 0),
-    formatSpread(each.mbitPerSecondBack, 0),
-    formatSpread(each.ratioToPlain, 3),
-    formatSpread(each.ratioToStrongSwan, 2),
-    each.cpu === undefined ? '-' : formatSpread(each.cpu.microsecondsPerPacket, 2),
-  ];
-}
-
-function split({ name, cpu }: CaseReport): readonly string[] {
-  if (cpu === undefined) return [];
-  const user = cpu.userMicrosecondsPerPacket.median.toFixed(2);
-  const system = cpu.systemMicrosecondsPerPacket.median.toFixed(2);
-  const switches = cpu.contextSwitchesPerPacket.median.toFixed(2);
-  return [
-    `  ${name}: ${user} us own code, ${system} us in the kernel, ${switches} context switches`,
-  ];
-}
+import { aligned } from './table.ts';
+import { verdictLines } from './verdict.ts';
 
 export function rekeyTable({ question, rekeys, perSecond, window, cases }: RekeyReport): string {
   const ways = cases.flatMap(({ name, there, back }) => [
@@ -117,9 +81,7 @@ export function handshakesTable(report: HandshakesReport): string {
       ]),
     ]),
     '',
-    ...verdicts.map(
-      ({ limit, measured, kept }) => `${kept ? 'kept  ' : 'MISSED'}  ${limit}: ${measured}`,
-    ),
+    ...verdictLines(verdicts),
     '',
     'CPU: the responder process, all threads. The rate is what one initiator and the responder reach',
     'together on this machine; the initiator is the same for both.',
@@ -141,16 +103,4 @@ export function aeadTable({ question, rounds, batch, cases }: AeadReport): strin
       ]),
     ]),
   ].join('\n');
-}
-
-function aligned(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((cells) => cells[column]?.length ?? 0)),
-  );
-  return rows.map((cells) =>
-    cells
-      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
 }

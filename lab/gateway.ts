@@ -23,6 +23,8 @@ export interface DaemonSettings {
   readonly deleteRekeyedDelaySeconds?: number;
   /** strongSwan's: reauthenticates before it takes down; tsgw always does. */
   readonly makeBeforeBreak?: boolean;
+  /** Further `key = value` of tsgw's section `gateway { }`; charon does not see them. */
+  readonly own?: Readonly<Record<string, string>>;
 }
 
 export interface Gateway {

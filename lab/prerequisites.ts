@@ -15,12 +15,19 @@ export function missingPrerequisites(): readonly string[] {
   if (!reachable('/dev/net/tun', constants.R_OK | constants.W_OK)) {
     missing.push('/dev/net/tun');
   }
-  for (const [needs, packageName] of prerequisites()) {
-    if (!installed(needs)) {
+  for (const { needs, packageName, onlyFor } of prerequisites()) {
+    if (onlyFor === undefined && !installed(needs)) {
       missing.push(`${needs} (Debian package ${packageName})`);
     }
   }
   return missing;
+}
+
+/** The Debian packages of those programs that are missing; empty when all are there. */
+export function missingPackages(programs: readonly string[]): readonly string[] {
+  return prerequisites()
+    .filter(({ needs }) => programs.includes(needs) && !installed(needs))
+    .map(({ packageName }) => packageName);
 }
 
 /** Throws with the names of what is missing. */
@@ -31,20 +38,29 @@ export function requirePrerequisites(): void {
   }
 }
 
-function prerequisites(): readonly (readonly [string, string])[] {
+interface Prerequisite {
+  /** A program, or a file by its path. */
+  readonly needs: string;
+  readonly packageName: string;
+  /** Who needs it, where the lab runs without it. */
+  readonly onlyFor: string | undefined;
+}
+
+function prerequisites(): readonly Prerequisite[] {
   const list: unknown = JSON.parse(readFileSync('lab/prerequisites.json', 'utf8'));
   if (!Array.isArray(list)) {
     throw new Error('lab/prerequisites.json: a list is expected');
   }
   return list.flatMap((entry: unknown) => {
-    const { needs, package: packageName, architecture } = { ...BLANK, ...Object(entry) };
-    if (architecture !== process.arch) return [];
-    return [[String(needs), String(packageName)] as const];
+    const given = { ...BLANK, ...Object(entry) };
+    if (given.architecture !== process.arch) return [];
+    const onlyFor = given.for === undefined ? undefined : String(given.for);
+    return [{ needs: String(given.needs), packageName: String(given.package), onlyFor }];
   });
 }
 
 /** What an entry does not say; Debian has some packages for one architecture only. */
-const BLANK = { needs: '', package: '', architecture: process.arch };
+const BLANK = { needs: '', package: '', architecture: process.arch, for: undefined };
 
 function installed(needs: string): boolean {
   if (needs.includes('/')) {

@@ -179,9 +179,15 @@ export async function setOffloads({ network, nat }: Topology, offloads: Offloads
 }
 
 /** Routes between the protected networks in the clear, for a comparison without a tunnel. */
-export async function routePlainly({ network }: Topology): Promise<void> {
-  await network.ip('g1', ['route add 10.2.0.0/16 via 192.0.2.2']);
-  await network.ip('g2', ['route add 10.1.0.0/16 via 192.0.2.1']);
+export async function routePlainly(topology: Topology, family: Family = 'ipv4'): Promise<void> {
+  const ways = [
+    ['g1', 'g2'],
+    ['g2', 'g1'],
+  ] as const;
+  for (const [node, other] of ways) {
+    const via = outerAddress(topology, other, family);
+    await topology.network.ip(node, [`route add ${protectedNet(other, family)} via ${via}`]);
+  }
 }
 
 const hostsOf = {

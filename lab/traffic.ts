@@ -1,5 +1,5 @@
 /**
- * Traffic between the hosts: echo requests and one TCP stream.
+ * Traffic between the hosts: echo requests and TCP streams.
  */
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
@@ -27,24 +27,10 @@ export interface PingOptions {
 
 /** Pings h2 from h1, or what the options say. */
 export async function ping(topology: Topology, options: PingOptions = {}): Promise<Ping> {
-  const { from = 'h1', family = 'ipv4', count = 5, intervalSeconds = 0.02 } = options;
-  const to = options.to ?? hostAddress('h2', family);
-  const { stdout, stderr } = await topology.network.exec(
-    from,
-    [
-      ...['ping', '-n', '-q', '-c', String(count), '-i', String(intervalSeconds), '-W', '1'],
-      ...(options.size === undefined ? [] : ['-s', String(options.size)]),
-      ...(options.dontFragment === true ? ['-M', 'do'] : []),
-      to,
-    ],
-    { mayFail: true, timeout: 120_000 },
-  );
+  const stdout = await pingOutput(topology, options, ['-q']);
   const counts = /(\d+) packets transmitted, (\d+) received/.exec(stdout);
-  if (counts === null) {
-    throw new Error(`ping ${to}: ${stdout}${stderr}`);
-  }
-  const sent = Number(counts[1]);
-  const received = Number(counts[2]);
+  const sent = Number(counts?.[1]);
+  const received = Number(counts?.[2]);
   const average = /= [\d.]+\/([\d.]+)\//.exec(stdout)?.[1];
   return {
     sent,
@@ -52,6 +38,39 @@ export async function ping(topology: Topology, options: PingOptions = {}): Promi
     lossPercent: ((sent - received) / sent) * 100,
     averageMilliseconds: average === undefined ? undefined : Number(average),
   };
+}
+
+/** The same; answers the milliseconds of each answer that came. */
+export async function pingTimes(
+  topology: Topology,
+  options: PingOptions = {},
+): Promise<readonly number[]> {
+  const stdout = await pingOutput(topology, options, []);
+  return [...stdout.matchAll(/ time=([\d.]+) ms/g)].map(([, time]) => Number(time));
+}
+
+async function pingOutput(
+  topology: Topology,
+  options: PingOptions,
+  further: readonly string[],
+): Promise<string> {
+  const { from = 'h1', family = 'ipv4', count = 5, intervalSeconds = 0.02 } = options;
+  const to = options.to ?? hostAddress('h2', family);
+  const { stdout, stderr } = await topology.network.exec(
+    from,
+    [
+      ...['ping', '-n', ...further, '-c', String(count), '-i', String(intervalSeconds)],
+      ...['-W', '1'],
+      ...(options.size === undefined ? [] : ['-s', String(options.size)]),
+      ...(options.dontFragment === true ? ['-M', 'do'] : []),
+      to,
+    ],
+    { mayFail: true, timeout: 120_000 },
+  );
+  if (!stdout.includes(' packets transmitted, ')) {
+    throw new Error(`ping ${to}: ${stdout}${stderr}`);
+  }
+  return stdout;
 }
 
 export interface Transfer {
@@ -68,6 +87,8 @@ export interface TransferOptions {
   readonly omitSeconds?: number;
   /** h2 sends. */
   readonly reverse?: boolean;
+  /** TCP connections at once; one unless told. */
+  readonly streams?: number;
 }
 
 /** An iperf3 server at h2, for as many transfers as wanted. */
@@ -92,22 +113,38 @@ export class TransferServer {
     return new TransferServer(topology, server);
   }
 
-  /** One TCP stream; answers what the receiver counted. */
+  /** One way; answers what the receiver counted, of all streams. */
   async transfer(options: TransferOptions): Promise<Transfer> {
-    const { family = 'ipv4', octets, seconds = 1, omitSeconds = 0, reverse = false } = options;
+    const report = await this.#run(options, options.reverse === true ? ['--reverse'] : []);
+    return transferred(report, 'sum_received');
+  }
+
+  /** Both ways at once. */
+  async transferBothWays(
+    options: Omit<TransferOptions, 'reverse'>,
+  ): Promise<{ readonly there: Transfer; readonly back: Transfer }> {
+    const report = await this.#run(options, ['--bidir']);
+    return {
+      there: transferred(report, 'sum_received'),
+      back: transferred(report, 'sum_received_bidir_reverse'),
+    };
+  }
+
+  async #run(options: TransferOptions, further: readonly string[]): Promise<unknown> {
+    const { family = 'ipv4', octets, seconds = 1, omitSeconds = 0, streams = 1 } = options;
     // The client stops when the last octet is in its buffer; a small one keeps the count honest.
     const amount =
       octets === undefined ? ['-t', String(seconds)] : ['-n', String(octets), '--window', '256K'];
     const { stdout } = await this.#topology.network.exec(
       'h1',
       [
-        ...['iperf3', '--client', hostAddress('h2', family), '--json', ...amount],
+        ...['iperf3', '--client', hostAddress('h2', family), '--json', ...amount, ...further],
         ...(omitSeconds > 0 ? ['--omit', String(omitSeconds)] : []),
-        ...(reverse ? ['--reverse'] : []),
+        ...(streams > 1 ? ['--parallel', String(streams)] : []),
       ],
-      { mayFail: true, timeout: 120_000 },
+      { mayFail: true, timeout: 120_000 + seconds * 1000 },
     );
-    return readTransfer(stdout);
+    return JSON.parse(stdout);
   }
 
   async stop(): Promise<void> {
@@ -115,17 +152,16 @@ export class TransferServer {
   }
 }
 
-function readTransfer(text: string): Transfer {
-  const report: unknown = JSON.parse(text);
+function transferred(report: unknown, sum: string): Transfer {
   const error = member(report, 'error');
   if (typeof error === 'string') {
     throw new Error(`iperf3: ${error}`);
   }
-  const received = member(member(report, 'end'), 'sum_received');
+  const received = member(member(report, 'end'), sum);
   const octets = member(received, 'bytes');
   const bitsPerSecond = member(received, 'bits_per_second');
   if (typeof octets !== 'number' || typeof bitsPerSecond !== 'number') {
-    throw new Error(`iperf3: no summary in ${text.slice(0, 200)}`);
+    throw new Error(`iperf3: no ${sum} in ${JSON.stringify(report).slice(0, 200)}`);
   }
   return { octets, bitsPerSecond };
 }

@@ -103,7 +103,7 @@ function readyLines(log: string): number {
 
 /** Name servers go to a file of its own: the machine's resolver is not the lab's to change. */
 function tsgwConf(settings: DaemonSettings, resolvConf: string): string {
-  const options: Record<string, number | undefined> = {
+  const options: Record<string, number | string | undefined> = {
     cookie_threshold: settings.cookieThreshold,
     retransmit_timeout: settings.retransmitTimeoutSeconds,
     retransmit_tries: settings.retransmitTries,
@@ -111,6 +111,7 @@ function tsgwConf(settings: DaemonSettings, resolvConf: string): string {
     keep_alive: settings.keepAliveSeconds,
     fragment_size: settings.fragmentSize,
     delete_rekeyed_delay: settings.deleteRekeyedDelaySeconds,
+    ...settings.own,
   };
   const lines = Object.entries(options)
     .filter(([, value]) => value !== undefined)
