@@ -214,8 +214,12 @@ describe('A preset towards a peer as its clients are (strongSwan)', () => {
     };
     const before = lab.subject.log().length;
     await lab.load(pair);
-    const lines = lab.subject.log().slice(before).split('\n');
-    assert.equal(lines.filter((line) => line.includes('its cost')).length, 1, lines.join('\n'));
+    const said = () => lab.subject.log().slice(before).split('\n');
+    const costs = () => said().filter((line) => line.includes('its cost'));
+    // The log is written while the daemon does other things.
+    await until('the cost to be said', async () => costs().length > 0 || undefined);
+    await lab.subject.swanctl.must(['--stats']);
+    assert.equal(costs().length, 1, said().join('\n'));
   });
 });
 
