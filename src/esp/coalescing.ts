@@ -101,14 +101,16 @@ export class Coalescing {
 
   /** The row with words at `at` is to be delivered; `sound`: `isSoundPacket` said so. */
   add(at: number, flow: Flow, sound: boolean): void {
-    this.#plain(at, sound);
-    if (this.#refused) return;
     const { protocol } = flow;
     const tcp = protocol === IpProtocol.TCP;
-    if (!tcp && (protocol !== IpProtocol.UDP || !this.#udp)) return;
+    if (this.#refused || (!tcp && (protocol !== IpProtocol.UDP || !this.#udp))) {
+      this.#plain(at, sound);
+      return;
+    }
     const group = this.#groups[slotOf(flow)]!;
     if (sound && group.first >= 0 && this.#joins(group, at, flow)) return;
     if (group.first >= 0) this.#close(group);
+    this.#plain(at, sound);
     if (sound) this.#begin(group, at, flow, tcp);
   }
 
