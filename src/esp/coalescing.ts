@@ -6,7 +6,7 @@
  * Their octets stay where they are: the row of the first packet names those of the others, and only
  * its headers change. Packets of one flow keep their order. Allocates nothing per packet.
  */
-import { addWord, foldSum, sumOctets, sumPseudoHeader, updateChecksum } from '../wire/checksum.ts';
+import { foldSum, sumOctets, sumPseudoHeader, updateChecksum } from '../wire/checksum.ts';
 import { readU8, readU16, readU32, writeU8, writeU16 } from '../wire/field.ts';
 import { type Flow, Fragment } from '../wire/flow.ts';
 import { IpProtocol } from '../wire/ip-protocol.ts';
@@ -226,7 +226,7 @@ export class Coalescing {
     const width = family === 4 ? 4 : 16;
     const sumOffset = udp ? UdpField.CHECKSUM : TcpField.CHECKSUM;
     const pseudo = sumPseudoHeader(arena, addresses, width, protocol, upperLength);
-    writeU16(arena, upper + sumOffset, addWord(pseudo, 0));
+    writeU16(arena, upper + sumOffset, pseudo);
     writeVnetSegments(
       arena,
       inner - VNET_HEADER_OCTETS,
