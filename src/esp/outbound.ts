@@ -20,7 +20,6 @@ import { Policy } from '../ipsec/spd.ts';
 import { writeU32 } from '../wire/field.ts';
 import { createFlow, type Flow, FlowFault, readFlow } from '../wire/flow.ts';
 import type { Instant } from '../wire/instant.ts';
-import { IpProtocol } from '../wire/ip-protocol.ts';
 import { ipv4DontFragment, ipv4Ttl, ipv4TypeOfService } from '../wire/ipv4.ts';
 import { ipv6HopLimit, ipv6TrafficClass } from '../wire/ipv6.ts';
 import {
@@ -35,9 +34,10 @@ import {
   Word,
 } from './batch.ts';
 import { encapsulatedClass } from './ecn.ts';
+import { writeEsp } from './encapsulation.ts';
 import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
-import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
+import { ESP_HEADER } from './esp-suite.ts';
 import { clampFlow } from './mss-clamp.ts';
 import type { SaWatch } from './sa-watch.ts';
 import { Segments } from './segmentation.ts';
@@ -326,42 +326,6 @@ export class Outbound {
     this.#counters.drops[reason]!++;
     if (index >= 0) this.#counters.sas[this.#sas.at(index).countersOut + SaCounter.DROPS]!++;
   }
-}
-
-/**
- * The ESP packet from `start` on, around an inner packet of `length` octets (RFC 4303 §2): all but that
- * packet and the ICV. Answers the first octet behind it.
- */
-function writeEsp(
-  batch: Batch,
-  at: number,
-  start: number,
-  sa: EspSa,
-  length: number,
-  family: number,
-): number {
-  const { arena, words } = batch;
-  const { suite } = sa;
-  writeU32(arena, start, sa.spiOut);
-  writeU32(arena, start + 4, sa.sequence.low);
-  if (suite.sequenceIv) {
-    // RFC 4106 §3.1, RFC 7634 §2: an IV never repeats under a key. The sequence number does not.
-    writeU32(arena, start + ESP_HEADER, sa.sequence.high);
-    writeU32(arena, start + ESP_HEADER + 4, sa.sequence.low);
-  }
-  // RFC 4303 §2.4: padding octets count up from 1.
-  const over = (length + ESP_TRAILER) % suite.alignment;
-  const padLength = over === 0 ? 0 : suite.alignment - over;
-  const padding = start + ESP_HEADER + suite.ivLength + length;
-  for (let index = 0; index < padLength; index++) arena[padding + index] = index + 1;
-  arena[padding + padLength] = padLength;
-  arena[padding + padLength + 1] = family === 4 ? IpProtocol.IPV4 : IpProtocol.IPV6;
-  const end = padding + padLength + ESP_TRAILER + suite.icvLength;
-  words[at + Word.INNER] = length;
-  words[at + Word.SEQUENCE_HIGH] = sa.sequence.high | 0;
-  words[at + Word.OFFSET] = start;
-  words[at + Word.LENGTH] = end - start;
-  return end;
 }
 
 /** Names the destination for whoever sends the row; until then it counts as not reached. */
