@@ -21,6 +21,7 @@
         "seal.c",
         "send.c",
         "socket.c",
+        "steer.c",
         "tun.c",
         "watch.c"
       ],

@@ -18,6 +18,8 @@ struct socket_options {
   bool no_checksum;
   /** Datagrams of one sender and size may arrive merged (udp(7), UDP_GRO). */
   bool merged;
+  /** Other sockets of this user may have the port, too (SO_REUSEPORT). */
+  bool shared;
   /** 0 leaves the system's. */
   int64_t buffer_octets;
   int64_t mark;
@@ -44,6 +46,7 @@ static bool set_options(int fd, const struct socket_options *options, const char
     return false;
   }
   if (options->no_checksum && !set_int(fd, SOL_SOCKET, SO_NO_CHECK, 1)) return false;
+  if (options->shared && !set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1)) return false;
   /* A kernel without it delivers them one by one. */
   if (options->merged) set_int(fd, SOL_UDP, UDP_GRO, 1);
   if (options->family == AF_INET) {
@@ -125,6 +128,10 @@ napi_value tsgw_udp_socket(napi_env env, napi_callback_info info) {
   }
   if (!option_present(env, from, "merged", &present) ||
       (present && !option_boolean(env, from, "merged", &options.merged))) {
+    return NULL;
+  }
+  if (!option_present(env, from, "shared", &present) ||
+      (present && !option_boolean(env, from, "shared", &options.shared))) {
     return NULL;
   }
   /* RFC 8200 §8.1: UDP over IPv6 carries a checksum. */

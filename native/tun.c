@@ -42,7 +42,7 @@ napi_value tsgw_open_tun(napi_env env, napi_callback_info info) {
   napi_value values[2];
   char name[IFNAMSIZ];
   size_t length;
-  bool vnet_header, multi_queue;
+  bool vnet_header, multi_queue, further;
   if (arguments(env, info, 2, values) == NULL) return NULL;
   if (napi_get_value_string_utf8(env, values[0], NULL, 0, &length) != napi_ok) {
     return throw_type(env, "name is not a string");
@@ -50,7 +50,8 @@ napi_value tsgw_open_tun(napi_env env, napi_callback_info info) {
   if (length >= sizeof name) return throw_range(env, "name has more than 15 octets");
   if (napi_get_value_string_utf8(env, values[0], name, sizeof name, &length) != napi_ok ||
       !option_boolean(env, values[1], "vnetHeader", &vnet_header) ||
-      !option_boolean(env, values[1], "multiQueue", &multi_queue)) {
+      !option_boolean(env, values[1], "multiQueue", &multi_queue) ||
+      !option_boolean(env, values[1], "further", &further)) {
     return NULL;
   }
   int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -60,7 +61,8 @@ napi_value tsgw_open_tun(napi_env env, napi_callback_info info) {
   int flags = IFF_TUN | IFF_NO_PI;
   if (vnet_header) flags |= IFF_VNET_HDR;
   /* A device that is there already is somebody else's; only a further queue may join it. */
-  flags |= multi_queue ? IFF_MULTI_QUEUE : IFF_TUN_EXCL;
+  if (multi_queue) flags |= IFF_MULTI_QUEUE;
+  if (!further) flags |= IFF_TUN_EXCL;
   request.ifr_flags = (short)flags;
   if (ioctl(fd, TUNSETIFF, &request) != 0) {
     int error = errno;

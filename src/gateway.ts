@@ -11,7 +11,11 @@
 import type { Config } from './config/config.ts';
 import type { ConfigWarning } from './config/findings.ts';
 import type { Event, Level } from './events/event.ts';
-import { createSharedCounters } from './events/shared-counters.ts';
+import {
+  createSharedCounters,
+  type SharedCounters,
+  shareCounters,
+} from './events/shared-counters.ts';
 import { ChildSas } from './gateway/child-sas.ts';
 import { GatewayControl } from './gateway/control.ts';
 import { CounterRows } from './gateway/counter-rows.ts';
@@ -29,7 +33,7 @@ import { Host } from './io/host.ts';
 import { KeyLog } from './io/key-log.ts';
 import type { PacketLoopReport } from './io/packet-loop-protocol.ts';
 import { randomBytes } from './io/random.ts';
-import { daemonIdentity } from './io/system.ts';
+import { daemonIdentity, workerCount } from './io/system.ts';
 import { AddressPools } from './ipsec/address-pools.ts';
 import { Pad } from './ipsec/pad.ts';
 import { PolicyList } from './ipsec/policy-list.ts';
@@ -61,8 +65,9 @@ export class Gateway {
   readonly #pools = new AddressPools();
   readonly #settings: DaemonSettings;
   readonly #spd = new PolicyList();
-  readonly #counters = createSharedCounters();
-  readonly #rows = new CounterRows(this.#counters);
+  /** By worker of the packet path. */
+  readonly #counters: readonly SharedCounters[];
+  readonly #rows: CounterRows;
   readonly #requests = new Requests();
   readonly #held = new HeldActions((action) => this.#perform(action));
   readonly #started = now();
@@ -93,6 +98,10 @@ export class Gateway {
     this.#options = options;
     this.#settings = new DaemonSettings(options.config.gateway);
     const settings = this.#settings.current;
+    const first = createSharedCounters();
+    const workers = workerCount(settings.workers);
+    this.#counters = [first, ...Array.from({ length: workers - 1 }, () => shareCounters(first))];
+    this.#rows = new CounterRows(first);
     this.#keyLog = options.keyLogDirectory ? new KeyLog(options.keyLogDirectory) : undefined;
     this.#childSas = new ChildSas({
       rows: this.#rows,
@@ -135,6 +144,7 @@ export class Gateway {
         this.#handle({ kind: 'local-addresses', addresses });
         this.#policies.refresh();
       },
+      replaced: (concerns) => this.#childSas.resume(concerns),
       failed: options.failed,
       warn: (what) => this.#say('notice', what),
     });

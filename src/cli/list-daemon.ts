@@ -6,7 +6,7 @@ import { withDaemon } from './daemon.ts';
 import { ExitCode } from './exit-code.ts';
 import { type JsonSchema, toJson } from './json.ts';
 import { age, octets, table } from './table.ts';
-import { paint, printable } from './terminal.ts';
+import { paint, printable, type Terminal } from './terminal.ts';
 import type { Call } from './verb.ts';
 
 export function status(call: Call): Promise<ExitCode> {
@@ -27,11 +27,26 @@ export function status(call: Call): Promise<ExitCode> {
         `IKE SAs: ${text('ike-sas')}, of which half open: ${text('half-open')}\n` +
         cipherLines(answer) +
         `super-packets: ${text('offload')}\n` +
+        workerLines(terminal, answer) +
         (reasons.length === 0 ? 'dropped: nothing\n' : `dropped:\n${reasons.join('')}`),
     );
     return ExitCode.OK;
   });
 }
+
+/** A row for each thread that moves packets. */
+function workerLines(terminal: Terminal, answer: ViciSection): string {
+  const workers = viciSubsection(answer, 'workers') ?? new Map<never, never>();
+  const rows = [...workers.keys()].map((worker) => {
+    const one = viciSubsection(workers, worker) ?? new Map<never, never>();
+    return [worker, ...WORKER_COLUMNS.map((name) => viciText(one, name) ?? '')];
+  });
+  const titles = ['worker', ...WORKER_COLUMNS];
+  const columns = titles.map((title) => ({ title: title.toUpperCase(), right: true }));
+  return table(terminal, columns, rows, 'no worker');
+}
+
+const WORKER_COLUMNS = ['child-sas', 'packets-in', 'packets-out', 'handed-over', 'taken-over'];
 
 /** One line for each library: its version, and the ciphers it is used for, all where it is alone. */
 function cipherLines(answer: ViciSection): string {
@@ -137,6 +152,7 @@ function json(call: Call, rows: readonly ViciSection[], schema: JsonSchema): Exi
 const STATUS: JsonSchema = {
   numbers: ['uptime', 'ike-sas', 'half-open'],
   sections: { drops: { allNumbers: true } },
+  lists: { workers: { nameAs: 'worker', of: { allNumbers: true } } },
 };
 
 const SAD: JsonSchema = {

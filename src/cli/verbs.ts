@@ -30,7 +30,8 @@ export const VERBS: readonly Verb[] = [
     summary: 'the daemon: version, uptime, SAs, what it dropped and why',
     description:
       'Counts of dropped packets and datagrams stand by reason; see also tsgw sad. Libraries that ' +
-      'cipher packets stand with their ciphers (gateway.aead).',
+      'cipher packets stand with their ciphers (gateway.aead), threads that move packets with what ' +
+      'they did (gateway.workers).',
     operands: [],
     options: listing,
     examples: [

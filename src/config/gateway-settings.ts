@@ -26,6 +26,8 @@ export interface GatewaySettings {
   readonly offload: 'auto' | 'off';
   /** The library that ciphers packets; `auto` = the fastest that is there and right. */
   readonly aead: 'auto' | 'evp' | 'ipsec-mb';
+  /** Threads that move packets; 0 = as many as the machine's cores make worth while. */
+  readonly workers: number;
   /** The resolver's file, for name servers that gateways give us; empty = left alone. */
   readonly resolvConf: string;
   readonly portIke: number;
@@ -60,6 +62,7 @@ export const DEFAULT_GATEWAY_SETTINGS: GatewaySettings = Object.freeze({
   mssClamp: true,
   offload: 'auto',
   aead: 'auto',
+  workers: 0,
   resolvConf: '/etc/resolv.conf',
   portIke: 500,
   portNatT: 4500,
@@ -85,6 +88,7 @@ export const GATEWAY_KEYS = [
   'mss_clamp',
   'offload',
   'aead',
+  'workers',
   'resolv_conf',
   'port',
   'port_nat_t',
@@ -141,6 +145,7 @@ export function readGatewaySettings(
     mssClamp: key('mss_clamp', parseBoolean, defaults.mssClamp),
     offload: key('offload', parseOffload, defaults.offload),
     aead: key('aead', (setting) => parseWord(setting, AEAD_WORDS), defaults.aead),
+    workers: key('workers', parseWorkers, defaults.workers),
     resolvConf: key('resolv_conf', parseResolvConf, defaults.resolvConf),
     portIke,
     portNatT,
@@ -189,6 +194,16 @@ function parseDevice(setting: Setting): string {
   }
   return setting.text;
 }
+
+function parseWorkers(setting: Setting): number {
+  const workers = Number(setting.text);
+  if (setting.text === 'auto') return 0;
+  if (/^\d+$/.test(setting.text) && workers >= 1 && workers <= MOST_WORKERS) return workers;
+  return refuse(setting, `write auto, or 1 to ${MOST_WORKERS} threads`);
+}
+
+/** Beyond, the rings between them cost more than a further one is worth. */
+const MOST_WORKERS = 16;
 
 function parseResolvConf(setting: Setting): string {
   if (setting.text === 'no') return '';

@@ -19,7 +19,10 @@ export const Word = {
   SEQUENCE_HIGH: 4,
   /** Native path (outer addresses and ports) the packet leaves by; below 0 = none, passed over. */
   PATH: 5,
-  /** Outer TOS or traffic class octet: sent with the packet, or as it arrived. */
+  /**
+   * Outer TOS or traffic class octet: sent with the packet, or as it arrived. Of what was read: how
+   * many workers had it before.
+   */
   TOS: 6,
   /** Bit 0: set DF outside. */
   FLAGS: 7,
@@ -67,6 +70,9 @@ export const DROP_TAKEN = -1;
 
 /** In DROP, inbound: the packet waits for its SA and is no drop. */
 export const DROP_HELD = -2;
+
+/** In DROP, inbound: the packet is of another worker's SA, which has it now, and is no drop. */
+export const DROP_ELSEWHERE = -4;
 
 /** In DROP, inbound: the row's octets are written with those of another row, which names it NEXT. */
 export const DROP_JOINED = -3;
@@ -120,6 +126,7 @@ export function emptyRows(batch: Batch, count: number): void {
     words[at + Word.OFFSET] = row * slotOctets + HEADROOM;
     words[at + Word.LENGTH] = slotOctets - HEADROOM;
     words[at + Word.STATUS] = STATUS_OK;
+    words[at + Word.TOS] = 0;
     words[at + Word.DROP] = 0;
     words[at + Word.SEGMENT] = 0;
     words[at + Word.NEXT] = 0;

@@ -27,6 +27,12 @@ export interface EspPolicy {
   readonly priority: number;
 }
 
+/** A policy of a Child SA that another worker has; its number is the Child SA's. */
+export interface ForeignPolicy extends Omit<EspPolicy, 'action'> {
+  readonly action: 'protect';
+  readonly worker: number;
+}
+
 export class EspSaTable {
   readonly #mtu: LinkMtu;
   readonly #sad = new Sad();
@@ -78,7 +84,7 @@ export class EspSaTable {
   }
 
   /** Adds a policy, or replaces that of the number; `trap` is the index that `Traps` has for it. */
-  installPolicy(policy: EspPolicy, trap?: number): void {
+  installPolicy(policy: EspPolicy | ForeignPolicy, trap?: number): void {
     this.#spd.insert({ ...policy, ...(trap !== undefined && { trap }) });
   }
 

@@ -2,7 +2,7 @@
  * What the packet path keeps of a Child SA: both directions' state and the numbers a packet needs
  * (RFC 4301 §4.4.2.1). Made when the SA is installed, never per packet.
  */
-import { SA_COUNTERS } from '../events/shared-counters.ts';
+import { SA_COUNTERS, SaCounter } from '../events/shared-counters.ts';
 import type { OutboundUse, TrafficLimits } from '../ipsec/child-sa.ts';
 import { innerMtu, type OuterPath } from '../ipsec/path-mtu.ts';
 import { ReplayWindow } from '../ipsec/replay-window.ts';
@@ -127,6 +127,27 @@ export function createEspSa(
   updateInnerMtu(sa, mtu);
   return sa;
 }
+
+/**
+ * The SA goes on where another keeper of it ended, by its counters: behind the last sequence number
+ * that was taken, and behind the newest packet that was accepted. A number that may have been used is
+ * not used again, one that may have arrived is not accepted again (RFC 4303 §3.3.3, §3.4.3).
+ */
+export function resumeEspSa(sa: EspSa, counters: Float64Array): void {
+  const { countersIn, countersOut } = sa;
+  const used = counters[countersOut + SaCounter.SEQUENCE]!;
+  const top = counters[countersIn + SaCounter.SEQUENCE]!;
+  sa.sequence.resumeAfter(Math.floor(used / HALF), used % HALF);
+  sa.window.resumeAfter(Math.floor(top / HALF), top % HALF);
+  for (const [meter, at] of [
+    [sa.meterIn, countersIn],
+    [sa.meterOut, countersOut],
+  ] as const) {
+    meter.resume(counters[at + SaCounter.PACKETS]!, counters[at + SaCounter.OCTETS]!);
+  }
+}
+
+const HALF = 0x1_0000_0000;
 
 /** The SA goes on from and to other addresses; what its path carries is to be learned anew. */
 export function moveEspSa(sa: EspSa, ends: EspSaEnds, path: number, mtu: LinkMtu): void {

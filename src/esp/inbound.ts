@@ -12,7 +12,7 @@
  * Writes descriptor words and counters only; allocates nothing and throws nothing per packet.
  */
 import { DropReason } from '../events/drop-reason.ts';
-import { SaCounter, type SharedCounters } from '../events/shared-counters.ts';
+import { SaCounter, type SharedCounters, WorkerCounter } from '../events/shared-counters.ts';
 import { isReservedSpi } from '../ipsec/spi.ts';
 import { readU32 } from '../wire/field.ts';
 import { createFlow, type Flow, FlowFault, readFlow } from '../wire/flow.ts';
@@ -25,7 +25,17 @@ import {
   setIpv4TypeOfService,
 } from '../wire/ipv4.ts';
 import { ipv6TrafficClass, setIpv6TrafficClass } from '../wire/ipv6.ts';
-import { type Batch, DROP_HELD, DROP_TAKEN, FLAG_SUM, STATUS_OK, WORDS, Word } from './batch.ts';
+import {
+  type Batch,
+  DROP_ELSEWHERE,
+  DROP_HELD,
+  DROP_JOINED,
+  DROP_TAKEN,
+  FLAG_SUM,
+  STATUS_OK,
+  WORDS,
+  Word,
+} from './batch.ts';
 import { classify, Datagram } from './classify.ts';
 import { type Coalescing, isSoundPacket } from './coalescing.ts';
 import { decapsulatedClass, ECN_DROP } from './ecn.ts';
@@ -33,6 +43,7 @@ import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
 import type { ExpectedSpis } from './expected-spis.ts';
+import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
 import type { SaWatch } from './sa-watch.ts';
 import { Limit } from './traffic-meter.ts';
@@ -49,6 +60,9 @@ export interface InboundOptions {
   readonly mssClamp: boolean;
   /** Where the device takes super-packets. */
   readonly coalescing: Coalescing | undefined;
+  /** What rows are packets of, and where those of other workers' SAs go. */
+  readonly arrivals: Batch;
+  readonly handOver: HandOver | undefined;
 }
 
 /** By ReplayVerdict. */
@@ -68,6 +82,8 @@ export class Inbound {
   readonly #expected: ExpectedSpis;
   readonly #mssClamp: boolean;
   readonly #coalescing: Coalescing | undefined;
+  readonly #arrivals: Batch;
+  readonly #handOver: HandOver | undefined;
   readonly #flow: Flow = createFlow();
   /** Of the packet that was concluded last: its checksums are right. */
   #sound = false;
@@ -79,6 +95,8 @@ export class Inbound {
     this.#expected = options.expected;
     this.#mssClamp = options.mssClamp;
     this.#coalescing = options.coalescing;
+    this.#arrivals = options.arrivals;
+    this.#handOver = options.handOver;
   }
 
   /** Steps 1-5 for the rows received; answers how many hold an IKE message (DROP_TAKEN). */
@@ -125,9 +143,12 @@ export class Inbound {
   /** Step 15 after the rows with DROP 0 were offered to the device. */
   settle(batch: Batch, count: number): void {
     const { words } = batch;
+    let delivered = 0;
     for (let at = 0; at < count * WORDS; at += WORDS) {
       const status = words[at + Word.STATUS]!;
-      if (words[at + Word.DROP] !== 0 || status === STATUS_OK) continue;
+      const drop = words[at + Word.DROP]!;
+      if (drop === DROP_JOINED || (drop === 0 && status === STATUS_OK)) delivered++;
+      if (drop !== 0 || status === STATUS_OK) continue;
       const full = status === EAGAIN;
       const reason = full ? DropReason['device-full'] : DropReason['device-failed'];
       if (!full && words[at + Word.NEXT]! > 0) this.#coalescing?.refuse();
@@ -138,6 +159,7 @@ export class Inbound {
         further = words[row + Word.NEXT]! * WORDS;
       }
     }
+    this.#counters.work[WorkerCounter.PACKETS_IN]! += delivered;
   }
 
   #accept(batch: Batch, at: number, arrival: Arrival, now: Instant): number {
@@ -158,6 +180,10 @@ export class Inbound {
     if (isReservedSpi(spi)) return DropReason['reserved-spi'];
     const found = this.#sas.findInbound(spi);
     if (found < 0) {
+      if (this.#handOver?.concerns(spi)) {
+        const given = this.#handOver.giveArrival(spi, batch, at, this.#arrivals);
+        return given ? DROP_ELSEWHERE : DropReason['hand-over-full'];
+      }
       const held = this.#expected.size > 0 && this.#expected.hold(spi, batch, at, now);
       return held ? DROP_HELD : DropReason['unknown-spi'];
     }

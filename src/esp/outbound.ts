@@ -15,7 +15,7 @@
  * The outer headers are the socket's work. Nothing here allocates or throws per packet.
  */
 import { DropReason } from '../events/drop-reason.ts';
-import { SaCounter, type SharedCounters } from '../events/shared-counters.ts';
+import { SaCounter, type SharedCounters, WorkerCounter } from '../events/shared-counters.ts';
 import { Policy } from '../ipsec/spd.ts';
 import { writeU32 } from '../wire/field.ts';
 import { createFlow, type Flow, FlowFault, readFlow } from '../wire/flow.ts';
@@ -38,6 +38,7 @@ import { writeEsp } from './encapsulation.ts';
 import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER } from './esp-suite.ts';
+import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
 import type { SaWatch } from './sa-watch.ts';
 import { Segments } from './segmentation.ts';
@@ -66,6 +67,7 @@ export interface OutboundOptions {
   readonly traps: Traps;
   readonly paths: PathObserver;
   readonly mssClamp: boolean;
+  readonly handOver: HandOver | undefined;
 }
 
 export class Outbound {
@@ -76,6 +78,7 @@ export class Outbound {
   readonly #traps: Traps;
   readonly #paths: PathObserver;
   readonly #mssClamp: boolean;
+  readonly #handOver: HandOver | undefined;
   readonly #reads: Batch;
   readonly #rows: Batch;
   readonly #flow: Flow = createFlow();
@@ -107,6 +110,7 @@ export class Outbound {
     this.#traps = options.traps;
     this.#paths = options.paths;
     this.#mssClamp = options.mssClamp;
+    this.#handOver = options.handOver;
     this.#reads = options.batches.reads;
     this.#rows = options.batches.rows;
   }
@@ -157,7 +161,8 @@ export class Outbound {
   /** Step 9 for the rows that were offered to their paths. */
   settle(count: number, now: Instant): void {
     const { words } = this.#rows;
-    const { sas } = this.#counters;
+    const { sas, work } = this.#counters;
+    let sent = 0;
     for (let at = 0; at < count * WORDS; at += WORDS) {
       const status = words[at + Word.STATUS]!;
       if (words[at + Word.PATH] === PATH_OF_ORIGIN && status !== STATUS_OK) {
@@ -167,6 +172,7 @@ export class Outbound {
       const index = words[at + Word.SA]!;
       const sa = this.#sas.at(index);
       if (status === STATUS_OK) {
+        sent++;
         sas[sa.countersOut + SaCounter.PACKETS]!++;
         sas[sa.countersOut + SaCounter.OCTETS]! += words[at + Word.INNER]!;
         sas[sa.countersOut + SaCounter.LAST_USE] = now;
@@ -177,6 +183,7 @@ export class Outbound {
       this.#discarded(index, reason);
       if (isTooBigStatus(status)) this.#paths.refused(sa, words[at + Word.LENGTH]!, now);
     }
+    work[WorkerCounter.PACKETS_OUT]! += sent;
   }
 
   /** Steps 1-4 for a packet that was read; its segments are written afterwards. */
@@ -293,6 +300,10 @@ export class Outbound {
     if (policy === Policy.NONE) return DropReason['no-policy'];
     if (policy === Policy.DISCARD) return DropReason['discard-policy'];
     if (policy === Policy.BYPASS) return DropReason.NONE;
+    if (policy <= Policy.ELSEWHERE) {
+      const given = this.#handOver?.giveRead(Policy.ELSEWHERE - policy, this.#reads, at) === true;
+      return given ? DROP_TAKEN : DropReason['hand-over-full'];
+    }
     return this.#traps.hold(Policy.TRAP - policy, this.#reads, (at / WORDS) | 0, this.#flow, now);
   }
 

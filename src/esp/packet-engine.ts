@@ -31,10 +31,12 @@ import {
   type LinkMtu,
   moveEspSa,
   outerLength,
+  resumeEspSa,
   updateInnerMtu,
 } from './esp-sa.ts';
-import { type EspPolicy, EspSaTable } from './esp-sa-table.ts';
+import { type EspPolicy, EspSaTable, type ForeignPolicy } from './esp-sa-table.ts';
 import { ExpectedSpis } from './expected-spis.ts';
+import type { HandOver, HandOverTaker } from './hand-over.ts';
 import { type Arrival, Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
 import type { PacketReports } from './packet-reports.ts';
@@ -68,6 +70,8 @@ export interface PacketEngineOptions {
   readonly mssClamp: boolean;
   /** What the TUN device does with super-packets; without it packets have no header in front. */
   readonly offload?: { readonly udp: boolean };
+  /** The way to other workers' SAs, where there are other workers. */
+  readonly handOver?: HandOver;
 }
 
 /** Octets of sealed packets that wait to be sent. */
@@ -90,22 +94,25 @@ export class PacketEngine {
   readonly #traps: Traps;
   readonly #expected: ExpectedSpis;
   readonly #answers = new TooBigAnswers();
+  readonly #handOver: HandOver | undefined;
   readonly #packets = new Arrivals(this.arrivals, this.inbound);
   readonly #inboundRules: Inbound;
   readonly #outboundRules: Outbound;
 
   constructor(options: PacketEngineOptions) {
-    const { counters, doors, reports, mtu, mssClamp, offload } = options;
+    const { counters, doors, reports, mtu, mssClamp, offload, handOver } = options;
     this.#counters = counters;
     this.#doors = doors;
     this.#reports = reports;
+    this.#handOver = handOver;
     this.#sas = new EspSaTable(mtu);
     const watch = new SaWatch(this.#sas, this.arrivals, reports);
     this.#expected = new ExpectedSpis(this.arrivals, (packets) => {
       counters.drops[DropReason['unknown-spi']]! += packets;
     });
     const coalescing = offload && new Coalescing(this.inbound, offload);
-    const inbound = { expected: this.#expected, mssClamp, coalescing };
+    const { arrivals } = this;
+    const inbound = { expected: this.#expected, mssClamp, coalescing, arrivals, handOver };
     this.#inboundRules = new Inbound(this.#sas, counters, watch, inbound);
     const paths = {
       refused: (sa: EspSa, octets: number, now: Instant): void => {
@@ -115,7 +122,7 @@ export class PacketEngine {
     };
     this.#traps = new Traps(reports.acquire);
     const batches = { reads: this.reads, rows: this.outbound };
-    const outbound = { batches, watch, traps: this.#traps, paths, mssClamp };
+    const outbound = { batches, watch, traps: this.#traps, paths, mssClamp, handOver };
     this.#outboundRules = new Outbound(this.#sas, counters, this.#answers, outbound);
   }
 
@@ -124,9 +131,13 @@ export class PacketEngine {
     return this.#answers.batch;
   }
 
-  /** From now on the SA's packets are accepted; with outbound `now` it protects traffic, too. */
-  install(parameters: EspSaParameters, handles: EspHandles, now: Instant): EspSa {
+  /**
+   * From now on the SA's packets are accepted; with outbound `now` it protects traffic, too. One that
+   * another keeper had goes on behind what the counters say of it.
+   */
+  install(parameters: EspSaParameters, handles: EspHandles, now: Instant, resumed = false): EspSa {
     const sa = this.#sas.install(parameters, handles);
+    if (resumed) resumeEspSa(sa, this.#counters.sas);
     if (sa.outbound === 'now') this.#releaseHeld(now);
     this.#receiveEarly(parameters.spiIn, now);
     return sa;
@@ -154,7 +165,7 @@ export class PacketEngine {
   }
 
   /** Adds a policy or replaces that of the same number. */
-  installPolicy(policy: EspPolicy, now: Instant): void {
+  installPolicy(policy: EspPolicy | ForeignPolicy, now: Instant): void {
     this.#traps.remove(policy.id);
     const trap = policy.action === 'trap' ? this.#traps.add(policy.id) : undefined;
     this.#sas.installPolicy(policy, trap);
@@ -198,6 +209,7 @@ export class PacketEngine {
       if (this.#admit(rows, arrival, now)) activated = true;
     }
     emptyRows(this.arrivals, count);
+    this.#handOver?.tell();
     if (activated) this.#releaseHeld(now);
   }
 
@@ -209,9 +221,19 @@ export class PacketEngine {
       if (rows > 0) this.#protect(rows, now);
     }
     emptyRows(this.reads, count);
+    this.#handOver?.tell();
     if (this.#answers.count === 0) return;
     this.#doors.answer(this.#answers.count);
     this.#answers.clear();
+  }
+
+  /** Handles what other workers gave, a batch of each; answers whether there may be more. */
+  takeOver(now: Instant): boolean {
+    const taker: HandOverTaker = {
+      received: (count) => this.received(count, HELD_ARRIVAL, now),
+      read: (count) => this.readFromTun(count, now),
+    };
+    return this.#handOver?.take(this, taker) ?? false;
   }
 
   /** Rows of `inbound` on their way to the TUN device; answers whether an SA sends from now on. */

@@ -38,6 +38,12 @@ export class TrafficMeter {
     return this.#ended;
   }
 
+  /** Continues after what another keeper counted; a limit that was reached is told again. */
+  resume(packets: number, octets: number): void {
+    this.#packets = packets;
+    this.#octets = octets;
+  }
+
   /** Counts a packet; answers the limit it reached, SOFT and HARD once each. */
   count(octets: number): number {
     this.#packets++;

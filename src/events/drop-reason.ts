@@ -44,6 +44,8 @@ export const DropReason = {
   'device-full': 52,
   'device-failed': 53,
   'seal-failed': 54,
+  /** The worker that has the packet's SA does not keep up. */
+  'hand-over-full': 55,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

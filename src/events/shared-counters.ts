@@ -1,7 +1,8 @@
 /**
- * What the packet loop counts, in memory both threads see.
+ * What the packet loops count, in memory all threads see.
  *
- * One writer (the packet loop), any readers. Every value is a double: exact to 2^53, written whole
+ * Every place has one writer, any readers: the rows of an SA its worker, drops and work each worker
+ * its own. Every value is a double: exact to 2^53, written whole
  * on the machines we run on. Times are `Instant`s, 0 = never.
  */
 import { DROP_REASONS } from './drop-reason.ts';
@@ -28,15 +29,52 @@ export const SA_COUNTERS = 8;
  */
 export const MAX_SA_ROWS = 262_144;
 
+/** Columns of what a worker did. */
+export const WorkerCounter = {
+  /** Packets that went to the device. */
+  PACKETS_IN: 0,
+  /** Packets that were sent. */
+  PACKETS_OUT: 1,
+  /** Packets of another worker's SAs, given to it. */
+  HANDED_OVER: 2,
+  /** Packets that other workers gave. */
+  TAKEN_OVER: 3,
+  /** Goes on as long as the worker does. */
+  BEAT: 4,
+} as const;
+
+const WORKER_COUNTERS = 8;
+
+/** As one worker has them. */
 export interface SharedCounters {
   readonly sas: Float64Array;
   /** By DropReason. */
   readonly drops: Float64Array;
+  /** By WorkerCounter. */
+  readonly work: Float64Array;
 }
 
+/** Those of the first worker. */
 export function createSharedCounters(rows = MAX_SA_ROWS): SharedCounters {
+  return countersOver(new Float64Array(new SharedArrayBuffer(rows * SA_COUNTERS * 8)));
+}
+
+/** Those of a further worker. */
+export function shareCounters({ sas }: Pick<SharedCounters, 'sas'>): SharedCounters {
+  return countersOver(sas);
+}
+
+/** Drops of all workers, by DropReason. */
+export function allDrops(workers: readonly Pick<SharedCounters, 'drops'>[]): readonly number[] {
+  return Array.from({ length: DROP_REASONS }, (_, reason) =>
+    workers.reduce((sum, { drops }) => sum + (drops[reason] ?? 0), 0),
+  );
+}
+
+function countersOver(sas: Float64Array): SharedCounters {
   return {
-    sas: new Float64Array(new SharedArrayBuffer(rows * SA_COUNTERS * 8)),
+    sas,
     drops: new Float64Array(new SharedArrayBuffer(DROP_REASONS * 8)),
+    work: new Float64Array(new SharedArrayBuffer(WORKER_COUNTERS * 8)),
   };
 }

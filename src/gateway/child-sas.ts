@@ -27,7 +27,7 @@ export interface ChildSaParts {
   /** Follows the packet loop's, for listings. */
   readonly spd: PolicyList;
   readonly keyLog: KeyLog | undefined;
-  host(): Pick<Host, 'install' | 'remove' | 'setOutbound' | 'move'>;
+  host(): Pick<Host, 'install' | 'resume' | 'remove' | 'setOutbound' | 'move'>;
   now(): Instant;
   emit(event: Event): void;
 }
@@ -103,6 +103,18 @@ export class ChildSas {
     wipeKeys(installed);
     this.#logKeys(childSa);
     return true;
+  }
+
+  /** Those that `concerns` go on in a packet loop that does not have them yet. */
+  resume(concerns: (spiIn: number) => boolean): void {
+    const { rows, host } = this.#parts;
+    for (const { childSa } of this.#installed.values()) {
+      const taken = rows.of(childSa.id);
+      if (!taken || !concerns(childSa.spiIn)) continue;
+      const installed = installedChildSa(childSa, taken);
+      host().resume(installed, childSa);
+      wipeKeys(installed);
+    }
   }
 
   remove(childSa: ChildSa): void {

@@ -16,7 +16,7 @@ import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { INITIATION_FAILED } from '../events/alert.ts';
 import { dropReasonName } from '../events/drop-reason.ts';
 import type { Event } from '../events/event.ts';
-import type { SharedCounters } from '../events/shared-counters.ts';
+import { allDrops, type SharedCounters } from '../events/shared-counters.ts';
 import type { Outcome, SaSelector } from '../ike/action.ts';
 import type { IkeEndpoint } from '../ike/endpoint.ts';
 import type { ChildSa } from '../ipsec/child-sa.ts';
@@ -55,12 +55,14 @@ import { ikeSaView, sadViews, type ViewContext } from './sa-views.ts';
 import { spdViews } from './spd-views.ts';
 import { traceView } from './trace.ts';
 import type { TraceSources } from './trace-parts.ts';
+import { workerViews } from './worker-views.ts';
 
 /** What the gateway lends to its control. */
 export interface GatewayParts {
   readonly pad: Pad;
   readonly engine: IkeEndpoint;
-  readonly counters: SharedCounters;
+  /** By worker of the packet path. */
+  readonly counters: readonly SharedCounters[];
   readonly spd: PolicyList;
   /** Version, machine and start of the daemon. */
   readonly identity: Pick<StatsView, 'version' | 'sysname' | 'release' | 'machine' | 'since'>;
@@ -311,8 +313,8 @@ export class GatewayControl implements Control {
   }
 
   stats(): StatsView {
-    const { identity, engine, counters } = this.#parts;
-    const packets = [...counters.drops].map((count, reason) => [dropReasonName(reason), count]);
+    const { identity, engine, counters, childSas } = this.#parts;
+    const packets = allDrops(counters).map((count, reason) => [dropReasonName(reason), count]);
     const drops = addUp(
       Object.fromEntries(packets),
       this.#parts.socketDrops(),
@@ -324,6 +326,7 @@ export class GatewayControl implements Control {
       ikeSas: engine.ikeSas().length,
       halfOpen: engine.halfOpen,
       drops,
+      workers: workerViews(counters, childSas()),
       ...this.#parts.dataPlane(),
     };
   }

@@ -22,12 +22,12 @@ export interface Traffic {
 }
 
 export class CounterRows {
-  readonly #counters: SharedCounters;
+  readonly #counters: Pick<SharedCounters, 'sas'>;
   readonly #free: number[] = [];
   readonly #byChild = new Map<number, ChildRows>();
   #next = 0;
 
-  constructor(counters: SharedCounters) {
+  constructor(counters: Pick<SharedCounters, 'sas'>) {
     this.#counters = counters;
   }
 
@@ -39,6 +39,11 @@ export class CounterRows {
     const rows = { rowIn, rowOut };
     this.#byChild.set(childSaId, rows);
     return rows;
+  }
+
+  /** The rows a Child SA has. */
+  of(childSaId: number): ChildRows | undefined {
+    return this.#byChild.get(childSaId);
   }
 
   /** After the packet loop said that it no longer writes them. */

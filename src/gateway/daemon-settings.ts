@@ -13,6 +13,7 @@ const FIXED = [
   'mssClamp',
   'offload',
   'aead',
+  'workers',
   'resolvConf',
   'portIke',
   'portNatT',
@@ -31,9 +32,9 @@ export class DaemonSettings {
 
   /** Puts in force what can be; answers the names of changed settings that wait for a restart. */
   replace(settings: GatewaySettings): readonly string[] {
-    const { device, mtu, mssClamp, offload, aead, resolvConf, portIke, portNatT } = this.#settings;
-    const waiting = FIXED.filter((key) => settings[key] !== this.#settings[key]);
-    const fixed = { device, mtu, mssClamp, offload, aead, resolvConf, portIke, portNatT };
+    const before = { ...this.#settings };
+    const waiting = FIXED.filter((key) => settings[key] !== before[key]);
+    const fixed = Object.fromEntries(FIXED.map((key) => [key, before[key]]));
     Object.assign(this.#settings, settings, fixed);
     return waiting.map((key) => `gateway.${settingName(key)}`);
   }

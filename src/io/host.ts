@@ -19,12 +19,13 @@ import { NameServers } from './name-servers.ts';
 import { native } from './native.ts';
 import { NetlinkError } from './netlink.ts';
 import { closeOuterSockets, OUTER_MARK, openOuterSockets } from './outer-sockets.ts';
-import { PacketLoop } from './packet-loop.ts';
 import type {
   InstalledChildSa,
   PacketLoopReport,
   PacketLoopSetup,
 } from './packet-loop-protocol.ts';
+import { PacketLoopShares } from './packet-loop-shares.ts';
+import { PacketLoops } from './packet-loops.ts';
 import type { RoutedPolicy } from './passed-prefixes.ts';
 import { resolveName } from './resolve.ts';
 import { Routes } from './routes.ts';
@@ -53,7 +54,9 @@ export interface HostListener {
   /** An IKE datagram of UDP 500. */
   readonly datagram: (local: Endpoint, remote: Endpoint, octets: Uint8Array) => void;
   readonly report: (report: PacketLoopReport) => void;
-  /** The packet loop died. */
+  /** A worker died, and another has none of the SAs that it `concerns`: `install` them, resumed. */
+  readonly replaced: (concerns: (spiIn: number) => boolean) => void;
+  /** The packet path is at its end. */
   readonly failed: (error: Error) => void;
   /** Our outer addresses: once when the host is open, and when they changed. */
   readonly addresses: (addresses: readonly IpAddress[]) => void;
@@ -67,23 +70,21 @@ const FIRST_TUN_MTU = 1400;
 const LEAST_TUN_MTU = 1280;
 /** Packets of hosts carry no mark of ours. */
 const INNER_MARK = 0;
-/** IKE messages taken before the packet loop is told: a small part of those it may hand over. */
-const IKE_LOT = 32;
 
 /** What is kept here of a Child SA: best the values that others keep, too. */
 type KeptEnds = Pick<InstalledChildSa, 'localTs' | 'remoteTs' | 'remote'>;
 
 export class Host {
   readonly #settings: HostSettings;
-  readonly #counters: SharedCounters;
+  /** By worker. */
+  readonly #counters: readonly SharedCounters[];
   readonly #listener: HostListener;
   readonly #opened: (() => void)[] = [];
   #running: Running | undefined;
   #icmp: IcmpListener | undefined;
-  /** IKE messages taken from the packet loop that it was not told of. */
-  #untold = 0;
 
-  constructor(settings: HostSettings, counters: SharedCounters, listener: HostListener) {
+  /** There are as many workers as counters. */
+  constructor(settings: HostSettings, counters: readonly SharedCounters[], listener: HostListener) {
     this.#settings = settings;
     this.#counters = counters;
     this.#listener = listener;
@@ -95,8 +96,14 @@ export class Host {
     const { warn } = this.#listener;
     const backEnds = BackEnds.choose(native(), { setting: aead, warn });
     const rtnetlink = this.#keep(new Rtnetlink());
-    const tun = openTunDevice(rtnetlink, { name: device, mtu: mtu || FIRST_TUN_MTU, offload });
-    this.#opened.push(() => native().close(tun.fd));
+    const workers = this.#counters.length;
+    const tun = openTunDevice(rtnetlink, {
+      name: device,
+      mtu: mtu || FIRST_TUN_MTU,
+      offload,
+      queues: workers,
+    });
+    for (const fd of [tun.fd, ...tun.further]) this.#opened.push(() => native().close(fd));
     const routes = this.#keep(new Routes(rtnetlink, tun.index));
     const virtual = new VirtualAddresses({
       rtnetlink,
@@ -105,26 +112,33 @@ export class Host {
       warn,
     });
     const merged = offload === 'auto';
-    const sockets = openOuterSockets({ ikePort: portIke, nattPort: portNatT, merged });
+    const sockets = openOuterSockets({ ikePort: portIke, nattPort: portNatT, merged, workers });
     this.#opened.push(() => closeOuterSockets(sockets));
     const ike = this.#keep(new IkeSocket(sockets));
     ike.onDatagram((local, remote, octets) => this.#listener.datagram(local, remote, octets));
-    const { natt4, natt6, esp4, esp6, plain4, plain6 } = sockets;
-    const loop = await this.#startLoop({
-      counters: this.#counters,
-      tun: tun.fd,
+    const shares = this.#keep(new PacketLoopShares(workers)).all;
+    const common = {
       offload: tun.offload,
-      natt4,
-      natt6,
-      esp4,
-      esp6,
-      plain4,
-      plain6,
       nattPort: portNatT,
       tunMtu: mtu || ASSUMED_OUTER_MTU,
       outerMtu: ASSUMED_OUTER_MTU,
       mssClamp,
+    };
+    const queues = [tun.fd, ...tun.further];
+    const data = [sockets, ...sockets.further];
+    const setups = this.#counters.map((counters, worker): PacketLoopSetup => {
+      const { natt4, natt6, esp4, esp6, plain4, plain6 } = data[worker] ?? sockets;
+      const own = { natt4, natt6, esp4, esp6, plain4, plain6 };
+      const share = shares[worker];
+      return {
+        ...common,
+        counters,
+        tun: queues[worker] ?? tun.fd,
+        ...own,
+        ...(share && { share }),
+      };
     });
+    const loops = await this.#startLoops(setups);
     this.#running = {
       backEnds,
       rtnetlink,
@@ -132,12 +146,12 @@ export class Host {
       routes,
       virtual,
       ike,
-      loop,
+      loops,
       innerMtus: new InnerMtus(),
       deviceMtu: mtu || FIRST_TUN_MTU,
       sent: new SentSpis(),
     };
-    this.#listenToIcmp(loop);
+    this.#listenToIcmp();
     this.#watchAddresses(this.#running);
   }
 
@@ -178,7 +192,7 @@ export class Host {
   async close(): Promise<void> {
     const running = this.#running;
     this.#running = undefined;
-    await running?.loop.stop();
+    await running?.loops.stop();
     for (const close of this.#opened.splice(0).reverse()) close();
   }
 
@@ -201,7 +215,14 @@ export class Host {
     this.#route(`child SA ${id}`, { id, action: 'protect', localTs, remoteTs, priority });
     this.#running.sent.add(childSa.id, childSa.spiOut, kept.remote.address);
     const backEnd = this.#running.backEnds.of(childSa);
-    this.#running.loop.tell({ kind: 'install', sa: { ...childSa, backEnd } });
+    this.#running.loops.install({ ...childSa, backEnd }, kept);
+  }
+
+  /** The worker of the SA is a new one: all else about it stands. */
+  resume(childSa: InstalledChildSa, kept: KeptEnds = childSa): void {
+    if (!this.#running) return;
+    const backEnd = this.#running.backEnds.of(childSa);
+    this.#running.loops.install({ ...childSa, backEnd }, kept, true);
   }
 
   /** A policy without an SA; replaces one of the same number, which is below 0. */
@@ -209,21 +230,21 @@ export class Host {
     if (!this.#running) return;
     this.#running.routes.remove(policy.id);
     this.#route(`the ${policy.action} policy ${policy.id}`, policy);
-    this.#running.loop.tell({ kind: 'install-policy', policy });
+    this.#running.loops.installPolicy(policy);
   }
 
   removePolicy(id: number): void {
-    this.#running?.loop.tell({ kind: 'remove-policy', id });
+    this.#running?.loops.removePolicy(id);
     this.#running?.routes.remove(id);
   }
 
   /** Packets of a Child SA that is being made wait for it. */
   expect(spiIn: number): void {
-    this.#running?.loop.tell({ kind: 'expect', spiIn });
+    this.#running?.loops.expect(spiIn);
   }
 
   setOutbound(childSaId: number, outbound: OutboundUse): void {
-    this.#running?.loop.tell({ kind: 'set-outbound', id: childSaId, outbound });
+    this.#running?.loops.setOutbound(childSaId, outbound);
   }
 
   /** The outer addresses change; routes are about inner ones and stay. */
@@ -231,12 +252,13 @@ export class Host {
     if (!this.#running) return;
     this.#running.sent.move(childSaId, ends.remote.address);
     const { local, remote, udpEncapsulation } = ends;
-    this.#running.loop.tell({ kind: 'move', id: childSaId, local, remote, udpEncapsulation });
+    const move = { kind: 'move', id: childSaId, local, remote, udpEncapsulation } as const;
+    this.#running.loops.tell(childSaId, move);
   }
 
   remove(childSaId: number): void {
     if (!this.#running) return;
-    this.#running.loop.tell({ kind: 'remove', id: childSaId });
+    this.#running.loops.remove(childSaId);
     this.#running.routes.remove(childSaId);
     this.#running.sent.remove(childSaId);
   }
@@ -261,38 +283,25 @@ export class Host {
     return this.#running?.rtnetlink.lookup(destination, OUTER_MARK)?.source;
   }
 
-  #startLoop(setup: PacketLoopSetup): Promise<PacketLoop> {
-    return new Promise((resolve, reject) => {
-      let started = false;
-      const loop = new PacketLoop(setup, {
-        report: (report) => {
-          if (report.kind === 'ready') {
-            started = true;
-            resolve(loop);
-          }
-          this.#hear(loop, report);
-        },
-        crashed: (error) => (started ? this.#listener.failed(error) : reject(error)),
-      });
+  #startLoops(setups: readonly PacketLoopSetup[]): Promise<PacketLoops> {
+    const { failed, warn, replaced } = this.#listener;
+    return PacketLoops.start(setups, {
+      report: (report) => this.#hear(report),
+      replaced: (why, concerns) => {
+        warn(`${why.message}; another takes its place`);
+        replaced(concerns);
+      },
+      failed,
     });
   }
 
-  #hear(loop: PacketLoop, report: PacketLoopReport): void {
+  #hear(report: PacketLoopReport): void {
     this.#listener.report(report);
-    if (report.kind === 'ike') this.#ikeTaken(loop);
     const { innerMtus } = this.#running ?? {};
     if ('innerMtu' in report) innerMtus?.set(report.id, report.innerMtu);
     else if (report.kind === 'removed') innerMtus?.delete(report.id);
     else return;
     this.#fitDevice();
-  }
-
-  /** Told in lots: the packet loop has credit for many more. */
-  #ikeTaken(loop: PacketLoop): void {
-    this.#untold++;
-    if (this.#untold < IKE_LOT) return;
-    loop.tell({ kind: 'ike-taken', count: this.#untold });
-    this.#untold = 0;
   }
 
   /** The device takes what the widest SA carries; the others answer "too big" with their number. */
@@ -347,19 +356,25 @@ export class Host {
     }
   }
 
-  #listenToIcmp(loop: PacketLoop): void {
+  #listenToIcmp(): void {
     try {
       this.#icmp = this.#keep(
         IcmpListener.open({
-          concerns: ({ spi, remote }) => this.#running?.sent.has(spi, remote) === true,
-          heard: ({ remote, mtu, spi }) =>
-            loop.tell({ kind: 'path-mtu', spiOut: spi, remote: { address: remote, port: 0 }, mtu }),
+          concerns: ({ spi, remote }) => this.#running?.sent.find(spi, remote) !== undefined,
+          heard: ({ remote, mtu, spi }) => this.#learnPathMtu(spi, remote, mtu),
         }),
       );
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#listener.warn(`ICMP errors of the outer path are not heard: ${why}`);
     }
+  }
+
+  #learnPathMtu(spiOut: number, remote: IpAddress, mtu: number): void {
+    const id = this.#running?.sent.find(spiOut, remote);
+    if (id === undefined) return;
+    const to = { address: remote, port: 0 };
+    this.#running?.loops.tell(id, { kind: 'path-mtu', spiOut, remote: to, mtu });
   }
 
   #keep<Closable extends { close(): void }>(one: Closable): Closable {
@@ -376,7 +391,7 @@ interface Running {
   readonly routes: Routes;
   readonly virtual: VirtualAddresses;
   readonly ike: IkeSocket;
-  readonly loop: PacketLoop;
+  readonly loops: PacketLoops;
   /** By Child SA: the largest inner packet. */
   readonly innerMtus: InnerMtus;
   deviceMtu: number;

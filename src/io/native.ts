@@ -50,11 +50,21 @@ export interface NativeUdpSocketOptions {
   readonly bufferOctets?: number;
   /** Datagrams of one sender and size may arrive merged: SEGMENT says where to cut. */
   readonly merged?: boolean;
+  /** Other sockets of this user may have the port, too. */
+  readonly shared?: boolean;
   /** SO_MARK of what leaves by this socket, for policy routing. */
   readonly mark?: number;
 }
 
 export type NativeRawSocketOptions = Pick<NativeUdpSocketOptions, 'bufferOctets' | 'mark'>;
+
+export interface NativeTunOptions {
+  readonly vnetHeader: boolean;
+  /** The device may have several queues; the kernel chooses one for each flow. */
+  readonly multiQueue: boolean;
+  /** One more queue of a device that is there; otherwise it must not be. */
+  readonly further: boolean;
+}
 
 export interface NativePathOptions {
   readonly fd: number;
@@ -96,13 +106,23 @@ export interface Native {
   /** A non-blocking raw socket for an IP protocol; IPv4 datagrams arrive with their IP header. */
   rawSocket(family: 4 | 6, protocol: number, options?: NativeRawSocketOptions): number;
   /**
-   * A TUN device without packet information; gone when the descriptor closes. Exclusive, unless
-   * `multiQueue` asks for a further queue of it. With `vnetHeader` it gives and takes super-packets of
-   * TCP and, where the kernel has that, of UDP (`udpSegments`).
+   * Of the UDP sockets that share the port of this one, the one that was bound as number SPI modulo
+   * `shares` has a datagram; the first has those that begin with zeros or end before.
+   */
+  shareBySpi(fd: number, shares: number): void;
+  /** A raw socket of ESP keeps only packets whose SPI modulo `shares` is `share`. */
+  keepBySpi(fd: number, family: 4 | 6, share: number, shares: number): void;
+  /** A descriptor that is readable from a `signal`, of any thread, to the next `takeSignals`. */
+  eventFd(): number;
+  signal(fd: number): void;
+  takeSignals(fd: number): void;
+  /**
+   * A TUN device without packet information; gone when its descriptors close. With `vnetHeader` it
+   * gives and takes super-packets of TCP and, where the kernel has that, of UDP (`udpSegments`).
    */
   openTun(
     name: string,
-    options: { readonly vnetHeader: boolean; readonly multiQueue: boolean },
+    options: NativeTunOptions,
   ): { readonly fd: number; readonly name: string; readonly udpSegments: boolean };
   /** Ends this thread's watches of the descriptor, too. */
   close(fd: number): void;

@@ -5,7 +5,7 @@
  * All carry OUTER_MARK, so that what the gateway itself sends never enters its own tunnels
  * (`routes.ts`).
  */
-import { type Native, native } from './native.ts';
+import { type Native, type NativeUdpSocketOptions, native } from './native.ts';
 
 /** SO_MARK of everything the gateway sends outside. */
 export const OUTER_MARK = 0x220;
@@ -26,12 +26,12 @@ export interface OuterPorts {
 export interface OuterSocketOptions extends OuterPorts {
   /** Datagrams of one size and peer leave and arrive many at a time. */
   readonly merged: boolean;
+  /** Workers that receive, each from sockets of its own; 1 where nothing is said. */
+  readonly workers?: number;
 }
 
-/** A descriptor is undefined where the machine does not have the address family. */
-export interface OuterSockets extends OuterPorts {
-  readonly ike4: number | undefined;
-  readonly ike6: number | undefined;
+/** What one worker receives and sends by, undefined where the machine does not have the family. */
+export interface DataSockets {
   readonly natt4: number | undefined;
   readonly natt6: number | undefined;
   readonly esp4: number | undefined;
@@ -40,9 +40,17 @@ export interface OuterSockets extends OuterPorts {
   readonly plain6: number | undefined;
 }
 
+/** A descriptor is undefined where the machine does not have the address family. */
+export interface OuterSockets extends OuterPorts, DataSockets {
+  readonly ike4: number | undefined;
+  readonly ike6: number | undefined;
+  /** Those of the second worker and of all behind it. */
+  readonly further: readonly DataSockets[];
+}
+
 /** Opens all of them, or none: a port that is taken is the operator's to free. */
 export function openOuterSockets(
-  { merged, ...ports }: OuterSocketOptions,
+  { merged, workers = 1, ...ports }: OuterSocketOptions,
   addon: Native = native(),
 ): OuterSockets {
   const opened: number[] = [];
@@ -50,19 +58,29 @@ export function openOuterSockets(
     if (fd !== undefined) opened.push(fd);
     return fd;
   };
+  const openData = (worker: number): DataSockets => {
+    const shared = workers > 1;
+    const udp = { merged, shared };
+    const sockets = {
+      // RFC 3948 §2.1: over IPv4 the UDP checksum of ESP is better sent as zero. Linux sends many
+      // datagrams at a time only with a checksum, which costs less than one call for each.
+      natt4: keep(openUdp(addon, 4, ports.nattPort, { ...udp, noChecksum: !merged })),
+      natt6: keep(openUdp(addon, 6, ports.nattPort, udp)),
+      esp4: keep(openRaw(addon, 4, ESP_PROTOCOL)),
+      esp6: keep(openRaw(addon, 6, ESP_PROTOCOL)),
+      plain4: keep(openRaw(addon, 4, RAW_PROTOCOL)),
+      plain6: keep(openRaw(addon, 6, RAW_PROTOCOL)),
+    };
+    if (shared) share(addon, sockets, worker, workers);
+    return sockets;
+  };
   try {
     return {
       ...ports,
       ike4: keep(openUdp(addon, 4, ports.ikePort)),
       ike6: keep(openUdp(addon, 6, ports.ikePort)),
-      // RFC 3948 §2.1: over IPv4 the UDP checksum of ESP is better sent as zero. Linux sends many
-      // datagrams at a time only with a checksum, which costs less than one call for each.
-      natt4: keep(openUdp(addon, 4, ports.nattPort, { merged, noChecksum: !merged })),
-      natt6: keep(openUdp(addon, 6, ports.nattPort, { merged })),
-      esp4: keep(openRaw(addon, 4, ESP_PROTOCOL)),
-      esp6: keep(openRaw(addon, 6, ESP_PROTOCOL)),
-      plain4: keep(openRaw(addon, 4, RAW_PROTOCOL)),
-      plain6: keep(openRaw(addon, 6, RAW_PROTOCOL)),
+      ...openData(0),
+      further: Array.from({ length: workers - 1 }, (_, index) => openData(index + 1)),
     };
   } catch (error) {
     for (const fd of opened) addon.close(fd);
@@ -70,18 +88,35 @@ export function openOuterSockets(
   }
 }
 
-export function closeOuterSockets(sockets: OuterSockets, addon: Native = native()): void {
-  const { ike4, ike6, natt4, natt6, esp4, esp6, plain4, plain6 } = sockets;
-  for (const fd of [ike4, ike6, natt4, natt6, esp4, esp6, plain4, plain6]) {
-    if (fd !== undefined) addon.close(fd);
+/** Each worker has the packets of its SPIs: `workerOfSpi`, said to the kernel. */
+function share(addon: Native, sockets: DataSockets, worker: number, workers: number): void {
+  const { natt4, natt6, esp4, esp6 } = sockets;
+  // One program is for all sockets of a port.
+  for (const fd of worker === 0 ? [natt4, natt6] : []) {
+    if (fd !== undefined) addon.shareBySpi(fd, workers);
   }
+  if (esp4 !== undefined) addon.keepBySpi(esp4, 4, worker, workers);
+  if (esp6 !== undefined) addon.keepBySpi(esp6, 6, worker, workers);
+}
+
+export function closeOuterSockets(sockets: OuterSockets, addon: Native = native()): void {
+  const { ike4, ike6, further } = sockets;
+  const data = [sockets, ...further].flatMap(({ natt4, natt6, esp4, esp6, plain4, plain6 }) => [
+    natt4,
+    natt6,
+    esp4,
+    esp6,
+    plain4,
+    plain6,
+  ]);
+  for (const fd of [ike4, ike6, ...data]) if (fd !== undefined) addon.close(fd);
 }
 
 function openUdp(
   addon: Native,
   family: 4 | 6,
   port: number,
-  more: { readonly merged?: boolean; readonly noChecksum?: boolean } = {},
+  more: Pick<NativeUdpSocketOptions, 'merged' | 'noChecksum' | 'shared'> = {},
 ): number | undefined {
   const options = { bufferOctets: BUFFER_OCTETS, mark: OUTER_MARK, ...more };
   return openFamily(`UDP port ${port} of IPv${family}`, () =>

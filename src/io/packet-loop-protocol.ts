@@ -4,7 +4,7 @@
  * Structured-clone data only. Counters do not travel: both see `SharedCounters`.
  */
 import type { EspSaEnds, EspSaParameters } from '../esp/esp-sa.ts';
-import type { EspPolicy } from '../esp/esp-sa-table.ts';
+import type { EspPolicy, ForeignPolicy } from '../esp/esp-sa-table.ts';
 import type { AcquiredFlow } from '../esp/packet-reports.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
@@ -43,18 +43,34 @@ export interface PacketLoopSetup {
   readonly outerMtu: number;
   /** Clamp the MSS of TCP SYNs to what fits (`gateway.mss_clamp`). */
   readonly mssClamp: boolean;
+  /** Where there are other workers. */
+  readonly share?: PacketLoopShare;
+}
+
+/** How a worker gives others the packets of their SAs, and gets those of its own. */
+export interface PacketLoopShare {
+  /** The number of this worker. */
+  readonly worker: number;
+  /** By worker; at its own number there is none. */
+  readonly rings: readonly (
+    | { readonly to: SharedArrayBuffer; readonly from: SharedArrayBuffer }
+    | undefined
+  )[];
+  /** By worker: what wakes it (`signal`). */
+  readonly wakes: readonly number[];
 }
 
 export type PacketLoopCommand =
-  | { readonly kind: 'install'; readonly sa: InstalledChildSa }
+  /** `resumed`: a worker that is gone had it, and its counters say how far it came. */
+  | { readonly kind: 'install'; readonly sa: InstalledChildSa; readonly resumed?: boolean }
   | { readonly kind: 'remove'; readonly id: number }
   /** A peer was offered this SPI: its packets wait for the SA. */
   | { readonly kind: 'expect'; readonly spiIn: number }
   | { readonly kind: 'set-outbound'; readonly id: number; readonly outbound: OutboundUse }
   /** The SA goes on from and to other addresses. */
   | ({ readonly kind: 'move'; readonly id: number } & EspSaEnds)
-  /** A policy without an SA: a trap, a bypass or a discard. */
-  | { readonly kind: 'install-policy'; readonly policy: EspPolicy }
+  /** A policy without an SA: a trap, a bypass or a discard; or of an SA that another worker has. */
+  | { readonly kind: 'install-policy'; readonly policy: EspPolicy | ForeignPolicy }
   | { readonly kind: 'remove-policy'; readonly id: number }
   /** An ICMP error quoting a live SPI: the path to the SA's peer carries this many octets. */
   | {

@@ -9,9 +9,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { VNET_HEADER_OCTETS, WORDS, Word } from '../esp/batch.ts';
 import { NON_ESP_MARKER } from '../esp/classify.ts';
 import type { EspSa, EspSaEnds } from '../esp/esp-sa.ts';
+import { HandOver, HandOverRing } from '../esp/hand-over.ts';
 import type { Arrival } from '../esp/inbound.ts';
 import { PacketEngine } from '../esp/packet-engine.ts';
 import { originDestination, originSource } from '../esp/peer-origin.ts';
+import { WorkerCounter } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import { now } from './clock.ts';
 import { espContexts } from './esp-contexts.ts';
@@ -22,6 +24,7 @@ import type {
   PacketLoopCommand,
   PacketLoopReport,
   PacketLoopSetup,
+  PacketLoopShare,
 } from './packet-loop-protocol.ts';
 
 /** Batches of one descriptor before the loop turns to the others. */
@@ -30,6 +33,8 @@ const BATCHES_A_TURN = 4;
 const OCTETS_A_READ = 128 << 10;
 /** Datagrams taken at once while they come merged, for the same reason. */
 const MERGED_A_TURN = 4;
+/** How often a loop shows that it is alive. */
+const BEAT_MS = 500;
 /** IKE messages on their way to the control thread. */
 const IKE_IN_FLIGHT = 256;
 
@@ -48,6 +53,7 @@ class PacketLoop {
   readonly #watches: number[] = [];
   #ikeCredit = IKE_IN_FLIGHT;
   #expiry: NodeJS.Timeout | undefined;
+  #beat: NodeJS.Timeout | undefined;
 
   constructor(setup: PacketLoopSetup, report: (report: PacketLoopReport) => void) {
     this.#setup = setup;
@@ -60,6 +66,7 @@ class PacketLoop {
       mtu: { outer: setup.outerMtu, tun: setup.tunMtu },
       mssClamp: setup.mssClamp,
       ...(offload && { offload }),
+      ...(setup.share && { handOver: this.#handOver(setup.share) }),
       doors: {
         open: (count) => this.#native.open(this.#inbound, 0, count),
         deliver: (count) => this.#native.writeTun(tun, this.#inbound, 0, count, header),
@@ -90,7 +97,9 @@ class PacketLoop {
   }
 
   start(): void {
-    const { natt4, natt6, esp4, esp6, tun } = this.#setup;
+    const { natt4, natt6, esp4, esp6, tun, counters, share } = this.#setup;
+    this.#beat = setInterval(() => counters.work[WorkerCounter.BEAT]!++, BEAT_MS);
+    if (share !== undefined) this.#takeOverFrom(share);
     this.#receiveFrom(natt4, { udp: true, family: 4 });
     this.#receiveFrom(natt6, { udp: true, family: 6 });
     this.#receiveFrom(esp4, { udp: false, family: 4 });
@@ -103,7 +112,7 @@ class PacketLoop {
   perform(command: PacketLoopCommand): boolean {
     switch (command.kind) {
       case 'install':
-        this.#install(command.sa);
+        this.#install(command.sa, command.resumed === true);
         return true;
       case 'remove':
         this.#remove(command.id);
@@ -134,6 +143,7 @@ class PacketLoop {
       case 'stop':
         for (const watch of this.#watches) this.#native.unwatch(watch);
         clearTimeout(this.#expiry);
+        clearInterval(this.#beat);
         this.#report({ kind: 'stopped' });
         return false;
       default:
@@ -169,11 +179,38 @@ class PacketLoop {
     }
   }
 
-  #install(sa: InstalledChildSa): void {
+  #handOver({ worker, rings, wakes }: PacketLoopShare): HandOver {
+    return new HandOver({
+      worker,
+      rings: rings.map(
+        (pair) => pair && { to: new HandOverRing(pair.to), from: new HandOverRing(pair.from) },
+      ),
+      counters: this.#setup.counters,
+      front: this.#header,
+      wake: (other) => this.#native.signal(wakes[other]!),
+    });
+  }
+
+  /** What the others gave, also before this loop was there to be woken. */
+  #takeOverFrom({ worker, wakes }: PacketLoopShare): void {
+    const wake = wakes[worker]!;
+    this.#watches.push(
+      this.#native.watch(wake, () => {
+        this.#native.takeSignals(wake);
+        for (let turn = 0; turn < BATCHES_A_TURN; turn++) {
+          if (!this.#engine.takeOver(now())) return;
+        }
+        this.#native.signal(wake);
+      }),
+    );
+    this.#native.signal(wake);
+  }
+
+  #install(sa: InstalledChildSa, resumed: boolean): void {
     const { contextIn, contextOut } = espContexts(this.#native, sa);
     const kept = keptParameters(sa);
     const handles = { contextIn, contextOut, path: this.#pathOf(kept) };
-    const { innerMtu } = this.#engine.install(kept, handles, now());
+    const { innerMtu } = this.#engine.install(kept, handles, now(), resumed);
     this.#report({ kind: 'installed', id: sa.id, innerMtu });
   }
 

@@ -53,6 +53,11 @@ export class PacketLoop {
     this.#worker.postMessage(command);
   }
 
+  /** Ends a worker that no longer answers, as if it had died. */
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
   /** Resolves when the worker let go of the descriptors and ended. They may be closed then. */
   stop(): Promise<void> {
     this.tell({ kind: 'stop' });

@@ -15,8 +15,9 @@ export class SentSpis {
   /** Two peers may have drawn the same. */
   readonly #bySpi = new Map<number, readonly Sent[]>();
 
-  has(spi: number, peer: IpAddress): boolean {
-    return this.#of(spi).some((sent) => equalAddresses(sent.peer, peer));
+  /** The Child SA that sends with this SPI to this peer. */
+  find(spi: number, peer: IpAddress): number | undefined {
+    return this.#of(spi).find((sent) => equalAddresses(sent.peer, peer))?.childSaId;
   }
 
   add(childSaId: number, spi: number, peer: IpAddress): void {

@@ -2,7 +2,7 @@
  * Who we are and on what machine: the answers of `version` and `stats`.
  */
 import { readFileSync } from 'node:fs';
-import { machine, release, type as systemName } from 'node:os';
+import { availableParallelism, machine, release, type as systemName } from 'node:os';
 
 export interface DaemonIdentity {
   readonly version: string;
@@ -21,6 +21,18 @@ export function daemonIdentity(): DaemonIdentity {
     machine: machine(),
     since: startText(new Date()),
   };
+}
+
+/** More move packets only where the cards have more queues than most. */
+const MOST_BY_ITSELF = 4;
+
+/**
+ * Threads that move packets, of a setting that is 0 for as many as are worth while: one core is left
+ * to the control thread and to the kernel's own work.
+ */
+export function workerCount(setting: number, cores = availableParallelism()): number {
+  if (setting > 0) return setting;
+  return Math.max(1, Math.min(cores - 1, MOST_BY_ITSELF));
 }
 
 /** The version in package.json, two folders above the compiled file. */

@@ -1,14 +1,16 @@
 /**
  * The TUN device that the inside sees.
  *
- * It belongs to its descriptor: when the process ends, however it ends, the device is gone and with
+ * It belongs to its descriptors: when the process ends, however it ends, the device is gone and with
  * it every route over it.
  */
-import { type Native, native } from './native.ts';
+import { type Native, type NativeTunOptions, native } from './native.ts';
 import type { Rtnetlink } from './rtnetlink.ts';
 
 export interface TunDevice {
   readonly fd: number;
+  /** Further queues, for the second worker and all behind it. */
+  readonly further: readonly number[];
   readonly name: string;
   readonly index: number;
   /** What it does with super-packets; undefined = none come or go. */
@@ -20,6 +22,8 @@ export interface TunOptions {
   readonly mtu: number;
   /** `auto`: super-packets where the kernel has them (`gateway.offload`). */
   readonly offload: 'auto' | 'off';
+  /** Workers that read it, 1 where nothing is said; the kernel keeps a flow with one of them. */
+  readonly queues?: number;
 }
 
 /** Opens the device, sets its MTU and brings it up. Refuses a device that exists. */
@@ -28,7 +32,7 @@ export function openTunDevice(
   options: TunOptions,
   addon: Native = native(),
 ): TunDevice {
-  const { fd, name, offload } = open(options, addon);
+  const { fd, further, name, offload } = open(options, addon);
   try {
     const link = rtnetlink.link({ name });
     if (link === undefined) throw new Error(`device ${name} is gone`);
@@ -40,9 +44,9 @@ export function openTunDevice(
       queueLength: QUEUE_PACKETS,
       up: true,
     });
-    return { fd, name, index: link.index, offload };
+    return { fd, further, name, index: link.index, offload };
   } catch (error) {
-    addon.close(fd);
+    for (const queue of [fd, ...further]) addon.close(queue);
     throw error;
   }
 }
@@ -60,18 +64,31 @@ const QUEUE_PACKETS = 2000;
  * message when sealed, but a forwarded super-packet that is larger is then cut into single packets
  * before we read it, which costs far more than a second message.
  */
-function open(
-  { name, offload }: TunOptions,
-  addon: Native,
-): Pick<TunDevice, 'fd' | 'name' | 'offload'> {
-  if (offload === 'off') return { ...openExclusive(name, false, addon), offload: undefined };
+function open(options: TunOptions, addon: Native): Omit<TunDevice, 'index'> {
+  if (options.offload === 'off')
+    return { ...openQueues(options, false, addon), offload: undefined };
   try {
-    const { udpSegments, ...device } = openExclusive(name, true, addon);
+    const { udpSegments, ...device } = openQueues(options, true, addon);
     return { ...device, offload: { udp: udpSegments } };
   } catch (error) {
     if (!isRefusal(error)) throw error;
-    return { ...openExclusive(name, false, addon), offload: undefined };
+    return { ...openQueues(options, false, addon), offload: undefined };
   }
+}
+
+function openQueues({ name, queues = 1 }: TunOptions, vnetHeader: boolean, addon: Native) {
+  const multiQueue = queues > 1;
+  const first = openExclusive(name, { vnetHeader, multiQueue, further: false }, addon);
+  const further: number[] = [];
+  try {
+    while (further.length < queues - 1) {
+      further.push(addon.openTun(first.name, { vnetHeader, multiQueue, further: true }).fd);
+    }
+  } catch (error) {
+    for (const fd of [first.fd, ...further]) addon.close(fd);
+    throw error;
+  }
+  return { ...first, further };
 }
 
 /** The kernel knows the device, but not its offloads. */
@@ -80,9 +97,9 @@ function isRefusal(error: unknown): boolean {
   return cause instanceof Error && 'syscall' in cause && cause.syscall === 'TUNSETOFFLOAD';
 }
 
-function openExclusive(name: string, vnetHeader: boolean, addon: Native) {
+function openExclusive(name: string, options: NativeTunOptions, addon: Native) {
   try {
-    return addon.openTun(name, { vnetHeader, multiQueue: false });
+    return addon.openTun(name, options);
   } catch (error) {
     const busy = error instanceof Error && 'code' in error && error.code === 'EBUSY';
     throw new Error(

@@ -86,6 +86,19 @@ export class ReplayWindow {
     return ReplayVerdict.FRESH;
   }
 
+  /**
+   * Continues after a number that another keeper of this SA accepted: which of those before it
+   * arrived is not known, so that none of them is accepted.
+   */
+  resumeAfter(high: number, low: number): void {
+    this.#topHigh = high;
+    this.#topLow = low;
+    this.#blocks.fill(0xffff_ffff);
+    // Those above the top within its block are still to come.
+    const block = (low >>> 5) & this.#mask;
+    this.#blocks[block] = 0xffff_ffff >>> (31 - (low & 31));
+  }
+
   /** RFC 4303 Appendix A2.2: the high half that puts the number nearest to the window. */
   #inferHigh(low: number): number {
     const size = this.#size === 0 ? INFERENCE_WINDOW : this.#size;

@@ -20,14 +20,25 @@ export interface SpdEntry {
   readonly sa?: number;
   /** The caller's index of the trap. */
   readonly trap?: number;
+  /** Instead of an SA: the caller's index of the worker that has it. */
+  readonly worker?: number;
   readonly localTs: readonly TrafficSelector[];
   readonly remoteTs: readonly TrafficSelector[];
   /** Lower is stronger; 0 = automatic, from `automaticPriority`. */
   readonly priority: number;
 }
 
-/** Answers of `lookup` that are no SA index; from TRAP downwards, TRAP - the index of a trap. */
-export const Policy = { BYPASS: -1, DISCARD: -2, NONE: -3, TRAP: -4 } as const;
+/**
+ * Answers of `lookup` that are no SA index; from TRAP downwards, TRAP - the index of a trap; from
+ * ELSEWHERE downwards, ELSEWHERE - the worker that has the SA.
+ */
+export const Policy = {
+  BYPASS: -1,
+  DISCARD: -2,
+  NONE: -3,
+  TRAP: -4,
+  ELSEWHERE: -0x4000_0000,
+} as const;
 
 /** One row, as listings show it. */
 export interface SpdRow {
@@ -98,7 +109,7 @@ export function rowsInOrder(entries: readonly SpdEntry[]): readonly SpdRow[] {
 }
 
 /** The priorities of an entry's rows: of the first one a look-up comes to, and of the last. */
-export function entryPriorities(entry: Omit<SpdEntry, 'sa' | 'trap'>): {
+export function entryPriorities(entry: Omit<SpdEntry, 'sa' | 'trap' | 'worker'>): {
   readonly strongest: number;
   readonly weakest: number;
 } {
@@ -144,9 +155,10 @@ function rowsOf(entry: SpdEntry): readonly SpdRow[] {
   );
 }
 
-function answerOf({ id, action, sa, trap }: SpdEntry): number {
+function answerOf({ id, action, sa, trap, worker }: SpdEntry): number {
   if (action === 'bypass') return Policy.BYPASS;
   if (action === 'discard') return Policy.DISCARD;
+  if (worker !== undefined) return Policy.ELSEWHERE - worker;
   const index = action === 'trap' ? trap : sa;
   if (index === undefined) throw new Error(`SPD entry ${id}: ${action} by nothing`);
   return action === 'trap' ? Policy.TRAP - index : index;

@@ -18,3 +18,8 @@ export function isReservedSpi(value: number): boolean {
 export function formatSpi(value: number): string {
   return (value >>> 0).toString(16).padStart(8, '0');
 }
+
+/** The worker that has the SAs of an inbound SPI; the kernel's filters choose by the same rule. */
+export function workerOfSpi(value: number, workers: number): number {
+  return (value >>> 0) % workers;
+}

@@ -200,12 +200,24 @@ export interface StatsView {
   readonly ikeSas: number;
   readonly halfOpen: number;
   readonly drops: Readonly<Record<string, number>>;
+  readonly workers: readonly WorkerView[];
   /** Version by name of the libraries that cipher packets. */
   readonly backEnds: Readonly<Record<string, string>>;
   /** Which of them does by cipher; `others` are all that are not named. */
   readonly ciphers: Readonly<Record<string, string>>;
   /** Of which protocols super-packets come and go: `tcp`, `tcp,udp`, or `off`. */
   readonly offload: string;
+}
+
+/** One thread that moves packets. */
+export interface WorkerView {
+  /** Child SAs it has. */
+  readonly childSas: number;
+  readonly packetsIn: number;
+  readonly packetsOut: number;
+  /** Packets of other workers' SAs that it gave them, and packets they gave it. */
+  readonly handedOver: number;
+  readonly takenOver: number;
 }
 
 /** What would become of a packet, with the SAs that carry it. */

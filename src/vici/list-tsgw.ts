@@ -4,7 +4,7 @@
  * Each row of the SAD, the SPD and the failures is an event of its own, so that no answer grows
  * with their number.
  */
-import type { FailureView, SadView, SpdView, StatsView } from './control.ts';
+import type { FailureView, SadView, SpdView, StatsView, WorkerView } from './control.ts';
 import { type ViciSection, viciSection } from './message.ts';
 
 export function statusAnswer(stats: StatsView): ViciSection {
@@ -19,9 +19,20 @@ export function statusAnswer(stats: StatsView): ViciSection {
     ['ike-sas', stats.ikeSas],
     ['half-open', stats.halfOpen],
     ['drops', viciSection(drops)],
+    ['workers', viciSection(stats.workers.map((one, worker) => [`${worker}`, workerSection(one)]))],
     ['back-ends', viciSection(Object.entries(stats.backEnds))],
     ['ciphers', viciSection(Object.entries(stats.ciphers))],
     ['offload', stats.offload],
+  ]);
+}
+
+function workerSection(worker: WorkerView): ViciSection {
+  return viciSection([
+    ['child-sas', worker.childSas],
+    ['packets-in', worker.packetsIn],
+    ['packets-out', worker.packetsOut],
+    ['handed-over', worker.handedOver],
+    ['taken-over', worker.takenOver],
   ]);
 }
 

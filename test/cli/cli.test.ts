@@ -46,6 +46,8 @@ describe('tsgw against a daemon', () => {
         'ciphers by evp 3.0.19: chacha20-poly1305, others\n' +
         'ciphers by ipsec-mb 1.3.0: aes-128/256-gcm\n' +
         'super-packets: tcp,udp\n' +
+        'WORKER  CHILD-SAS  PACKETS-IN  PACKETS-OUT  HANDED-OVER  TAKEN-OVER\n' +
+        '     0          0           0            0            0           0\n' +
         'dropped:\n  2 bad-icv\n',
     );
   });
@@ -78,6 +80,16 @@ describe('tsgw against a daemon', () => {
       'ike-sas': 0,
       'half-open': 0,
       drops: { 'bad-icv': 2 },
+      workers: [
+        {
+          worker: '0',
+          'child-sas': 0,
+          'packets-in': 0,
+          'packets-out': 0,
+          'handed-over': 0,
+          'taken-over': 0,
+        },
+      ],
       'back-ends': { evp: '3.0.19', 'ipsec-mb': '1.3.0' },
       ciphers: test.control.daemon.ciphers,
     });

@@ -522,6 +522,7 @@ describe('gateway settings', () => {
     const { gateway } =
       load(`gateway { device = vpn0\nmtu = 1400\nmss_clamp = no\noffload = off\nport = 1500
       aead = ipsec-mb
+      workers = 3
       resolv_conf = /run/resolv.conf
       port_nat_t = 14500\ncookie_threshold = 10\ncookie_threshold_ip = 2\nhalf_open_timeout = 1m
       retransmit_tries = 3\nretransmit_timeout = 0.5\nretransmit_base = 2\nkeep_alive = 0
@@ -533,6 +534,7 @@ describe('gateway settings', () => {
       mssClamp: false,
       offload: 'off',
       aead: 'ipsec-mb',
+      workers: 3,
       resolvConf: '/run/resolv.conf',
       portIke: 1500,
       portNatT: 14_500,
@@ -567,6 +569,8 @@ describe('gateway settings', () => {
       faults('gateway { aead = openssl\n }').join(),
       /gateway\.aead = openssl: write one of auto, evp, ipsec-mb$/,
     );
+    assert.equal(load('gateway { workers = auto\n }').gateway.workers, 0);
+    assert.match(faults('gateway { workers = 17\n }').join(), /write auto, or 1 to 16 threads$/);
     assert.equal(load('gateway { mtu = 0\n }').gateway.mtu, 0);
     assert.equal(load('gateway { retransmit_tries = 0\n }').gateway.retransmitTries, 0);
     assert.deepEqual(

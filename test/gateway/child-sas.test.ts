@@ -4,6 +4,7 @@ import { createSharedCounters } from '../../src/events/shared-counters.ts';
 import { ChildSas } from '../../src/gateway/child-sas.ts';
 import { CounterRows } from '../../src/gateway/counter-rows.ts';
 import { PolicyList } from '../../src/ipsec/policy-list.ts';
+import { spi } from '../../src/ipsec/spi.ts';
 import { formatEndpoint } from '../../src/wire/address.ts';
 import { type Instant, instant } from '../../src/wire/instant.ts';
 import { childSa } from '../support/child-sas.ts';
@@ -26,6 +27,8 @@ describe('The Child SAs of the gateway', () => {
     const host = {
       install: ({ id, outbound }: { id: number; outbound: string }) =>
         told.push(`install ${id} ${outbound}`),
+      resume: ({ id, outbound }: { id: number; outbound: string }) =>
+        told.push(`resume ${id} ${outbound}`),
       remove: (id: number) => told.push(`remove ${id}`),
       setOutbound: (id: number, outbound: string) => told.push(`outbound ${id} ${outbound}`),
       move: (id: number, { remote }: { remote: ReturnType<typeof endpoint> }) =>
@@ -61,6 +64,17 @@ describe('The Child SAs of the gateway', () => {
       'outbound 7 never',
       'outbound 99 never',
     ]);
+  });
+
+  it('go on in a new packet loop, those of one that is gone, as they are now', () => {
+    const even = (spiIn: number): boolean => spiIn % 2 === 0;
+    childSas.install(childSa({ spiIn: spi(0x1000), outbound: 'after-inbound' }));
+    childSas.install(childSa({ id: 8, spiIn: spi(0x1001) }));
+    childSas.hear({ kind: 'outbound-activated', id: 7 });
+    childSas.resume(even);
+    childSas.remove(childSa());
+    childSas.resume(even);
+    assert.deepEqual(told.slice(2), ['resume 7 now', 'remove 7']);
   });
 
   it('have the addresses they moved to', () => {

@@ -3,7 +3,11 @@ import type { ConfigWarning } from '../../src/config/findings.ts';
 import { ConfigError, type Section } from '../../src/config/section.ts';
 import { DropReason } from '../../src/events/drop-reason.ts';
 import type { Event } from '../../src/events/event.ts';
-import { createSharedCounters } from '../../src/events/shared-counters.ts';
+import {
+  createSharedCounters,
+  shareCounters,
+  WorkerCounter,
+} from '../../src/events/shared-counters.ts';
 import { GatewayControl } from '../../src/gateway/control.ts';
 import { CounterRows } from '../../src/gateway/counter-rows.ts';
 import type { Outcome, SaSelector } from '../../src/ike/action.ts';
@@ -31,6 +35,8 @@ class Controlled {
   readonly pair: Pair;
   readonly control: GatewayControl;
   readonly counters = createSharedCounters(2);
+  /** Of a second worker. */
+  readonly others = shareCounters(this.counters);
   readonly spd = new PolicyList();
   readonly initiated: string[] = [];
   readonly terminated: { readonly selector: SaSelector; readonly force: boolean }[] = [];
@@ -52,7 +58,7 @@ class Controlled {
     this.control = new GatewayControl({
       pad: a.pad,
       engine: a.engine,
-      counters: this.counters,
+      counters: [this.counters, this.others],
       spd: this.spd,
       identity: IDENTITY,
       uptimeSeconds: () => 26,
@@ -379,7 +385,11 @@ describe('Listings of the control', () => {
   it('show who we are, how many SAs there are and what was dropped, by reason', () => {
     const test = new Controlled(established());
     test.counters.drops[DropReason['bad-icv']] = 2;
-    test.counters.drops[DropReason['no-policy']] = 1;
+    test.others.drops[DropReason['no-policy']] = 1;
+    test.counters.work[WorkerCounter.PACKETS_IN] = 7;
+    test.others.work[WorkerCounter.HANDED_OVER] = 5;
+    const spiIn = test.pair.a.children.values().next().value?.spiIn ?? 0;
+    const idle = { childSas: 0, packetsIn: 0, packetsOut: 0, handedOver: 0, takenOver: 0 };
     test.control.publish({ ...sampleEvents.ikeDrop, reason: 'unknown-ike-spi' });
     assert.deepEqual(test.control.stats(), {
       ...IDENTITY,
@@ -389,6 +399,10 @@ describe('Listings of the control', () => {
       uptimeSeconds: 26,
       ikeSas: 1,
       halfOpen: 0,
+      workers: [
+        { ...idle, childSas: spiIn % 2 === 0 ? 1 : 0, packetsIn: 7 },
+        { ...idle, childSas: spiIn % 2, handedOver: 5 },
+      ],
       drops: { 'bad-icv': 3, 'icmp-malformed': 4, 'no-policy': 1, 'unknown-ike-spi': 1 },
     });
   });

@@ -22,10 +22,11 @@ describe('A host that is not open', () => {
     datagram: () => heard.push('datagram'),
     report: ({ kind }) => heard.push(kind),
     addresses: () => heard.push('addresses'),
+    replaced: () => heard.push('replaced'),
     failed: (error) => heard.push(error.message),
     warn: (what) => heard.push(what),
   };
-  const host = new Host(SETTINGS, createSharedCounters(2), listener);
+  const host = new Host(SETTINGS, [createSharedCounters(2)], listener);
 
   it('sends nothing, installs nothing and says nothing', () => {
     host.sendIke(endpoint(A), endpoint(B), Uint8Array.of(1));

@@ -1,18 +1,13 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import type { EspSaParameters } from '../../src/esp/esp-sa.ts';
 import { DropReason } from '../../src/events/drop-reason.ts';
 import { createSharedCounters } from '../../src/events/shared-counters.ts';
 import { native } from '../../src/io/native.ts';
 import { PacketLoop } from '../../src/io/packet-loop.ts';
-import type {
-  InstalledChildSa,
-  PacketLoopReport,
-  PacketLoopSetup,
-} from '../../src/io/packet-loop-protocol.ts';
+import type { PacketLoopReport, PacketLoopSetup } from '../../src/io/packet-loop-protocol.ts';
 import { formatEndpoint, ipAddress } from '../../src/wire/address.ts';
-import { childSa, mirrored, testKeys } from '../support/esp-gateway.ts';
+import { childSa, mirrored, withKeys } from '../support/esp-gateway.ts';
 import { udpPacket } from '../support/inner-packets.ts';
 import { describeNative } from '../support/native-addon.ts';
 import { portOf } from '../support/native-ends.ts';
@@ -221,14 +216,3 @@ describeNative('Packet loop', () => {
     assert.equal(reports.crashes.length, 1);
   });
 });
-
-function withKeys(parameters: EspSaParameters): InstalledChildSa {
-  const { encryption, integrity } = testKeys(parameters, 1);
-  return {
-    ...parameters,
-    encryptionKeyIn: encryption,
-    integrityKeyIn: integrity,
-    encryptionKeyOut: encryption,
-    integrityKeyOut: integrity,
-  };
-}

@@ -24,6 +24,7 @@ import type { Arrival } from '../../src/esp/inbound.ts';
 import { PacketEngine } from '../../src/esp/packet-engine.ts';
 import { DropReason, dropReasonName } from '../../src/events/drop-reason.ts';
 import { createSharedCounters, SA_COUNTERS } from '../../src/events/shared-counters.ts';
+import type { InstalledChildSa } from '../../src/io/packet-loop-protocol.ts';
 import type { TrafficSelector } from '../../src/ipsec/traffic-selector.ts';
 import {
   type Endpoint,
@@ -320,6 +321,18 @@ export function testKeys(sa: EspSaParameters, seed: number): TestKeys {
   const fill = (length: number, first: number): Uint8Array =>
     Uint8Array.from({ length }, (_, index) => (index * 7 + seed * 31 + first) & 0xff);
   return { encryption: fill(keyOctets, 1), integrity: fill(integrityOctets, 101) };
+}
+
+/** As a packet loop is told of it; both directions have one key. */
+export function withKeys(parameters: EspSaParameters): InstalledChildSa {
+  const { encryption, integrity } = testKeys(parameters, 1);
+  return {
+    ...parameters,
+    encryptionKeyIn: encryption,
+    integrityKeyIn: integrity,
+    encryptionKeyOut: encryption,
+    integrityKeyOut: integrity,
+  };
 }
 
 /** Two gateways with one Child SA between them. */

@@ -54,6 +54,7 @@ export class FakeControl implements Control {
     ikeSas: 0,
     halfOpen: 0,
     drops: {},
+    workers: [{ childSas: 0, packetsIn: 0, packetsOut: 0, handedOver: 0, takenOver: 0 }],
     backEnds: { evp: '3.0.19', 'ipsec-mb': '1.3.0' },
     ciphers: {
       'aes-128-gcm': 'ipsec-mb',

@@ -66,8 +66,10 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
     );
     addon.close(tun.fd);
     assert.equal(rtnetlink.link({ name: 'tsgw0' }), undefined);
-    const options = { vnetHeader: true, multiQueue: true };
-    const queues = [addon.openTun('tsgw1', options), addon.openTun('tsgw1', options)];
+    const options = { vnetHeader: true, multiQueue: true, further: false };
+    const further = { ...options, further: true };
+    const queues = [addon.openTun('tsgw1', options), addon.openTun('tsgw1', further)];
+    assert.throws(() => addon.openTun('tsgw1', options), { code: 'EBUSY' });
     assert.deepEqual(
       queues.map(({ name }) => name),
       ['tsgw1', 'tsgw1'],

@@ -55,7 +55,7 @@ function installedChildSa(setup: NodeSetup): InstalledChildSa {
 
 function main(setup: NodeSetup): void {
   const layer = native();
-  const tun = layer.openTun('tsgw0', { vnetHeader: false, multiQueue: false });
+  const tun = layer.openTun('tsgw0', { vnetHeader: false, multiQueue: false, further: false });
   const sockets = {
     natt4: layer.udpSocket({ family: 4, port: NATT_PORT, bufferOctets: 4 << 20 }),
     natt6: layer.udpSocket({ family: 6, port: NATT_PORT, bufferOctets: 4 << 20 }),
