@@ -294,6 +294,7 @@ export class Gateway {
         this.#childSas.hear(report);
         break;
       case 'ready':
+      case 'handed-over':
       case 'stopped':
         break;
       default:

@@ -69,9 +69,11 @@ export type PacketLoopCommand =
   | { readonly kind: 'set-outbound'; readonly id: number; readonly outbound: OutboundUse }
   /** The SA goes on from and to other addresses. */
   | ({ readonly kind: 'move'; readonly id: number } & EspSaEnds)
-  /** A policy without an SA: a trap, a bypass or a discard; or of an SA that another worker has. */
-  | { readonly kind: 'install-policy'; readonly policy: EspPolicy | ForeignPolicy }
+  /** A policy without an SA: a trap, a bypass or a discard. */
+  | { readonly kind: 'install-policy'; readonly policy: EspPolicy }
   | { readonly kind: 'remove-policy'; readonly id: number }
+  /** Another worker has an SA that sends. */
+  | { readonly kind: 'hand-over'; readonly policy: ForeignPolicy }
   /** An ICMP error quoting a live SPI: the path to the SA's peer carries this many octets. */
   | {
       readonly kind: 'path-mtu';
@@ -88,6 +90,8 @@ export type PacketLoopReport =
   /** Installed; from now on its packets are accepted, inner ones up to `innerMtu` octets. */
   | { readonly kind: 'installed'; readonly id: number; readonly innerMtu: number }
   | { readonly kind: 'removed'; readonly id: number }
+  /** What another worker's SA protects goes to that from now on. */
+  | { readonly kind: 'handed-over'; readonly id: number }
   /** The SA has its new addresses, and what its path carries is assumed anew. */
   | { readonly kind: 'moved'; readonly id: number; readonly innerMtu: number }
   /** Whether the SA sends is as it was told; also said of one that is gone. */

@@ -134,6 +134,10 @@ class PacketLoop {
       case 'remove-policy':
         this.#engine.removePolicy(command.id, now());
         return true;
+      case 'hand-over':
+        this.#engine.installPolicy(command.policy, now());
+        this.#report({ kind: 'handed-over', id: command.policy.id });
+        return true;
       case 'path-mtu':
         this.#engine.learnPathMtu(command.spiOut, command.remote, command.mtu, now());
         return true;
