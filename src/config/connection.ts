@@ -2,12 +2,13 @@
  * `connections.NAME` becomes a Connection: defaults of strongSwan 5.9.8, except that the replay
  * window is 1024. The same for a section of a file and for a `load-conn` message.
  */
-import type {
-  Authentication,
-  ChildPolicy,
-  Connection,
-  DpdAction,
-  StartAction,
+import {
+  type Authentication,
+  type ChildPolicy,
+  type Connection,
+  type DpdAction,
+  isProtecting,
+  type StartAction,
 } from '../ipsec/connection.ts';
 import { type IdentityPattern, parseIdentityPattern } from '../ipsec/identity.ts';
 import type { IkeLifetime, LifetimeBounds } from '../ipsec/lifetime.ts';
@@ -246,7 +247,7 @@ function warnOfNoPeer(connection: Connection, reader: SettingsReader): void {
     ({ kind }) => kind === 'address' || kind === 'name',
   );
   const started = connection.children.find(
-    ({ mode, startAction }) => mode === 'tunnel' && startAction !== 'none',
+    ({ mode, startAction }) => isProtecting(mode) && startAction !== 'none',
   );
   if (started === undefined || reachable) return;
   const what = 'remote_addrs names no single address: nothing can be started';

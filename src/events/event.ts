@@ -70,6 +70,8 @@ export type Event =
       readonly spiIn: string;
       readonly spiOut: string;
       readonly suite: string;
+      /** Unset = a tunnel. */
+      readonly mode?: 'transport' | 'beet';
       readonly encapsulation: 'udp' | 'none';
       readonly localTs: string;
       readonly remoteTs: string;
@@ -92,6 +94,8 @@ export type Event =
       readonly spiIn: string;
       readonly spiOut: string;
       readonly suite: string;
+      /** Unset = a tunnel. */
+      readonly mode?: 'transport' | 'beet';
     } & IkeSubject)
   /** An IKE SA, the subject, took the place and the Child SAs of another. */
   | ({

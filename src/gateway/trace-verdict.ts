@@ -2,7 +2,7 @@
  * The verdict on a traced packet in one line, and what the operator can do next.
  */
 import type { ChildSa } from '../ipsec/child-sa.ts';
-import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
+import { type ChildPolicy, type Connection, isProtecting } from '../ipsec/connection.ts';
 import {
   type Compared,
   nearest,
@@ -160,7 +160,7 @@ function configuredFor(flow: Flow, connections: readonly Connection[]): readonly
     connection.children
       .filter((child) => childCovers(child, ends))
       .map(({ name, mode }) =>
-        mode === 'tunnel'
+        isProtecting(mode)
           ? `bring up the child that covers it: tsgw initiate ${name} --ike ${connection.name}`
           : `install the policy that covers it: swanctl --install --child ${name} --ike ${connection.name}`,
       ),

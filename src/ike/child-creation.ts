@@ -58,7 +58,7 @@ export function createChildSa(
     reqid:
       replaces?.childSa.reqid ??
       (policy.reqid || turn.numbers.reqid(sa.connection.name, policy.name)),
-    mode: 'tunnel',
+    mode: agreed.mode ?? 'tunnel',
     spiIn,
     spiOut: agreed.spiOut,
     encr: proposal.encr,
@@ -72,6 +72,7 @@ export function createChildSa(
     udpEncapsulation: secured.udpEncapsulation,
     localTs: agreed.localTs,
     remoteTs: agreed.remoteTs,
+    ...(agreed.peerAddresses && { peerAddresses: agreed.peerAddresses }),
     replayWindow: policy.replayWindow,
     copyDf: policy.copyDf,
     copyEcn: policy.copyEcn,
@@ -99,6 +100,7 @@ function announce(
     childSa: childSa.id,
     spiIn: formatSpi(childSa.spiIn),
     spiOut: formatSpi(childSa.spiOut),
+    ...(childSa.mode !== 'tunnel' && { mode: childSa.mode }),
     suite: formatProposal(chosenAsProposal(proposal)),
     ...sa.subject,
   };

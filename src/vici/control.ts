@@ -15,7 +15,7 @@ export interface ChildSaView {
   readonly uniqueId: number;
   readonly reqid: number;
   readonly state: string;
-  readonly mode: 'TUNNEL';
+  readonly mode: 'TUNNEL' | 'TRANSPORT' | 'BEET';
   readonly udpEncapsulation: boolean;
   readonly spiIn: string;
   readonly spiOut: string;
