@@ -5,10 +5,12 @@
  * Switched off it is one flag that is looked at once for each batch. Switched on it copies as many
  * octets as it has credit for; what is beyond that is counted and goes its way unseen.
  */
+import { Policy } from '../ipsec/spd.ts';
 import { readU32 } from '../wire/field.ts';
 import type { Instant } from '../wire/instant.ts';
 import {
   type Batch,
+  DROP_ELSEWHERE,
   DROP_HELD,
   DROP_JOINED,
   DROP_TAKEN,
@@ -165,7 +167,9 @@ export class PacketTap {
     for (let row = 0; row < count; row++) {
       const at = row * WORDS;
       this.#arrived[row] = undefined;
-      if (words[at + Word.DROP] === DROP_TAKEN) continue;
+      // IKE is not ours; and the worker whose SA it is sees the packet, too.
+      if (words[at + Word.DROP] === DROP_TAKEN || words[at + Word.DROP] === DROP_ELSEWHERE)
+        continue;
       const offset = words[at + Word.OFFSET]!;
       const length = words[at + Word.LENGTH]!;
       const spi = length < ESP_HEADER ? 0 : readU32(arena, offset);
@@ -241,8 +245,11 @@ export class PacketTap {
   read(batch: Batch, count: number, now: Instant): void {
     const { words } = batch;
     for (let at = 0; at < count * WORDS; at += WORDS) {
-      const sa = this.#saOf(words[at + Word.SA]!);
+      const index = words[at + Word.SA]!;
       const drop = words[at + Word.DROP]!;
+      // Another worker has the SA and sees the packet, too.
+      if (index <= Policy.ELSEWHERE && drop === DROP_TAKEN) continue;
+      const sa = this.#saOf(index);
       const reason = drop > 0 ? drop : drop < 0 ? TAP_HELD : sa === undefined ? TAP_BYPASS : 0;
       if (!this.#wants(sa, 0) || !this.#wantsReason(reason)) continue;
       this.#seeRow(this.#first, TapPoint.READ, batch, at, sa, reason);

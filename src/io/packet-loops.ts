@@ -15,6 +15,7 @@ import type {
   PacketLoopReport,
   PacketLoopSetup,
 } from './packet-loop-protocol.ts';
+import { PacketLoopsCapture } from './packet-loops-capture.ts';
 
 export interface PacketLoopsListener {
   readonly report: (report: PacketLoopReport) => void;
@@ -45,6 +46,7 @@ export class PacketLoops {
   /** By Child SA, where there is more than one worker. */
   readonly #sas = new Map<number, OwnedSa>();
   readonly #deaths: number[] = [];
+  readonly capture: PacketLoopsCapture;
   readonly #look: NodeJS.Timeout;
   #stopping = false;
 
@@ -66,6 +68,10 @@ export class PacketLoops {
   private constructor(setups: readonly PacketLoopSetup[], listener: PacketLoopsListener) {
     this.#setups = setups;
     this.#listener = listener;
+    this.capture = new PacketLoopsCapture(setups.length, {
+      tell: (worker, command) => this.#tell(worker, command),
+      report: listener.report,
+    });
     this.#workers = setups.map((_, worker) => this.#open(worker));
     this.#look = setInterval(() => this.#lookAfter(), LOOK_MS);
   }
@@ -159,6 +165,10 @@ export class PacketLoops {
   }
 
   #hear(worker: number, report: PacketLoopReport): void {
+    if (report.kind === 'captured' || report.kind === 'capture-ended') {
+      this.capture.hear(worker, report);
+      return;
+    }
     const member = this.#workers[worker];
     if (report.kind === 'installed') this.#announce(report.id);
     else if (report.kind === 'outbound-activated') {
@@ -218,6 +228,7 @@ export class PacketLoops {
       if (sa.worker !== worker && sa.announced) this.#tell(worker, foreignPolicy(id, sa));
     }
     for (const spiIn of before.expected) this.expect(spiIn);
+    this.capture.replaced(worker);
     this.#listener.replaced(why, (spiIn) => this.workerOf(spiIn) === worker);
     // What was asked of the one that died is so now, without its answer.
     for (const report of before.answers.values()) this.#hear(worker, report);
