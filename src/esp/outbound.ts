@@ -142,6 +142,8 @@ export class Outbound {
       if (this.#next === this.#count) return this.#filled;
       const at = this.#next++ * WORDS;
       const verdict = this.#prepare(at, now);
+      // For who looks on: what became of the packet that was read.
+      this.#reads.words[at + Word.DROP] = verdict;
       if (verdict > 0) this.#discarded(-1, verdict);
       if (verdict !== DropReason.NONE) this.#segments.clear();
     }
@@ -192,6 +194,7 @@ export class Outbound {
     const inner = words[at + Word.OFFSET]!;
     const flow = this.#flow;
     this.#sa = undefined;
+    words[at + Word.SA] = -1;
     // 1. The inner header; octets behind its length are not the packet's.
     if (readFlow(arena, inner, words[at + Word.LENGTH]!, flow) !== FlowFault.NONE) {
       return DropReason['malformed-packet'];
@@ -203,6 +206,7 @@ export class Outbound {
 
     // 2. RFC 4301 §5.1: the SPD decides.
     const found = this.#sas.findOutbound(flow);
+    words[at + Word.SA] = found;
     if (found < 0) return this.#withoutSa(at, found, now);
     const sa = this.#sas.at(found);
     if (sa.handles.path < 0) return this.#refuse(sa, DropReason['send-unreachable']);
@@ -262,6 +266,7 @@ export class Outbound {
     const exhausted = this.#use(sa, length);
     if (exhausted !== DropReason.NONE) {
       this.#segments.skip();
+      this.#reads.words[(this.#next - 1) * WORDS + Word.DROP] = exhausted;
       this.#discarded(sa.index, exhausted);
       return true;
     }

@@ -40,6 +40,7 @@ import type { HandOver, HandOverTaker } from './hand-over.ts';
 import { type Arrival, Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
 import type { PacketReports } from './packet-reports.ts';
+import { PacketTap, type TapOutlet } from './packet-tap.ts';
 import { SaWatch } from './sa-watch.ts';
 import { TooBigAnswers } from './too-big-answers.ts';
 import { Traps } from './traps.ts';
@@ -72,6 +73,8 @@ export interface PacketEngineOptions {
   readonly offload?: { readonly udp: boolean };
   /** The way to other workers' SAs, where there are other workers. */
   readonly handOver?: HandOver;
+  /** Where copies of packets go while a capture runs. */
+  readonly tap?: TapOutlet;
 }
 
 /** Octets of sealed packets that wait to be sent. */
@@ -87,6 +90,8 @@ export class PacketEngine {
   /** Packets as read from the TUN device, and what of them is sent. */
   readonly reads: Batch = createBatch(BATCH_SIZE, LARGEST_SLOT, SEALED_OCTETS);
   readonly outbound: Batch = createRows(this.reads.arena);
+  /** Lets others look on. */
+  readonly tap: PacketTap;
   readonly #counters: SharedCounters;
   readonly #doors: PacketDoors;
   readonly #reports: PacketReports;
@@ -106,6 +111,7 @@ export class PacketEngine {
     this.#reports = reports;
     this.#handOver = handOver;
     this.#sas = new EspSaTable(mtu);
+    this.tap = new PacketTap(this.#sas, this.arrivals, options.tap);
     const watch = new SaWatch(this.#sas, this.arrivals, reports);
     this.#expected = new ExpectedSpis(this.arrivals, (packets) => {
       counters.drops[DropReason['unknown-spi']]! += packets;
@@ -220,11 +226,15 @@ export class PacketEngine {
       const rows = this.#outboundRules.fill(now);
       if (rows > 0) this.#protect(rows, now);
     }
+    const answers = this.#answers.count;
+    if (answers > 0) this.#doors.answer(answers);
+    if (this.tap.on) {
+      this.tap.answered(this.answers, answers);
+      this.tap.read(this.reads, count, now);
+    }
     emptyRows(this.reads, count);
     this.#handOver?.tell();
-    if (this.#answers.count === 0) return;
-    this.#doors.answer(this.#answers.count);
-    this.#answers.clear();
+    if (answers > 0) this.#answers.clear();
   }
 
   /** Handles what other workers gave, a batch of each; answers whether there may be more. */
@@ -240,10 +250,13 @@ export class PacketEngine {
   #admit(rows: number, arrival: Arrival, now: Instant): boolean {
     const taken = this.#inboundRules.begin(this.inbound, rows, arrival, now);
     if (taken > 0) this.#handOverIke(rows);
+    const tapped = this.tap.on;
+    if (tapped) this.tap.arrived(this.inbound, rows);
     this.#doors.open(rows);
     const activated = this.#inboundRules.finish(this.inbound, rows, now);
     this.#doors.deliver(rows);
     this.#inboundRules.settle(this.inbound, rows);
+    if (tapped) this.tap.concluded(this.inbound, rows, now);
     return activated;
   }
 
@@ -254,6 +267,7 @@ export class PacketEngine {
     this.#doors.send(rows);
     if (this.#outboundRules.bypassed > 0) this.#doors.bypass(rows);
     this.#outboundRules.settle(rows, now);
+    if (this.tap.on) this.tap.sent(this.outbound, rows);
   }
 
   /** SAs or policies changed: packets that wait go through them again. */

@@ -4,7 +4,7 @@
  */
 import type { Event, Level } from '../events/event.ts';
 import type { Host } from '../io/host.ts';
-import type { KeyLog } from '../io/key-log.ts';
+import type { EspKeyLine, KeyLog } from '../io/key-log.ts';
 import type { PacketLoopReport } from '../io/packet-loop-protocol.ts';
 import type { ChildSa, OutboundUse } from '../ipsec/child-sa.ts';
 import { ASSUMED_OUTER_MTU } from '../ipsec/path-mtu.ts';
@@ -30,6 +30,8 @@ export interface ChildSaParts {
   host(): Pick<Host, 'install' | 'resume' | 'remove' | 'setOutbound' | 'move'>;
   now(): Instant;
   emit(event: Event): void;
+  /** Hears of each Child SA before the packet loop has it. */
+  installing?(childSa: ChildSa): void;
 }
 
 /** What the path to the peer of a Child SA is believed to carry. */
@@ -98,6 +100,7 @@ export class ChildSas {
     const path = { outerMtu: ASSUMED_OUTER_MTU, learned: false, since: at };
     this.#installed.set(childSa.id, { childSa, at, innerMtu: 0, path, limit: 'none' });
     if (childSa.outbound === 'now') this.#list(childSa);
+    this.#parts.installing?.(childSa);
     const installed = installedChildSa(childSa, taken);
     host().install(installed, childSa);
     wipeKeys(installed);
@@ -199,25 +202,7 @@ export class ChildSas {
   #logKeys(childSa: ChildSa): void {
     const { keyLog } = this.#parts;
     if (!keyLog) return;
-    const { local, remote, encr, integ } = childSa;
-    const common = { encr: encr.id, integ: integ?.id };
-    const inbound = keyLog.esp({
-      ...common,
-      source: remote.address,
-      destination: local.address,
-      spi: childSa.spiIn,
-      encryptionKey: childSa.keysIn.encryption.reveal(),
-      integrityKey: childSa.keysIn.integrity.reveal(),
-    });
-    const outbound = keyLog.esp({
-      ...common,
-      source: local.address,
-      destination: remote.address,
-      spi: childSa.spiOut,
-      encryptionKey: childSa.keysOut.encryption.reveal(),
-      integrityKey: childSa.keysOut.integrity.reveal(),
-    });
-    const why = inbound ?? outbound;
+    const [why] = espKeyLines(childSa).flatMap((line) => keyLog.esp(line) ?? []);
     if (why !== undefined) {
       this.#say('error', `no keys of child SA ${childSa.id} in the key log: ${why}`);
     }
@@ -226,4 +211,28 @@ export class ChildSas {
   #say(level: Level, what: string): void {
     this.#parts.emit({ kind: 'daemon', level, what });
   }
+}
+
+/** The keys of both directions, bare; inbound first. */
+export function espKeyLines(childSa: ChildSa): readonly EspKeyLine[] {
+  const { local, remote, encr, integ } = childSa;
+  const common = { encr: encr.id, integ: integ?.id };
+  return [
+    {
+      ...common,
+      source: remote.address,
+      destination: local.address,
+      spi: childSa.spiIn,
+      encryptionKey: childSa.keysIn.encryption.reveal(),
+      integrityKey: childSa.keysIn.integrity.reveal(),
+    },
+    {
+      ...common,
+      source: local.address,
+      destination: remote.address,
+      spi: childSa.spiOut,
+      encryptionKey: childSa.keysOut.encryption.reveal(),
+      integrityKey: childSa.keysOut.integrity.reveal(),
+    },
+  ];
 }

@@ -6,6 +6,7 @@
 import type { EspSaEnds, EspSaParameters } from '../esp/esp-sa.ts';
 import type { EspPolicy, ForeignPolicy } from '../esp/esp-sa-table.ts';
 import type { AcquiredFlow } from '../esp/packet-reports.ts';
+import type { CapturedLot, TapSettings } from '../esp/packet-tap.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import type { Endpoint } from '../wire/address.ts';
@@ -83,6 +84,13 @@ export type PacketLoopCommand =
     }
   /** The control thread took this many IKE datagrams off its queue. */
   | { readonly kind: 'ike-taken'; readonly count: number }
+  /** Copies of packets are wanted from now on. */
+  | { readonly kind: 'capture'; readonly settings: TapSettings }
+  /** Those of this Child SA, too. */
+  | { readonly kind: 'capture-follow'; readonly id: number }
+  /** So much of the copies was taken off the queue. */
+  | { readonly kind: 'capture-taken'; readonly credit: number }
+  | { readonly kind: 'capture-end' }
   | { readonly kind: 'stop' };
 
 export type PacketLoopReport =
@@ -124,4 +132,8 @@ export type PacketLoopReport =
       readonly outerMtu: number;
       readonly innerMtu: number;
     }
+  /** Copies of packets, while they are wanted. */
+  | ({ readonly kind: 'captured' } & CapturedLot)
+  /** No copies follow. `missed` packets were not copied since the last ones. */
+  | { readonly kind: 'capture-ended'; readonly missed: number }
   | { readonly kind: 'stopped' };

@@ -67,6 +67,10 @@ class PacketLoop {
       mssClamp: setup.mssClamp,
       ...(offload && { offload }),
       ...(setup.share && { handOver: this.#handOver(setup.share) }),
+      tap: {
+        post: (lot) => report({ kind: 'captured', ...lot }),
+        nattPort: setup.nattPort,
+      },
       doors: {
         open: (count) => this.#native.open(this.#inbound, 0, count),
         deliver: (count) => this.#native.writeTun(tun, this.#inbound, 0, count, header),
@@ -143,6 +147,18 @@ class PacketLoop {
         return true;
       case 'ike-taken':
         this.#ikeCredit = Math.min(IKE_IN_FLIGHT, this.#ikeCredit + command.count);
+        return true;
+      case 'capture':
+        this.#engine.tap.begin(command.settings);
+        return true;
+      case 'capture-follow':
+        this.#engine.tap.follow(command.id);
+        return true;
+      case 'capture-taken':
+        this.#engine.tap.taken(command.credit);
+        return true;
+      case 'capture-end':
+        this.#report({ kind: 'capture-ended', missed: this.#engine.tap.end() });
         return true;
       case 'stop':
         for (const watch of this.#watches) this.#native.unwatch(watch);
@@ -312,7 +328,10 @@ function run(): void {
   const port = parentPort;
   if (port === null) throw new Error('the packet loop runs in a worker thread');
   const setup: PacketLoopSetup = workerData;
-  const loop = new PacketLoop(setup, (report) => port.postMessage(report));
+  const loop = new PacketLoop(setup, (report) =>
+    // What is captured is in memory of its own, which goes over whole.
+    port.postMessage(report, report.kind === 'captured' ? [report.octets.buffer] : []),
+  );
   port.on('message', (command: PacketLoopCommand) => {
     if (!loop.perform(command)) port.close();
   });

@@ -16,6 +16,7 @@ import type {
   PacketLoopReport,
   PacketLoopSetup,
 } from './packet-loop-protocol.ts';
+import { PacketLoopsCapture } from './packet-loops-capture.ts';
 
 export interface PacketLoopsListener {
   readonly report: (report: PacketLoopReport) => void;
@@ -45,6 +46,7 @@ export class PacketLoops {
   readonly #policies = new Map<number, EspPolicy>();
   readonly #foreign: ForeignSas;
   readonly #deaths: number[] = [];
+  readonly capture: PacketLoopsCapture;
   readonly #look: NodeJS.Timeout;
   #stopping = false;
 
@@ -67,6 +69,10 @@ export class PacketLoops {
     this.#setups = setups;
     this.#foreign = new ForeignSas(setups.length, (worker, told) => this.#tell(worker, told));
     this.#listener = listener;
+    this.capture = new PacketLoopsCapture(setups.length, {
+      tell: (worker, command) => this.#tell(worker, command),
+      report: listener.report,
+    });
     this.#workers = setups.map((_, worker) => this.#open(worker));
     this.#look = setInterval(() => this.#lookAfter(), LOOK_MS);
   }
@@ -157,6 +163,10 @@ export class PacketLoops {
   }
 
   #hear(worker: number, report: PacketLoopReport): void {
+    if (report.kind === 'captured' || report.kind === 'capture-ended') {
+      this.capture.hear(worker, report);
+      return;
+    }
     const member = this.#workers[worker];
     switch (report.kind) {
       case 'handed-over':
@@ -213,6 +223,7 @@ export class PacketLoops {
       this.#tell(worker, { kind: 'install-policy', policy });
     this.#foreign.replay(worker);
     for (const spiIn of before.expected) this.expect(spiIn);
+    this.capture.replaced(worker);
     this.#listener.replaced(why, (spiIn) => this.workerOf(spiIn) === worker);
     // What was asked of the one that died is so now, without its answer.
     for (const report of before.answers.values()) this.#hear(worker, report);

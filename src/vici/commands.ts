@@ -36,6 +36,8 @@ export type Command =
       readonly event: string;
       rows(control: Control, request: ViciSection): Iterable<ViciSection>;
     }
+  /** Begins or ends the capture of the client that asks. */
+  | { readonly kind: 'capture'; readonly begins: boolean }
   | { readonly kind: 'operation'; prepare(control: Control, request: ViciSection): Prepared };
 
 export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
@@ -88,6 +90,8 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['tsgw-sad', list('tsgw-sad-row', (control) => listSad(control.sad()))],
   ['tsgw-spd', list('tsgw-spd-row', (control) => listSpd(control.spd()))],
   ['tsgw-trace', answer(traceAnswer)],
+  ['tsgw-capture-start', { kind: 'capture', begins: true }],
+  ['tsgw-capture-stop', { kind: 'capture', begins: false }],
   ['tsgw-why', list('tsgw-why-row', listedFailures)],
 ]);
 

@@ -7,6 +7,7 @@
 
 import type { Section } from '../config/section.ts';
 import type { Event } from '../events/event.ts';
+import type { CaptureHandle, CaptureSelection, CaptureSink } from './capture-view.ts';
 import type { TraceQuestion } from './trace-question.ts';
 import type { TraceView } from './trace-view.ts';
 
@@ -299,6 +300,8 @@ export interface Control {
   spd(): readonly SpdView[];
   /** What would become of a packet now. */
   trace(question: TraceQuestion): TraceResult;
+  /** Gives copies of packets to `sink` until it is stopped, or answers why not. */
+  capture(selection: CaptureSelection, sink: CaptureSink): CaptureHandle | string;
   stats(): StatsView;
   /**
    * Counts by strongSwan's names. Without a connection: the daemon's totals under the empty name

@@ -22,6 +22,7 @@ import type { EspSa, EspSaParameters } from '../../src/esp/esp-sa.ts';
 import { espSuite } from '../../src/esp/esp-suite.ts';
 import type { Arrival } from '../../src/esp/inbound.ts';
 import { PacketEngine } from '../../src/esp/packet-engine.ts';
+import type { TapOutlet } from '../../src/esp/packet-tap.ts';
 import { DropReason, dropReasonName } from '../../src/events/drop-reason.ts';
 import { createSharedCounters, SA_COUNTERS } from '../../src/events/shared-counters.ts';
 import type { InstalledChildSa } from '../../src/io/packet-loop-protocol.ts';
@@ -93,6 +94,8 @@ export interface EspGatewayOptions {
   readonly mssClamp?: boolean;
   /** Super-packets come from the device and go to it. */
   readonly offload?: { readonly udp: boolean };
+  /** Where copies of packets go once `engine.tap` began. */
+  readonly tap?: TapOutlet;
 }
 
 export class EspGateway {
@@ -128,6 +131,7 @@ export class EspGateway {
       mtu: { outer: options.outerMtu ?? 1500, tun: options.tunMtu ?? 9000 },
       mssClamp: options.mssClamp ?? true,
       ...(options.offload && { offload: options.offload }),
+      ...(options.tap && { tap: options.tap }),
       doors: {
         open: (count) => this.sealer.open(this.engine.inbound, count),
         deliver: (count) => this.#write(this.engine.inbound, count, this.delivered),
