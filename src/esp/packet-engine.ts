@@ -237,11 +237,17 @@ export class PacketEngine {
     if (answers > 0) this.#answers.clear();
   }
 
-  /** Handles what other workers gave, a batch of each; answers whether there may be more. */
-  takeOver(now: Instant): boolean {
+  /**
+   * Handles what other workers gave, a batch of each; answers whether there may be more. `belong` comes
+   * before, for the first rows of `reads`: their flows are this worker's.
+   */
+  takeOver(belong: (count: number) => void, now: Instant): boolean {
     const taker: HandOverTaker = {
       received: (count) => this.received(count, HELD_ARRIVAL, now),
-      read: (count) => this.readFromTun(count, now),
+      read: (count) => {
+        belong(count);
+        this.readFromTun(count, now);
+      },
     };
     return this.#handOver?.take(this, taker) ?? false;
   }

@@ -9,6 +9,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { VNET_HEADER_OCTETS, WORDS, Word } from '../esp/batch.ts';
 import { NON_ESP_MARKER } from '../esp/classify.ts';
 import type { EspSa, EspSaEnds } from '../esp/esp-sa.ts';
+import { FlowLessons } from '../esp/flow-lessons.ts';
 import { HandOver, HandOverRing } from '../esp/hand-over.ts';
 import type { Arrival } from '../esp/inbound.ts';
 import { PacketEngine } from '../esp/packet-engine.ts';
@@ -214,11 +215,18 @@ class PacketLoop {
   /** What the others gave, also before this loop was there to be woken. */
   #takeOverFrom({ worker, wakes }: PacketLoopShare): void {
     const wake = wakes[worker]!;
+    const lessons = new FlowLessons();
+    const number = this.#register(lessons.batch);
+    const belong = (count: number): void => {
+      lessons.learn(this.#engine.reads, count, now());
+      this.#native.writeTun(this.#setup.tun, number, 0, lessons.count, this.#header);
+      lessons.clear();
+    };
     this.#watches.push(
       this.#native.watch(wake, () => {
         this.#native.takeSignals(wake);
         for (let turn = 0; turn < BATCHES_A_TURN; turn++) {
-          if (!this.#engine.takeOver(now())) return;
+          if (!this.#engine.takeOver(belong, now())) return;
         }
         this.#native.signal(wake);
       }),
