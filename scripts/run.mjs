@@ -112,8 +112,7 @@ async function sanitized(files) {
   }
   await buildNative(sanitizedAddon, 'native addon under AddressSanitizer', ['--', 'sanitized']);
   const argv = ['--no-config', '--timeout', '60000'];
-  const required = ['build/test/support/setup.js', './scripts/sanitized-node.cjs'];
-  argv.push(...required.flatMap((file) => ['--require', file]), ...files);
+  argv.push('--require', 'build/test/support/setup.js', ...files);
   const env = { ...sanitizedEnvironment(library), CI: process.env.CI || 'sanitized' };
   const run = await mocha('the native addon under AddressSanitizer', 'dot', argv, env);
   const reports = sanitizerReports();

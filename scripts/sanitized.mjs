@@ -7,7 +7,7 @@
  * Reports go to files: whatever process wrote one, the run has failed.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 
 const directory = resolve('build/sanitized');
@@ -45,6 +45,7 @@ export function sanitizedEnvironment(library) {
   mkdirSync(bin, { recursive: true });
   rmSync(reports, { recursive: true, force: true });
   mkdirSync(reports);
+  rmSync(`${sanitizedAddon}.loaded`, { force: true });
   const lists = Object.entries(options).map(([name, list]) => `${name}=${list.join(':')}`);
   const settings = [`LD_PRELOAD=${library}`, ...lists, `TSGW_SANITIZED_ADDON=${sanitizedAddon}`];
   const hook = resolve('scripts/sanitized-node.cjs');
@@ -61,14 +62,16 @@ function quoted(word) {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** What the sanitizers wrote; empty when there was nothing to say. */
+/** What the sanitizers wrote, or that nobody gave them anything to look at; empty = all is well. */
 export function sanitizerReports() {
-  return readdirSync(reports).map((file) => readFileSync(join(reports, file), 'utf8'));
+  const written = readdirSync(reports).map((file) => readFileSync(join(reports, file), 'utf8'));
+  if (existsSync(`${sanitizedAddon}.loaded`)) return written;
+  return [...written, `${sanitizedAddon} was not loaded`];
 }
 
 /** Compiled tests that load the addon: those that say so, and with root those that give it packets. */
 export function sanitizedTests(root) {
-  const interop = ['io-machine', 'esp-packet-loop'].map((name) => `interop/${name}`);
+  const interop = ['io-machine', 'file-transfer-tsgw'].map((name) => `interop/${name}`);
   const unit = readdirSync('test', { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.test.ts') && !file.startsWith('interop'))
     .filter((file) => readFileSync(join('test', file), 'utf8').includes('describeNative('))
