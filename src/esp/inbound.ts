@@ -12,7 +12,12 @@
  * Writes descriptor words and counters only; allocates nothing and throws nothing per packet.
  */
 import { DropReason } from '../events/drop-reason.ts';
-import { SaCounter, type SharedCounters, WorkerCounter } from '../events/shared-counters.ts';
+import {
+  countSaDrop,
+  SaCounter,
+  type SharedCounters,
+  WorkerCounter,
+} from '../events/shared-counters.ts';
 import { isReservedSpi } from '../ipsec/spi.ts';
 import { readU32 } from '../wire/field.ts';
 import { createFlow, type Flow, FlowFault, readFlow } from '../wire/flow.ts';
@@ -270,7 +275,7 @@ export class Inbound {
     if (index < 0) return;
     const { sas } = this.#counters;
     const row = this.#sas.at(index).countersIn;
-    sas[row + SaCounter.DROPS]!++;
+    countSaDrop(this.#counters, row, reason);
     if (reason === DropReason['bad-icv']) sas[row + SaCounter.BAD_ICVS]!++;
     else if (
       reason === DropReason['replayed-sequence-number'] ||

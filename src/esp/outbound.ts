@@ -15,7 +15,12 @@
  * The outer headers are the socket's work. Nothing here allocates or throws per packet.
  */
 import { DropReason } from '../events/drop-reason.ts';
-import { SaCounter, type SharedCounters, WorkerCounter } from '../events/shared-counters.ts';
+import {
+  countSaDrop,
+  SaCounter,
+  type SharedCounters,
+  WorkerCounter,
+} from '../events/shared-counters.ts';
 import { Policy } from '../ipsec/spd.ts';
 import { writeU32 } from '../wire/field.ts';
 import { createFlow, type Flow, FlowFault, readFlow } from '../wire/flow.ts';
@@ -234,7 +239,7 @@ export class Outbound {
 
   /** Counts against the SA what it does not carry. */
   #refuse(sa: EspSa, reason: number): number {
-    this.#counters.sas[sa.countersOut + SaCounter.DROPS]!++;
+    countSaDrop(this.#counters, sa.countersOut, reason);
     return reason;
   }
 
@@ -340,7 +345,7 @@ export class Outbound {
   /** `index` of the SA, or -1. */
   #discarded(index: number, reason: number): void {
     this.#counters.drops[reason]!++;
-    if (index >= 0) this.#counters.sas[this.#sas.at(index).countersOut + SaCounter.DROPS]!++;
+    if (index >= 0) countSaDrop(this.#counters, this.#sas.at(index).countersOut, reason);
   }
 }
 
