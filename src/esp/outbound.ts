@@ -45,6 +45,7 @@ import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER } from './esp-suite.ts';
 import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
+import { QuotedPacket } from './quoted-packet.ts';
 import type { SaWatch } from './sa-watch.ts';
 import { Segments } from './segmentation.ts';
 import { isTooBigStatus, sendDropReason, UNREACHABLE } from './send-status.ts';
@@ -87,6 +88,7 @@ export class Outbound {
   readonly #reads: Batch;
   readonly #rows: Batch;
   readonly #flow: Flow = createFlow();
+  readonly #quoted = new QuotedPacket();
   /** The packet that is being written, as long as segments of it are left. */
   readonly #segments = new Segments();
   /** The SA that carries it; undefined = it leaves unprotected. */
@@ -210,7 +212,8 @@ export class Outbound {
     if (!this.#segments.begin(arena, inner, flow)) return DropReason['malformed-packet'];
 
     // 2. RFC 4301 §5.1: the SPD decides.
-    const found = this.#sas.findOutbound(flow);
+    let found = this.#sas.findOutbound(flow);
+    if (found === Policy.NONE) found = this.#findQuoted(arena, inner);
     words[at + Word.SA] = found;
     if (found < 0) return this.#withoutSa(at, found, now);
     const sa = this.#sas.at(found);
@@ -235,6 +238,16 @@ export class Outbound {
     this.#flags = fits && this.#wantsDf(arena, inner, sa) ? FLAG_DF : 0;
     this.#sa = sa;
     return DropReason.NONE;
+  }
+
+  /**
+   * RFC 4301 §6.2: an ICMP error that no policy is for takes the SA that the answer to the packet it
+   * is about would take.
+   */
+  #findQuoted(arena: Uint8Array, inner: number): number {
+    if (!this.#quoted.read(arena, inner, this.#flow)) return Policy.NONE;
+    const found = this.#sas.findOutbound(this.#quoted.answer);
+    return found >= 0 || found <= Policy.ELSEWHERE ? found : Policy.NONE;
   }
 
   /** Counts against the SA what it does not carry. */

@@ -147,6 +147,11 @@ export class EspGateway {
         limitReached: ({ parameters: { id } }, limit) => this.reports.push(`${limit} limit ${id}`),
         peerMoved: ({ parameters: { id } }, local, remote) =>
           this.reports.push(`moved ${id} ${formatEndpoint(local)} ${formatEndpoint(remote)}`),
+        policyMismatch: ({ parameters: { id } }, packet, suppressed) =>
+          this.reports.push(
+            `mismatch ${id} ${formatAddress(packet.source)} ${formatAddress(packet.destination)} ` +
+              `${packet.protocol} ${packet.sourcePort} ${packet.destinationPort} +${suppressed}`,
+          ),
         acquire: (policy, { local, remote, protocol, localPort, remotePort }) =>
           this.reports.push(
             `acquire ${policy} ${formatAddress(local)} ${formatAddress(remote)} ` +
