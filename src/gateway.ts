@@ -299,6 +299,7 @@ export class Gateway {
       case 'moved':
       case 'outbound-activated':
       case 'path-mtu-changed':
+      case 'policy-mismatch':
         this.#childSas.hear(report);
         break;
       case 'captured':

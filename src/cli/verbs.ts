@@ -45,8 +45,9 @@ export const VERBS: readonly Verb[] = [
     name: 'sas',
     summary: 'IKE SAs with their Child SAs',
     description:
-      'One row per SA, Child SAs below their IKE SA. The JSON has the keys of vici: those that ' +
-      'swanctl --list-sas --raw prints.',
+      'One row per SA, Child SAs below their IKE SA, and below them what was dropped of their packets, by ' +
+      'reason. The JSON has the keys of vici: those that swanctl --list-sas --raw prints, and dropped-in ' +
+      'and dropped-out.',
     operands: [],
     options: {
       ike: { value: 'NAME', help: 'only IKE SAs of this connection' },

@@ -12,7 +12,12 @@
  * Writes descriptor words and counters only; allocates nothing and throws nothing per packet.
  */
 import { DropReason } from '../events/drop-reason.ts';
-import { SaCounter, type SharedCounters, WorkerCounter } from '../events/shared-counters.ts';
+import {
+  countSaDrop,
+  SaCounter,
+  type SharedCounters,
+  WorkerCounter,
+} from '../events/shared-counters.ts';
 import { isReservedSpi } from '../ipsec/spi.ts';
 import { readU32 } from '../wire/field.ts';
 import { createFlow, type Flow, FlowFault, readFlow } from '../wire/flow.ts';
@@ -45,6 +50,7 @@ import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
 import type { ExpectedSpis } from './expected-spis.ts';
 import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
+import { QuotedPacket } from './quoted-packet.ts';
 import type { SaWatch } from './sa-watch.ts';
 import { Limit } from './traffic-meter.ts';
 
@@ -85,6 +91,7 @@ export class Inbound {
   readonly #arrivals: Batch;
   readonly #handOver: HandOver | undefined;
   readonly #flow: Flow = createFlow();
+  readonly #quoted = new QuotedPacket();
   /** Of the packet that was concluded last: its checksums are right. */
   #sound = false;
 
@@ -257,11 +264,22 @@ export class Inbound {
     }
 
     // 12. RFC 4301 §5.2 step 4: what the SA delivers must be what it was negotiated for.
-    if (!sa.selectors.matchesInbound(flow)) return DropReason['inbound-policy-mismatch'];
+    if (!sa.selectors.matchesInbound(flow) && !this.#isAboutOurs(sa, arena, inner)) {
+      this.#watch.mismatched(sa, flow, now);
+      return DropReason['inbound-policy-mismatch'];
+    }
 
     // 13. A SYN from the peer announces what our side's answers must fit into.
     if (this.#mssClamp) clampFlow(arena, inner, flow, sa.innerMtu);
     return DropReason.NONE;
+  }
+
+  /** RFC 4301 §6.2: an ICMP error fits the SA when the packet it is about went through it. */
+  #isAboutOurs(sa: EspSa, arena: Uint8Array, inner: number): boolean {
+    return (
+      this.#quoted.read(arena, inner, this.#flow) &&
+      sa.selectors.matchesInbound(this.#quoted.answer)
+    );
   }
 
   #discarded(words: Int32Array, at: number, reason: number): void {
@@ -270,7 +288,7 @@ export class Inbound {
     if (index < 0) return;
     const { sas } = this.#counters;
     const row = this.#sas.at(index).countersIn;
-    sas[row + SaCounter.DROPS]!++;
+    countSaDrop(this.#counters, row, reason);
     if (reason === DropReason['bad-icv']) sas[row + SaCounter.BAD_ICVS]!++;
     else if (
       reason === DropReason['replayed-sequence-number'] ||

@@ -15,7 +15,12 @@
  * The outer headers are the socket's work. Nothing here allocates or throws per packet.
  */
 import { DropReason } from '../events/drop-reason.ts';
-import { SaCounter, type SharedCounters, WorkerCounter } from '../events/shared-counters.ts';
+import {
+  countSaDrop,
+  SaCounter,
+  type SharedCounters,
+  WorkerCounter,
+} from '../events/shared-counters.ts';
 import { Policy } from '../ipsec/spd.ts';
 import { writeU32 } from '../wire/field.ts';
 import { createFlow, type Flow, FlowFault, readFlow } from '../wire/flow.ts';
@@ -40,6 +45,7 @@ import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER } from './esp-suite.ts';
 import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
+import { QuotedPacket } from './quoted-packet.ts';
 import type { SaWatch } from './sa-watch.ts';
 import { Segments } from './segmentation.ts';
 import { isTooBigStatus, sendDropReason, UNREACHABLE } from './send-status.ts';
@@ -82,6 +88,7 @@ export class Outbound {
   readonly #reads: Batch;
   readonly #rows: Batch;
   readonly #flow: Flow = createFlow();
+  readonly #quoted = new QuotedPacket();
   /** The packet that is being written, as long as segments of it are left. */
   readonly #segments = new Segments();
   /** The SA that carries it; undefined = it leaves unprotected. */
@@ -205,7 +212,8 @@ export class Outbound {
     if (!this.#segments.begin(arena, inner, flow)) return DropReason['malformed-packet'];
 
     // 2. RFC 4301 §5.1: the SPD decides.
-    const found = this.#sas.findOutbound(flow);
+    let found = this.#sas.findOutbound(flow);
+    if (found === Policy.NONE) found = this.#findQuoted(arena, inner);
     words[at + Word.SA] = found;
     if (found < 0) return this.#withoutSa(at, found, now);
     const sa = this.#sas.at(found);
@@ -232,9 +240,19 @@ export class Outbound {
     return DropReason.NONE;
   }
 
+  /**
+   * RFC 4301 §6.2: an ICMP error that no policy is for takes the SA that the answer to the packet it
+   * is about would take.
+   */
+  #findQuoted(arena: Uint8Array, inner: number): number {
+    if (!this.#quoted.read(arena, inner, this.#flow)) return Policy.NONE;
+    const found = this.#sas.findOutbound(this.#quoted.answer);
+    return found >= 0 || found <= Policy.ELSEWHERE ? found : Policy.NONE;
+  }
+
   /** Counts against the SA what it does not carry. */
   #refuse(sa: EspSa, reason: number): number {
-    this.#counters.sas[sa.countersOut + SaCounter.DROPS]!++;
+    countSaDrop(this.#counters, sa.countersOut, reason);
     return reason;
   }
 
@@ -340,7 +358,7 @@ export class Outbound {
   /** `index` of the SA, or -1. */
   #discarded(index: number, reason: number): void {
     this.#counters.drops[reason]!++;
-    if (index >= 0) this.#counters.sas[this.#sas.at(index).countersOut + SaCounter.DROPS]!++;
+    if (index >= 0) countSaDrop(this.#counters, this.#sas.at(index).countersOut, reason);
   }
 }
 

@@ -9,7 +9,10 @@ import type { PacketLoopReport } from '../io/packet-loop-protocol.ts';
 import type { ChildSa, OutboundUse } from '../ipsec/child-sa.ts';
 import { ASSUMED_OUTER_MTU } from '../ipsec/path-mtu.ts';
 import type { PolicyList } from '../ipsec/policy-list.ts';
-import { type Endpoint, formatAddress } from '../wire/address.ts';
+import { formatSpi } from '../ipsec/spi.ts';
+import { ANY_PORTS, formatProtocolAndPorts } from '../ipsec/traffic-selector.ts';
+import { type Endpoint, formatAddress, type IpAddress } from '../wire/address.ts';
+import { OPAQUE } from '../wire/flow.ts';
 import type { Instant } from '../wire/instant.ts';
 import type { CounterRows } from './counter-rows.ts';
 import { installedChildSa, wipeKeys } from './installed-child-sa.ts';
@@ -160,6 +163,9 @@ export class ChildSas {
         this.#learn(report.id, report.innerMtu, report.outerMtu);
         this.#tellPathMtu(report.id, report.outerMtu);
         break;
+      case 'policy-mismatch':
+        this.#tellMismatch(report);
+        break;
       case 'traffic-limit':
         this.#change(report.id, (one) => ({ ...one, limit: report.limit }));
         break;
@@ -199,6 +205,22 @@ export class ChildSas {
     this.#parts.emit({ kind: 'path-mtu', peer, mtu });
   }
 
+  #tellMismatch({ id, packet, suppressed }: Mismatch): void {
+    const childSa = this.find(id);
+    if (!childSa) return;
+    this.#parts.emit({
+      kind: 'policy-mismatch',
+      connection: childSa.connection,
+      peer: formatAddress(childSa.remote.address),
+      child: childSa.name,
+      childSa: id,
+      spiIn: formatSpi(childSa.spiIn),
+      source: packetEnd(packet.source, packet.protocol, packet.sourcePort),
+      destination: packetEnd(packet.destination, packet.protocol, packet.destinationPort),
+      suppressed,
+    });
+  }
+
   #logKeys(childSa: ChildSa): void {
     const { keyLog } = this.#parts;
     if (!keyLog) return;
@@ -211,6 +233,15 @@ export class ChildSas {
   #say(level: Level, what: string): void {
     this.#parts.emit({ kind: 'daemon', level, what });
   }
+}
+
+type Mismatch = Extract<PacketLoopReport, { readonly kind: 'policy-mismatch' }>;
+
+/** `10.3.0.1[tcp/443]`, as selectors are written. */
+function packetEnd(address: IpAddress, protocol: number, port: number): string {
+  const ports = port === OPAQUE ? ANY_PORTS : { startPort: port, endPort: port };
+  const shown = protocol === OPAQUE ? 0 : protocol;
+  return formatAddress(address) + formatProtocolAndPorts({ protocol: shown, ...ports });
 }
 
 /** The keys of both directions, bare; inbound first. */

@@ -123,6 +123,8 @@ export function childSaView(child: HeldChild, context: ViewContext): ChildSaView
     octetsOut: outbound.octets,
     packetsOut: outbound.packets,
     ...useView('useOutSeconds', outbound, context.now),
+    droppedIn: inbound.dropped,
+    droppedOut: outbound.dropped,
     ...timeLeft('rekeySeconds', child.rekeyAt, context.now),
     ...timeLeft('lifeSeconds', child.expireAt, context.now),
     installedSeconds: Math.floor(installed),

@@ -5,7 +5,7 @@
  */
 import type { EspSaEnds, EspSaParameters } from '../esp/esp-sa.ts';
 import type { EspPolicy, ForeignPolicy } from '../esp/esp-sa-table.ts';
-import type { AcquiredFlow } from '../esp/packet-reports.ts';
+import type { AcquiredFlow, PacketEnds } from '../esp/packet-reports.ts';
 import type { CapturedLot, TapSettings } from '../esp/packet-tap.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
@@ -114,6 +114,13 @@ export type PacketLoopReport =
       readonly id: number;
       readonly local: Endpoint;
       readonly remote: Endpoint;
+    }
+  /** A packet came out of the SA that the SA is not for; `suppressed` others were not told of. */
+  | {
+      readonly kind: 'policy-mismatch';
+      readonly id: number;
+      readonly packet: PacketEnds;
+      readonly suppressed: number;
     }
   /** A packet waits at the trap of that policy for an SA that covers it. */
   | { readonly kind: 'acquire'; readonly policy: number; readonly flow: AcquiredFlow }

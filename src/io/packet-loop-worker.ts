@@ -88,6 +88,8 @@ class PacketLoop {
           report({ kind: 'traffic-limit', id, limit }),
         peerMoved: ({ parameters: { id } }, local, remote) =>
           report({ kind: 'peer-moved', id, local, remote }),
+        policyMismatch: ({ parameters: { id } }, packet, suppressed) =>
+          report({ kind: 'policy-mismatch', id, packet, suppressed }),
         acquire: (policy, flow) => {
           report({ kind: 'acquire', policy, flow });
           this.#expireInTime();

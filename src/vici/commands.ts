@@ -109,7 +109,9 @@ function list(
 }
 
 function listedSas(control: Control, request: ViciSection): Iterable<ViciSection> {
-  return listSas(control.ikeSas(), selectionOf(request));
+  // Scripts read what strongSwan lists: more is only for who asks.
+  const withDrops = viciText(request, 'tsgw-drops') === 'yes';
+  return listSas(control.ikeSas(), selectionOf(request), withDrops);
 }
 
 function listedFailures(control: Control, request: ViciSection): Iterable<ViciSection> {

@@ -32,6 +32,9 @@ export interface ChildSaView {
   readonly octetsOut: number;
   readonly packetsOut: number;
   readonly useOutSeconds?: number;
+  /** Packets that were dropped, by reason. */
+  readonly droppedIn: Readonly<Record<string, number>>;
+  readonly droppedOut: Readonly<Record<string, number>>;
   readonly rekeySeconds?: number;
   readonly lifeSeconds?: number;
   readonly installedSeconds: number;

@@ -62,6 +62,8 @@ describe('A Child SA as list-sas shows it', () => {
       octetsOut: 336,
       packetsOut: 4,
       useOutSeconds: 11,
+      droppedIn: {},
+      droppedOut: {},
       rekeySeconds: 3539,
       lifeSeconds: 3899,
       installedSeconds: 60,

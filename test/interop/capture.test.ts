@@ -183,6 +183,11 @@ describe('A capture by tsgw beside strongSwan (tshark)', () => {
         ['inner', 'drop=no-policy', '10.9.0.1', ''],
       ],
     );
+    const [{ 'child-sas': children }] = JSON.parse((await lab.tsgw.cli(['sas', '--json'])).stdout);
+    assert.deepEqual(
+      [children[0]['dropped-in'], children[0]['dropped-out']],
+      [{ 'bad-icv': 1 }, {}],
+    );
   });
 
   it('has only the SA that was asked for', async () => {

@@ -24,7 +24,7 @@ import type { Arrival } from '../../src/esp/inbound.ts';
 import { PacketEngine } from '../../src/esp/packet-engine.ts';
 import type { TapOutlet } from '../../src/esp/packet-tap.ts';
 import { DropReason, dropReasonName } from '../../src/events/drop-reason.ts';
-import { createSharedCounters, SA_COUNTERS } from '../../src/events/shared-counters.ts';
+import { createSharedCounters, SA_COUNTERS, saDropsOf } from '../../src/events/shared-counters.ts';
 import type { InstalledChildSa } from '../../src/io/packet-loop-protocol.ts';
 import type { TrafficSelector } from '../../src/ipsec/traffic-selector.ts';
 import {
@@ -147,6 +147,11 @@ export class EspGateway {
         limitReached: ({ parameters: { id } }, limit) => this.reports.push(`${limit} limit ${id}`),
         peerMoved: ({ parameters: { id } }, local, remote) =>
           this.reports.push(`moved ${id} ${formatEndpoint(local)} ${formatEndpoint(remote)}`),
+        policyMismatch: ({ parameters: { id } }, packet, suppressed) =>
+          this.reports.push(
+            `mismatch ${id} ${formatAddress(packet.source)} ${formatAddress(packet.destination)} ` +
+              `${packet.protocol} ${packet.sourcePort} ${packet.destinationPort} +${suppressed}`,
+          ),
         acquire: (policy, { local, remote, protocol, localPort, remotePort }) =>
           this.reports.push(
             `acquire ${policy} ${formatAddress(local)} ${formatAddress(remote)} ` +
@@ -211,6 +216,11 @@ export class EspGateway {
   /** One counter of a row. */
   counter(row: number, column: number): number {
     return this.counters.sas[row * SA_COUNTERS + column] ?? 0;
+  }
+
+  /** What was dropped of a row's SA, by name. */
+  saDrops(row: number): Readonly<Record<string, number>> {
+    return saDropsOf(this.counters, row);
   }
 
   #seal(count: number): void {
