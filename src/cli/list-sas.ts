@@ -98,11 +98,16 @@ function childSaRow(child: ViciSection): readonly string[] {
     text('state'),
     viciTexts(child, 'local-ts').join(' '),
     viciTexts(child, 'remote-ts').join(' '),
-    `${algorithms(child)}${text('encap') === 'yes' ? ' in UDP' : ''}`,
+    `${algorithms(child)}${modeText(text('mode'))}${text('encap') === 'yes' ? ' in UDP' : ''}`,
     ageOf(child, 'install-time'),
     octets(Number(text('bytes-in'))),
     octets(Number(text('bytes-out'))),
   ];
+}
+
+/** A tunnel goes without saying. */
+function modeText(mode: string): string {
+  return mode === '' || mode === 'TUNNEL' ? '' : ` ${mode.toLowerCase()}`;
 }
 
 /** `AES_GCM_16_128/...`, of an IKE SA or a Child SA. */

@@ -260,12 +260,16 @@ const UNIQUE = { no: 'no', never: 'never', keep: 'keep', replace: 'replace' } as
 
 const COPY_DSCP = { no: 'no', in: 'in', out: 'out', yes: 'yes' } as const;
 
-const MODE = { tunnel: 'tunnel', pass: 'pass', drop: 'drop' } as const;
+const MODE = {
+  tunnel: 'tunnel',
+  transport: 'transport',
+  beet: 'beet',
+  pass: 'pass',
+  drop: 'drop',
+} as const;
 
 const REFUSED_MODES: ReadonlyMap<string, string> = new Map([
-  ['transport', 'transport mode is not implemented yet'],
   ['transport_proxy', 'it belongs to Mobile IPv6, which is not implemented'],
-  ['beet', 'it never became an RFC and is not implemented'],
   ['iptfs', 'aggregation and fragmentation (RFC 9347) are not implemented yet'],
 ]);
 

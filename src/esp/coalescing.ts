@@ -84,8 +84,8 @@ export function isSoundPacket(
   return foldSum(sum + totalLength - headerLength) === 0xffff;
 }
 
-/** Octets behind the packet, in the places they have in the sum over all. */
-function sumBehind(octets: Uint8Array, inner: number, from: number, end: number): number {
+/** Octets behind the first `from` up to `end`, in the places they have in the sum over all. */
+export function sumBehind(octets: Uint8Array, inner: number, from: number, end: number): number {
   let sum = 0;
   for (let at = from; inner + at < end; at++) {
     const octet = readU8(octets, inner + at);

@@ -3,7 +3,12 @@
  * (RFC 4301 §4.4.2.1). Made when the SA is installed, never per packet.
  */
 import { SA_COUNTERS, SaCounter } from '../events/shared-counters.ts';
-import type { OutboundUse, TrafficLimits } from '../ipsec/child-sa.ts';
+import type {
+  AddressPair,
+  EncapsulationMode,
+  OutboundUse,
+  TrafficLimits,
+} from '../ipsec/child-sa.ts';
 import { innerMtu, type OuterPath } from '../ipsec/path-mtu.ts';
 import { ReplayWindow } from '../ipsec/replay-window.ts';
 import { SelectorPairs } from '../ipsec/selector-pairs.ts';
@@ -16,6 +21,7 @@ import { IPV6_HEADER } from '../wire/ipv6.ts';
 import { UDP_HEADER } from '../wire/udp.ts';
 import { type TrafficClassRule, trafficClassRule } from './ecn.ts';
 import { type EspSuite, type EspTransforms, espSuite } from './esp-suite.ts';
+import { type HostEnds, hostEnds, Mode } from './host-ends.ts';
 import { PathMtu } from './path-mtu.ts';
 import { PeerOrigin } from './peer-origin.ts';
 import { TrafficMeter } from './traffic-meter.ts';
@@ -32,6 +38,9 @@ export interface EspSaParameters extends EspTransforms, EspSaEnds {
   readonly id: number;
   readonly spiIn: number;
   readonly spiOut: number;
+  readonly mode: EncapsulationMode;
+  /** As in `ChildSa`. */
+  readonly peerAddresses?: AddressPair;
   readonly esn: boolean;
   readonly localTs: readonly TrafficSelector[];
   readonly remoteTs: readonly TrafficSelector[];
@@ -62,6 +71,10 @@ export interface EspSa {
   readonly parameters: EspSaParameters;
   readonly suite: EspSuite;
   readonly spiOut: number;
+  /** One of `Mode`. */
+  readonly mode: number;
+  /** Undefined in a tunnel. */
+  readonly hosts: HostEnds | undefined;
   readonly copyDf: boolean;
   readonly trafficClass: TrafficClassRule;
   readonly selectors: SelectorPairs;
@@ -100,15 +113,18 @@ export function createEspSa(
   handles: EspHandles,
   mtu: LinkMtu,
 ): EspSa {
-  const { esn, limits, remote } = parameters;
+  const { esn, limits, localTs, peerAddresses, remote, remoteTs } = parameters;
+  const hosts = hostEnds(parameters.mode, localTs, remoteTs, peerAddresses);
   const sa: EspSa = {
     index,
     parameters,
     suite: espSuite(parameters),
     spiOut: parameters.spiOut,
+    mode: hosts ? Mode[parameters.mode] : Mode.tunnel,
+    hosts,
     copyDf: parameters.copyDf,
-    trafficClass: trafficClassRule(parameters.copyDscp, parameters.copyEcn),
-    selectors: SelectorPairs.of(parameters.localTs, parameters.remoteTs),
+    trafficClass: hosts ? WHOLE_CLASS : trafficClassRule(parameters.copyDscp, parameters.copyEcn),
+    selectors: SelectorPairs.of(localTs, remoteTs),
     window: new ReplayWindow(parameters.replayWindow, esn),
     sequence: new SequenceNumber(esn),
     meterIn: TrafficMeter.of(limits),
@@ -169,6 +185,10 @@ export function outerLength(sa: EspSa, length: number): number {
   return (family === 4 ? IPV4_HEADER : IPV6_HEADER) + (udpEncapsulation ? UDP_HEADER : 0) + length;
 }
 
-function outerPath({ ends }: EspSa): OuterPath {
-  return { family: ends.remote.address.family, udpEncapsulation: ends.udpEncapsulation };
+function outerPath({ ends, hosts }: EspSa): OuterPath {
+  const { remote, udpEncapsulation } = ends;
+  return { family: remote.address.family, udpEncapsulation, shed: hosts?.headerLength ?? 0 };
 }
+
+/** Outside of tunnels there is one header: the class in it is the packet's. */
+const WHOLE_CLASS = trafficClassRule('out', true);

@@ -39,7 +39,7 @@ import {
   Word,
 } from './batch.ts';
 import { encapsulatedClass } from './ecn.ts';
-import { writeEsp } from './encapsulation.ts';
+import { Encapsulation, writeEsp } from './encapsulation.ts';
 import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER } from './esp-suite.ts';
@@ -91,6 +91,8 @@ export class Outbound {
   readonly #quoted = new QuotedPacket();
   /** The packet that is being written, as long as segments of it are left. */
   readonly #segments = new Segments();
+  /** What of it goes into ESP. */
+  readonly #encapsulation = new Encapsulation();
   /** The SA that carries it; undefined = it leaves unprotected. */
   #sa: EspSa | undefined;
   #trafficClass = 0;
@@ -220,6 +222,9 @@ export class Outbound {
     if (sa.handles.path < 0) return this.#refuse(sa, DropReason['send-unreachable']);
     if (sa.pathMtu.age(now)) this.#paths.aged(sa);
 
+    const unfit = this.#encapsulation.begin(arena, inner, flow, sa);
+    if (unfit !== DropReason.NONE) return this.#refuse(sa, unfit);
+
     // 3. RFC 4301 §8.2.1: too big for the path and not to be fragmented.
     const keepWhole = this.#mustStayWhole(arena, inner, sa);
     const fits = this.#segments.largest <= sa.innerMtu;
@@ -292,7 +297,12 @@ export class Outbound {
       sa.sequence.high * 0x1_0000_0000 + sa.sequence.low;
 
     // 6. and 7.
-    this.#end = writeEsp(this.#rows, at, start, sa, length, this.#flow.family);
+    const { shed, nextHeader } = this.#encapsulation;
+    const payload = start + ESP_HEADER + sa.suite.ivLength;
+    if (shed === 0) this.#place(at, payload);
+    else this.#encapsulation.place(this.#rows, at, payload, this.#segments);
+    this.#end = writeEsp(this.#rows, at, start, sa, length - shed, nextHeader);
+    words[at + Word.INNER] = length;
     words[at + Word.TOS] = this.#trafficClass;
     words[at + Word.FLAGS] = this.#flags;
     words[at + Word.CONTEXT] = sa.handles.contextOut;
@@ -300,7 +310,6 @@ export class Outbound {
     words[at + Word.SA] = sa.index;
     words[at + Word.DROP] = DropReason.NONE;
     words[at + Word.STATUS] = STATUS_OK;
-    this.#place(at, start + ESP_HEADER + sa.suite.ivLength);
     this.#last = sa.index;
     this.#filled++;
     return true;

@@ -19,6 +19,7 @@ import {
   DROP_TAKEN,
   emptyRows,
   LARGEST_SLOT,
+  SPARE_OCTETS,
   WORDS,
   Word,
 } from './batch.ts';
@@ -85,7 +86,7 @@ const HELD_ARRIVAL: Arrival = { udp: true, family: 4 };
 
 export class PacketEngine {
   /** Datagrams as received, and the packets in them. */
-  readonly arrivals: Batch = createBatch();
+  readonly arrivals: Batch = createBatch(BATCH_SIZE, LARGEST_SLOT, SPARE_OCTETS);
   readonly inbound: Batch = createRows(this.arrivals.arena);
   /** Packets as read from the TUN device, and what of them is sent. */
   readonly reads: Batch = createBatch(BATCH_SIZE, LARGEST_SLOT, SEALED_OCTETS);

@@ -22,7 +22,7 @@ import type { Passage } from './trace-passage.ts';
 
 /** Of a packet that a Child SA protects, in the order in which outbound processing asks. */
 export function verdictOf(
-  { name, connection }: ChildSa,
+  { name, connection, mode }: ChildSa,
   carrier: CarrierView,
   passage: Passage,
   device: { readonly name: string },
@@ -35,6 +35,13 @@ export function verdictOf(
       'packet-too-big',
       `${by} takes ${refusal.mtu} octets, and the sender is told so by ICMP`,
       [`send at most ${refusal.mtu} octets, or let the packet be fragmented`],
+    );
+  }
+  if (pieces > 1 && mode !== 'tunnel') {
+    return dropped(
+      'outbound-transport-fragment',
+      `${device.name} cuts it into ${pieces} fragments, and child ${name} is in ${mode} mode, which carries whole datagrams only (RFC 4303 §3.3.4)`,
+      [`send at most ${passage.innerMtu} octets, or write mode = tunnel`],
     );
   }
   if (limits.reached === 'hard' && isAtHardLimit(carrier)) {

@@ -19,6 +19,8 @@ export interface EspShape {
 export interface OuterPath {
   readonly family: 4 | 6;
   readonly udpEncapsulation: boolean;
+  /** Octets of a packet that stay outside ESP: its IP header in transport mode and BEET. */
+  readonly shed?: number;
 }
 
 /** Octets that a path between gateways is assumed to carry until it says otherwise. */
@@ -55,6 +57,7 @@ export interface EspBudget {
   /** SPI and sequence number. */
   readonly espHeader: number;
   readonly iv: number;
+  /** What of the packet ESP goes around. */
   readonly inner: number;
   readonly padding: number;
   /** Pad Length and Next Header. */
@@ -65,18 +68,19 @@ export interface EspBudget {
 
 /** The outer packet around an inner packet of `innerLength`, octet by octet. */
 export function espBudget(innerLength: number, shape: EspShape, path: OuterPath): EspBudget {
-  const over = (innerLength + ESP_TRAILER) % shape.alignment;
+  const inner = Math.max(0, innerLength - (path.shed ?? 0));
+  const over = (inner + ESP_TRAILER) % shape.alignment;
   const padding = over === 0 ? 0 : shape.alignment - over;
   return {
     outerIp: path.family === 4 ? IPV4_HEADER : IPV6_HEADER,
     udp: path.udpEncapsulation ? UDP_HEADER : 0,
     espHeader: ESP_HEADER,
     iv: shape.ivLength,
-    inner: innerLength,
+    inner,
     padding,
     trailer: ESP_TRAILER,
     icv: shape.icvLength,
-    total: fixedOverhead(shape, path) + innerLength + padding + ESP_TRAILER,
+    total: fixedOverhead(shape, path) + inner + padding + ESP_TRAILER,
   };
 }
 
@@ -113,7 +117,8 @@ export function fragmentCount(octets: number, mtu: number, family: 4 | 6): numbe
 export function innerMtu(outerMtu: number, shape: EspShape, path: OuterPath): number {
   const room = outerMtu - fixedOverhead(shape, path);
   const aligned = Math.floor(room / shape.alignment) * shape.alignment;
-  return Math.max(0, aligned - ESP_TRAILER);
+  const payload = aligned - ESP_TRAILER;
+  return payload < 0 ? 0 : payload + (path.shed ?? 0);
 }
 
 function fixedOverhead(shape: EspShape, path: OuterPath): number {

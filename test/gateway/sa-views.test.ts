@@ -72,6 +72,16 @@ describe('A Child SA as list-sas shows it', () => {
     });
   });
 
+  it("has its mode in strongSwan's words", () => {
+    const modeOf = (mode: ChildSa['mode']) =>
+      childSaView(held({ mode }), contextAt(instant(2000))).mode;
+    assert.deepEqual((['tunnel', 'transport', 'beet'] as const).map(modeOf), [
+      'TUNNEL',
+      'TRANSPORT',
+      'BEET',
+    ]);
+  });
+
   it('says nothing about use before the first packet', () => {
     const view = childSaView(held(), contextAt(instant(2000)));
     assert.equal(view.useInSeconds, undefined);

@@ -288,6 +288,7 @@ export function childSa(options: ChildSaOptions = {}): EspSaParameters {
     spiIn: 0xc000_0001,
     spiOut: 0xc000_0002,
     encr: { id: EncryptionId.AES_GCM_16, keyLength: 128 },
+    mode: 'tunnel',
     esn: false,
     local: { address: address('192.0.2.1'), port: 4500 },
     remote: { address: address('192.0.2.2'), port: 4500 },
