@@ -10,8 +10,8 @@ function run(): void {
   const port = parentPort;
   if (port === null) throw new Error('the packet loop runs in a worker thread');
   const setup: PacketLoopSetup = workerData;
-  practise({ setup });
   const worker = new PacketWorker(setup, (report) => port.postMessage(report));
+  practise({ setup });
   port.on('message', (command: PacketLoopCommand) => {
     if (!worker.perform(command)) port.close();
   });

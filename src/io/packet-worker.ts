@@ -59,6 +59,28 @@ export type PacketNative = Pick<
   | 'takeSignals'
 >;
 
+/** Exactly those: what a loop calls looks the same to the compiler, whatever is behind it. */
+export function packetNative(from: PacketNative): PacketNative {
+  return {
+    batch: from.batch,
+    context: from.context,
+    freeContext: from.freeContext,
+    path: from.path,
+    freePath: from.freePath,
+    open: from.open,
+    seal: from.seal,
+    send: from.send,
+    sendTo: from.sendTo,
+    receive: from.receive,
+    readTun: from.readTun,
+    writeTun: from.writeTun,
+    watch: from.watch,
+    unwatch: from.unwatch,
+    signal: from.signal,
+    takeSignals: from.takeSignals,
+  };
+}
+
 export class PacketWorker {
   readonly #setup: PacketLoopSetup;
   readonly #report: (report: PacketLoopReport) => void;
@@ -79,7 +101,7 @@ export class PacketWorker {
   constructor(
     setup: PacketLoopSetup,
     report: (report: PacketLoopReport) => void,
-    layer: PacketNative = native(),
+    layer: PacketNative = packetNative(native()),
   ) {
     this.#setup = setup;
     this.#native = layer;
@@ -136,7 +158,7 @@ export class PacketWorker {
     this.#receiveFrom(natt6, { udp: true, family: 6 });
     this.#receiveFrom(esp4, { udp: false, family: 4 });
     this.#receiveFrom(esp6, { udp: false, family: 6 });
-    this.#watches.push(this.#native.watch(tun, () => this.#drainTun()));
+    this.#watches.push(this.#native.watch(tun, () => this.#drainTun(), true));
     this.#report({ kind: 'ready' });
   }
 
@@ -201,7 +223,7 @@ export class PacketWorker {
 
   #receiveFrom(fd: number | undefined, arrival: Arrival): void {
     if (fd === undefined) return;
-    this.#watches.push(this.#native.watch(fd, () => this.#drainSocket(fd, arrival)));
+    this.#watches.push(this.#native.watch(fd, () => this.#drainSocket(fd, arrival), true));
   }
 
   #drainSocket(fd: number, arrival: Arrival): void {
@@ -223,8 +245,17 @@ export class PacketWorker {
     for (let turn = 0; turn < BATCHES_A_TURN; turn++) {
       const count = this.#native.readTun(tun, this.#reads, 0, size, this.#header, OCTETS_A_READ);
       if (count === 0) return;
+      const isEmpty = count < size && this.#octetsRead(count) <= OCTETS_A_READ;
       this.#engine.readFromTun(count, now());
+      if (isEmpty) return;
     }
+  }
+
+  #octetsRead(count: number): number {
+    const { words } = this.#engine.reads;
+    let octets = 0;
+    for (let at = 0; at < count * WORDS; at += WORDS) octets += words[at + Word.LENGTH]!;
+    return octets;
   }
 
   #handOver({ worker, rings, wakes }: PacketLoopShare): HandOver {
