@@ -83,6 +83,7 @@ export function packetNative(from: PacketNative): PacketNative {
 
 export class PacketWorker {
   readonly #setup: PacketLoopSetup;
+  readonly #tun: number;
   readonly #report: (report: PacketLoopReport) => void;
   readonly #native: PacketNative;
   readonly #engine: PacketEngine;
@@ -104,6 +105,7 @@ export class PacketWorker {
     layer: PacketNative = packetNative(native()),
   ) {
     this.#setup = setup;
+    this.#tun = setup.tun;
     this.#native = layer;
     this.#report = report;
     this.#header = setup.offload === undefined ? 0 : VNET_HEADER_OCTETS;
@@ -241,9 +243,15 @@ export class PacketWorker {
 
   #drainTun(): void {
     const { size } = this.#engine.reads;
-    const { tun } = this.#setup;
     for (let turn = 0; turn < BATCHES_A_TURN; turn++) {
-      const count = this.#native.readTun(tun, this.#reads, 0, size, this.#header, OCTETS_A_READ);
+      const count = this.#native.readTun(
+        this.#tun,
+        this.#reads,
+        0,
+        size,
+        this.#header,
+        OCTETS_A_READ,
+      );
       if (count === 0) return;
       const isEmpty = count < size && this.#octetsRead(count) <= OCTETS_A_READ;
       this.#engine.readFromTun(count, now());
@@ -277,7 +285,7 @@ export class PacketWorker {
     const number = this.#register(lessons.batch);
     const belong = (count: number): void => {
       lessons.learn(this.#engine.reads, count, now());
-      this.#native.writeTun(this.#setup.tun, number, 0, lessons.count, this.#header);
+      this.#native.writeTun(this.#tun, number, 0, lessons.count, this.#header);
       lessons.clear();
     };
     this.#watches.push(

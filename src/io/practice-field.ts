@@ -3,7 +3,7 @@
  * back to be opened. Only ciphers and descriptor rows are the native layer's own.
  */
 import { type Batch, ORIGIN_OCTETS, Origin, STATUS_OK, WORDS, Word } from '../esp/batch.ts';
-import { readU32, writeU16 } from '../wire/field.ts';
+import { writeU16 } from '../wire/field.ts';
 import type { Native } from './native.ts';
 import { type PacketNative, packetNative } from './packet-worker.ts';
 import { HERE, NATT_PORT, SPI_THERE, THERE } from './practice-packets.ts';
@@ -49,6 +49,12 @@ export class PracticeField {
     this.#inside = packets;
     this.#readable.get(this.tun)?.();
     while (this.#wire.length > 0) this.#readable.get(this.natt)?.();
+  }
+
+  /** The datagrams arrive. */
+  receive(datagrams: readonly Uint8Array[]): void {
+    this.#wire.push(...datagrams);
+    this.#readable.get(this.natt)?.();
   }
 
   close(): void {
@@ -102,7 +108,7 @@ export class PracticeField {
       words[at + Word.STATUS] = STATUS_OK;
       const origin = (first + row) * ORIGIN_OCTETS;
       const [from, to] =
-        (readU32(packet, 0) & 15) === (SPI_THERE & 15) ? [HERE, THERE] : [THERE, HERE];
+        ((packet[SPI_OCTETS - 1] ?? 0) & 15) === (SPI_THERE & 15) ? [HERE, THERE] : [THERE, HERE];
       origins[origin + Origin.FAMILY] = 4;
       writeU16(origins, origin + Origin.PORT, NATT_PORT);
       origins.set(from, origin + Origin.SOURCE);
@@ -127,3 +133,5 @@ export class PracticeField {
     return batch;
   }
 }
+
+const SPI_OCTETS = 4;

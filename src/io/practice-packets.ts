@@ -18,14 +18,16 @@ export const HERE = Uint8Array.of(192, 0, 2, 1);
 export const THERE = Uint8Array.of(192, 0, 2, 2);
 export const NATT_PORT = 4500;
 /** SPIs that the gateway of this name receives with: those with a bit more are THERE's. */
-export const SPI_HERE = 0x1001;
-export const SPI_THERE = 0x1002;
+export const SPI_HERE = 0xc000_1001;
+export const SPI_THERE = 0xc000_1002;
 
 export interface PracticePackets {
   readonly small: readonly Uint8Array[];
   readonly large: readonly Uint8Array[];
   /** How many of the small ones no policy is for. */
   readonly unwanted: number;
+  /** Datagrams that are not ESP, or of no SA. */
+  readonly strangers: readonly Uint8Array[];
 }
 
 const MSS = 1300;
@@ -59,6 +61,7 @@ export function practicePackets(offload: { readonly udp: boolean } | undefined):
       ...(front === 0 ? [] : [superPacket(front, way)]),
     ]),
     unwanted: nowhere.length,
+    strangers: [new Uint8Array(32), Uint8Array.of(0xff), new Uint8Array(64).fill(7)],
   };
 }
 

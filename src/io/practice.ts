@@ -42,7 +42,7 @@ export interface PracticeOptions {
 export function practise(options: PracticeOptions): number {
   const { setup, addon = native(), rounds = ROUNDS, mostMilliseconds = MOST_MS } = options;
   const courts = [new Court(setup, addon), new Court(setup, addon)];
-  const { small, large } = practicePackets(setup.offload);
+  const { small, large, strangers } = practicePackets(setup.offload);
   const end = now() + mostMilliseconds;
   for (let round = 0; round < rounds && now() < end; round++) {
     for (const { field } of courts) {
@@ -50,6 +50,7 @@ export function practise(options: PracticeOptions): number {
       for (const packet of small) field.pass([packet]);
       if (round % LARGE_EVERY !== 0) continue;
       for (const packet of large) field.pass([packet]);
+      field.receive(strangers);
       field.pass(small);
     }
   }
