@@ -220,6 +220,16 @@ describe('Transport mode (RFC 4303 §3.1.1)', () => {
     assert.deepEqual(b.drops(), {});
   });
 
+  it('carries no ICMP error of a third party, whose address would be lost (RFC 4301 §6.2)', () => {
+    const { a } = espPair(between(FOUR));
+    const upper = concatOctets(fromHex('0303000000000000'), udpPacket(FOUR[1], FOUR[0], 20));
+    const error = { destination: FOUR[1], upper, protocol: IpProtocol.ICMP, checksumAt: 2 };
+    a.fromTun(innerPacket({ ...error, source: '10.1.0.1' }));
+    assert.deepEqual(a.drops(), { 'outbound-transport-addresses': 1 });
+    a.fromTun(innerPacket({ ...error, source: FOUR[0] }));
+    assert.equal(a.sent.length, 1);
+  });
+
   it('leaves IPv4 options behind, and takes destination options of IPv6 along', () => {
     const { a, b } = espPair(between(FOUR));
     a.fromTun(withOptions(udpPacket(...FOUR, 20), fromHex('94040000')));
