@@ -368,6 +368,24 @@ describe('Transport mode through a NAT (RFC 3948 §3.1.2)', () => {
     );
   });
 
+  it('never says by a corrected checksum that UDP made none (RFC 768)', () => {
+    const { a, b } = gateways();
+    const data = (word: number): Uint8Array => {
+      const upper = new Uint8Array(10);
+      const view = new DataView(upper.buffer);
+      view.setUint16(4, 10);
+      view.setUint16(8, word);
+      return upper;
+    };
+    // With this word of data the sum is all ones for the addresses it arrives with.
+    const arriving = { source: A.outside, destination: B.inside, checksumAt: 6 };
+    const blank = innerPacket({ ...arriving, upper: data(0) });
+    const upper = data(new DataView(blank.buffer).getUint16(26));
+    a.fromTun(innerPacket({ source: A.inside, destination: B.outside, upper, checksumAt: 6 }));
+    b.fromSocket(UDP, ...a.sent);
+    assert.equal(hex(b.delivered[0]!.slice(26, 28)), 'ffff');
+  });
+
   it('leaves a wrong checksum wrong, and a UDP packet without one without', () => {
     const { a, b } = gateways({ udp: true });
     const wrong = udpPacket(A.inside, B.outside, 50);
