@@ -1,6 +1,6 @@
 /**
- * Transport mode and BEET between two tsgw, host to host: strongSwan's userspace ESP has neither.
- * tshark judges the packets, the kernel the checksums.
+ * Transport mode and BEET between two tsgw, host to host: strongSwan's userspace ESP has neither and
+ * only negotiates. tshark judges the packets, the kernel the checksums.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import type { PairSettings } from '../../lab/swanctl-conf.ts';
 import { type Family, type GatewayNode, natAddress, setOffloads } from '../../lab/topology.ts';
 import { ping } from '../../lab/traffic.ts';
 import { dropsOf, growth } from '../support/abuse.ts';
-import { type Lab, onlyTsgw, subjectKind, useLab } from '../support/lab.ts';
+import { type Lab, onlyTsgw, type Role, subjectKind, useLab } from '../support/lab.ts';
 
 const HOSTS = { localTs: 'dynamic', remoteTs: 'dynamic' };
 const TRANSPORT: PairSettings = { ...HOSTS, child: { mode: 'transport' } };
@@ -192,4 +192,32 @@ describe('Transport mode through a NAT (RFC 7296 §2.23.1, RFC 3948 §3.1.2)', (
     ]);
     assert.match(counters, /TcpInCsumErrors +0 /);
   });
+});
+
+describe('strongSwan, whose userspace ESP has tunnels only', () => {
+  onlyTsgw();
+  const lab = useLab();
+  afterEach(() => lab.clear());
+
+  const roles: readonly Role[] = ['initiator', 'responder'];
+  for (const [mode, notify] of [
+    ['transport', 'N(USE_TRANSP)'],
+    ['beet', 'N(BEET_MODE)'],
+  ] as const) {
+    for (const role of roles) {
+      it(`agrees on ${mode} mode and cannot have it, with us as ${role}`, async () => {
+        const before = lab.peer.log().length;
+        await lab.load({ ...HOSTS, child: { mode } });
+        const { status } = await lab.initiate(role);
+        assert.notEqual(status, 0);
+        const said = lab.peer.log().slice(before);
+        const kind = role === 'initiator' ? 'request' : 'response';
+        const parsed = said.split('\n').find((line) => line.includes(`parsed IKE_AUTH ${kind}`));
+        assert.ok(parsed?.includes(notify), parsed);
+        // It comes to this only for a mode that both want; else it would make a tunnel.
+        assert.match(said, /IPsec SA: unsupported mode/);
+        assert.doesNotMatch(said, /peer implementation unknown/);
+      });
+    }
+  }
 });
