@@ -39,6 +39,7 @@ export const DropReason = {
   'trap-timeout': 41,
   'outbound-transport-fragment': 43,
   'outbound-transport-headers': 44,
+  'outbound-transport-addresses': 45,
   // Of the machine
   'send-would-block': 48,
   'send-unreachable': 49,
