@@ -297,6 +297,7 @@ export function childSa(options: ChildSaOptions = {}): EspSaParameters {
     remoteTs: [selector('10.2.0.0/16'), selector('2001:db8:2::/48')],
     replayWindow: 64,
     copyDf: true,
+    icmpErrors: true,
     copyEcn: true,
     copyDscp: 'out',
     priority: 0,
