@@ -9,7 +9,7 @@ import {
   TAP_WORDS,
   TapPoint,
   TapWord,
-} from '../esp/packet-tap.ts';
+} from '../esp/captured-lot.ts';
 import { dropReasonName } from '../events/drop-reason.ts';
 import { now } from './clock.ts';
 

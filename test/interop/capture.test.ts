@@ -11,7 +11,7 @@ import { readLog } from '../../lab/gateway.ts';
 import type { PairSettings } from '../../lab/swanctl-conf.ts';
 import { ping } from '../../lab/traffic.ts';
 import { tsgw } from '../../lab/tsgw.ts';
-import { type Lab, onlyTsgw, useLab } from '../support/lab.ts';
+import { impatient, type Lab, onlyTsgw, useLab } from '../support/lab.ts';
 
 /** A `tsgw capture` that runs. */
 class Running {
@@ -208,5 +208,24 @@ describe('A capture by tsgw beside strongSwan (tshark)', () => {
       packets.every(([, said = '']) => said.includes(`spi-out=${subjectChild.raw['spi-out']}`)),
     );
     assert.ok(readFileSync(running.file).length > 0);
+  });
+});
+
+describe('A capture over two workers (tshark)', () => {
+  onlyTsgw();
+  const lab = useLab({ subjectSettings: { ...impatient, own: { workers: '2' } } });
+  afterEach(() => lab.clear());
+
+  it('has each packet once, whichever worker it came to', async () => {
+    await lab.up('initiator');
+    const running = await Running.start(lab, 'workers', ['--ike', 'peer']);
+    // Flows of their own: the device gives them to either worker.
+    for (let flow = 0; flow < 6; flow++) await ping(lab.topology, { count: 1 });
+    assert.match(await running.stop(), /^24 packets captured$/m);
+    const packets = await running.read(...WHERE, 'icmp.ident', 'esp.sequence');
+    const idents = packets.filter(([side]) => side === 'inner').map(([, , ident]) => ident);
+    assert.deepEqual([idents.length, new Set(idents).size], [12, 6]);
+    const numbers = packets.filter(([side]) => side === 'outer').map(([, , , number]) => number);
+    assert.deepEqual([numbers.length, new Set(numbers).size], [12, 6]);
   });
 });
