@@ -147,6 +147,7 @@ function readChild(name: string, reader: SettingsReader): ChildPolicy {
     copyDf: reader.read('copy_df', parseBoolean, true),
     copyEcn: reader.read('copy_ecn', parseBoolean, true),
     copyDscp: reader.read('copy_dscp', (setting) => parseWord(setting, COPY_DSCP), 'out'),
+    icmpErrors: reader.read('icmp', parseBoolean, true),
     priority: reader.read('priority', (setting) => parseInteger(setting, 0, 0xffffffff), 0),
     reqid: reader.read('reqid', (setting) => parseInteger(setting, 0, 0xffffffff), 0),
     lifetime: {

@@ -141,7 +141,7 @@ const child: SectionRule = {
     copy_df: used,
     copy_ecn: used,
     copy_dscp: used,
-    icmp: only('boolean', ['no']),
+    icmp: used,
     start_action: used,
     close_action: used,
   },

@@ -77,6 +77,7 @@ export function createChildSa(
     copyDf: policy.copyDf,
     copyEcn: policy.copyEcn,
     copyDscp: policy.copyDscp,
+    icmpErrors: policy.icmpErrors,
     priority: policy.priority,
     limits: trafficLimits(policy, turn.environment.random),
     outbound,

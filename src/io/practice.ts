@@ -122,6 +122,7 @@ function common(id: number) {
     copyDf: true,
     copyEcn: true,
     copyDscp: 'out',
+    icmpErrors: true,
     priority: 0,
     limits: { softOctets: 0, hardOctets: 0, softPackets: 0, hardPackets: 0 },
     outbound: 'now',

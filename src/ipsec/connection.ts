@@ -102,6 +102,8 @@ export interface ChildPolicy {
   readonly copyDf: boolean;
   readonly copyEcn: boolean;
   readonly copyDscp: 'no' | 'in' | 'out' | 'yes';
+  /** ICMP errors about its packets fit it, too, whatever their own addresses (RFC 4301 §6.2). */
+  readonly icmpErrors: boolean;
   /** Lower is stronger, 0 = by selector width. */
   readonly priority: number;
   /** 0 = assigned. */

@@ -107,6 +107,7 @@ describe('swanctl.conf configuration', () => {
       copyDf: true,
       copyEcn: true,
       copyDscp: 'out',
+      icmpErrors: true,
       priority: 0,
       reqid: 0,
       lifetime: {
