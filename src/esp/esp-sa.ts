@@ -8,7 +8,7 @@ import { innerMtu, type OuterPath } from '../ipsec/path-mtu.ts';
 import { ReplayWindow } from '../ipsec/replay-window.ts';
 import { SelectorPairs } from '../ipsec/selector-pairs.ts';
 import { SequenceNumber } from '../ipsec/sequence-number.ts';
-import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
+import { namesPorts, type TrafficSelector } from '../ipsec/traffic-selector.ts';
 import type { Endpoint } from '../wire/address.ts';
 import type { Instant } from '../wire/instant.ts';
 import { IPV4_HEADER } from '../wire/ipv4.ts';
@@ -40,6 +40,12 @@ export interface EspSaParameters extends EspTransforms, EspSaEnds {
   readonly copyEcn: boolean;
   readonly copyDscp: 'no' | 'in' | 'out' | 'yes';
   readonly priority: number;
+  /** Later fragments go where their first one goes, whatever ports the selectors name (RFC 4301 §7.3). */
+  readonly nonFirstFragments: boolean;
+  /** Octets that inner packets are padded to, as far as the path carries them; 0 = not. */
+  readonly tfcPadding: number;
+  /** Dummy packets that it sends, a second. */
+  readonly dummyPackets: number;
   readonly limits: TrafficLimits;
   /** Whether it sends, to begin with. */
   readonly outbound: OutboundUse;
@@ -65,6 +71,10 @@ export interface EspSa {
   readonly copyDf: boolean;
   readonly trafficClass: TrafficClassRule;
   readonly selectors: SelectorPairs;
+  /** The selectors ask for ports, which later fragments do not show. */
+  readonly namesPorts: boolean;
+  /** Ports that a first fragment showed count for the later ones. */
+  readonly tracksFragments: boolean;
   readonly window: ReplayWindow;
   readonly sequence: SequenceNumber;
   readonly meterIn: TrafficMeter;
@@ -100,7 +110,8 @@ export function createEspSa(
   handles: EspHandles,
   mtu: LinkMtu,
 ): EspSa {
-  const { esn, limits, remote } = parameters;
+  const { esn, limits, localTs, remote, remoteTs } = parameters;
+  const ports = localTs.some(namesPorts) || remoteTs.some(namesPorts);
   const sa: EspSa = {
     index,
     parameters,
@@ -108,7 +119,9 @@ export function createEspSa(
     spiOut: parameters.spiOut,
     copyDf: parameters.copyDf,
     trafficClass: trafficClassRule(parameters.copyDscp, parameters.copyEcn),
-    selectors: SelectorPairs.of(parameters.localTs, parameters.remoteTs),
+    selectors: SelectorPairs.of(localTs, remoteTs),
+    namesPorts: ports,
+    tracksFragments: ports && parameters.nonFirstFragments,
     window: new ReplayWindow(parameters.replayWindow, esn),
     sequence: new SequenceNumber(esn),
     meterIn: TrafficMeter.of(limits),

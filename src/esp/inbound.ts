@@ -15,7 +15,7 @@ import { DropReason } from '../events/drop-reason.ts';
 import { SaCounter, type SharedCounters, WorkerCounter } from '../events/shared-counters.ts';
 import { isReservedSpi } from '../ipsec/spi.ts';
 import { readU32 } from '../wire/field.ts';
-import { createFlow, type Flow, FlowFault, readFlow } from '../wire/flow.ts';
+import { createFlow, type Flow, FlowFault, Fragment, readFlow } from '../wire/flow.ts';
 import type { Instant } from '../wire/instant.ts';
 import { IpProtocol } from '../wire/ip-protocol.ts';
 import {
@@ -43,6 +43,7 @@ import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
 import type { ExpectedSpis } from './expected-spis.ts';
+import { FragmentPolicy } from './fragment-policy.ts';
 import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
 import type { SaWatch } from './sa-watch.ts';
@@ -85,11 +86,13 @@ export class Inbound {
   readonly #arrivals: Batch;
   readonly #handOver: HandOver | undefined;
   readonly #flow: Flow = createFlow();
+  readonly #fragments: FragmentPolicy;
   /** Of the packet that was concluded last: its checksums are right. */
   #sound = false;
 
   constructor(sas: EspSaTable, counters: SharedCounters, watch: SaWatch, options: InboundOptions) {
     this.#sas = sas;
+    this.#fragments = new FragmentPolicy(sas);
     this.#counters = counters;
     this.#watch = watch;
     this.#expected = options.expected;
@@ -257,7 +260,12 @@ export class Inbound {
     }
 
     // 12. RFC 4301 §5.2 step 4: what the SA delivers must be what it was negotiated for.
-    if (!sa.selectors.matchesInbound(flow)) return DropReason['inbound-policy-mismatch'];
+    if (sa.tracksFragments && flow.fragment !== Fragment.WHOLE) {
+      const unmatched = this.#fragments.judgeInbound(sa, flow, now);
+      if (unmatched !== DropReason.NONE) return unmatched;
+    } else if (!sa.selectors.matchesInbound(flow)) {
+      return DropReason['inbound-policy-mismatch'];
+    }
 
     // 13. A SYN from the peer announces what our side's answers must fit into.
     if (this.#mssClamp) clampFlow(arena, inner, flow, sa.innerMtu);

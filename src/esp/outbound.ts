@@ -18,7 +18,7 @@ import { DropReason } from '../events/drop-reason.ts';
 import { SaCounter, type SharedCounters, WorkerCounter } from '../events/shared-counters.ts';
 import { Policy } from '../ipsec/spd.ts';
 import { writeU32 } from '../wire/field.ts';
-import { createFlow, type Flow, FlowFault, readFlow } from '../wire/flow.ts';
+import { createFlow, type Flow, FlowFault, Fragment, readFlow } from '../wire/flow.ts';
 import type { Instant } from '../wire/instant.ts';
 import { ipv4DontFragment, ipv4Ttl, ipv4TypeOfService } from '../wire/ipv4.ts';
 import { ipv6HopLimit, ipv6TrafficClass } from '../wire/ipv6.ts';
@@ -38,6 +38,7 @@ import { writeEsp } from './encapsulation.ts';
 import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER } from './esp-suite.ts';
+import { FragmentPolicy, UNMATCHED } from './fragment-policy.ts';
 import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
 import type { SaWatch } from './sa-watch.ts';
@@ -82,6 +83,7 @@ export class Outbound {
   readonly #reads: Batch;
   readonly #rows: Batch;
   readonly #flow: Flow = createFlow();
+  readonly #fragments: FragmentPolicy;
   /** The packet that is being written, as long as segments of it are left. */
   readonly #segments = new Segments();
   /** The SA that carries it; undefined = it leaves unprotected. */
@@ -104,6 +106,7 @@ export class Outbound {
     options: OutboundOptions,
   ) {
     this.#sas = sas;
+    this.#fragments = new FragmentPolicy(sas);
     this.#counters = counters;
     this.#answers = answers;
     this.#watch = options.watch;
@@ -202,7 +205,10 @@ export class Outbound {
     if (!this.#segments.begin(arena, inner, flow)) return DropReason['malformed-packet'];
 
     // 2. RFC 4301 §5.1: the SPD decides.
-    const found = this.#sas.findOutbound(flow);
+    const found =
+      flow.fragment === Fragment.WHOLE
+        ? this.#sas.findOutbound(flow)
+        : this.#fragments.findOutbound(flow, now);
     if (found < 0) return this.#withoutSa(at, found, now);
     const sa = this.#sas.at(found);
     if (sa.handles.path < 0) return this.#refuse(sa, DropReason['send-unreachable']);
@@ -300,6 +306,7 @@ export class Outbound {
     if (policy === Policy.NONE) return DropReason['no-policy'];
     if (policy === Policy.DISCARD) return DropReason['discard-policy'];
     if (policy === Policy.BYPASS) return DropReason.NONE;
+    if (policy === UNMATCHED) return DropReason['outbound-fragment-unmatched'];
     if (policy <= Policy.ELSEWHERE) {
       const given = this.#handOver?.giveRead(Policy.ELSEWHERE - policy, this.#reads, at) === true;
       return given ? DROP_TAKEN : DropReason['hand-over-full'];

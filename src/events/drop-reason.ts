@@ -25,6 +25,7 @@ export const DropReason = {
   'ike-queue-full': 16,
   'icmp-unknown-spi': 18,
   'inbound-hard-limit': 19,
+  'inbound-fragment-unmatched': 20,
   // From the inside
   'malformed-packet': 32,
   'no-policy': 33,
@@ -36,6 +37,7 @@ export const DropReason = {
   'outbound-hard-limit': 39,
   'trap-full': 40,
   'trap-timeout': 41,
+  'outbound-fragment-unmatched': 42,
   // Of the machine
   'send-would-block': 48,
   'send-unreachable': 49,

@@ -59,6 +59,11 @@ export interface ChildSa {
   readonly copyEcn: boolean;
   readonly copyDscp: 'no' | 'in' | 'out' | 'yes';
   readonly priority: number;
+  /** Both ends agreed on NON_FIRST_FRAGMENTS_ALSO. */
+  readonly nonFirstFragments: boolean;
+  /** As in its policy, 0 where the peer does not take it. */
+  readonly tfcPadding: number;
+  readonly dummyPackets: number;
   readonly limits: TrafficLimits;
   /** As installed; `set-outbound` changes it. */
   readonly outbound: OutboundUse;

@@ -78,6 +78,9 @@ export function wantsStart(action: StartAction | DpdAction): boolean {
   return action === 'start' || action === 'trap|start' || action === 'restart';
 }
 
+/** `tfc_padding = mtu`: no packet is longer. */
+export const FULL_PATH = 0xffff;
+
 /** Policy of one Child SA: `connections.NAME.children.CHILD`. */
 export interface ChildPolicy {
   readonly name: string;
@@ -94,6 +97,18 @@ export interface ChildPolicy {
   readonly copyDf: boolean;
   readonly copyEcn: boolean;
   readonly copyDscp: 'no' | 'in' | 'out' | 'yes';
+  /**
+   * Fragments without ports follow their first one through selectors that name ports (RFC 4301 §7.3):
+   * `yes` asks the peer for it, `accept` agrees when it asks.
+   */
+  readonly nonFirstFragments: 'yes' | 'accept' | 'no';
+  /**
+   * Octets that inner packets are padded to against who counts them (RFC 4303 §2.7), no further than
+   * the path carries; 0 = not, `FULL_PATH` = all of that.
+   */
+  readonly tfcPadding: number;
+  /** Dummy packets a second (RFC 4303 §2.6). */
+  readonly dummyPackets: number;
   /** Lower is stronger, 0 = by selector width. */
   readonly priority: number;
   /** 0 = assigned. */
