@@ -101,6 +101,7 @@ function budgetLines(text: (name: string) => string): readonly string[] {
     ['esp-header', 'ESP header: SPI, sequence number'],
     ['iv', 'IV'],
     ['inner', 'inner packet'],
+    ['tfc-padding', 'TFC padding: hides how long it is'],
     ['padding', 'padding'],
     ['trailer', 'pad length, next header'],
     ['icv', 'ICV'],

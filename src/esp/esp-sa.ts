@@ -91,6 +91,8 @@ export interface EspSa {
   pathMtu: PathMtu;
   /** Octets of the largest inner packet the path carries; follows `pathMtu`. */
   innerMtu: number;
+  /** Octets that inner packets are padded to: what is configured, as far as `innerMtu` allows. */
+  tfcOctets: number;
   /** When a move of the peer was last reported. */
   moveReported: Instant | undefined;
   /** The strictest limit that was reported; `Limit` has the numbers. */
@@ -134,6 +136,7 @@ export function createEspSa(
     origin: new PeerOrigin(parameters.local.address, remote),
     pathMtu: new PathMtu(mtu.outer, remote.address.family),
     innerMtu: 0,
+    tfcOctets: 0,
     moveReported: undefined,
     limitReported: 0,
   };
@@ -171,9 +174,10 @@ export function moveEspSa(sa: EspSa, ends: EspSaEnds, path: number, mtu: LinkMtu
   updateInnerMtu(sa, mtu);
 }
 
-/** Brings `innerMtu` in line with `pathMtu`. */
+/** Brings in line with `pathMtu` what follows from it. */
 export function updateInnerMtu(sa: EspSa, mtu: LinkMtu): void {
   sa.innerMtu = Math.min(mtu.tun, innerMtu(sa.pathMtu.octets, sa.suite, outerPath(sa)));
+  sa.tfcOctets = Math.min(sa.parameters.tfcPadding, sa.innerMtu);
 }
 
 /** Octets of the outer packet around the ESP packet of `length` octets from SPI to ICV. */

@@ -16,6 +16,7 @@
  */
 import { DropReason } from '../events/drop-reason.ts';
 import { SaCounter, type SharedCounters, WorkerCounter } from '../events/shared-counters.ts';
+import { paddedLength, sizeVerdict } from '../ipsec/path-mtu.ts';
 import { Policy } from '../ipsec/spd.ts';
 import { writeU32 } from '../wire/field.ts';
 import { createFlow, type Flow, FlowFault, Fragment, readFlow } from '../wire/flow.ts';
@@ -215,9 +216,9 @@ export class Outbound {
     if (sa.pathMtu.age(now)) this.#paths.aged(sa);
 
     // 3. RFC 4301 §8.2.1: too big for the path and not to be fragmented.
-    const keepWhole = this.#mustStayWhole(arena, inner, sa);
-    const fits = this.#segments.largest <= sa.innerMtu;
-    if (!fits && keepWhole) {
+    const whole = flow.family === 6 || ipv4DontFragment(arena, inner);
+    const size = sizeVerdict(flow.family, this.#segments.largest, whole, sa);
+    if (size === 'too-big') {
       this.#answers.add(this.#reads, inner, flow, sa.innerMtu, now);
       return this.#refuse(sa, DropReason['packet-too-big']);
     }
@@ -229,7 +230,7 @@ export class Outbound {
       flow.family === 4 ? ipv4TypeOfService(arena, inner) : ipv6TrafficClass(arena, inner);
     this.#trafficClass = encapsulatedClass(sa.trafficClass, inside);
     // RFC 4301 §8.1: DF is copied; what we know to be too big may be fragmented outside.
-    this.#flags = fits && this.#wantsDf(arena, inner, sa) ? FLAG_DF : 0;
+    this.#flags = size === 'fits' && sa.copyDf && whole ? FLAG_DF : 0;
     this.#sa = sa;
     return DropReason.NONE;
   }
@@ -247,7 +248,8 @@ export class Outbound {
     const length = this.#segments.innerLength;
     // Packets of one SA follow one another without a gap: of one size they leave as one message.
     const start = sa?.index === this.#last ? this.#end : (this.#end + GRAIN - 1) & -GRAIN;
-    if (this.#filled === size || start + length + SPARE > arena.length) return false;
+    const room = sa === undefined ? length : paddedLength(length, sa.tfcOctets);
+    if (this.#filled === size || start + room + SPARE > arena.length) return false;
     const at = this.#filled * WORDS;
     if (sa === undefined) {
       this.#bypassed++;
@@ -328,17 +330,6 @@ export class Outbound {
     return DropReason.NONE;
   }
 
-  /** Too big is an error to the sender rather than a reason to fragment outside. */
-  #mustStayWhole(arena: Uint8Array, inner: number, sa: EspSa): boolean {
-    if (!this.#wantsDf(arena, inner, sa)) return false;
-    // RFC 8200 §5: below 1280 octets a tunnel must fragment itself, the sender need not.
-    return this.#flow.family === 4 || this.#segments.largest > IPV6_MINIMUM_MTU;
-  }
-
-  #wantsDf(arena: Uint8Array, inner: number, sa: EspSa): boolean {
-    return sa.copyDf && (this.#flow.family === 6 || ipv4DontFragment(arena, inner));
-  }
-
   /** `index` of the SA, or -1. */
   #discarded(index: number, reason: number): void {
     this.#counters.drops[reason]!++;
@@ -358,7 +349,6 @@ function nameDestination({ words, origins }: Batch, row: number, flow: Flow): vo
   }
 }
 
-const IPV6_MINIMUM_MTU = 1280;
 /** Where an SA's packets may begin. */
 const GRAIN = 64;
 /** Room for all that ESP adds to a packet. */
