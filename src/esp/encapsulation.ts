@@ -5,7 +5,6 @@
  */
 import { paddedLength } from '../ipsec/path-mtu.ts';
 import { writeU32 } from '../wire/field.ts';
-import { IpProtocol } from '../wire/ip-protocol.ts';
 import { type Batch, Word } from './batch.ts';
 import type { EspSa } from './esp-sa.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
@@ -20,7 +19,7 @@ export function writeEsp(
   start: number,
   sa: EspSa,
   length: number,
-  family: number,
+  nextHeader: number,
 ): number {
   const { arena, words } = batch;
   const { suite } = sa;
@@ -40,7 +39,7 @@ export function writeEsp(
   const padLength = over === 0 ? 0 : suite.alignment - over;
   for (let index = 0; index < padLength; index++) arena[padding + index] = index + 1;
   arena[padding + padLength] = padLength;
-  arena[padding + padLength + 1] = family === 4 ? IpProtocol.IPV4 : IpProtocol.IPV6;
+  arena[padding + padLength + 1] = nextHeader;
   const end = padding + padLength + ESP_TRAILER + suite.icvLength;
   words[at + Word.INNER] = length;
   words[at + Word.SEQUENCE_HIGH] = sa.sequence.high | 0;

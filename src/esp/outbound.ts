@@ -18,10 +18,11 @@ import { DropReason } from '../events/drop-reason.ts';
 import { SaCounter, type SharedCounters, WorkerCounter } from '../events/shared-counters.ts';
 import { paddedLength, sizeVerdict } from '../ipsec/path-mtu.ts';
 import { Policy } from '../ipsec/spd.ts';
-import { writeU32 } from '../wire/field.ts';
+import { writeU8, writeU16, writeU32 } from '../wire/field.ts';
 import { createFlow, type Flow, FlowFault, Fragment, readFlow } from '../wire/flow.ts';
 import type { Instant } from '../wire/instant.ts';
-import { ipv4DontFragment, ipv4Ttl, ipv4TypeOfService } from '../wire/ipv4.ts';
+import { IpProtocol } from '../wire/ip-protocol.ts';
+import { Ipv4Field, ipv4DontFragment, ipv4Ttl, ipv4TypeOfService } from '../wire/ipv4.ts';
 import { ipv6HopLimit, ipv6TrafficClass } from '../wire/ipv6.ts';
 import {
   type Batch,
@@ -34,6 +35,7 @@ import {
   WORDS,
   Word,
 } from './batch.ts';
+import type { DummyPacket } from './dummy-traffic.ts';
 import { encapsulatedClass } from './ecn.ts';
 import { writeEsp } from './encapsulation.ts';
 import type { EspSa } from './esp-sa.ts';
@@ -151,6 +153,36 @@ export class Outbound {
     }
   }
 
+  /** Rows of dummy packets in place of `fill`; answers how many. Step 8 follows, then `settleDummies`. */
+  fillDummies(dummies: readonly DummyPacket[]): number {
+    const { words, arena, size } = this.#rows;
+    this.#bypassed = 0;
+    let filled = 0;
+    let start = this.#reads.size * this.#reads.slotOctets;
+    for (const { sa, octets } of dummies) {
+      if (filled === size || start + octets + SPARE > arena.length) return filled;
+      if (sa.handles.path < 0 || this.#take(sa, octets) !== DropReason.NONE) continue;
+      const at = filled++ * WORDS;
+      const inside = start + ESP_HEADER + sa.suite.ivLength;
+      writeDummy(arena, inside, octets);
+      const end = writeEsp(this.#rows, at, start, sa, octets, IpProtocol.IPV6_NONXT);
+      this.#address(at, sa, 0, sa.copyDf ? FLAG_DF : 0);
+      words[at + Word.SOURCE_LENGTH] = 0;
+      words[at + Word.SUM_FROM] = -1;
+      start = (end + GRAIN - 1) & -GRAIN;
+    }
+    return filled;
+  }
+
+  /** Step 9 for dummy packets: they are nobody's traffic, so only what was not sent counts. */
+  settleDummies(count: number, now: Instant): void {
+    const { words } = this.#rows;
+    for (let at = 0; at < count * WORDS; at += WORDS) {
+      const status = words[at + Word.STATUS]!;
+      if (words[at + Word.DROP] === 0 && status !== STATUS_OK) this.#unsent(at, status, now);
+    }
+  }
+
   /** Step 8 for the rows that were sealed. */
   finish(count: number): void {
     const { words } = this.#rows;
@@ -182,10 +214,18 @@ export class Outbound {
         sas[sa.countersOut + SaCounter.LAST_USE] = now;
         continue;
       }
-      const reason = sendDropReason(status);
-      words[at + Word.DROP] = reason;
-      this.#discarded(index, reason);
-      if (isTooBigStatus(status)) this.#paths.refused(sa, words[at + Word.LENGTH]!, now);
+      this.#unsent(at, status, now);
+    }
+  }
+
+  #unsent(at: number, status: number, now: Instant): void {
+    const { words } = this.#rows;
+    const index = words[at + Word.SA]!;
+    const reason = sendDropReason(status);
+    words[at + Word.DROP] = reason;
+    this.#discarded(index, reason);
+    if (isTooBigStatus(status)) {
+      this.#paths.refused(this.#sas.at(index), words[at + Word.LENGTH]!, now);
     }
     work[WorkerCounter.PACKETS_OUT]! += sent;
   }
@@ -267,28 +307,31 @@ export class Outbound {
     }
 
     // 5. RFC 4303 §3.3.3: a sequence number is never used twice; the last one ends the SA.
-    const exhausted = this.#use(sa, length);
-    if (exhausted !== DropReason.NONE) {
+    if (this.#take(sa, length) !== DropReason.NONE) {
       this.#segments.skip();
-      this.#discarded(sa.index, exhausted);
       return true;
     }
-    this.#counters.sas[sa.countersOut + SaCounter.SEQUENCE] =
-      sa.sequence.high * 0x1_0000_0000 + sa.sequence.low;
 
     // 6. and 7.
-    this.#end = writeEsp(this.#rows, at, start, sa, length, this.#flow.family);
-    words[at + Word.TOS] = this.#trafficClass;
-    words[at + Word.FLAGS] = this.#flags;
+    const nextHeader = this.#flow.family === 4 ? IpProtocol.IPV4 : IpProtocol.IPV6;
+    this.#end = writeEsp(this.#rows, at, start, sa, length, nextHeader);
+    this.#address(at, sa, this.#trafficClass, this.#flags);
+    this.#place(at, start + ESP_HEADER + sa.suite.ivLength);
+    this.#last = sa.index;
+    this.#filled++;
+    return true;
+  }
+
+  /** What a row says besides its octets. */
+  #address(at: number, sa: EspSa, trafficClass: number, flags: number): void {
+    const { words } = this.#rows;
+    words[at + Word.TOS] = trafficClass;
+    words[at + Word.FLAGS] = flags;
     words[at + Word.CONTEXT] = sa.handles.contextOut;
     words[at + Word.PATH] = sa.handles.path;
     words[at + Word.SA] = sa.index;
     words[at + Word.DROP] = DropReason.NONE;
     words[at + Word.STATUS] = STATUS_OK;
-    this.#place(at, start + ESP_HEADER + sa.suite.ivLength);
-    this.#last = sa.index;
-    this.#filled++;
-    return true;
   }
 
   /** The headers of the segment to `inner`; the rest is copied when the row is sealed. */
@@ -316,6 +359,18 @@ export class Outbound {
     return this.#traps.hold(Policy.TRAP - policy, this.#reads, (at / WORDS) | 0, this.#flow, now);
   }
 
+  /** As `#use`, with what is counted; a packet that the SA cannot carry is discarded. */
+  #take(sa: EspSa, octets: number): number {
+    const exhausted = this.#use(sa, octets);
+    if (exhausted !== DropReason.NONE) {
+      this.#discarded(sa.index, exhausted);
+      return exhausted;
+    }
+    this.#counters.sas[sa.countersOut + SaCounter.SEQUENCE] =
+      sa.sequence.high * 0x1_0000_0000 + sa.sequence.low;
+    return DropReason.NONE;
+  }
+
   /** Takes the next sequence number of the SA for a packet, and counts that against its limits. */
   #use(sa: EspSa, octets: number): number {
     // RFC 4301 §4.4.2.1: an SA at its hard limit carries nothing more.
@@ -335,6 +390,16 @@ export class Outbound {
     this.#counters.drops[reason]!++;
     if (index >= 0) this.#counters.sas[this.#sas.at(index).countersOut + SaCounter.DROPS]!++;
   }
+}
+
+/**
+ * RFC 4303 §2.6: what is inside means nothing to anyone. A header in front of zeros, of a packet with no
+ * hop left, as there are receivers that read one before they look at Next Header (strongSwan).
+ */
+function writeDummy(arena: Uint8Array, at: number, octets: number): void {
+  arena.fill(0, at, at + octets);
+  writeU8(arena, at + Ipv4Field.VERSION_IHL, 0x45);
+  writeU16(arena, at + Ipv4Field.TOTAL_LENGTH, octets);
 }
 
 /** Names the destination for whoever sends the row; until then it counts as not reached. */

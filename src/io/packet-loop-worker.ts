@@ -26,6 +26,7 @@ import type {
   PacketLoopSetup,
   PacketLoopShare,
 } from './packet-loop-protocol.ts';
+import { randomBytes } from './random.ts';
 
 /** Batches of one descriptor before the loop turns to the others. */
 const BATCHES_A_TURN = 4;
@@ -65,6 +66,7 @@ class PacketLoop {
       counters: setup.counters,
       mtu: { outer: setup.outerMtu, tun: setup.tunMtu },
       mssClamp: setup.mssClamp,
+      random: randomBytes,
       ...(offload && { offload }),
       ...(setup.share && { handOver: this.#handOver(setup.share) }),
       doors: {
@@ -211,6 +213,7 @@ class PacketLoop {
     const kept = keptParameters(sa);
     const handles = { contextIn, contextOut, path: this.#pathOf(kept) };
     const { innerMtu } = this.#engine.install(kept, handles, now(), resumed);
+    if (sa.dummyPackets > 0) this.#expireInTime();
     this.#report({ kind: 'installed', id: sa.id, innerMtu });
   }
 
@@ -255,7 +258,7 @@ class PacketLoop {
     if (plain6 !== undefined) this.#native.sendTo(plain6, 6, this.#outbound, 0, count);
   }
 
-  /** Packets that traps hold are dropped when their time is over. */
+  /** Packets that traps hold are dropped when their time is over; dummy packets leave at theirs. */
   #expireInTime(): void {
     clearTimeout(this.#expiry);
     const deadline = this.#engine.nextDeadline();

@@ -48,6 +48,31 @@ describe('Packets that all look alike (RFC 4303 §2.6, §2.7)', () => {
     });
   }
 
+  it('are joined by dummy packets that look like them, and that strongSwan takes for nothing', async () => {
+    await setOffloads(lab.topology, 'off');
+    const capture = await Capture.start(lab.topology.network, 'g1');
+    const child = { tfc_padding: '600', dummy_packets: '100' };
+    const before = await lab.up('initiator', { g1: { child } });
+    await lab.carries({ count: 20 });
+    const after = await lab.tunnel();
+    const file = await capture.stop();
+    const packets = await dissect(file, {
+      fields: ['frame.len', 'esp.icv_good', 'esp.protocol', 'icmp.type'],
+      filter: 'esp && ip.src == 192.0.2.1',
+      keyLog: lab.tsgw.keyLog,
+    });
+    assert.deepEqual(new Set(packets.map((packet) => packet.get('frame.len')?.[0])).size, 1);
+    assert.ok(packets.every((packet) => packet.get('esp.icv_good')?.[0] === '1'));
+    // tshark has no name for what is behind Next Header 59, and says nothing about it.
+    const dummies = packets.filter((packet) => packet.get('esp.protocol')?.length === 0);
+    assert.ok(dummies.length >= 20, `${dummies.length} dummy packets in ${packets.length}`);
+    const echoes = packets.filter((packet) => packet.get('icmp.type')?.[0] === '8');
+    assert.equal(echoes.length + dummies.length, packets.length);
+    // They are no traffic to us and no fault to the peer, which counts all that it opens.
+    assert.doesNotMatch(lab.peer.log(), /parsing ESP payload failed/);
+    assert.equal(after.subjectChild.packetsOut - before.subjectChild.packetsOut, echoes.length);
+  });
+
   it('carry TCP, whose super-packets are padded one by one', async () => {
     await lab.up('initiator', { g1: { child: { tfc_padding: 'mtu' } } });
     const { octets } = await lab.transfer({ octets: 8_000_000 });

@@ -40,6 +40,7 @@ import { type Instant, instant } from '../../src/wire/instant.ts';
 import { concatOctets } from '../../src/wire/octets.ts';
 import { octetsOf } from './inner-packets.ts';
 import { gathered, type ReferenceKeys, ReferenceSealer } from './reference-sealer.ts';
+import { seededRandom } from './seeded-random.ts';
 
 /** What the doors saw leave. */
 export interface SentPacket {
@@ -127,6 +128,7 @@ export class EspGateway {
       counters: this.counters,
       mtu: { outer: options.outerMtu ?? 1500, tun: options.tunMtu ?? 9000 },
       mssClamp: options.mssClamp ?? true,
+      random: seededRandom(1),
       ...(options.offload && { offload: options.offload }),
       doors: {
         open: (count) => this.sealer.open(this.engine.inbound, count),
