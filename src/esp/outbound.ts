@@ -216,6 +216,7 @@ export class Outbound {
       }
       this.#unsent(at, status, now);
     }
+    work[WorkerCounter.PACKETS_OUT]! += sent;
   }
 
   #unsent(at: number, status: number, now: Instant): void {
@@ -227,7 +228,6 @@ export class Outbound {
     if (isTooBigStatus(status)) {
       this.#paths.refused(this.#sas.at(index), words[at + Word.LENGTH]!, now);
     }
-    work[WorkerCounter.PACKETS_OUT]! += sent;
   }
 
   /** Steps 1-4 for a packet that was read; its segments are written afterwards. */
