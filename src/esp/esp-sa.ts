@@ -4,7 +4,7 @@
  */
 import { SA_COUNTERS, SaCounter } from '../events/shared-counters.ts';
 import type { OutboundUse, TrafficLimits } from '../ipsec/child-sa.ts';
-import { innerMtu, type OuterPath } from '../ipsec/path-mtu.ts';
+import { innerMtu, type MeasuredMtu, type OuterPath } from '../ipsec/path-mtu.ts';
 import { ReplayWindow } from '../ipsec/replay-window.ts';
 import { SelectorPairs } from '../ipsec/selector-pairs.ts';
 import { SequenceNumber } from '../ipsec/sequence-number.ts';
@@ -47,6 +47,8 @@ export interface EspSaParameters extends EspTransforms, EspSaEnds {
   /** Dummy packets that it sends, a second. */
   readonly dummyPackets: number;
   readonly limits: TrafficLimits;
+  /** What its path was found to carry, before it was there. */
+  readonly measured?: MeasuredMtu;
   /** Whether it sends, to begin with. */
   readonly outbound: OutboundUse;
   /** Rows of `SharedCounters.sas`. */
@@ -140,6 +142,7 @@ export function createEspSa(
     moveReported: undefined,
     limitReported: 0,
   };
+  if (parameters.measured) sa.pathMtu.measure(parameters.measured);
   updateInnerMtu(sa, mtu);
   return sa;
 }

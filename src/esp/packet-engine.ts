@@ -10,6 +10,7 @@ import type { RandomBytes } from '../crypto/random.ts';
 import { DropReason } from '../events/drop-reason.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
+import type { MeasuredMtu } from '../ipsec/path-mtu.ts';
 import type { Endpoint } from '../wire/address.ts';
 import { earliest, type Instant } from '../wire/instant.ts';
 import { Arrivals } from './arrivals.ts';
@@ -215,6 +216,12 @@ export class PacketEngine {
     const sa = this.#sas.findSent(spiOut, remote);
     if (sa === undefined) this.#counters.drops[DropReason['icmp-unknown-spi']]!++;
     else if (sa.pathMtu.learn(mtu, now)) this.#pathMtuChanged(sa);
+  }
+
+  /** Somebody measured what the path of an SA carries. */
+  measuredPathMtu(id: number, measured: MeasuredMtu): void {
+    const sa = this.#sas.byId(id);
+    if (sa?.pathMtu.measure(measured)) this.#pathMtuChanged(sa);
   }
 
   /** `count` rows of `arrivals` were received. Afterwards they are empty again. */

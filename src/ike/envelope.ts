@@ -69,7 +69,8 @@ export function sealedWhole(
   { secured }: Pick<Sender, 'secured'>,
   message: IkeMessage,
 ): readonly Uint8Array[] {
-  if (!secured) throw new Error(`${exchangeName(message.header.exchangeType)} before there are keys`);
+  if (!secured)
+    throw new Error(`${exchangeName(message.header.exchangeType)} before there are keys`);
   return sealDatagrams(message, secured.sealing, turn.environment.random, Number.POSITIVE_INFINITY);
 }
 

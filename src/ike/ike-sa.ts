@@ -390,12 +390,18 @@ export class IkeSa {
     if (verdict === 'repeat') {
       turn.emit({ kind: 'retransmit', messageId: header.messageId, attempt, ...this.subject });
     }
-    const repeats = Math.max(1, attempt);
-    request.datagrams = sealedAgain(turn, this, { datagrams, repeats }, this);
-    const sizes = request.datagrams.map(({ length }) => length);
+    // A probe stays what it is, and is in fragments only in turns: peers are known that take none of
+    // INFORMATIONAL (strongSwan 5.9).
+    const isProbe = purpose.kind === 'probe-path';
+    const again =
+      isProbe && attempt % 2 === 0
+        ? datagrams
+        : sealedAgain(turn, this, { datagrams, repeats: attempt }, this);
+    if (!isProbe) request.datagrams = again;
+    const sizes = again.map(({ length }) => length);
     const message = { direction: 'sent', header, payloads, sizes } as const;
     reportMessage(turn, this, { ...message, retransmission: attempt });
-    sendDatagrams(turn, request.datagrams, this);
+    sendDatagrams(turn, again, this);
     return 'waiting';
   }
 

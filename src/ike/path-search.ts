@@ -47,17 +47,17 @@ export class PathSearch {
   }
 
   /**
-   * Octets of the next packet; undefined when the search is over. `fit` answers how long the longest
+   * Octets of the next packet; undefined when the search is over. `fitting` answers how long the longest
    * packet is that can be made with at most so many octets: ciphers pad to whole blocks.
    */
-  next(fit: (octets: number) => number): number | undefined {
+  next(fitting: (octets: number) => number): number | undefined {
     if (this.#probes >= MAX_PROBES) return undefined;
-    if (this.#answered === 0) return this.#probes === 0 ? fit(this.#least) : undefined;
+    if (this.#answered === 0) return this.#probes === 0 ? fitting(this.#least) : undefined;
     const below = this.#lost ?? this.#most + 1;
-    const largest = fit(below - 1);
+    const largest = fitting(below - 1);
     if (largest > this.#answered) {
       if (this.#lost === undefined) return largest;
-      const middle = fit(Math.floor((this.#answered + below) / 2));
+      const middle = fitting(Math.floor((this.#answered + below) / 2));
       return middle > this.#answered ? middle : largest;
     }
     const doubtful = this.#times < CONFIRMED && this.#answered > this.#first;

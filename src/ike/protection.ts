@@ -214,11 +214,7 @@ function fragmentRoom(key: MessageKey, maxOctets: number): number {
   return roomBehind(HEADER_OCTETS + SKF_HEADER_OCTETS, key, maxOctets);
 }
 
-function roomBehind(
-  headers: number,
-  { encr, icvLength }: MessageKey,
-  maxOctets: number,
-): number {
+function roomBehind(headers: number, { encr, icvLength }: MessageKey, maxOctets: number): number {
   const around = headers + encr.ivLength + icvLength;
   const blocks = Math.floor((maxOctets - around) / encr.blockLength);
   const room = blocks * encr.blockLength - 1;

@@ -139,6 +139,9 @@ class PacketLoop {
       case 'path-mtu':
         this.#engine.learnPathMtu(command.spiOut, command.remote, command.mtu, now());
         return true;
+      case 'measured-mtu':
+        this.#engine.measuredPathMtu(command.id, command);
+        return true;
       case 'ike-taken':
         this.#ikeCredit = Math.min(IKE_IN_FLIGHT, this.#ikeCredit + command.count);
         return true;

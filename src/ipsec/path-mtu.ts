@@ -21,6 +21,13 @@ export interface OuterPath {
   readonly udpEncapsulation: boolean;
 }
 
+/** What a path was found to carry by packets that were answered, and by others that were not. */
+export interface MeasuredMtu {
+  readonly octets: number;
+  /** Of the smallest packet that was not answered; unset = none. */
+  readonly lost?: number;
+}
+
 /** Octets that a path between gateways is assumed to carry until it says otherwise. */
 export const ASSUMED_OUTER_MTU = 1500;
 

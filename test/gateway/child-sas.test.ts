@@ -33,6 +33,7 @@ describe('The Child SAs of the gateway', () => {
       setOutbound: (id: number, outbound: string) => told.push(`outbound ${id} ${outbound}`),
       move: (id: number, { remote }: { remote: ReturnType<typeof endpoint> }) =>
         told.push(`move ${id} ${formatEndpoint(remote)}`),
+      setPathMtu: (id: number, { octets }: { octets: number }) => told.push(`path ${id} ${octets}`),
     };
     childSas = new ChildSas({
       rows,

@@ -7,16 +7,16 @@
  *
  * Each goes out with DF set, and a second time, because packets get lost for other reasons too. A
  * request must be answered before the next one (§2.3): one that is too long for the path goes out a
- * third time without DF, or in fragments (RFC 7383 §2.5.2), so that the window opens again.
+ * third time without DF, octet for octet (§2.1), so that the window opens again.
  */
 import { equalAddresses } from '../../wire/address.ts';
 import type { Input, PathMeasurement } from '../action.ts';
 import { octetsAround } from '../fragmentation.ts';
 import type { Composed, IkeSa, Incoming } from '../ike-sa.ts';
 import { ExchangeType } from '../message/message.ts';
-import { statusNotify } from '../payload-access.ts';
 import { PathMeasuring } from '../path-measuring.ts';
 import { PathSearch } from '../path-search.ts';
+import { statusNotify } from '../payload-access.ts';
 import { wholeOctets, wholeRoom } from '../protection.ts';
 import type { Turn } from '../turn.ts';
 
@@ -55,9 +55,9 @@ function compose(turn: Turn, sa: IkeSa, measuring: PathMeasuring): Composed | un
   }
   const around = octetsAround(sa, turn.environment.settings.portNatT);
   const { sealing } = secured;
-  const fit = (octets: number): number =>
+  const fitting = (octets: number): number =>
     around + wholeOctets(sealing, wholeRoom(sealing, octets - around));
-  const octets = measuring.search.next(fit);
+  const octets = measuring.search.next(fitting);
   if (octets === undefined) {
     finish(turn, sa, measuring);
     return undefined;
