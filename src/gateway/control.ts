@@ -42,7 +42,7 @@ import type {
   TerminateSelector,
   TraceResult,
 } from '../vici/control.ts';
-import type { MtuOutcome, PathSelector } from '../vici/doctor-mtu.ts';
+import type { MtuOutcome, PathSelector } from '../vici/mtu-view.ts';
 import type { TraceQuestion } from '../vici/trace-question.ts';
 import { connectionView, matchText } from './connection-view.ts';
 import { failureView } from './diagnosis.ts';

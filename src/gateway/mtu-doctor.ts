@@ -9,7 +9,7 @@ import type { IkeSa } from '../ike/ike-sa.ts';
 import type { ChildSa } from '../ipsec/child-sa.ts';
 import { formatIdentity } from '../ipsec/identity.ts';
 import { ASSUMED_OUTER_MTU, espShape, innerMtu, type MeasuredMtu } from '../ipsec/path-mtu.ts';
-import type { ChildMtuView, MtuOutcome, MtuView, PathSelector } from '../vici/doctor-mtu.ts';
+import type { ChildMtuView, MtuOutcome, MtuView, PathSelector } from '../vici/mtu-view.ts';
 import { formatAddress } from '../wire/address.ts';
 import { IPV4_HEADER } from '../wire/ipv4.ts';
 import { IPV6_HEADER } from '../wire/ipv6.ts';

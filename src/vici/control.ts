@@ -7,7 +7,7 @@
 
 import type { Section } from '../config/section.ts';
 import type { Event } from '../events/event.ts';
-import type { MtuOutcome, PathSelector } from './doctor-mtu.ts';
+import type { MtuOutcome, PathSelector } from './mtu-view.ts';
 import type { TraceQuestion } from './trace-question.ts';
 import type { TraceView } from './trace-view.ts';
 

@@ -4,52 +4,10 @@
  */
 
 import { success } from './answers.ts';
-import type { Control, ControlOutcome } from './control.ts';
+import type { Control } from './control.ts';
 import { type ViciSection, viciSection, viciText } from './message.ts';
+import type { MtuView } from './mtu-view.ts';
 import { failed, numberOf, operation, type Prepared, refused, timeoutOf } from './operation.ts';
-
-/** Which IKE SA is meant. */
-export interface PathSelector {
-  /** An address, an identity or a connection. */
-  readonly peer: string;
-  /** Where several are up with that peer. */
-  readonly ikeId?: number;
-}
-
-export interface MtuView {
-  readonly connection: string;
-  readonly ikeSaId: number;
-  readonly local: string;
-  readonly remote: string;
-  readonly remoteId: string;
-  /** Octets that were believed before. */
-  readonly before: number;
-  /** Octets of the largest packet that arrives whole. */
-  readonly outerMtu: number;
-  /** Of the smallest that does not; unset = all that our links carry arrives. */
-  readonly lostOctets?: number;
-  readonly probes: number;
-  readonly losses: number;
-  readonly milliseconds: number;
-  readonly children: readonly ChildMtuView[];
-  /** What to set, here and at the peer. */
-  readonly here: readonly string[];
-  readonly there: readonly string[];
-}
-
-export interface ChildMtuView {
-  readonly name: string;
-  readonly uniqueId: number;
-  /** Octets of the largest inner packet that passes whole. */
-  readonly innerMtu: number;
-  /** What the MSS of a SYN becomes at most, where there is traffic of that family. */
-  readonly mssIpv4?: number;
-  readonly mssIpv6?: number;
-}
-
-export type MtuOutcome =
-  | { readonly kind: 'measured'; readonly view: MtuView }
-  | Exclude<ControlOutcome, { readonly kind: 'done' }>;
 
 export function prepareDoctorMtu(control: Control, request: ViciSection): Prepared {
   const peer = viciText(request, 'peer');

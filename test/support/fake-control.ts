@@ -22,7 +22,7 @@ import type {
   TerminateSelector,
   TraceResult,
 } from '../../src/vici/control.ts';
-import type { MtuOutcome, PathSelector } from '../../src/vici/doctor-mtu.ts';
+import type { MtuOutcome, PathSelector } from '../../src/vici/mtu-view.ts';
 import type { TraceQuestion } from '../../src/vici/trace-question.ts';
 import type { TraceView } from '../../src/vici/trace-view.ts';
 
