@@ -15,6 +15,8 @@ import { soakTable } from './soak-report.ts';
 import { measureThroughput } from './throughput.ts';
 import { throughputTable } from './throughput-table.ts';
 import { noneMissed } from './verdict.ts';
+import { measureWorkers } from './workers.ts';
+import { workersTable } from './workers-report.ts';
 
 const modes = ['off', 'wire', 'on'] as const;
 const families = ['ipv4', 'ipv6'] as const;
@@ -121,6 +123,25 @@ with. Ends 1 where a limit is missed.`,
         ...{ offloads: oneOf(values, 'offloads', modes), progress },
       });
       return { report, table: scaleTable(report), kept: noneMissed(report.verdicts) };
+    },
+  },
+  workers: {
+    summary: 'one worker beside two: TCP in one SA and in several, and packets one way',
+    help: `tsgw to tsgw with each number of --workers at both gateways, in turns: one TCP stream, a stream in
+each of --sas Child SAs at once, and 64-octet packets of one flow that nothing answers; how the SAs
+are split, and packets that a worker gave to another. Ends 1 where a limit is missed.`,
+    example: '--rounds 1 --workers 1,2',
+    options: {
+      ...{ rounds: '5', seconds: '2', workers: '1,2', sas: '4', offloads: 'wire' },
+      ...{ cipher: 'aes128gcm16' },
+    },
+    async ask(values, progress) {
+      const report = await measureWorkers({
+        ...{ rounds: whole(values, 'rounds'), seconds: whole(values, 'seconds') },
+        ...{ workers: wholes(values, 'workers'), sas: whole(values, 'sas') },
+        ...{ cipher: values.cipher ?? '', offloads: oneOf(values, 'offloads', modes), progress },
+      });
+      return { report, table: workersTable(report), kept: noneMissed(report.verdicts) };
     },
   },
   soak: {

@@ -95,22 +95,25 @@ export interface TransferOptions {
 export class TransferServer {
   readonly #topology: Topology;
   readonly #server: ChildProcess;
+  readonly #port: number;
 
-  private constructor(topology: Topology, server: ChildProcess) {
+  private constructor(topology: Topology, server: ChildProcess, port: number) {
     this.#topology = topology;
     this.#server = server;
+    this.#port = port;
   }
 
-  static async start(topology: Topology): Promise<TransferServer> {
+  static async start(topology: Topology, port = IPERF3_PORT): Promise<TransferServer> {
     const { network } = topology;
-    const server = launch([...network.at('h2'), 'iperf3', '--server'], {
-      logFile: join(network.directory, 'iperf3.log'),
+    const command = ['iperf3', '--server', '--port', String(port)];
+    const server = launch([...network.at('h2'), ...command], {
+      logFile: join(network.directory, `iperf3-${port}.log`),
     });
     await until('iperf3 to listen', async () => {
-      const { stdout } = await network.exec('h2', ['ss', '-Hltn', 'sport = :5201']);
+      const { stdout } = await network.exec('h2', ['ss', '-Hltn', `sport = :${port}`]);
       return stdout.trim() === '' ? undefined : true;
     });
-    return new TransferServer(topology, server);
+    return new TransferServer(topology, server, port);
   }
 
   /** One way; answers what the receiver counted, of all streams. */
@@ -138,7 +141,8 @@ export class TransferServer {
     const { stdout } = await this.#topology.network.exec(
       'h1',
       [
-        ...['iperf3', '--client', hostAddress('h2', family), '--json', ...amount, ...further],
+        ...['iperf3', '--client', hostAddress('h2', family), '--port', String(this.#port)],
+        ...['--json', ...amount, ...further],
         ...(omitSeconds > 0 ? ['--omit', String(omitSeconds)] : []),
         ...(streams > 1 ? ['--parallel', String(streams)] : []),
       ],
@@ -151,6 +155,8 @@ export class TransferServer {
     await end(this.#server, 'SIGTERM');
   }
 }
+
+const IPERF3_PORT = 5201;
 
 function transferred(report: unknown, sum: string): Transfer {
   const error = member(report, 'error');

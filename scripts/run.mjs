@@ -1,6 +1,6 @@
 /**
- * `npm test`, `npm run demo`, `npm run lab -- ...`, `npm run bench -- ...`: sets up whatever a
- * fresh clone misses, says each step in one line, then runs.
+ * `npm test`, `npm run demo`, `npm run lab -- ...`, `npm run bench -- ...`, `npm run sanitize`: sets
+ * up whatever a fresh clone misses, says each step in one line, then runs.
  *
  * Plain JavaScript without dependencies: it must work before `npm ci` and before `tsc`.
  * Steps are told on stderr, so that stdout belongs to what runs.
@@ -20,12 +20,19 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import {
+  sanitizedAddon,
+  sanitizedEnvironment,
+  sanitizedTests,
+  sanitizer,
+  sanitizerReports,
+} from './sanitized.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 const root = process.getuid?.() === 0;
 const inCi = (process.env.CI ?? '') !== '';
-const commands = { test, demo, lab, bench };
+const commands = { test, demo, lab, bench, sanitize };
 
 /** Lint, types, then every mocha run; the last line sums them up. */
 async function test() {
@@ -39,6 +46,8 @@ async function test() {
   ];
   removeOrphans('build');
   const runs = [await mocha('unit, vector, property and scenario tests', 'dot', [])];
+  const { missing, ...underSanitizers } = await sanitized(sanitizedTests(root));
+  runs.push(underSanitizers);
   if (interop) {
     const files = ['--no-config', '--require', 'build/test/support/setup.js', '--timeout', '60000'];
     runs.push(await mocha('interop tests', 'spec', [...files, 'build/test/interop/**/*.test.js']));
@@ -49,6 +58,9 @@ async function test() {
     console.log('left out: interop tests (they need root: network namespaces, /dev/net/tun)');
   }
   const failedChecks = checked.filter((passed) => !passed).length;
+  if (missing !== undefined) {
+    console.log(`left out: the native addon under AddressSanitizer (${missing})`);
+  }
   if (failedChecks > 0) {
     console.log('lint or types failed, see above');
   }
@@ -75,6 +87,40 @@ async function bench(argv) {
   }
   await setUp({ quietly });
   return foreground(['node', 'build/bench/main.js', ...argv]);
+}
+
+/** The tests that load the addon, or those that are named, with the addon under the sanitizers. */
+async function sanitize(argv) {
+  await installPackages(builders);
+  await installModules();
+  if (!(await attempt('build', ['node_modules/.bin/tsc', '-p', '.']))) {
+    return 1;
+  }
+  const { missing, status } = await sanitized(argv.length > 0 ? argv : sanitizedTests(root));
+  if (missing !== undefined) {
+    console.error(`not run: ${missing}`);
+  }
+  return missing === undefined ? status : 1;
+}
+
+/** One mocha run with the addon under the sanitizers; where they are missing only CI fails. */
+async function sanitized(files) {
+  const { library, missing } = sanitizer();
+  if (missing !== undefined) {
+    const failures = inCi ? 1 : 0;
+    return { missing, passes: 0, failures, pending: 0, status: failures };
+  }
+  await buildNative(sanitizedAddon, 'native addon under AddressSanitizer', ['--', 'sanitized']);
+  const argv = ['--no-config', '--timeout', '60000'];
+  argv.push('--require', 'build/test/support/setup.js', ...files);
+  const env = { ...sanitizedEnvironment(library), CI: process.env.CI || 'sanitized' };
+  const run = await mocha('the native addon under AddressSanitizer', 'dot', argv, env);
+  const reports = sanitizerReports();
+  for (const report of reports) {
+    console.error(report);
+  }
+  const failures = run.failures + reports.length;
+  return { ...run, failures, status: run.status || reports.length };
 }
 
 /** `list` and `help` need neither root nor peers. */
@@ -200,13 +246,17 @@ function matchesLockfile() {
 }
 
 /** The addon, when it is missing or older than its sources. */
-async function buildNative() {
-  const addon = 'native/build/Release/tsgw.node';
-  const sources = readdirSync('native').filter((file) => /\.(c|h|gyp)$/.test(file));
+async function buildNative(
+  addon = 'native/build/Release/tsgw.node',
+  title = 'native addon',
+  argv = [],
+) {
+  const files = readdirSync('native').filter((file) => /\.(c|h|gyp)$/.test(file));
+  const sources = ['scripts/build-native.mjs', ...files.map((file) => join('native', file))];
   const builtAt = existsSync(addon) ? statSync(addon).mtimeMs : 0;
-  if (sources.some((file) => statSync(join('native', file)).mtimeMs > builtAt)) {
+  if (sources.some((file) => statSync(file).mtimeMs > builtAt)) {
     // npm brings node-gyp along for its scripts.
-    await attempt('native addon', ['npm', 'run', 'install']);
+    await attempt(title, ['npm', 'run', 'install', ...argv]);
   }
 }
 
@@ -225,13 +275,13 @@ function removeOrphans(directory) {
   }
 }
 
-async function mocha(title, reporter, argv) {
+async function mocha(title, reporter, argv, env = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'tsgw-totals-'));
   const file = join(directory, 'totals.json');
   console.log(`\n${title}`);
   const status = await foreground(
     ['node_modules/.bin/mocha', '--reporter', './scripts/totals-reporter.mjs', ...argv],
-    { TSGW_TEST_REPORTER: reporter, TSGW_TEST_TOTALS: file },
+    { ...env, TSGW_TEST_REPORTER: reporter, TSGW_TEST_TOTALS: file },
   );
   // A run that died before its end is a failure although no test says so.
   const totals = existsSync(file)

@@ -22,6 +22,7 @@ import { CounterRows } from './gateway/counter-rows.ts';
 import { DaemonSettings } from './gateway/daemon-settings.ts';
 import { HeldActions, type OtherAction } from './gateway/held-actions.ts';
 import { Initiations } from './gateway/initiations.ts';
+import { PacketCapture } from './gateway/packet-capture.ts';
 import { Policies } from './gateway/policies.ts';
 import { PoolPort } from './gateway/pool-port.ts';
 import { Requests } from './gateway/requests.ts';
@@ -77,6 +78,7 @@ export class Gateway {
   readonly #childSas: ChildSas;
   readonly #policies: Policies;
   readonly #initiations: Initiations;
+  readonly #capture: PacketCapture;
   readonly #vici: ViciServer;
   #timer: NodeJS.Timeout | undefined;
   /** The deadline `#timer` stands for. */
@@ -103,6 +105,11 @@ export class Gateway {
     this.#counters = [first, ...Array.from({ length: workers - 1 }, () => shareCounters(first))];
     this.#rows = new CounterRows(first);
     this.#keyLog = options.keyLogDirectory ? new KeyLog(options.keyLogDirectory) : undefined;
+    this.#capture = new PacketCapture({
+      host: () => this.#host,
+      childSas: () => this.#childSas.all(),
+      emit: (event) => this.#emit(event),
+    });
     this.#childSas = new ChildSas({
       rows: this.#rows,
       spd: this.#spd,
@@ -110,6 +117,7 @@ export class Gateway {
       host: () => this.#host,
       now: () => instant(now()),
       emit: (event) => this.#emit(event),
+      installing: (childSa) => this.#capture.installing(childSa),
     });
     this.#policies = new Policies({
       spd: this.#spd,
@@ -291,9 +299,15 @@ export class Gateway {
       case 'moved':
       case 'outbound-activated':
       case 'path-mtu-changed':
+      case 'policy-mismatch':
         this.#childSas.hear(report);
         break;
+      case 'captured':
+      case 'capture-ended':
+        this.#capture.hear(report);
+        break;
       case 'ready':
+      case 'handed-over':
       case 'stopped':
         break;
       default:
@@ -348,6 +362,7 @@ export class Gateway {
         measured: (ids, mtu) => this.#childSas.measured(ids, mtu),
         childSa: (id) => this.#childSas.find(id),
       },
+      capture: (selection, sink) => this.#capture.start(selection, sink),
       resolveNames: (connection) => void this.#initiations.resolveNames(connection),
       initiate: (connection, child) =>
         this.#initiations.start({ connection, ...(child !== undefined && { child }) }),

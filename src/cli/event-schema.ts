@@ -12,5 +12,6 @@ export const eventSchema: JsonSchema = {
     'attempt',
     'attempts',
     'mtu',
+    'suppressed',
   ],
 };

@@ -2,7 +2,7 @@
  * Help, usage and the manual, made from the table of verbs.
  */
 import { EXIT_CODES } from './exit-code.ts';
-import type { Verb } from './verb.ts';
+import type { Verb, VerbOption } from './verb.ts';
 
 /** All verbs, one line each. */
 export function overview(verbs: readonly Verb[]): string {
@@ -20,9 +20,7 @@ export function overview(verbs: readonly Verb[]): string {
 /** `usage: tsgw sas [--ike NAME] ...` */
 export function usageLine(verb: Verb): string {
   const operands = verb.operands.map(({ name, required }) => (required ? name : `[${name}]`));
-  const options = Object.entries(verb.options).map(([name, { value }]) =>
-    value === undefined ? `[--${name}]` : `[--${name} ${value}]`,
-  );
+  const options = Object.entries(verb.options).map((one) => `[${optionText(...one)}]`);
   return ['usage: tsgw', verb.name, ...operands, ...options].join(' ');
 }
 
@@ -36,14 +34,19 @@ export function verbHelp(verb: Verb): string {
     ...section('arguments', [
       ...verb.operands.map(({ name, help }) => [name, help] as const),
       ...Object.entries(verb.options).map(
-        ([name, { value, help }]) =>
-          [value === undefined ? `--${name}` : `--${name} ${value}`, help] as const,
+        ([name, option]) => [optionText(name, option), option.help] as const,
       ),
     ]),
     '',
     'examples:',
     ...verb.examples.flatMap(([command, does]) => [`  ${command}`, `      ${does}`]),
   ]);
+}
+
+/** `-w, --write FILE` */
+function optionText(name: string, { value, short }: VerbOption): string {
+  const letter = short === undefined ? '' : `-${short}, `;
+  return value === undefined ? `${letter}--${name}` : `${letter}--${name} ${value}`;
 }
 
 /** Everything, in the order of a manual page. */

@@ -34,7 +34,7 @@ function saSentence(terminal: Terminal, event: ViciSection): readonly string[] {
       return [
         paint(terminal, 'green', `Child SA ${text('child')} #${text('child-sa')} is up`),
         `${text('local-ts')} === ${text('remote-ts')}, ${text('suite')}`,
-        `SPI in ${text('spi-in')}, out ${text('spi-out')}${text('encapsulation') === 'udp' ? ', in UDP' : ''}`,
+        `SPI in ${text('spi-in')}, out ${text('spi-out')}${modeText(text('mode'))}${text('encapsulation') === 'udp' ? ', in UDP' : ''}`,
       ];
     case 'ike-sa-down':
       return [`IKE SA #${text('ike-sa')} ${text('connection')} is down: ${text('reason')}`];
@@ -44,7 +44,7 @@ function saSentence(terminal: Terminal, event: ViciSection): readonly string[] {
       return [
         paint(terminal, 'green', `Child SA ${text('child')} #${text('child-sa')} is up`),
         `it replaces #${text('replaces')}, ${text('suite')}`,
-        `SPI in ${text('spi-in')}, out ${text('spi-out')}`,
+        `SPI in ${text('spi-in')}, out ${text('spi-out')}${modeText(text('mode'))}`,
       ];
     case 'ike-sa-rekeyed':
       return [
@@ -143,4 +143,9 @@ function natSides(event: ViciSection): string {
     viciText(event, 'remote-behind-nat') === 'yes' ? 'the peer is' : '',
   ].filter((side) => side !== '');
   return sides.length === 0 ? 'none between us' : `${sides.join(' and ')} behind one`;
+}
+
+/** A tunnel goes without saying. */
+function modeText(mode: string): string {
+  return mode === '' ? '' : `, ${mode} mode`;
 }

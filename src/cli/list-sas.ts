@@ -12,6 +12,7 @@ import { withDaemon } from './daemon.ts';
 import { ExitCode } from './exit-code.ts';
 import { type JsonSchema, toJson } from './json.ts';
 import { age, octets, table } from './table.ts';
+import { printable } from './terminal.ts';
 import type { Call } from './verb.ts';
 
 export function sas(call: Call): Promise<ExitCode> {
@@ -19,6 +20,7 @@ export function sas(call: Call): Promise<ExitCode> {
     const filter = viciSection([
       ['ike', call.options.get('ike')],
       ['child', call.options.get('child')],
+      ['tsgw-drops', true],
     ]);
     const events = await client.list('list-sas', 'list-sa', filter);
     const ikeSas = events.flatMap(named);
@@ -34,7 +36,7 @@ export function sas(call: Call): Promise<ExitCode> {
       ikeSaRow(connection, ikeSa),
       ...named(viciSubsection(ikeSa, 'child-sas')).map(([, child]) => childSaRow(child)),
     ]);
-    call.terminal.out(table(call.terminal, COLUMNS, rows, 'no IKE SA'));
+    call.terminal.out(table(call.terminal, COLUMNS, rows, 'no IKE SA') + drops(ikeSas));
     return ExitCode.OK;
   });
 }
@@ -46,6 +48,22 @@ export function named(
   return [...(section ?? [])].flatMap(([name, value]) =>
     value.kind === 'section' ? [[name, value.section] as const] : [],
   );
+}
+
+/** A line for each Child SA and direction that lost packets, with the reasons. */
+function drops(ikeSas: readonly (readonly [string, ViciSection])[]): string {
+  const children = ikeSas.flatMap(([connection, ikeSa]) =>
+    named(viciSubsection(ikeSa, 'child-sas')).map(([, child]) => [connection, child] as const),
+  );
+  const lines = children.flatMap(([connection, child]) =>
+    ['in', 'out'].flatMap((direction) => {
+      const counts = viciSubsection(child, `dropped-${direction}`) ?? new Map<never, never>();
+      const reasons = [...counts.keys()].map((name) => `${viciText(counts, name)} ${name}`);
+      const who = `${connection}/${viciText(child, 'name')} #${viciText(child, 'uniqueid')}`;
+      return reasons.length === 0 ? [] : [`${who} dropped ${direction}: ${reasons.join(', ')}`];
+    }),
+  );
+  return lines.map((line) => `${printable(line)}\n`).join('');
 }
 
 const COLUMNS = [
@@ -80,11 +98,16 @@ function childSaRow(child: ViciSection): readonly string[] {
     text('state'),
     viciTexts(child, 'local-ts').join(' '),
     viciTexts(child, 'remote-ts').join(' '),
-    `${algorithms(child)}${text('encap') === 'yes' ? ' in UDP' : ''}`,
+    `${algorithms(child)}${modeText(text('mode'))}${text('encap') === 'yes' ? ' in UDP' : ''}`,
     ageOf(child, 'install-time'),
     octets(Number(text('bytes-in'))),
     octets(Number(text('bytes-out'))),
   ];
+}
+
+/** A tunnel goes without saying. */
+function modeText(mode: string): string {
+  return mode === '' || mode === 'TUNNEL' ? '' : ` ${mode.toLowerCase()}`;
 }
 
 /** `AES_GCM_16_128/...`, of an IKE SA or a Child SA. */
@@ -123,6 +146,7 @@ export const CHILD_SA_SCHEMA: JsonSchema = {
     'install-time',
   ],
   flags: ['encap', 'esn'],
+  sections: { 'dropped-in': { allNumbers: true }, 'dropped-out': { allNumbers: true } },
 };
 
 export const IKE_SA_SCHEMA: JsonSchema = {

@@ -18,7 +18,7 @@ export function carrierLines(answer: ViciSection): readonly string[] {
     ...ikeLines(viciSubsection(answer, 'ike-sa')),
     sequenceLine(texts(viciSubsection(carrier, 'sequence')), direction),
     limitLine(texts(viciSubsection(carrier, 'limits'))),
-    ...sizeLines(carrier, direction),
+    ...sizeLines(carrier, direction, modeOf(childSa)),
   ];
 }
 
@@ -41,11 +41,17 @@ export function texts(section: ViciSection | undefined): (name: string) => strin
 
 function childLine(childSa: ViciSection): string {
   const text = texts(childSa);
+  const mode = modeOf(childSa) === 'tunnel' ? '' : `, ${modeOf(childSa)} mode`;
   const ends = text('life-time') === '' ? '' : `, ends in ${age(Number(text('life-time')))}`;
   return (
-    `Child SA ${text('name')} #${text('uniqueid')} ${text('state')}, SPI in ${text('spi-in')} out ` +
+    `Child SA ${text('name')} #${text('uniqueid')} ${text('state')}${mode}, SPI in ${text('spi-in')} out ` +
     `${text('spi-out')}, ${printable(algorithms(childSa))}, for ${age(Number(text('install-time')))}${ends}`
   );
+}
+
+/** `tunnel` where nothing is said. */
+function modeOf(childSa: ViciSection): string {
+  return texts(childSa)('mode').toLowerCase() || 'tunnel';
 }
 
 function ikeLines(ikeSa: ViciSection | undefined): readonly string[] {
@@ -80,13 +86,13 @@ function limitLine(text: (name: string) => string): string {
   return `limits: ${limits.join(', ')}${reached}`;
 }
 
-function sizeLines(carrier: ViciSection, direction: 'in' | 'out'): readonly string[] {
+function sizeLines(carrier: ViciSection, direction: 'in' | 'out', mode: string): readonly string[] {
   const path = texts(viciSubsection(carrier, 'path-mtu'));
   const since = age(Number(path('seconds')));
   const how = path('learned') === 'yes' ? `learned ${since} ago` : `assumed for ${since}`;
   const mss = viciText(carrier, 'mss');
   return [
-    ...(direction === 'out' ? budgetLines(texts(viciSubsection(carrier, 'budget'))) : []),
+    ...(direction === 'out' ? budgetLines(texts(viciSubsection(carrier, 'budget')), mode) : []),
     `the path carries ${path('octets')} octets, ${how}`,
     `largest inner packet: ${viciText(carrier, 'inner-mtu')} octets`,
     ...(mss === undefined ? [] : [`the MSS of a SYN becomes ${mss} at most`]),
@@ -94,13 +100,13 @@ function sizeLines(carrier: ViciSection, direction: 'in' | 'out'): readonly stri
 }
 
 /** In the order of the packet. */
-function budgetLines(text: (name: string) => string): readonly string[] {
+function budgetLines(text: (name: string) => string, mode: string): readonly string[] {
   const rows = [
     ['outer-ip', 'outer IP header'],
     ['udp', 'UDP header'],
     ['esp-header', 'ESP header: SPI, sequence number'],
     ['iv', 'IV'],
-    ['inner', 'inner packet'],
+    ['inner', mode === 'tunnel' ? 'inner packet' : 'inner packet, less its IP header'],
     ['tfc-padding', 'TFC padding: hides how long it is'],
     ['padding', 'padding'],
     ['trailer', 'pad length, next header'],

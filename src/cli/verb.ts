@@ -11,6 +11,8 @@ import type { Terminal } from './terminal.ts';
 export interface VerbOption {
   /** The name of its value in the help; a switch has none. */
   readonly value?: string;
+  /** One letter that stands for the name. */
+  readonly short?: string;
   readonly help: string;
 }
 
@@ -105,9 +107,12 @@ function usage(what: string): ParsedCall {
 }
 
 function tokensOf(verb: Verb, argv: readonly string[]) {
-  const entries = Object.entries(verb.options).map(([name, { value }]) => [
+  const entries = Object.entries(verb.options).map(([name, { value, short }]) => [
     name,
-    { type: value === undefined ? ('boolean' as const) : ('string' as const) },
+    {
+      type: value === undefined ? ('boolean' as const) : ('string' as const),
+      ...(short !== undefined && { short }),
+    },
   ]);
   return parseArgs({
     args: [...argv],

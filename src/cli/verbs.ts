@@ -2,6 +2,7 @@
  * The verbs of `tsgw`: the one table behind the dispatch, the help and the manual.
  */
 import { packageVersion } from '../io/system.ts';
+import { capture } from './capture.ts';
 import { check } from './check.ts';
 import { complain } from './daemon.ts';
 import { doctor } from './doctor.ts';
@@ -45,8 +46,9 @@ export const VERBS: readonly Verb[] = [
     name: 'sas',
     summary: 'IKE SAs with their Child SAs',
     description:
-      'One row per SA, Child SAs below their IKE SA. The JSON has the keys of vici: those that ' +
-      'swanctl --list-sas --raw prints.',
+      'One row per SA, Child SAs below their IKE SA, and below them what was dropped of their packets, by ' +
+      'reason. The JSON has the keys of vici: those that swanctl --list-sas --raw prints, and dropped-in ' +
+      'and dropped-out.',
     operands: [],
     options: {
       ike: { value: 'NAME', help: 'only IKE SAs of this connection' },
@@ -222,6 +224,37 @@ export const VERBS: readonly Verb[] = [
       ['tsgw doctor mtu peer --json', 'every figure, for a program'],
     ],
     run: doctor,
+  },
+  {
+    name: 'capture',
+    summary: 'packets inside and outside the tunnels into a pcapng file',
+    description:
+      'Every packet has a comment: its SA and, where it was dropped, why. There are two interfaces: ' +
+      'inner, as the device reads and writes packets (joined ones are one), and outer, ESP with headers ' +
+      'made anew around it. IKE is not captured. What comes faster than it is written is missed and ' +
+      'counted; packets go their way all the same. The file holds what the tunnels hide: only its owner ' +
+      'may read it. With --keys a directory FILE.keys has the keys of the ESP SAs there are and of those ' +
+      'that come, as Wireshark takes them; it knows no ChaCha20-Poly1305 and no AES-CCM.',
+    operands: [],
+    options: {
+      write: { value: 'FILE', short: 'w', help: 'the file; - is standard output' },
+      count: { value: 'NUMBER', help: 'end after so many packets' },
+      seconds: { value: 'NUMBER', help: 'end after so long' },
+      ike: { value: 'NAME', help: 'only packets of this connection' },
+      child: { value: 'NAME', help: 'only packets of this child' },
+      spi: { value: 'SPI', help: 'only packets of the SA with this SPI, or that carry it' },
+      drops: { help: 'only packets that were dropped' },
+      snaplen: { value: 'OCTETS', help: 'keep no more of a packet (65535)' },
+      keys: { help: 'write the keys, too: whoever has them reads all traffic of the SAs' },
+      ...URI_OPTIONS,
+    },
+    examples: [
+      ['tsgw capture -w tunnel.pcapng', 'everything, until interrupted'],
+      ['tsgw capture -w drops.pcapng --drops --seconds 60', 'what is lost in a minute, and why'],
+      ['tsgw capture -w - --ike peer | wireshark -k -i -', 'one connection, live'],
+      ['tsgw capture -w t.pcapng --keys --child net', 'so that Wireshark opens the ESP packets'],
+    ],
+    run: capture,
   },
   {
     name: 'policies',

@@ -8,6 +8,7 @@ import {
   type Connection,
   type DpdAction,
   FULL_PATH,
+  isProtecting,
   type StartAction,
 } from '../ipsec/connection.ts';
 import { type IdentityPattern, parseIdentityPattern } from '../ipsec/identity.ts';
@@ -266,7 +267,7 @@ function warnOfNoPeer(connection: Connection, reader: SettingsReader): void {
     ({ kind }) => kind === 'address' || kind === 'name',
   );
   const started = connection.children.find(
-    ({ mode, startAction }) => mode === 'tunnel' && startAction !== 'none',
+    ({ mode, startAction }) => isProtecting(mode) && startAction !== 'none',
   );
   if (started === undefined || reachable) return;
   const what = 'remote_addrs names no single address: nothing can be started';
@@ -287,12 +288,16 @@ const NON_FIRST_FRAGMENTS = {
   false: 'no',
 } as const;
 
-const MODE = { tunnel: 'tunnel', pass: 'pass', drop: 'drop' } as const;
+const MODE = {
+  tunnel: 'tunnel',
+  transport: 'transport',
+  beet: 'beet',
+  pass: 'pass',
+  drop: 'drop',
+} as const;
 
 const REFUSED_MODES: ReadonlyMap<string, string> = new Map([
-  ['transport', 'transport mode is not implemented yet'],
   ['transport_proxy', 'it belongs to Mobile IPv6, which is not implemented'],
-  ['beet', 'it never became an RFC and is not implemented'],
   ['iptfs', 'aggregation and fragmentation (RFC 9347) are not implemented yet'],
 ]);
 

@@ -1,6 +1,7 @@
 /**
  * Rules about time: SAs that end before they are replaced, or are never replaced at all.
  */
+import { isProtecting } from '../ipsec/connection.ts';
 import type { LifetimeBounds } from '../ipsec/lifetime.ts';
 import { type Lint, type LintedChild, pathOf } from './lint-findings.ts';
 
@@ -40,7 +41,7 @@ export function lintLifetimes(lint: Lint): void {
     }
   }
   for (const linted of lint.children) {
-    if (linted.child.mode === 'tunnel') lintChild(lint, linted);
+    if (isProtecting(linted.child.mode)) lintChild(lint, linted);
   }
 }
 

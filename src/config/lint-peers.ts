@@ -2,7 +2,7 @@
  * Rules about peers: identities without a secret, secrets that are weak or too widely shared, and
  * peers that go away unnoticed.
  */
-import { type Connection, wantsStart, wantsTrap } from '../ipsec/connection.ts';
+import { type Connection, isProtecting, wantsStart, wantsTrap } from '../ipsec/connection.ts';
 import { type IdentityPattern, matchIdentity } from '../ipsec/identity.ts';
 import { type Lint, pathOf } from './lint-findings.ts';
 import type { ConfiguredSecret } from './secrets.ts';
@@ -56,7 +56,7 @@ function owns({ owners }: ConfiguredSecret, { identity }: IdentityPattern): bool
 function lintPresence(lint: Lint, connection: Connection): void {
   const { dpdDelaySeconds } = connection;
   for (const child of connection.children) {
-    if (child.mode !== 'tunnel') continue;
+    if (!isProtecting(child.mode)) continue;
     const kept = wantsStart(child.startAction) || wantsTrap(child.startAction);
     if (kept && dpdDelaySeconds === 0) {
       lint.warn(

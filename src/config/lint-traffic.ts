@@ -4,7 +4,12 @@
  */
 import { KeyExchangeId, TransformType } from '../crypto/transform.ts';
 import { AttributeType } from '../ipsec/configuration-attribute.ts';
-import type { ChildPolicy, Connection, SelectorTemplate } from '../ipsec/connection.ts';
+import {
+  type ChildPolicy,
+  type Connection,
+  isProtecting,
+  type SelectorTemplate,
+} from '../ipsec/connection.ts';
 import {
   formatSelector,
   intersectSelectors,
@@ -18,7 +23,7 @@ export function lintTraffic(lint: Lint): void {
   for (const connection of lint.config.connections) {
     lintProposals(lint, pathOf({ connection }, 'proposals'));
     for (const child of connection.children) {
-      if (child.mode !== 'tunnel') continue;
+      if (!isProtecting(child.mode)) continue;
       lintProposals(lint, pathOf({ connection, child }, 'esp_proposals'));
       lintForwardSecrecy(lint, { connection, child });
       lintNameServers(lint, connection, child);
@@ -114,7 +119,7 @@ function isEverything(template: SelectorTemplate): boolean {
 
 /** Two children that would both take one packet: which does, is decided by their order. */
 function lintOverlaps(lint: Lint): void {
-  const children = lint.children.filter(({ child }) => child.mode === 'tunnel');
+  const children = lint.children.filter(({ child }) => isProtecting(child.mode));
   for (const [index, one] of children.entries()) {
     for (const other of children.slice(index + 1)) {
       if (one.child.priority !== other.child.priority) continue;

@@ -109,6 +109,9 @@ export const BATCH_SIZE = 64;
 /** Packets that are opened or sealed in one call: those of a few super-packets. */
 export const PACKETS = 256;
 
+/** Where packets go that need a header and stand behind another: as much as a receive can be. */
+export const SPARE_OCTETS = BATCH_SIZE * LARGEST_SLOT + PACKETS * HEADROOM;
+
 export interface Batch {
   readonly arena: Uint8Array;
   readonly words: Int32Array;

@@ -31,6 +31,9 @@ const PORTS = 4;
 const MOST_PACKETS = 64;
 const MOST_OCTETS = 65_000;
 
+/** In the first octet of FLAGS_FRAGMENT_OFFSET. */
+const DF = 0x40;
+
 /** A super-packet as it grows. */
 interface Group {
   /** Words of the first and the last row; below 0 = none. */
@@ -66,6 +69,11 @@ export function isSoundPacket(
   const { family, protocol, headerLength, totalLength } = flow;
   const plain = family === 4 ? IPV4_HEADER : IPV6_HEADER;
   if (headerLength !== plain || flow.fragment !== Fragment.WHOLE) return false;
+  // RFC 768: the checksum covers what the datagram's own length says, and the host takes no more.
+  if (protocol === IpProtocol.UDP) {
+    const length = readU16(octets, inner + headerLength + UdpField.LENGTH);
+    if (length !== totalLength - headerLength) return false;
+  }
   const outside = sumOctets(octets, inner, family === 4 ? Ipv4Field.SOURCE : Ipv6Field.SOURCE);
   if (family === 4) {
     const header = sumOctets(octets, inner + Ipv4Field.SOURCE, 8, outside);
@@ -76,8 +84,8 @@ export function isSoundPacket(
   return foldSum(sum + totalLength - headerLength) === 0xffff;
 }
 
-/** Octets behind the packet, in the places they have in the sum over all. */
-function sumBehind(octets: Uint8Array, inner: number, from: number, end: number): number {
+/** Octets behind the first `from` up to `end`, in the places they have in the sum over all. */
+export function sumBehind(octets: Uint8Array, inner: number, from: number, end: number): number {
   let sum = 0;
   for (let at = from; inner + at < end; at++) {
     const octet = readU8(octets, inner + at);
@@ -271,7 +279,7 @@ function sameNetwork(
     return false;
   }
   // RFC 6864 §4.1: the identification means nothing where nothing is fragmented.
-  if (arena[head + FLAGS_FRAGMENT_OFFSET] !== 0) return true;
+  if ((arena[head + FLAGS_FRAGMENT_OFFSET]! & DF) !== 0) return true;
   const next = readU16(arena, head + IDENTIFICATION) + distance;
   return readU16(arena, other + IDENTIFICATION) === (next & 0xffff);
 }

@@ -3,7 +3,12 @@
  * (RFC 4301 §4.4.2.1). Made when the SA is installed, never per packet.
  */
 import { SA_COUNTERS, SaCounter } from '../events/shared-counters.ts';
-import type { OutboundUse, TrafficLimits } from '../ipsec/child-sa.ts';
+import type {
+  AddressPair,
+  EncapsulationMode,
+  OutboundUse,
+  TrafficLimits,
+} from '../ipsec/child-sa.ts';
 import { innerMtu, type MeasuredMtu, type OuterPath } from '../ipsec/path-mtu.ts';
 import { ReplayWindow } from '../ipsec/replay-window.ts';
 import { SelectorPairs } from '../ipsec/selector-pairs.ts';
@@ -16,6 +21,7 @@ import { IPV6_HEADER } from '../wire/ipv6.ts';
 import { UDP_HEADER } from '../wire/udp.ts';
 import { type TrafficClassRule, trafficClassRule } from './ecn.ts';
 import { type EspSuite, type EspTransforms, espSuite } from './esp-suite.ts';
+import { type HostEnds, hostEnds, Mode } from './host-ends.ts';
 import { PathMtu } from './path-mtu.ts';
 import { PeerOrigin } from './peer-origin.ts';
 import { TrafficMeter } from './traffic-meter.ts';
@@ -32,6 +38,9 @@ export interface EspSaParameters extends EspTransforms, EspSaEnds {
   readonly id: number;
   readonly spiIn: number;
   readonly spiOut: number;
+  readonly mode: EncapsulationMode;
+  /** As in `ChildSa`. */
+  readonly peerAddresses?: AddressPair;
   readonly esn: boolean;
   readonly localTs: readonly TrafficSelector[];
   readonly remoteTs: readonly TrafficSelector[];
@@ -70,6 +79,10 @@ export interface EspSa {
   readonly parameters: EspSaParameters;
   readonly suite: EspSuite;
   readonly spiOut: number;
+  /** One of `Mode`. */
+  readonly mode: number;
+  /** Undefined in a tunnel. */
+  readonly hosts: HostEnds | undefined;
   readonly copyDf: boolean;
   readonly trafficClass: TrafficClassRule;
   readonly selectors: SelectorPairs;
@@ -114,18 +127,22 @@ export function createEspSa(
   handles: EspHandles,
   mtu: LinkMtu,
 ): EspSa {
-  const { esn, limits, localTs, remote, remoteTs } = parameters;
+  const { esn, limits, localTs, peerAddresses, remote, remoteTs } = parameters;
+  const hosts = hostEnds(parameters.mode, localTs, remoteTs, peerAddresses);
   const ports = localTs.some(namesPorts) || remoteTs.some(namesPorts);
   const sa: EspSa = {
     index,
     parameters,
     suite: espSuite(parameters),
     spiOut: parameters.spiOut,
+    mode: hosts ? Mode[parameters.mode] : Mode.tunnel,
+    hosts,
     copyDf: parameters.copyDf,
-    trafficClass: trafficClassRule(parameters.copyDscp, parameters.copyEcn),
+    trafficClass: hosts ? WHOLE_CLASS : trafficClassRule(parameters.copyDscp, parameters.copyEcn),
     selectors: SelectorPairs.of(localTs, remoteTs),
     namesPorts: ports,
-    tracksFragments: ports && parameters.nonFirstFragments,
+    // RFC 4301 §7: outside of tunnels there are no fragments.
+    tracksFragments: !hosts && ports && parameters.nonFirstFragments,
     window: new ReplayWindow(parameters.replayWindow, esn),
     sequence: new SequenceNumber(esn),
     meterIn: TrafficMeter.of(limits),
@@ -180,7 +197,8 @@ export function moveEspSa(sa: EspSa, ends: EspSaEnds, path: number, mtu: LinkMtu
 /** Brings in line with `pathMtu` what follows from it. */
 export function updateInnerMtu(sa: EspSa, mtu: LinkMtu): void {
   sa.innerMtu = Math.min(mtu.tun, innerMtu(sa.pathMtu.octets, sa.suite, outerPath(sa)));
-  sa.tfcOctets = Math.min(sa.parameters.tfcPadding, sa.innerMtu);
+  // RFC 4303 §2.7: only a whole packet says itself where it ends.
+  sa.tfcOctets = sa.hosts ? 0 : Math.min(sa.parameters.tfcPadding, sa.innerMtu);
 }
 
 /** Octets of the outer packet around the ESP packet of `length` octets from SPI to ICV. */
@@ -189,6 +207,10 @@ export function outerLength(sa: EspSa, length: number): number {
   return (family === 4 ? IPV4_HEADER : IPV6_HEADER) + (udpEncapsulation ? UDP_HEADER : 0) + length;
 }
 
-function outerPath({ ends }: EspSa): OuterPath {
-  return { family: ends.remote.address.family, udpEncapsulation: ends.udpEncapsulation };
+function outerPath({ ends, hosts }: EspSa): OuterPath {
+  const { remote, udpEncapsulation } = ends;
+  return { family: remote.address.family, udpEncapsulation, shed: hosts?.headerLength ?? 0 };
 }
+
+/** Outside of tunnels there is one header: the class in it is the packet's. */
+const WHOLE_CLASS = trafficClassRule('out', true);

@@ -12,19 +12,17 @@
  * Writes descriptor words and counters only; allocates nothing and throws nothing per packet.
  */
 import { DropReason } from '../events/drop-reason.ts';
-import { SaCounter, type SharedCounters, WorkerCounter } from '../events/shared-counters.ts';
+import {
+  countSaDrop,
+  SaCounter,
+  type SharedCounters,
+  WorkerCounter,
+} from '../events/shared-counters.ts';
 import { isReservedSpi } from '../ipsec/spi.ts';
 import { readU32 } from '../wire/field.ts';
-import { createFlow, type Flow, FlowFault, Fragment, readFlow } from '../wire/flow.ts';
+import { Fragment } from '../wire/flow.ts';
 import type { Instant } from '../wire/instant.ts';
-import { IpProtocol } from '../wire/ip-protocol.ts';
-import {
-  IPV4_HEADER,
-  ipv4HeaderLength,
-  ipv4TypeOfService,
-  setIpv4TypeOfService,
-} from '../wire/ipv4.ts';
-import { ipv6TrafficClass, setIpv6TrafficClass } from '../wire/ipv6.ts';
+import { IPV4_HEADER, ipv4HeaderLength, ipv4TypeOfService } from '../wire/ipv4.ts';
 import {
   type Batch,
   DROP_ELSEWHERE,
@@ -37,8 +35,8 @@ import {
   Word,
 } from './batch.ts';
 import { classify, Datagram } from './classify.ts';
-import { type Coalescing, isSoundPacket } from './coalescing.ts';
-import { decapsulatedClass, ECN_DROP } from './ecn.ts';
+import type { Coalescing } from './coalescing.ts';
+import { Decapsulation } from './decapsulation.ts';
 import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
@@ -46,6 +44,7 @@ import type { ExpectedSpis } from './expected-spis.ts';
 import { FragmentPolicy } from './fragment-policy.ts';
 import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
+import { QuotedPacket } from './quoted-packet.ts';
 import type { SaWatch } from './sa-watch.ts';
 import { Limit } from './traffic-meter.ts';
 
@@ -85,10 +84,9 @@ export class Inbound {
   readonly #coalescing: Coalescing | undefined;
   readonly #arrivals: Batch;
   readonly #handOver: HandOver | undefined;
-  readonly #flow: Flow = createFlow();
+  readonly #quoted = new QuotedPacket();
   readonly #fragments: FragmentPolicy;
-  /** Of the packet that was concluded last: its checksums are right. */
-  #sound = false;
+  readonly #decapsulation: Decapsulation;
 
   constructor(sas: EspSaTable, counters: SharedCounters, watch: SaWatch, options: InboundOptions) {
     this.#sas = sas;
@@ -100,6 +98,9 @@ export class Inbound {
     this.#coalescing = options.coalescing;
     this.#arrivals = options.arrivals;
     this.#handOver = options.handOver;
+    const sums = options.coalescing !== undefined;
+    const { size, slotOctets } = options.arrivals;
+    this.#decapsulation = new Decapsulation({ sums, spareAt: size * slotOctets });
   }
 
   /** Steps 1-5 for the rows received; answers how many hold an IKE message (DROP_TAKEN). */
@@ -120,7 +121,9 @@ export class Inbound {
   /** Steps 6-14 for the rows that were opened; answers whether an SA sends from now on. */
   finish(batch: Batch, count: number, now: Instant): boolean {
     const { words } = batch;
+    const { flow } = this.#decapsulation;
     const before = this.#watch.activations;
+    this.#decapsulation.begin();
     for (let at = 0; at < count * WORDS; at += WORDS) {
       if (words[at + Word.DROP] !== 0) continue;
       const sa = this.#sas.at(words[at + Word.SA]!);
@@ -137,7 +140,7 @@ export class Inbound {
       const limit = sa.meterIn.count(words[at + Word.LENGTH]!);
       if (limit !== Limit.NONE) this.#watch.limited(sa, limit);
       // 14. From here on the row may be a part of another's.
-      this.#coalescing?.add(at, this.#flow, this.#sound);
+      this.#coalescing?.add(at, flow, this.#decapsulation.sound);
     }
     this.#coalescing?.finish();
     return this.#watch.activations !== before;
@@ -231,45 +234,34 @@ export class Inbound {
     // 8. The peer has the SA, and is where the packet came from.
     this.#watch.authenticated(sa, words[at + Word.ORIGIN]!, now);
 
-    // 9. Trailer (RFC 4303 §2.4-§2.6).
-    const inner = offset + ESP_HEADER + sa.suite.ivLength;
-    const trailer = offset + words[at + Word.LENGTH]! - sa.suite.icvLength - ESP_TRAILER;
-    const padLength = arena[trailer]!;
-    const nextHeader = arena[trailer + 1]!;
-    if (!isSoundPadding(arena, trailer, padLength, inner)) return DropReason['bad-padding'];
-    // RFC 4303 §2.6: a dummy packet is discarded without prejudice.
-    if (nextHeader === IpProtocol.IPV6_NONXT) return DropReason['dummy-packet'];
-    const family = tunnelFamily(nextHeader);
-    if (family === 0) return DropReason['bad-next-header'];
-
-    // 10. Inner header; what lies behind its length is TFC padding (RFC 4303 §2.7).
-    const flow = this.#flow;
-    if (readFlow(arena, inner, trailer - padLength - inner, flow) !== FlowFault.NONE) {
-      return DropReason['malformed-inner-packet'];
-    }
-    if (flow.family !== family) return DropReason['malformed-inner-packet'];
-    this.#sound =
-      this.#coalescing !== undefined &&
-      isSoundPacket(arena, inner, trailer + ESP_TRAILER, words[at + Word.SUM]!, flow);
-    words[at + Word.OFFSET] = inner;
-    words[at + Word.LENGTH] = flow.totalLength;
-
-    // 11. RFC 6040 §4.2.
-    if (!decapsulateClass(arena, inner, family, sa, words[at + Word.TOS]!)) {
-      return DropReason['ecn-inner-not-ect'];
-    }
+    // 9. to 11. The packet as it was before ESP.
+    const unfit = this.#decapsulation.open(batch, at, sa);
+    if (unfit !== DropReason.NONE) return unfit;
+    const { flow } = this.#decapsulation;
 
     // 12. RFC 4301 §5.2 step 4: what the SA delivers must be what it was negotiated for.
     if (sa.tracksFragments && flow.fragment !== Fragment.WHOLE) {
       const unmatched = this.#fragments.judgeInbound(sa, flow, now);
       if (unmatched !== DropReason.NONE) return unmatched;
-    } else if (!sa.selectors.matchesInbound(flow)) {
+    } else if (
+      !sa.selectors.matchesInbound(flow) &&
+      !this.#isAboutOurs(sa, arena, words[at + Word.OFFSET]!)
+    ) {
+      this.#watch.mismatched(sa, flow, now);
       return DropReason['inbound-policy-mismatch'];
     }
 
     // 13. A SYN from the peer announces what our side's answers must fit into.
-    if (this.#mssClamp) clampFlow(arena, inner, flow, sa.innerMtu);
+    if (this.#mssClamp) clampFlow(arena, words[at + Word.OFFSET]!, flow, sa.innerMtu);
     return DropReason.NONE;
+  }
+
+  /** RFC 4301 §6.2: an ICMP error fits the SA when the packet it is about went through it. */
+  #isAboutOurs(sa: EspSa, arena: Uint8Array, inner: number): boolean {
+    return (
+      this.#quoted.read(arena, inner, this.#decapsulation.flow) &&
+      sa.selectors.matchesInbound(this.#quoted.answer)
+    );
   }
 
   #discarded(words: Int32Array, at: number, reason: number): void {
@@ -278,7 +270,7 @@ export class Inbound {
     if (index < 0) return;
     const { sas } = this.#counters;
     const row = this.#sas.at(index).countersIn;
-    sas[row + SaCounter.DROPS]!++;
+    countSaDrop(this.#counters, row, reason);
     if (reason === DropReason['bad-icv']) sas[row + SaCounter.BAD_ICVS]!++;
     else if (
       reason === DropReason['replayed-sequence-number'] ||
@@ -302,37 +294,4 @@ function stripIpv4Header(batch: Batch, at: number, arrival: Arrival): number {
   words[at + Word.OFFSET] = offset + header;
   words[at + Word.LENGTH] = length - header;
   return Datagram.ESP;
-}
-
-/** RFC 4303 §2.4: the padding octets count up from 1, and lie behind the start of the payload. */
-function isSoundPadding(arena: Uint8Array, end: number, padLength: number, inner: number): boolean {
-  const start = end - padLength;
-  if (start < inner) return false;
-  for (let index = 0; index < padLength; index++) {
-    if (arena[start + index] !== index + 1) return false;
-  }
-  return true;
-}
-
-/** The family tunnel mode's Next Header names, 0 for anything else. */
-function tunnelFamily(nextHeader: number): number {
-  if (nextHeader === IpProtocol.IPV4) return 4;
-  return nextHeader === IpProtocol.IPV6 ? 6 : 0;
-}
-
-/** Puts the traffic class of RFC 6040 into the inner header; false when the packet must go. */
-function decapsulateClass(
-  arena: Uint8Array,
-  inner: number,
-  family: number,
-  sa: EspSa,
-  outer: number,
-): boolean {
-  const before = family === 4 ? ipv4TypeOfService(arena, inner) : ipv6TrafficClass(arena, inner);
-  const after = decapsulatedClass(sa.trafficClass, before, outer);
-  if (after === ECN_DROP) return false;
-  if (after === before) return true;
-  if (family === 4) setIpv4TypeOfService(arena, inner, after);
-  else setIpv6TrafficClass(arena, inner, after);
-  return true;
 }

@@ -15,7 +15,12 @@
  * The outer headers are the socket's work. Nothing here allocates or throws per packet.
  */
 import { DropReason } from '../events/drop-reason.ts';
-import { SaCounter, type SharedCounters, WorkerCounter } from '../events/shared-counters.ts';
+import {
+  countSaDrop,
+  SaCounter,
+  type SharedCounters,
+  WorkerCounter,
+} from '../events/shared-counters.ts';
 import { paddedLength, sizeVerdict } from '../ipsec/path-mtu.ts';
 import { Policy } from '../ipsec/spd.ts';
 import { writeU8, writeU16, writeU32 } from '../wire/field.ts';
@@ -37,13 +42,14 @@ import {
 } from './batch.ts';
 import type { DummyPacket } from './dummy-traffic.ts';
 import { encapsulatedClass } from './ecn.ts';
-import { writeEsp } from './encapsulation.ts';
+import { Encapsulation, writeEsp } from './encapsulation.ts';
 import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER } from './esp-suite.ts';
 import { FragmentPolicy, UNMATCHED } from './fragment-policy.ts';
 import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
+import { QuotedPacket } from './quoted-packet.ts';
 import type { SaWatch } from './sa-watch.ts';
 import { Segments } from './segmentation.ts';
 import { isTooBigStatus, sendDropReason, UNREACHABLE } from './send-status.ts';
@@ -87,8 +93,11 @@ export class Outbound {
   readonly #rows: Batch;
   readonly #flow: Flow = createFlow();
   readonly #fragments: FragmentPolicy;
+  readonly #quoted = new QuotedPacket();
   /** The packet that is being written, as long as segments of it are left. */
   readonly #segments = new Segments();
+  /** What of it goes into ESP. */
+  readonly #encapsulation = new Encapsulation();
   /** The SA that carries it; undefined = it leaves unprotected. */
   #sa: EspSa | undefined;
   #trafficClass = 0;
@@ -148,6 +157,8 @@ export class Outbound {
       if (this.#next === this.#count) return this.#filled;
       const at = this.#next++ * WORDS;
       const verdict = this.#prepare(at, now);
+      // For who looks on: what became of the packet that was read.
+      this.#reads.words[at + Word.DROP] = verdict;
       if (verdict > 0) this.#discarded(-1, verdict);
       if (verdict !== DropReason.NONE) this.#segments.clear();
     }
@@ -166,6 +177,7 @@ export class Outbound {
       const inside = start + ESP_HEADER + sa.suite.ivLength;
       writeDummy(arena, inside, octets);
       const end = writeEsp(this.#rows, at, start, sa, octets, IpProtocol.IPV6_NONXT);
+      words[at + Word.INNER] = 0;
       this.#address(at, sa, 0, sa.copyDf ? FLAG_DF : 0);
       words[at + Word.SOURCE_LENGTH] = 0;
       words[at + Word.SUM_FROM] = -1;
@@ -236,6 +248,7 @@ export class Outbound {
     const inner = words[at + Word.OFFSET]!;
     const flow = this.#flow;
     this.#sa = undefined;
+    words[at + Word.SA] = -1;
     // 1. The inner header; octets behind its length are not the packet's.
     if (readFlow(arena, inner, words[at + Word.LENGTH]!, flow) !== FlowFault.NONE) {
       return DropReason['malformed-packet'];
@@ -246,14 +259,19 @@ export class Outbound {
     if (!this.#segments.begin(arena, inner, flow)) return DropReason['malformed-packet'];
 
     // 2. RFC 4301 §5.1: the SPD decides.
-    const found =
+    let found =
       flow.fragment === Fragment.WHOLE
         ? this.#sas.findOutbound(flow)
         : this.#fragments.findOutbound(flow, now);
+    if (found === Policy.NONE) found = this.#findQuoted(arena, inner);
+    words[at + Word.SA] = found;
     if (found < 0) return this.#withoutSa(at, found, now);
     const sa = this.#sas.at(found);
     if (sa.handles.path < 0) return this.#refuse(sa, DropReason['send-unreachable']);
     if (sa.pathMtu.age(now)) this.#paths.aged(sa);
+
+    const unfit = this.#encapsulation.begin(arena, inner, flow, sa);
+    if (unfit !== DropReason.NONE) return this.#refuse(sa, unfit);
 
     // 3. RFC 4301 §8.2.1: too big for the path and not to be fragmented.
     const whole = flow.family === 6 || ipv4DontFragment(arena, inner);
@@ -275,9 +293,19 @@ export class Outbound {
     return DropReason.NONE;
   }
 
+  /**
+   * RFC 4301 §6.2: an ICMP error that no policy is for takes the SA that the answer to the packet it
+   * is about would take.
+   */
+  #findQuoted(arena: Uint8Array, inner: number): number {
+    if (!this.#quoted.read(arena, inner, this.#flow)) return Policy.NONE;
+    const found = this.#sas.findOutbound(this.#quoted.answer);
+    return found >= 0 || found <= Policy.ELSEWHERE ? found : Policy.NONE;
+  }
+
   /** Counts against the SA what it does not carry. */
   #refuse(sa: EspSa, reason: number): number {
-    this.#counters.sas[sa.countersOut + SaCounter.DROPS]!++;
+    countSaDrop(this.#counters, sa.countersOut, reason);
     return reason;
   }
 
@@ -307,16 +335,21 @@ export class Outbound {
     }
 
     // 5. RFC 4303 §3.3.3: a sequence number is never used twice; the last one ends the SA.
-    if (this.#take(sa, length) !== DropReason.NONE) {
+    const exhausted = this.#take(sa, length);
+    if (exhausted !== DropReason.NONE) {
       this.#segments.skip();
+      this.#reads.words[(this.#next - 1) * WORDS + Word.DROP] = exhausted;
       return true;
     }
 
     // 6. and 7.
-    const nextHeader = this.#flow.family === 4 ? IpProtocol.IPV4 : IpProtocol.IPV6;
-    this.#end = writeEsp(this.#rows, at, start, sa, length, nextHeader);
+    const { shed, nextHeader } = this.#encapsulation;
+    const payload = start + ESP_HEADER + sa.suite.ivLength;
+    if (shed === 0) this.#place(at, payload);
+    else this.#encapsulation.place(this.#rows, at, payload, this.#segments);
+    this.#end = writeEsp(this.#rows, at, start, sa, length - shed, nextHeader);
+    words[at + Word.INNER] = length;
     this.#address(at, sa, this.#trafficClass, this.#flags);
-    this.#place(at, start + ESP_HEADER + sa.suite.ivLength);
     this.#last = sa.index;
     this.#filled++;
     return true;
@@ -388,7 +421,7 @@ export class Outbound {
   /** `index` of the SA, or -1. */
   #discarded(index: number, reason: number): void {
     this.#counters.drops[reason]!++;
-    if (index >= 0) this.#counters.sas[this.#sas.at(index).countersOut + SaCounter.DROPS]!++;
+    if (index >= 0) countSaDrop(this.#counters, this.#sas.at(index).countersOut, reason);
   }
 }
 

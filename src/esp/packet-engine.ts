@@ -22,6 +22,7 @@ import {
   DROP_TAKEN,
   emptyRows,
   LARGEST_SLOT,
+  SPARE_OCTETS,
   WORDS,
   Word,
 } from './batch.ts';
@@ -44,6 +45,7 @@ import type { HandOver, HandOverTaker } from './hand-over.ts';
 import { type Arrival, Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
 import type { PacketReports } from './packet-reports.ts';
+import { PacketTap, type TapOutlet } from './packet-tap.ts';
 import { SaWatch } from './sa-watch.ts';
 import { TooBigAnswers } from './too-big-answers.ts';
 import { Traps } from './traps.ts';
@@ -78,6 +80,8 @@ export interface PacketEngineOptions {
   readonly offload?: { readonly udp: boolean };
   /** The way to other workers' SAs, where there are other workers. */
   readonly handOver?: HandOver;
+  /** Where copies of packets go while a capture runs. */
+  readonly tap?: TapOutlet;
 }
 
 /** Octets of sealed packets that wait to be sent. */
@@ -88,11 +92,13 @@ const HELD_ARRIVAL: Arrival = { udp: true, family: 4 };
 
 export class PacketEngine {
   /** Datagrams as received, and the packets in them. */
-  readonly arrivals: Batch = createBatch();
+  readonly arrivals: Batch = createBatch(BATCH_SIZE, LARGEST_SLOT, SPARE_OCTETS);
   readonly inbound: Batch = createRows(this.arrivals.arena);
   /** Packets as read from the TUN device, and what of them is sent. */
   readonly reads: Batch = createBatch(BATCH_SIZE, LARGEST_SLOT, SEALED_OCTETS);
   readonly outbound: Batch = createRows(this.reads.arena);
+  /** Lets others look on. */
+  readonly tap: PacketTap;
   readonly #counters: SharedCounters;
   readonly #doors: PacketDoors;
   readonly #reports: PacketReports;
@@ -113,6 +119,7 @@ export class PacketEngine {
     this.#reports = reports;
     this.#handOver = handOver;
     this.#sas = new EspSaTable(mtu);
+    this.tap = new PacketTap(this.#sas, this.arrivals, options.tap);
     const watch = new SaWatch(this.#sas, this.arrivals, reports);
     this.#expected = new ExpectedSpis(this.arrivals, (packets) => {
       counters.drops[DropReason['unknown-spi']]! += packets;
@@ -243,18 +250,28 @@ export class PacketEngine {
       const rows = this.#outboundRules.fill(now);
       if (rows > 0) this.#protect(rows, now);
     }
+    const answers = this.#answers.count;
+    if (answers > 0) this.#doors.answer(answers);
+    if (this.tap.on) {
+      this.tap.answered(this.answers, answers);
+      this.tap.read(this.reads, count, now);
+    }
     emptyRows(this.reads, count);
     this.#handOver?.tell();
-    if (this.#answers.count === 0) return;
-    this.#doors.answer(this.#answers.count);
-    this.#answers.clear();
+    if (answers > 0) this.#answers.clear();
   }
 
-  /** Handles what other workers gave, a batch of each; answers whether there may be more. */
-  takeOver(now: Instant): boolean {
+  /**
+   * Handles what other workers gave, a batch of each; answers whether there may be more. `belong` comes
+   * before, for the first rows of `reads`: their flows are this worker's.
+   */
+  takeOver(belong: (count: number) => void, now: Instant): boolean {
     const taker: HandOverTaker = {
       received: (count) => this.received(count, HELD_ARRIVAL, now),
-      read: (count) => this.readFromTun(count, now),
+      read: (count) => {
+        belong(count);
+        this.readFromTun(count, now);
+      },
     };
     return this.#handOver?.take(this, taker) ?? false;
   }
@@ -263,10 +280,13 @@ export class PacketEngine {
   #admit(rows: number, arrival: Arrival, now: Instant): boolean {
     const taken = this.#inboundRules.begin(this.inbound, rows, arrival, now);
     if (taken > 0) this.#handOverIke(rows);
+    const tapped = this.tap.on;
+    if (tapped) this.tap.arrived(this.inbound, rows);
     this.#doors.open(rows);
     const activated = this.#inboundRules.finish(this.inbound, rows, now);
     this.#doors.deliver(rows);
     this.#inboundRules.settle(this.inbound, rows);
+    if (tapped) this.tap.concluded(this.inbound, rows, now);
     return activated;
   }
 
@@ -277,6 +297,7 @@ export class PacketEngine {
     this.#doors.send(rows);
     if (this.#outboundRules.bypassed > 0) this.#doors.bypass(rows);
     this.#outboundRules.settle(rows, now);
+    if (this.tap.on) this.tap.sent(this.outbound, rows);
   }
 
   /** SAs or policies changed: packets that wait go through them again. */

@@ -13,6 +13,15 @@ export interface AcquiredFlow {
   readonly remotePort: number;
 }
 
+/** Whose packet it is; what it does not show is OPAQUE (`wire/flow.ts`). */
+export interface PacketEnds {
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  readonly protocol: number;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+}
+
 export interface PacketReports {
   /** The path of the SA carries more or less than it did. */
   readonly pathMtuChanged: (sa: EspSa) => void;
@@ -22,6 +31,11 @@ export interface PacketReports {
   readonly limitReached: (sa: EspSa, limit: 'soft' | 'hard') => void;
   /** The peer's newest packet came from, or was sent to, addresses that are not the SA's. */
   readonly peerMoved: (sa: EspSa, local: Endpoint, remote: Endpoint) => void;
+  /**
+   * A packet came out of the SA that is none of those the SA is for; `suppressed` others, of any SA, were
+   * not reported since the last one.
+   */
+  readonly policyMismatch: (sa: EspSa, packet: PacketEnds, suppressed: number) => void;
   /** A trap, by its policy's number, holds this packet and waits for an SA that covers it. */
   readonly acquire: (policy: number, flow: AcquiredFlow) => void;
 }

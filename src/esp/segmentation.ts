@@ -5,7 +5,7 @@
  * One packet at a time: `begin` looks at it, `writeHeaders` makes the headers of its segments in
  * order. A packet that is none is one segment, copied whole. Allocates nothing.
  */
-import { foldSum, sumPseudoHeader, updateChecksum } from '../wire/checksum.ts';
+import { complement, foldSum, updateChecksum } from '../wire/checksum.ts';
 import { readU8, readU16, readU32, writeU8, writeU16, writeU32 } from '../wire/field.ts';
 import type { Flow } from '../wire/flow.ts';
 import { IpProtocol } from '../wire/ip-protocol.ts';
@@ -161,9 +161,9 @@ export class Segments {
     this.#headers = headers;
     this.#size = size;
     this.#count = Math.ceil(this.#payload / size);
-    const addresses = family === 4 ? Ipv4Field.SOURCE : Ipv6Field.SOURCE;
-    const width = family === 4 ? 4 : 16;
-    this.#pseudoSum = sumPseudoHeader(arena, this.#source + addresses, width, protocol, 0);
+    // The host's own sum, for it knows whom a routing header leads to (RFC 8200 §8.1); but for the length.
+    const pseudo = readU16(arena, this.#source + this.#sumAt);
+    this.#pseudoSum = foldSum(pseudo + complement(this.#length - headerLength));
     if (family === 4) {
       this.#identification = readU16(arena, this.#source + Ipv4Field.IDENTIFICATION);
       this.#headerChecksum = readU16(arena, this.#source + Ipv4Field.HEADER_CHECKSUM);

@@ -50,7 +50,12 @@ export const REQUEST_REFUSED = 'request-refused';
 export const INITIATION_FAILED = 'initiation-failed';
 
 /** Alerts that strongSwan has no name for. */
-export const TSGW_ALERTS = [REQUEST_REFUSED, INITIATION_FAILED, 'lifetime-mismatch'] as const;
+export const TSGW_ALERTS = [
+  REQUEST_REFUSED,
+  INITIATION_FAILED,
+  'lifetime-mismatch',
+  'mode-declined',
+] as const;
 
 /** The alert an event is, or undefined where it is none. */
 export function alertOf(event: Event): string | undefined {

@@ -26,6 +26,7 @@ export const DropReason = {
   'icmp-unknown-spi': 18,
   'inbound-hard-limit': 19,
   'inbound-fragment-unmatched': 20,
+  'inbound-transport-fragment': 21,
   // From the inside
   'malformed-packet': 32,
   'no-policy': 33,
@@ -38,6 +39,8 @@ export const DropReason = {
   'trap-full': 40,
   'trap-timeout': 41,
   'outbound-fragment-unmatched': 42,
+  'outbound-transport-fragment': 43,
+  'outbound-transport-headers': 44,
   // Of the machine
   'send-would-block': 48,
   'send-unreachable': 49,

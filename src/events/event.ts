@@ -70,6 +70,8 @@ export type Event =
       readonly spiIn: string;
       readonly spiOut: string;
       readonly suite: string;
+      /** Unset = a tunnel. */
+      readonly mode?: 'transport' | 'beet';
       readonly encapsulation: 'udp' | 'none';
       readonly localTs: string;
       readonly remoteTs: string;
@@ -92,6 +94,8 @@ export type Event =
       readonly spiIn: string;
       readonly spiOut: string;
       readonly suite: string;
+      /** Unset = a tunnel. */
+      readonly mode?: 'transport' | 'beet';
     } & IkeSubject)
   /** An IKE SA, the subject, took the place and the Child SAs of another. */
   | ({
@@ -167,6 +171,20 @@ export type Event =
       readonly algorithm: string;
       readonly where: string;
     } & Partial<IkeSubject>)
+  /** A packet came out of an SA that the SA is not for (RFC 4301 §5.2): it was dropped. */
+  | {
+      readonly kind: 'policy-mismatch';
+      readonly connection: string;
+      readonly peer: string;
+      readonly child: string;
+      readonly childSa: number;
+      readonly spiIn: string;
+      /** `10.3.0.1[tcp/443]`: its address, protocol, and port where it shows one. */
+      readonly source: string;
+      readonly destination: string;
+      /** Packets like it, of any SA, that were not told of since the last event. */
+      readonly suppressed: number;
+    }
   | { readonly kind: 'ike-drop'; readonly reason: string; readonly peer: string }
   | { readonly kind: 'path-mtu'; readonly peer: string; readonly mtu: number }
   | { readonly kind: 'daemon'; readonly level: Level; readonly what: string };

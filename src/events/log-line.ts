@@ -111,6 +111,7 @@ const levels: Readonly<Record<Exclude<Event['kind'], 'daemon'>, Level>> = {
   'peer-unreachable': 'error',
   'nat-detected': 'debug',
   'weak-algorithm': 'error',
+  'policy-mismatch': 'error',
   'ike-drop': 'trace',
   'path-mtu': 'debug',
 };

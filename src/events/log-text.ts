@@ -97,6 +97,8 @@ function sentences(event: Event): readonly LogText[] {
       return natTexts(event);
     case 'weak-algorithm':
       return [say('CFG', 1, `weak algorithm ${event.algorithm} in ${event.where}`)];
+    case 'policy-mismatch':
+      return mismatchTexts(event);
     case 'ike-drop':
       return [say('NET', 2, `discarded a datagram from ${event.peer}: ${event.reason}`)];
     case 'path-mtu':
@@ -178,6 +180,13 @@ function refusedTexts(event: Of<'refused'>): readonly LogText[] {
       say('CFG', 1, `${type}: offered ${words(offered)}, accepted ${words(accepted)}`),
     ),
   ];
+}
+
+function mismatchTexts(event: Of<'policy-mismatch'>): readonly LogText[] {
+  const { source, destination, suppressed } = event;
+  const more = suppressed === 0 ? '' : `, and ${suppressed} like it`;
+  const which = `CHILD_SA ${childSa(event)} of ${event.peer}`;
+  return [say('ESP', 1, `discarded ${source} to ${destination}: not for ${which}${more}`)];
 }
 
 function natTexts(event: Of<'nat-detected'>): readonly LogText[] {

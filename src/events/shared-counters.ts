@@ -5,7 +5,7 @@
  * its own. Every value is a double: exact to 2^53, written whole
  * on the machines we run on. Times are `Instant`s, 0 = never.
  */
-import { DROP_REASONS } from './drop-reason.ts';
+import { DROP_REASONS, dropReasonName } from './drop-reason.ts';
 
 /** Columns of one SA's row. An outbound and an inbound SA each have a row. */
 export const SaCounter = {
@@ -48,6 +48,8 @@ const WORKER_COUNTERS = 8;
 /** As one worker has them. */
 export interface SharedCounters {
   readonly sas: Float64Array;
+  /** Packets of each SA's row that were dropped, by DropReason. */
+  readonly saDrops: Float64Array;
   /** By DropReason. */
   readonly drops: Float64Array;
   /** By WorkerCounter. */
@@ -56,13 +58,44 @@ export interface SharedCounters {
 
 /** Those of the first worker. */
 export function createSharedCounters(rows = MAX_SA_ROWS): SharedCounters {
-  return countersOver(new Float64Array(new SharedArrayBuffer(rows * SA_COUNTERS * 8)));
+  return countersOver({
+    sas: new Float64Array(new SharedArrayBuffer(rows * SA_COUNTERS * 8)),
+    saDrops: new Float64Array(new SharedArrayBuffer(rows * DROP_REASONS * 8)),
+  });
 }
 
 /** Those of a further worker. */
-export function shareCounters({ sas }: Pick<SharedCounters, 'sas'>): SharedCounters {
-  return countersOver(sas);
+export function shareCounters(first: OfSas): SharedCounters {
+  return countersOver(first);
 }
+
+/** A packet of the SA whose counters start at `at` was dropped. */
+export function countSaDrop({ sas, saDrops }: OfSas, at: number, reason: number): void {
+  sas[at + SaCounter.DROPS]!++;
+  saDrops[(at / SA_COUNTERS) * DROP_REASONS + reason]!++;
+}
+
+/** What was dropped of a row's SA, by name; nothing where nothing was. */
+export function saDropsOf({ sas, saDrops }: OfSas, row: number): Readonly<Record<string, number>> {
+  if ((sas[row * SA_COUNTERS + SaCounter.DROPS] ?? 0) === 0) return {};
+  const first = row * DROP_REASONS;
+  const counts = saDrops.subarray(first, first + DROP_REASONS);
+  return Object.fromEntries(
+    [...counts].flatMap((count, reason) => (count > 0 ? [[dropReasonName(reason), count]] : [])),
+  );
+}
+
+/** Zeroes a row. Where nothing was dropped, memory for reasons is not touched, hence not taken. */
+export function clearSaRow({ sas, saDrops }: OfSas, row: number): void {
+  const first = row * SA_COUNTERS;
+  if ((sas[first + SaCounter.DROPS] ?? 0) > 0) {
+    saDrops.fill(0, row * DROP_REASONS, (row + 1) * DROP_REASONS);
+  }
+  sas.fill(0, first, first + SA_COUNTERS);
+}
+
+/** What the rows of SAs have, whichever worker writes them. */
+export type OfSas = Pick<SharedCounters, 'sas' | 'saDrops'>;
 
 /** Drops of all workers, by DropReason. */
 export function allDrops(workers: readonly Pick<SharedCounters, 'drops'>[]): readonly number[] {
@@ -71,9 +104,10 @@ export function allDrops(workers: readonly Pick<SharedCounters, 'drops'>[]): rea
   );
 }
 
-function countersOver(sas: Float64Array): SharedCounters {
+function countersOver({ sas, saDrops }: OfSas): SharedCounters {
   return {
     sas,
+    saDrops,
     drops: new Float64Array(new SharedArrayBuffer(DROP_REASONS * 8)),
     work: new Float64Array(new SharedArrayBuffer(WORKER_COUNTERS * 8)),
   };

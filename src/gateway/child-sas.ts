@@ -4,12 +4,15 @@
  */
 import type { Event, Level } from '../events/event.ts';
 import type { Host } from '../io/host.ts';
-import type { KeyLog } from '../io/key-log.ts';
+import type { EspKeyLine, KeyLog } from '../io/key-log.ts';
 import type { InstalledChildSa, PacketLoopReport } from '../io/packet-loop-protocol.ts';
 import type { ChildSa, OutboundUse } from '../ipsec/child-sa.ts';
 import { ASSUMED_OUTER_MTU, type MeasuredMtu } from '../ipsec/path-mtu.ts';
 import type { PolicyList } from '../ipsec/policy-list.ts';
-import { type Endpoint, formatAddress } from '../wire/address.ts';
+import { formatSpi } from '../ipsec/spi.ts';
+import { ANY_PORTS, formatProtocolAndPorts } from '../ipsec/traffic-selector.ts';
+import { type Endpoint, formatAddress, type IpAddress } from '../wire/address.ts';
+import { OPAQUE } from '../wire/flow.ts';
 import type { Instant } from '../wire/instant.ts';
 import type { ChildRows, CounterRows } from './counter-rows.ts';
 import { installedChildSa, wipeKeys } from './installed-child-sa.ts';
@@ -30,6 +33,8 @@ export interface ChildSaParts {
   host(): Pick<Host, 'install' | 'resume' | 'remove' | 'setOutbound' | 'move' | 'setPathMtu'>;
   now(): Instant;
   emit(event: Event): void;
+  /** Hears of each Child SA before the packet loop has it. */
+  installing?(childSa: ChildSa): void;
 }
 
 /** What the path to the peer of a Child SA is believed to carry. */
@@ -109,6 +114,7 @@ export class ChildSas {
     const path = { outerMtu, learned: measured !== undefined, since: at };
     this.#installed.set(childSa.id, { childSa, at, innerMtu: 0, path, limit: 'none' });
     if (childSa.outbound === 'now') this.#list(childSa);
+    this.#parts.installing?.(childSa);
     const installed = this.#forPacketLoop(childSa, taken);
     host().install(installed, childSa);
     wipeKeys(installed);
@@ -190,6 +196,9 @@ export class ChildSas {
         this.#learn(report.id, report.innerMtu, report.outerMtu);
         this.#tellPathMtu(report.id, report.outerMtu);
         break;
+      case 'policy-mismatch':
+        this.#tellMismatch(report);
+        break;
       case 'traffic-limit':
         this.#change(report.id, (one) => ({ ...one, limit: report.limit }));
         break;
@@ -229,28 +238,26 @@ export class ChildSas {
     this.#parts.emit({ kind: 'path-mtu', peer, mtu });
   }
 
+  #tellMismatch({ id, packet, suppressed }: Mismatch): void {
+    const childSa = this.find(id);
+    if (!childSa) return;
+    this.#parts.emit({
+      kind: 'policy-mismatch',
+      connection: childSa.connection,
+      peer: formatAddress(childSa.remote.address),
+      child: childSa.name,
+      childSa: id,
+      spiIn: formatSpi(childSa.spiIn),
+      source: packetEnd(packet.source, packet.protocol, packet.sourcePort),
+      destination: packetEnd(packet.destination, packet.protocol, packet.destinationPort),
+      suppressed,
+    });
+  }
+
   #logKeys(childSa: ChildSa): void {
     const { keyLog } = this.#parts;
     if (!keyLog) return;
-    const { local, remote, encr, integ } = childSa;
-    const common = { encr: encr.id, integ: integ?.id };
-    const inbound = keyLog.esp({
-      ...common,
-      source: remote.address,
-      destination: local.address,
-      spi: childSa.spiIn,
-      encryptionKey: childSa.keysIn.encryption.reveal(),
-      integrityKey: childSa.keysIn.integrity.reveal(),
-    });
-    const outbound = keyLog.esp({
-      ...common,
-      source: local.address,
-      destination: remote.address,
-      spi: childSa.spiOut,
-      encryptionKey: childSa.keysOut.encryption.reveal(),
-      integrityKey: childSa.keysOut.integrity.reveal(),
-    });
-    const why = inbound ?? outbound;
+    const [why] = espKeyLines(childSa).flatMap((line) => keyLog.esp(line) ?? []);
     if (why !== undefined) {
       this.#say('error', `no keys of child SA ${childSa.id} in the key log: ${why}`);
     }
@@ -259,4 +266,37 @@ export class ChildSas {
   #say(level: Level, what: string): void {
     this.#parts.emit({ kind: 'daemon', level, what });
   }
+}
+
+type Mismatch = Extract<PacketLoopReport, { readonly kind: 'policy-mismatch' }>;
+
+/** `10.3.0.1[tcp/443]`, as selectors are written. */
+function packetEnd(address: IpAddress, protocol: number, port: number): string {
+  const ports = port === OPAQUE ? ANY_PORTS : { startPort: port, endPort: port };
+  const shown = protocol === OPAQUE ? 0 : protocol;
+  return formatAddress(address) + formatProtocolAndPorts({ protocol: shown, ...ports });
+}
+
+/** The keys of both directions, bare; inbound first. */
+export function espKeyLines(childSa: ChildSa): readonly EspKeyLine[] {
+  const { local, remote, encr, integ } = childSa;
+  const common = { encr: encr.id, integ: integ?.id };
+  return [
+    {
+      ...common,
+      source: remote.address,
+      destination: local.address,
+      spi: childSa.spiIn,
+      encryptionKey: childSa.keysIn.encryption.reveal(),
+      integrityKey: childSa.keysIn.integrity.reveal(),
+    },
+    {
+      ...common,
+      source: local.address,
+      destination: remote.address,
+      spi: childSa.spiOut,
+      encryptionKey: childSa.keysOut.encryption.reveal(),
+      integrityKey: childSa.keysOut.integrity.reveal(),
+    },
+  ];
 }

@@ -24,6 +24,7 @@ import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
 import { formatIdentity } from '../ipsec/identity.ts';
 import type { Pad } from '../ipsec/pad.ts';
 import type { PolicyList } from '../ipsec/policy-list.ts';
+import type { CaptureHandle, CaptureSelection, CaptureSink } from '../vici/capture-view.ts';
 import type {
   ConnectionView,
   Control,
@@ -77,6 +78,7 @@ export interface GatewayParts {
   childSas(): readonly ChildSa[];
   readonly trace: TraceSources;
   readonly paths: Pick<MtuDoctorParts, 'measure' | 'measured' | 'childSa'>;
+  capture(selection: CaptureSelection, sink: CaptureSink): CaptureHandle | string;
   /** Tells the PAD where the connection's names are, as soon as that is known. */
   resolveNames(connection: Connection): void;
   /** Traps and shunts. */
@@ -324,6 +326,26 @@ export class GatewayControl implements Control {
       sources: trace,
       owner: (id) => policies.owner(id),
     });
+  }
+
+  capture(selection: CaptureSelection, sink: CaptureSink): CaptureHandle | string {
+    const { ike, child } = selection;
+    const loaded = this.#parts.pad.connections();
+    const up = this.#parts.childSas();
+    const known = [
+      ...loaded.flatMap(({ name, children }) => children.map((one) => [name, one.name] as const)),
+      ...up.map(({ connection, name }) => [connection, name] as const),
+    ];
+    const found = known.some(
+      ([connection, name]) =>
+        (ike === undefined || ike === connection) && (child === undefined || child === name),
+    );
+    if ((ike ?? child) !== undefined && !found) {
+      const names = [...new Set(known.map((names) => names.join('/')))];
+      const wanted = [ike && `connection ${ike}`, child && `child ${child}`].filter(Boolean);
+      return `no ${wanted.join(' with ')}; known: ${names.join(', ') || 'none'}`;
+    }
+    return this.#parts.capture(selection, sink);
   }
 
   stats(): StatsView {

@@ -2,7 +2,13 @@
  * Rows of the shared counters: two per Child SA, taken at its installation and given back once the
  * packet loop has let go of it.
  */
-import { SA_COUNTERS, SaCounter, type SharedCounters } from '../events/shared-counters.ts';
+import {
+  clearSaRow,
+  type OfSas,
+  SA_COUNTERS,
+  SaCounter,
+  saDropsOf,
+} from '../events/shared-counters.ts';
 import { type Instant, instant } from '../wire/instant.ts';
 
 export interface ChildRows {
@@ -19,15 +25,17 @@ export interface Traffic {
   readonly drops: number;
   readonly replays: number;
   readonly badIcvs: number;
+  /** `drops` by reason. */
+  readonly dropped: Readonly<Record<string, number>>;
 }
 
 export class CounterRows {
-  readonly #counters: Pick<SharedCounters, 'sas'>;
+  readonly #counters: OfSas;
   readonly #free: number[] = [];
   readonly #byChild = new Map<number, ChildRows>();
   #next = 0;
 
-  constructor(counters: Pick<SharedCounters, 'sas'>) {
+  constructor(counters: OfSas) {
     this.#counters = counters;
   }
 
@@ -69,7 +77,7 @@ export class CounterRows {
   /** Rows come and go in pairs: where there was one free, there is another. */
   #takeRow(): number {
     const row = this.#free.pop() ?? this.#next++;
-    this.#counters.sas.fill(0, row * SA_COUNTERS, (row + 1) * SA_COUNTERS);
+    clearSaRow(this.#counters, row);
     return row;
   }
 
@@ -85,6 +93,7 @@ export class CounterRows {
       drops: value(SaCounter.DROPS),
       replays: value(SaCounter.REPLAYS),
       badIcvs: value(SaCounter.BAD_ICVS),
+      dropped: row === undefined ? {} : saDropsOf(this.#counters, row),
     };
   }
 }

@@ -3,7 +3,7 @@
  */
 import type { SecretBytes } from '../crypto/secret-bytes.ts';
 import type { InstalledChildSa } from '../io/packet-loop-protocol.ts';
-import type { ChildSa } from '../ipsec/child-sa.ts';
+import type { AddressPair, ChildSa } from '../ipsec/child-sa.ts';
 import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
 import type { Endpoint, IpAddress } from '../wire/address.ts';
 import type { ChildRows } from './counter-rows.ts';
@@ -17,6 +17,8 @@ export function installedChildSa(childSa: ChildSa, rows: ChildRows): InstalledCh
     spiOut: childSa.spiOut,
     encr: { id: encr.id, ...(encr.keyLength !== undefined && { keyLength: encr.keyLength }) },
     ...(integ && { integ: { id: integ.id } }),
+    mode: childSa.mode,
+    ...(childSa.peerAddresses && { peerAddresses: octets.pair(childSa.peerAddresses) }),
     esn: childSa.esn,
     encryptionKeyIn: octets.secret(keysIn.encryption),
     integrityKeyIn: octets.secret(keysIn.integrity),
@@ -67,6 +69,10 @@ class SharedOctets {
     const room = this.#take(octets.length);
     room.set(octets);
     return { family, octets: room };
+  }
+
+  pair({ local, remote }: AddressPair): AddressPair {
+    return { local: this.address(local), remote: this.address(remote) };
   }
 
   endpoint({ address, port }: Endpoint): Endpoint {

@@ -5,7 +5,13 @@
  * what did not change does nothing at all; nothing here touches an SA of another connection.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type ChildPolicy, type Connection, wantsStart, wantsTrap } from '../ipsec/connection.ts';
+import {
+  type ChildPolicy,
+  type Connection,
+  isProtecting,
+  wantsStart,
+  wantsTrap,
+} from '../ipsec/connection.ts';
 import type { Pad } from '../ipsec/pad.ts';
 
 /** What loading sets in motion. */
@@ -65,7 +71,7 @@ export class LoadedConnections {
   }
 
   #start({ name }: Connection, child: ChildPolicy): void {
-    if (child.mode !== 'tunnel' || !wantsStart(child.startAction)) return;
+    if (!isProtecting(child.mode) || !wantsStart(child.startAction)) return;
     // What is up takes the change over when it is rekeyed.
     if (!this.#effects.isUp(name, child.name)) this.#effects.initiate(name, child.name);
   }

@@ -110,8 +110,11 @@ function viewOf(
 }
 
 function childView(childSa: ChildSa, outer: number): ChildMtuView {
-  const { encr, integ, remote, udpEncapsulation, localTs, name, id } = childSa;
-  const path = { family: remote.address.family, udpEncapsulation };
+  const { encr, integ, mode, remote, udpEncapsulation, localTs, name, id } = childSa;
+  const { family } = remote.address;
+  // In transport mode and BEET the header is outside already.
+  const shed = mode === 'tunnel' ? 0 : family === 4 ? IPV4_HEADER : IPV6_HEADER;
+  const path = { family, udpEncapsulation, shed };
   const inner = innerMtu(outer, espShape(encr, integ), path);
   const carries = (family: number): boolean =>
     localTs.some(({ range }) => range.first.family === family);

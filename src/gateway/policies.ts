@@ -14,6 +14,7 @@ import {
   type ChildPolicy,
   type Connection,
   formatSelectorTemplate,
+  isProtecting,
   resolveSelector,
   type SelectorTemplate,
 } from '../ipsec/connection.ts';
@@ -80,7 +81,7 @@ export class Policies {
 
   /** Throws an `Error` that says why it cannot be; one that stands already stays as it is. */
   install(connection: Connection, child: ChildPolicy): void {
-    if (child.mode === 'tunnel') checkInitiable(connection);
+    if (isProtecting(child.mode)) checkInitiable(connection);
     const before = this.#find(connection.name, child.name);
     if (before && isDeepStrictEqual([before.connection, before.child], [connection, child])) return;
     if (before) this.#remove(before);
@@ -162,13 +163,25 @@ export class Policies {
 
 type Acquire = Extract<PacketLoopReport, { kind: 'acquire' }>;
 
-const ACTIONS = { tunnel: 'trap', pass: 'bypass', drop: 'discard' } as const;
+const ACTIONS = {
+  tunnel: 'trap',
+  transport: 'trap',
+  beet: 'trap',
+  pass: 'bypass',
+  drop: 'discard',
+} as const;
 /** strongSwan's names. */
-const MODES = { tunnel: 'TUNNEL', pass: 'PASS', drop: 'DROP' } as const;
+const MODES = {
+  tunnel: 'TUNNEL',
+  transport: 'TRANSPORT',
+  beet: 'BEET',
+  pass: 'PASS',
+  drop: 'DROP',
+} as const;
 
 function viewOf({ connection, child, selectors }: Policy): PolicyView {
   const texts = (templates: readonly SelectorTemplate[], resolved = selectors?.localTs) =>
-    child.mode === 'tunnel' && resolved
+    isProtecting(child.mode) && resolved
       ? resolved.map(formatSelector)
       : templates.map(formatSelectorTemplate);
   return {
@@ -190,7 +203,7 @@ function checkInitiable({ name, remoteAddresses }: Connection): void {
 }
 
 function needsPath({ mode, localTs, remoteTs }: ChildPolicy): boolean {
-  return mode === 'tunnel' && [...localTs, ...remoteTs].some(({ kind }) => kind === 'dynamic');
+  return isProtecting(mode) && [...localTs, ...remoteTs].some(({ kind }) => kind === 'dynamic');
 }
 
 /** Without addresses, `dynamic` is every address. */

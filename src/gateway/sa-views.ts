@@ -110,7 +110,7 @@ export function childSaView(child: HeldChild, context: ViewContext): ChildSaView
     uniqueId: childSa.id,
     reqid: childSa.reqid,
     state: CHILD_STATE_NAMES[child.state.name],
-    mode: 'TUNNEL',
+    mode: MODE_NAMES[childSa.mode],
     udpEncapsulation: childSa.udpEncapsulation,
     spiIn: formatSpi(childSa.spiIn),
     spiOut: formatSpi(childSa.spiOut),
@@ -123,6 +123,8 @@ export function childSaView(child: HeldChild, context: ViewContext): ChildSaView
     octetsOut: outbound.octets,
     packetsOut: outbound.packets,
     ...useView('useOutSeconds', outbound, context.now),
+    droppedIn: inbound.dropped,
+    droppedOut: outbound.dropped,
     ...timeLeft('rekeySeconds', child.rekeyAt, context.now),
     ...timeLeft('lifeSeconds', child.expireAt, context.now),
     installedSeconds: Math.floor(installed),
@@ -130,6 +132,9 @@ export function childSaView(child: HeldChild, context: ViewContext): ChildSaView
     remoteTs: childSa.remoteTs.map(formatSelector),
   };
 }
+
+/** strongSwan's names. */
+const MODE_NAMES = { tunnel: 'TUNNEL', transport: 'TRANSPORT', beet: 'BEET' } as const;
 
 /** Both directions of a Child SA as rows of the SAD. */
 export function sadViews(childSa: ChildSa, context: ViewContext): readonly SadView[] {

@@ -20,6 +20,7 @@ import {
 import type { TraceQuestion } from '../vici/trace-question.ts';
 import type { TracedPacketView } from '../vici/trace-view.ts';
 import { IPV4_HEADER } from '../wire/ipv4.ts';
+import { IPV6_HEADER } from '../wire/ipv6.ts';
 import type { TraceParts } from './trace-parts.ts';
 
 export interface Passage {
@@ -43,7 +44,7 @@ export function passageOf(
   childSa: ChildSa,
   { context, sources }: TraceParts,
 ): Passage {
-  const { shape, path, outerMtu } = sealingOf(childSa, sources);
+  const { shape, path, outerMtu } = sealingOf(childSa, flow.family, sources);
   const most = context.innerMtu(childSa.id) || innerMtu(outerMtu, shape, path);
   const { mtu } = sources.device();
   const size = asked ?? Math.min(most, mtu);
@@ -78,12 +79,17 @@ export function withoutSize({ size }: TraceQuestion): Passage['packet'] {
 }
 
 function sealingOf(
-  { id, encr, integ, remote, udpEncapsulation }: ChildSa,
+  { id, mode, encr, integ, remote, udpEncapsulation }: ChildSa,
+  inner: number,
   sources: TraceParts['sources'],
 ): { readonly shape: EspShape; readonly path: OuterPath; readonly outerMtu: number } {
   return {
     shape: espShape(encr, integ),
-    path: { family: remote.address.family, udpEncapsulation },
+    path: {
+      family: remote.address.family,
+      udpEncapsulation,
+      shed: mode === 'tunnel' ? 0 : inner === 4 ? IPV4_HEADER : IPV6_HEADER,
+    },
     outerMtu: sources.path(id)?.outerMtu ?? ASSUMED_OUTER_MTU,
   };
 }

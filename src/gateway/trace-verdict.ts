@@ -2,7 +2,7 @@
  * The verdict on a traced packet in one line, and what the operator can do next.
  */
 import type { ChildSa } from '../ipsec/child-sa.ts';
-import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
+import { type ChildPolicy, type Connection, isProtecting } from '../ipsec/connection.ts';
 import {
   type Compared,
   nearest,
@@ -22,7 +22,7 @@ import type { Passage } from './trace-passage.ts';
 
 /** Of a packet that a Child SA protects, in the order in which outbound processing asks. */
 export function verdictOf(
-  { name, connection }: ChildSa,
+  { name, connection, mode }: ChildSa,
   carrier: CarrierView,
   passage: Passage,
   device: { readonly name: string },
@@ -35,6 +35,13 @@ export function verdictOf(
       'packet-too-big',
       `${by} takes ${refusal.mtu} octets, and the sender is told so by ICMP`,
       [`send at most ${refusal.mtu} octets, or let the packet be fragmented`],
+    );
+  }
+  if (pieces > 1 && mode !== 'tunnel') {
+    return dropped(
+      'outbound-transport-fragment',
+      `${device.name} cuts it into ${pieces} fragments, and child ${name} is in ${mode} mode, which carries whole datagrams only (RFC 4303 §3.3.4)`,
+      [`send at most ${passage.innerMtu} octets, or write mode = tunnel`],
     );
   }
   if (limits.reached === 'hard' && isAtHardLimit(carrier)) {
@@ -160,7 +167,7 @@ function configuredFor(flow: Flow, connections: readonly Connection[]): readonly
     connection.children
       .filter((child) => childCovers(child, ends))
       .map(({ name, mode }) =>
-        mode === 'tunnel'
+        isProtecting(mode)
           ? `bring up the child that covers it: tsgw initiate ${name} --ike ${connection.name}`
           : `install the policy that covers it: swanctl --install --child ${name} --ike ${connection.name}`,
       ),

@@ -60,7 +60,7 @@ export function createChildSa(
     reqid:
       replaces?.childSa.reqid ??
       (policy.reqid || turn.numbers.reqid(sa.connection.name, policy.name)),
-    mode: 'tunnel',
+    mode: agreed.mode ?? 'tunnel',
     spiIn,
     spiOut: agreed.spiOut,
     encr: proposal.encr,
@@ -74,13 +74,15 @@ export function createChildSa(
     udpEncapsulation: secured.udpEncapsulation,
     localTs: agreed.localTs,
     remoteTs: agreed.remoteTs,
+    ...(agreed.peerAddresses && { peerAddresses: agreed.peerAddresses }),
     replayWindow: policy.replayWindow,
     copyDf: policy.copyDf,
     copyEcn: policy.copyEcn,
     copyDscp: policy.copyDscp,
     priority: policy.priority,
     nonFirstFragments: features.nonFirstFragments,
-    tfcPadding: features.tfcPadding ? policy.tfcPadding : 0,
+    // RFC 4303 §2.7: what is no whole packet does not say where it ends.
+    tfcPadding: features.tfcPadding && !agreed.mode ? policy.tfcPadding : 0,
     dummyPackets: policy.dummyPackets,
     limits: trafficLimits(policy, turn.environment.random),
     outbound,
@@ -104,6 +106,7 @@ function announce(
     childSa: childSa.id,
     spiIn: formatSpi(childSa.spiIn),
     spiOut: formatSpi(childSa.spiOut),
+    ...(childSa.mode !== 'tunnel' && { mode: childSa.mode }),
     suite: formatProposal(chosenAsProposal(proposal)),
     ...sa.subject,
   };

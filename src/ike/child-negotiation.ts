@@ -22,7 +22,23 @@ import {
   type TrafficSelector,
 } from '../ipsec/traffic-selector.ts';
 import { formatAddress, type IpAddress } from '../wire/address.ts';
-import { boundPairs, hasTooManyPairs, peerSpi, usableOffers } from './child-limits.ts';
+import {
+  boundPairs,
+  hasTooManyPairs,
+  peerSpi,
+  type SelectorEnds,
+  usableOffers,
+} from './child-limits.ts';
+import {
+  fitsMode,
+  type HostMode,
+  hostMode,
+  type ModeEnds,
+  type ModeOffer,
+  modeNotifies,
+  type SeenSelectors,
+  selectorsAsSeen,
+} from './child-mode.ts';
 import type { Payload, SaPayload, TsPayload } from './message/message.ts';
 import { NotifyType } from './message/notify-types.ts';
 import { statusNotify } from './payload-access.ts';
@@ -39,15 +55,18 @@ export interface ChildProposal {
   readonly proposals: readonly Proposal[];
   readonly localTs: readonly TrafficSelector[];
   readonly remoteTs: readonly TrafficSelector[];
+  /** Unset = a tunnel. */
+  readonly mode?: HostMode | undefined;
 }
 
 const NO_SPIS: ReadonlySet<Spi> = new Set();
 
-/** SA, TSi and TSr of a message. */
+/** SA, TSi and TSr of a message, and the mode that it names besides the tunnel. */
 export interface ChildPayloads {
   readonly sa: SaPayload;
   readonly tsI: TsPayload;
   readonly tsR: TsPayload;
+  readonly named?: ModeOffer | undefined;
 }
 
 /** What we would accept under one policy. */
@@ -55,25 +74,34 @@ export interface AcceptableChild extends ChildProposal {
   readonly policy: ChildPolicy;
 }
 
-export interface AgreedChild {
+export interface AgreedChild extends SeenSelectors {
   readonly kind: 'agreed';
   readonly policy: ChildPolicy;
   readonly proposal: ChosenProposal;
   readonly spiOut: Spi;
-  readonly localTs: readonly TrafficSelector[];
-  readonly remoteTs: readonly TrafficSelector[];
+  /** Unset = a tunnel. */
+  readonly mode?: HostMode;
   /** Another policy would take more of what was offered (ADDITIONAL_TS_POSSIBLE). */
   readonly more?: boolean;
 }
 
 /** What a policy says, to offer or to accept; IKE_AUTH leaves key exchange away (RFC 7296 §1.2). */
 export function policyProposal(policy: ChildPolicy, addresses: DynamicAddresses): AcceptableChild {
+  const mode = hostMode(policy.mode);
   return {
     policy,
+    ...(mode && { mode }),
     proposals: withoutKeyExchange(policy.proposals),
     localTs: resolveSelectors(policy.localTs, addresses.local),
     remoteTs: resolveSelectors(policy.remoteTs, addresses.remote),
   };
+}
+
+/** As initiator: another mode than the tunnel is asked for only where it could be granted. */
+export function inFittingMode<Asked extends ChildProposal>(asked: Asked, ends: ModeEnds): Asked {
+  const pair = { local: ends.local.address, remote: ends.remote.address };
+  const fits = asked.mode === undefined || fitsMode(asked.mode, pair, asked);
+  return fits ? asked : { ...asked, mode: undefined };
 }
 
 /** SA, TSi and TSr that ask for a Child SA. */
@@ -88,6 +116,8 @@ export function childOffer(wanted: ChildProposal, spiIn: Spi): readonly Payload[
     { kind: 'SA', proposals },
     tsPayload('TSi', wanted.localTs),
     tsPayload('TSr', wanted.remoteTs),
+    // RFC 7296 §1.3.1: transport mode is asked for, and tunnel mode is had without asking.
+    ...modeNotifies(wanted.mode),
   ];
 }
 
@@ -97,6 +127,7 @@ export function childGrant(agreed: AgreedChild, spiIn: Spi): readonly Payload[] 
     { kind: 'SA', proposals: [{ ...chosenAsProposal(agreed.proposal), spi: spiOctets(spiIn) }] },
     tsPayload('TSi', agreed.remoteTs),
     tsPayload('TSr', agreed.localTs),
+    ...modeNotifies(agreed.mode),
     // RFC 7296 §2.9: a Child SA of its own would be granted for the rest.
     ...(agreed.more ? [statusNotify(NotifyType.ADDITIONAL_TS_POSSIBLE)] : []),
   ];
@@ -115,13 +146,10 @@ export function answerChildOffer(
   const espOffers = usableOffers(offer.sa.proposals, spisInUse);
   let fault: PeerFault | undefined;
   let found: AgreedChild | undefined;
-  for (const acceptable of policies) {
+  for (const acceptable of thoseOfMode(policies, offer.named?.mode)) {
     const { policy, proposals } = acceptable;
-    const ends = {
-      localTs: narrow(acceptable.localTs, known(offer.tsR)),
-      remoteTs: narrow(acceptable.remoteTs, known(offer.tsI)),
-    };
-    const { localTs, remoteTs } = boundPairs(ends, acceptable);
+    const { offered, ...taken } = takeSelectors(acceptable, offer);
+    const { localTs, remoteTs } = taken;
     if (localTs.length === 0 || remoteTs.length === 0) {
       fault ??= selectorsRefused(acceptable, offer);
       continue;
@@ -136,11 +164,49 @@ export function answerChildOffer(
       };
       continue;
     }
-    const agreed = { kind: 'agreed', policy, proposal, spiOut, localTs, remoteTs } as const;
-    if (within(known(offer.tsR), localTs) && within(known(offer.tsI), remoteTs)) return agreed;
+    const agreed = { kind: 'agreed', policy, proposal, spiOut, ...taken } as const;
+    if (within(offered.localTs, localTs) && within(offered.remoteTs, remoteTs)) return agreed;
     found = found ? { ...found, more: true } : agreed;
   }
   return found ?? fault ?? peerFault('ts-unacceptable', 'the connection has no child');
+}
+
+/** Those of the mode that was asked for come first: the others can be had as a tunnel only. */
+function thoseOfMode(
+  policies: readonly AcceptableChild[],
+  mode: HostMode | undefined,
+): readonly AcceptableChild[] {
+  const [same, others] = [true, false].map((wanted) =>
+    policies.filter((one) => (one.mode === mode) === wanted),
+  );
+  return [...(same ?? []), ...(others ?? [])];
+}
+
+/** What a policy takes of an offer, of which selectors, and in another mode than the tunnel. */
+interface TakenSelectors extends SeenSelectors {
+  readonly offered: SelectorEnds;
+  readonly mode?: HostMode;
+}
+
+// RFC 7296 §2.23.1: where transport mode cannot be had, the selectors mean a tunnel as they came.
+function takeSelectors(acceptable: AcceptableChild, offer: ChildPayloads): TakenSelectors {
+  const written = { localTs: known(offer.tsR), remoteTs: known(offer.tsI) };
+  const { named } = offer;
+  if (named && named.mode === acceptable.mode) {
+    const { mode, ends } = named;
+    const offered = mode === 'transport' ? selectorsAsSeen(ends, written) : written;
+    const taken = offered && { ...offered, ...narrowEnds(acceptable, offered) };
+    if (taken && fitsMode(mode, ends, taken)) return { ...taken, offered, mode };
+  }
+  return { ...narrowEnds(acceptable, written), offered: written };
+}
+
+function narrowEnds(acceptable: AcceptableChild, offered: SelectorEnds): SelectorEnds {
+  const ends = {
+    localTs: narrow(acceptable.localTs, offered.localTs),
+    remoteTs: narrow(acceptable.remoteTs, offered.remoteTs),
+  };
+  return boundPairs(ends, acceptable);
 }
 
 /** The event of a Child SA that the peer refused: what it refused, by what the notify is about. */
@@ -189,8 +255,9 @@ export function acceptChildGrant(
       `child ${policy.name}: the peer's ESP SPI is reserved or not 4 octets`,
     );
   }
-  const grantedTs = known(grant.tsI);
-  const remoteTs = known(grant.tsR);
+  const seen = seenGrant(policy, asked, grant);
+  if ('kind' in seen) return seen;
+  const { localTs: grantedTs, remoteTs, ...rest } = seen;
   const selectors = `${grantedTs.map(formatSelector)} === ${remoteTs.map(formatSelector)}`;
   if (!within(grantedTs, asked.localTs) || !within(remoteTs, asked.remoteTs)) {
     const what = `child ${policy.name}: the peer widened the selectors to ${selectors}`;
@@ -207,7 +274,28 @@ export function acceptChildGrant(
     const what = `child ${policy.name}: the peer granted ${selectors}, nothing of it for ${ours}`;
     return peerFault('ts-unacceptable', what);
   }
-  return { kind: 'agreed', policy, proposal, spiOut, localTs, remoteTs };
+  return { kind: 'agreed', policy, proposal, spiOut, localTs, remoteTs, ...rest };
+}
+
+/** The mode and the selectors of a grant; a mode that nobody asked for, or that does not fit them, is a fault. */
+function seenGrant(
+  { name }: ChildPolicy,
+  asked: ChildProposal,
+  grant: ChildPayloads,
+): (SeenSelectors & { readonly mode?: HostMode }) | PeerFault {
+  const written = { localTs: known(grant.tsI), remoteTs: known(grant.tsR) };
+  // RFC 7296 §1.3.1: who does not answer the notify has made a tunnel.
+  if (!grant.named) return written;
+  const { mode, ends } = grant.named;
+  if (mode !== asked.mode) {
+    const what = `child ${name}: the peer chose ${mode} mode, which was not asked for`;
+    return peerFault('no-proposal-chosen', what);
+  }
+  const seen = mode === 'transport' ? selectorsAsSeen(ends, written) : written;
+  if (seen && fitsMode(mode, ends, seen)) return { ...seen, mode };
+  const selectors = selectorText(written.localTs, written.remoteTs);
+  const what = `child ${name}: the peer granted ${mode} mode for ${selectors}, not for two hosts`;
+  return peerFault('ts-unacceptable', what);
 }
 
 /** Selectors with `dynamic` replaced by each address. */

@@ -4,7 +4,12 @@
  * What is up keeps what it was made under; what takes its place is made under this. Of a connection
  * that is gone, or means other peers by now, an IKE SA keeps what it has.
  */
-import type { Authentication, ChildPolicy, Connection } from '../ipsec/connection.ts';
+import {
+  type Authentication,
+  type ChildPolicy,
+  type Connection,
+  isProtecting,
+} from '../ipsec/connection.ts';
 import type { IkeSa } from './ike-sa.ts';
 import type { Turn } from './turn.ts';
 
@@ -19,7 +24,7 @@ export function currentConnection({ environment }: Turn, { connection }: IkeSa):
 export function currentPolicy(turn: Turn, sa: IkeSa, policy: ChildPolicy): ChildPolicy {
   const { children } = currentConnection(turn, sa);
   const loaded = children.find(({ name }) => name === policy.name);
-  return loaded?.mode === 'tunnel' ? loaded : policy;
+  return loaded && isProtecting(loaded.mode) ? loaded : policy;
 }
 
 function isSame(a: Authentication, b: Authentication): boolean {

@@ -2,7 +2,7 @@
  * Bringing an IKE SA and its Child SAs up for an operator or a trap, trying again (`keyingtries`),
  * and doing it all anew to prove who one is (reauthentication, make before break).
  */
-import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
+import { type ChildPolicy, type Connection, isProtecting } from '../ipsec/connection.ts';
 import { after } from '../wire/instant.ts';
 import type { Input, Outcome } from './action.ts';
 import { requestChild } from './exchange/create-child-initiator.ts';
@@ -31,7 +31,7 @@ export function initiate(turn: Turn, registry: SaRegistry, input: Initiate): voi
   const policy = connection?.children.find(({ name }) => name === child);
   if (!connection) {
     complete({ kind: 'failed', what: `no connection ${input.connection}` });
-  } else if (child !== undefined && policy?.mode !== 'tunnel') {
+  } else if (child !== undefined && !(policy && isProtecting(policy.mode))) {
     const what = policy
       ? `child ${child} has mode = ${policy.mode}: it protects nothing`
       : `connection ${connection.name} has no child ${child}`;
@@ -263,7 +263,7 @@ function start(turn: Turn, registry: SaRegistry, options: Start): IkeSa {
 /** The wish under the policy as it is now; nothing where the child is gone. */
 function current({ children }: Connection, wish: ChildWish): readonly ChildWish[] {
   const policy: ChildPolicy | undefined = children.find(({ name }) => name === wish.policy.name);
-  return policy?.mode === 'tunnel' ? [{ ...wish, policy }] : [];
+  return policy && isProtecting(policy.mode) ? [{ ...wish, policy }] : [];
 }
 
 function hasUp(sa: IkeSa, child: string): boolean {

@@ -60,6 +60,25 @@ export function reportNarrowing(
   });
 }
 
+/** As initiator: the peer makes a tunnel of what was to be another mode (RFC 7296 §1.3.1). */
+export function reportMode(
+  turn: Turn,
+  sa: IkeSa,
+  asked: ChildProposal,
+  { policy, mode }: AgreedChild,
+): void {
+  if (policy.mode === (mode ?? 'tunnel')) return;
+  const why = asked.mode
+    ? 'the peer does not grant it'
+    : 'its selectors are not those of two hosts, and it was not asked for';
+  turn.emit({
+    kind: 'alert',
+    alert: 'mode-declined',
+    what: `child ${policy.name} is a tunnel, mode = ${policy.mode} is configured: ${why}`,
+    ...sa.subject,
+  });
+}
+
 /** The peer wants us to prove ourselves again in a time that we had not in mind (RFC 4478). */
 export function reportAuthLifetime(turn: Turn, sa: IkeSa, seconds: number): void {
   const { reauth } = sa.connection.lifetime;

@@ -6,6 +6,7 @@
  */
 import type { EspSaEnds } from '../esp/esp-sa.ts';
 import type { EspPolicy } from '../esp/esp-sa-table.ts';
+import type { TapSettings } from '../esp/packet-tap.ts';
 import { dropReasonName } from '../events/drop-reason.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
@@ -261,6 +262,20 @@ export class Host {
     this.#running.loops.remove(childSaId);
     this.#running.routes.remove(childSaId);
     this.#running.sent.remove(childSaId);
+  }
+
+  /** The packet loop reports copies of packets until `endCapture`, and then once that it ended. */
+  capture(settings: TapSettings): void {
+    this.#running?.loops.capture.begin(settings);
+  }
+
+  /** Before the Child SA is installed whose packets are wanted, too. */
+  captureAlso(childSaId: number): void {
+    this.#running?.loops.capture.follow(childSaId);
+  }
+
+  endCapture(): void {
+    this.#running?.loops.capture.end();
   }
 
   /** As client of a gateway; before the Child SA that the addresses are for. */

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { EspSaParameters } from '../esp/esp-sa.ts';
+import type { AddressPair } from '../ipsec/child-sa.ts';
 import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
 import { type Endpoint, equalAddresses, type IpAddress } from '../wire/address.ts';
 import { smallWords } from '../wire/small-words.ts';
@@ -17,6 +18,7 @@ export function keptParameters(sa: InstalledChildSa): EspSaParameters {
     sa;
   before = {
     ...rest,
+    ...(sa.peerAddresses && { peerAddresses: keptPair(sa.peerAddresses) }),
     encr: asBefore(sa.encr, before?.encr),
     limits: asBefore(sa.limits, before?.limits),
     local: asBefore(sa.local, before?.local, keptEndpoint),
@@ -38,6 +40,10 @@ function asBefore<Value>(
 
 function keptEndpoint({ address, port }: Endpoint): Endpoint {
   return { address: keptAddress(address), port };
+}
+
+function keptPair({ local, remote }: AddressPair): AddressPair {
+  return { local: keptAddress(local), remote: keptAddress(remote) };
 }
 
 function keptSelectors(selectors: readonly TrafficSelector[]): readonly TrafficSelector[] {

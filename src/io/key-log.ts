@@ -64,21 +64,8 @@ export class KeyLog {
 
   /** Answers why no line was written, if none was. */
   esp(line: EspKeyLine): string | undefined {
-    const encr = wiresharkEspEncryption(line.encr);
-    const integ = wiresharkEspIntegrity(line.integ);
-    if (encr === undefined || integ === undefined) return UNKNOWN;
-    const hex = (octets: Uint8Array) => (octets.length > 0 ? `0x${toHex(octets)}` : '');
-    const fields = [
-      line.source.family === 4 ? 'IPv4' : 'IPv6',
-      formatAddress(line.source),
-      formatAddress(line.destination),
-      `0x${(line.spi >>> 0).toString(16).padStart(8, '0')}`,
-      encr,
-      hex(line.encryptionKey),
-      integ,
-      hex(line.integrityKey),
-    ];
-    return this.#append('esp_sa', fields.map((field) => `"${field}"`).join(','));
+    const text = espKeyText(line);
+    return text === undefined ? UNKNOWN : this.#append('esp_sa', text);
   }
 
   #append(name: string, line: string): string | undefined {
@@ -96,6 +83,25 @@ export class KeyLog {
       return error instanceof Error ? error.message : String(error);
     }
   }
+}
+
+/** The line of `esp_sa`; undefined where Wireshark does not know the algorithms. */
+export function espKeyText(line: EspKeyLine): string | undefined {
+  const encr = wiresharkEspEncryption(line.encr);
+  const integ = wiresharkEspIntegrity(line.integ);
+  if (encr === undefined || integ === undefined) return undefined;
+  const hex = (octets: Uint8Array) => (octets.length > 0 ? `0x${toHex(octets)}` : '');
+  const fields = [
+    line.source.family === 4 ? 'IPv4' : 'IPv6',
+    formatAddress(line.source),
+    formatAddress(line.destination),
+    `0x${(line.spi >>> 0).toString(16).padStart(8, '0')}`,
+    encr,
+    hex(line.encryptionKey),
+    integ,
+    hex(line.integrityKey),
+  ];
+  return fields.map((field) => `"${field}"`).join(',');
 }
 
 const UNKNOWN = 'Wireshark does not know the algorithms';

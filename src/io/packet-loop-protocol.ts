@@ -5,7 +5,8 @@
  */
 import type { EspSaEnds, EspSaParameters } from '../esp/esp-sa.ts';
 import type { EspPolicy, ForeignPolicy } from '../esp/esp-sa-table.ts';
-import type { AcquiredFlow } from '../esp/packet-reports.ts';
+import type { AcquiredFlow, PacketEnds } from '../esp/packet-reports.ts';
+import type { CapturedLot, TapSettings } from '../esp/packet-tap.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import type { MeasuredMtu } from '../ipsec/path-mtu.ts';
@@ -70,9 +71,11 @@ export type PacketLoopCommand =
   | { readonly kind: 'set-outbound'; readonly id: number; readonly outbound: OutboundUse }
   /** The SA goes on from and to other addresses. */
   | ({ readonly kind: 'move'; readonly id: number } & EspSaEnds)
-  /** A policy without an SA: a trap, a bypass or a discard; or of an SA that another worker has. */
-  | { readonly kind: 'install-policy'; readonly policy: EspPolicy | ForeignPolicy }
+  /** A policy without an SA: a trap, a bypass or a discard. */
+  | { readonly kind: 'install-policy'; readonly policy: EspPolicy }
   | { readonly kind: 'remove-policy'; readonly id: number }
+  /** Another worker has an SA that sends. */
+  | { readonly kind: 'hand-over'; readonly policy: ForeignPolicy }
   /** An ICMP error quoting a live SPI: the path to the SA's peer carries this many octets. */
   | {
       readonly kind: 'path-mtu';
@@ -84,6 +87,13 @@ export type PacketLoopCommand =
   | ({ readonly kind: 'measured-mtu'; readonly id: number } & MeasuredMtu)
   /** The control thread took this many IKE datagrams off its queue. */
   | { readonly kind: 'ike-taken'; readonly count: number }
+  /** Copies of packets are wanted from now on. */
+  | { readonly kind: 'capture'; readonly settings: TapSettings }
+  /** Those of this Child SA, too. */
+  | { readonly kind: 'capture-follow'; readonly id: number }
+  /** So much of the copies was taken off the queue. */
+  | { readonly kind: 'capture-taken'; readonly credit: number }
+  | { readonly kind: 'capture-end' }
   | { readonly kind: 'stop' };
 
 export type PacketLoopReport =
@@ -91,6 +101,8 @@ export type PacketLoopReport =
   /** Installed; from now on its packets are accepted, inner ones up to `innerMtu` octets. */
   | { readonly kind: 'installed'; readonly id: number; readonly innerMtu: number }
   | { readonly kind: 'removed'; readonly id: number }
+  /** What another worker's SA protects goes to that from now on. */
+  | { readonly kind: 'handed-over'; readonly id: number }
   /** The SA has its new addresses, and what its path carries is assumed anew. */
   | { readonly kind: 'moved'; readonly id: number; readonly innerMtu: number }
   /** Whether the SA sends is as it was told; also said of one that is gone. */
@@ -105,6 +117,13 @@ export type PacketLoopReport =
       readonly id: number;
       readonly local: Endpoint;
       readonly remote: Endpoint;
+    }
+  /** A packet came out of the SA that the SA is not for; `suppressed` others were not told of. */
+  | {
+      readonly kind: 'policy-mismatch';
+      readonly id: number;
+      readonly packet: PacketEnds;
+      readonly suppressed: number;
     }
   /** A packet waits at the trap of that policy for an SA that covers it. */
   | { readonly kind: 'acquire'; readonly policy: number; readonly flow: AcquiredFlow }
@@ -123,4 +142,8 @@ export type PacketLoopReport =
       readonly outerMtu: number;
       readonly innerMtu: number;
     }
+  /** Copies of packets, while they are wanted. */
+  | ({ readonly kind: 'captured' } & CapturedLot)
+  /** No copies follow. `missed` packets were not copied since the last ones. */
+  | { readonly kind: 'capture-ended'; readonly missed: number }
   | { readonly kind: 'stopped' };

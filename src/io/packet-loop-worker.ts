@@ -9,6 +9,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { VNET_HEADER_OCTETS, WORDS, Word } from '../esp/batch.ts';
 import { NON_ESP_MARKER } from '../esp/classify.ts';
 import type { EspSa, EspSaEnds } from '../esp/esp-sa.ts';
+import { FlowLessons } from '../esp/flow-lessons.ts';
 import { HandOver, HandOverRing } from '../esp/hand-over.ts';
 import type { Arrival } from '../esp/inbound.ts';
 import { PacketEngine } from '../esp/packet-engine.ts';
@@ -69,6 +70,10 @@ class PacketLoop {
       random: randomBytes,
       ...(offload && { offload }),
       ...(setup.share && { handOver: this.#handOver(setup.share) }),
+      tap: {
+        post: (lot) => report({ kind: 'captured', ...lot }),
+        nattPort: setup.nattPort,
+      },
       doors: {
         open: (count) => this.#native.open(this.#inbound, 0, count),
         deliver: (count) => this.#native.writeTun(tun, this.#inbound, 0, count, header),
@@ -85,6 +90,8 @@ class PacketLoop {
           report({ kind: 'traffic-limit', id, limit }),
         peerMoved: ({ parameters: { id } }, local, remote) =>
           report({ kind: 'peer-moved', id, local, remote }),
+        policyMismatch: ({ parameters: { id } }, packet, suppressed) =>
+          report({ kind: 'policy-mismatch', id, packet, suppressed }),
         acquire: (policy, flow) => {
           report({ kind: 'acquire', policy, flow });
           this.#expireInTime();
@@ -136,6 +143,10 @@ class PacketLoop {
       case 'remove-policy':
         this.#engine.removePolicy(command.id, now());
         return true;
+      case 'hand-over':
+        this.#engine.installPolicy(command.policy, now());
+        this.#report({ kind: 'handed-over', id: command.policy.id });
+        return true;
       case 'path-mtu':
         this.#engine.learnPathMtu(command.spiOut, command.remote, command.mtu, now());
         return true;
@@ -144,6 +155,18 @@ class PacketLoop {
         return true;
       case 'ike-taken':
         this.#ikeCredit = Math.min(IKE_IN_FLIGHT, this.#ikeCredit + command.count);
+        return true;
+      case 'capture':
+        this.#engine.tap.begin(command.settings);
+        return true;
+      case 'capture-follow':
+        this.#engine.tap.follow(command.id);
+        return true;
+      case 'capture-taken':
+        this.#engine.tap.taken(command.credit);
+        return true;
+      case 'capture-end':
+        this.#report({ kind: 'capture-ended', missed: this.#engine.tap.end() });
         return true;
       case 'stop':
         for (const watch of this.#watches) this.#native.unwatch(watch);
@@ -199,11 +222,18 @@ class PacketLoop {
   /** What the others gave, also before this loop was there to be woken. */
   #takeOverFrom({ worker, wakes }: PacketLoopShare): void {
     const wake = wakes[worker]!;
+    const lessons = new FlowLessons();
+    const number = this.#register(lessons.batch);
+    const belong = (count: number): void => {
+      lessons.learn(this.#engine.reads, count, now());
+      this.#native.writeTun(this.#setup.tun, number, 0, lessons.count, this.#header);
+      lessons.clear();
+    };
     this.#watches.push(
       this.#native.watch(wake, () => {
         this.#native.takeSignals(wake);
         for (let turn = 0; turn < BATCHES_A_TURN; turn++) {
-          if (!this.#engine.takeOver(now())) return;
+          if (!this.#engine.takeOver(belong, now())) return;
         }
         this.#native.signal(wake);
       }),
@@ -314,7 +344,10 @@ function run(): void {
   const port = parentPort;
   if (port === null) throw new Error('the packet loop runs in a worker thread');
   const setup: PacketLoopSetup = workerData;
-  const loop = new PacketLoop(setup, (report) => port.postMessage(report));
+  const loop = new PacketLoop(setup, (report) =>
+    // What is captured is in memory of its own, which goes over whole.
+    port.postMessage(report, report.kind === 'captured' ? [report.octets.buffer] : []),
+  );
   port.on('message', (command: PacketLoopCommand) => {
     if (!loop.perform(command)) port.close();
   });

@@ -8,6 +8,7 @@
 import type { EspPolicy } from '../esp/esp-sa-table.ts';
 import { WorkerCounter } from '../events/shared-counters.ts';
 import { workerOfSpi } from '../ipsec/spi.ts';
+import { ForeignSas, type KeptSelectors } from './foreign-sas.ts';
 import { PacketLoop } from './packet-loop.ts';
 import type {
   InstalledChildSa,
@@ -15,6 +16,7 @@ import type {
   PacketLoopReport,
   PacketLoopSetup,
 } from './packet-loop-protocol.ts';
+import { PacketLoopsCapture } from './packet-loops-capture.ts';
 
 export interface PacketLoopsListener {
   readonly report: (report: PacketLoopReport) => void;
@@ -42,9 +44,9 @@ export class PacketLoops {
   readonly #workers: Member[];
   /** By number. */
   readonly #policies = new Map<number, EspPolicy>();
-  /** By Child SA, where there is more than one worker. */
-  readonly #sas = new Map<number, OwnedSa>();
+  readonly #foreign: ForeignSas;
   readonly #deaths: number[] = [];
+  readonly capture: PacketLoopsCapture;
   readonly #look: NodeJS.Timeout;
   #stopping = false;
 
@@ -65,7 +67,12 @@ export class PacketLoops {
 
   private constructor(setups: readonly PacketLoopSetup[], listener: PacketLoopsListener) {
     this.#setups = setups;
+    this.#foreign = new ForeignSas(setups.length, (worker, told) => this.#tell(worker, told));
     this.#listener = listener;
+    this.capture = new PacketLoopsCapture(setups.length, {
+      tell: (worker, command) => this.#tell(worker, command),
+      report: listener.report,
+    });
     this.#workers = setups.map((_, worker) => this.#open(worker));
     this.#look = setInterval(() => this.#lookAfter(), LOOK_MS);
   }
@@ -76,31 +83,28 @@ export class PacketLoops {
   }
 
   install(sa: InstalledChildSa, kept: KeptSelectors, resumed = false): void {
-    const { id, spiIn, priority } = sa;
-    const worker = this.workerOf(spiIn);
-    if (this.#workers.length > 1) {
-      const { localTs, remoteTs } = kept;
-      const sends = sa.outbound === 'now';
-      this.#sas.set(id, { worker, localTs, remoteTs, priority, sends, announced: false });
-    }
+    const worker = this.workerOf(sa.spiIn);
+    this.#foreign.add(worker, sa, kept);
     this.#tell(worker, { kind: 'install', sa, ...(resumed && { resumed }) });
   }
 
   remove(id: number): void {
-    const worker = this.#ownerOf(id);
-    this.#conceal(id);
-    this.#sas.delete(id);
-    this.#expectAnswer(worker, { kind: 'removed', id });
-    this.#tell(worker, { kind: 'remove', id });
+    this.#foreign.afterBeginnings(() => {
+      const worker = this.#foreign.ownerOf(id);
+      this.#expectAnswer(worker, { kind: 'removed', id });
+      this.#tell(worker, { kind: 'remove', id });
+    });
   }
 
   setOutbound(id: number, outbound: InstalledChildSa['outbound']): void {
-    const worker = this.#ownerOf(id);
-    const sends = outbound === 'now';
-    this.#change(id, { sends });
-    if (!sends) this.#conceal(id);
-    this.#expectAnswer(worker, { kind: 'outbound-set', id });
-    this.#tell(worker, { kind: 'set-outbound', id, outbound });
+    const perform = (): void => {
+      const worker = this.#foreign.ownerOf(id);
+      this.#foreign.change(id, outbound === 'now');
+      this.#expectAnswer(worker, { kind: 'outbound-set', id });
+      this.#tell(worker, { kind: 'set-outbound', id, outbound });
+    };
+    if (outbound === 'now') perform();
+    else this.#foreign.afterBeginnings(perform);
   }
 
   expect(spiIn: number): void {
@@ -114,7 +118,7 @@ export class PacketLoops {
     id: number,
     command: Extract<PacketLoopCommand, { readonly kind: 'move' | 'path-mtu' | 'measured-mtu' }>,
   ): void {
-    this.#tell(this.#ownerOf(id), command);
+    this.#tell(this.#foreign.ownerOf(id), command);
   }
 
   installPolicy(policy: EspPolicy): void {
@@ -159,16 +163,38 @@ export class PacketLoops {
   }
 
   #hear(worker: number, report: PacketLoopReport): void {
+    if (report.kind === 'captured' || report.kind === 'capture-ended') {
+      this.capture.hear(worker, report);
+      return;
+    }
     const member = this.#workers[worker];
-    if (report.kind === 'installed') this.#announce(report.id);
-    else if (report.kind === 'outbound-activated') {
-      this.#change(report.id, { sends: true });
-      this.#announce(report.id);
-    } else if (report.kind === 'removed' || report.kind === 'outbound-set') {
-      member?.answers.delete(answerKey(report));
-      if (report.kind === 'outbound-set') this.#announce(report.id);
-    } else if (report.kind === 'expected') member?.expected.delete(report.spiIn);
-    else if (report.kind === 'ike' && member !== undefined) this.#ikeTaken(member);
+    switch (report.kind) {
+      case 'handed-over':
+        this.#foreign.known(worker, report.id);
+        return;
+      case 'installed':
+        this.#foreign.announce(report.id, () => this.#listener.report(report));
+        return;
+      case 'outbound-set':
+        member?.answers.delete(answerKey(report));
+        this.#foreign.announce(report.id, () => this.#listener.report(report));
+        return;
+      case 'outbound-activated':
+        this.#foreign.change(report.id, true);
+        this.#foreign.announce(report.id, () => this.#listener.report(report));
+        return;
+      case 'removed':
+        member?.answers.delete(answerKey(report));
+        this.#foreign.forget(report.id);
+        break;
+      case 'expected':
+        member?.expected.delete(report.spiIn);
+        break;
+      case 'ike':
+        if (member !== undefined) this.#ikeTaken(member);
+        break;
+      default:
+    }
     this.#listener.report(report);
   }
 
@@ -178,25 +204,6 @@ export class PacketLoops {
     if (member.untold < IKE_LOT) return;
     member.loop.tell({ kind: 'ike-taken', count: member.untold });
     member.untold = 0;
-  }
-
-  /** The other workers send what the SA protects to its own. */
-  #announce(id: number): void {
-    const sa = this.#sas.get(id);
-    if (sa === undefined || !sa.sends || sa.announced) return;
-    sa.announced = true;
-    for (const other of this.#workers.keys()) {
-      if (other !== sa.worker) this.#tell(other, foreignPolicy(id, sa));
-    }
-  }
-
-  #conceal(id: number): void {
-    const sa = this.#sas.get(id);
-    if (sa === undefined || !sa.announced) return;
-    sa.announced = false;
-    for (const other of this.#workers.keys()) {
-      if (other !== sa.worker) this.#tell(other, { kind: 'remove-policy', id });
-    }
   }
 
   #replace(worker: number, why: Error): void {
@@ -214,10 +221,9 @@ export class PacketLoops {
     this.#workers[worker] = member;
     for (const policy of this.#policies.values())
       this.#tell(worker, { kind: 'install-policy', policy });
-    for (const [id, sa] of this.#sas) {
-      if (sa.worker !== worker && sa.announced) this.#tell(worker, foreignPolicy(id, sa));
-    }
+    this.#foreign.replay(worker);
     for (const spiIn of before.expected) this.expect(spiIn);
+    this.capture.replaced(worker);
     this.#listener.replaced(why, (spiIn) => this.workerOf(spiIn) === worker);
     // What was asked of the one that died is so now, without its answer.
     for (const report of before.answers.values()) this.#hear(worker, report);
@@ -233,15 +239,6 @@ export class PacketLoops {
     }
   }
 
-  #ownerOf(id: number): number {
-    return this.#sas.get(id)?.worker ?? 0;
-  }
-
-  #change(id: number, change: Partial<OwnedSa>): void {
-    const sa = this.#sas.get(id);
-    if (sa !== undefined) Object.assign(sa, change);
-  }
-
   #expectAnswer(worker: number, report: Answer): void {
     this.#workers[worker]?.answers.set(answerKey(report), report);
   }
@@ -253,17 +250,6 @@ export class PacketLoops {
   #tellAll(command: PacketLoopCommand): void {
     for (const { loop } of this.#workers) loop.tell(command);
   }
-}
-
-/** What is kept of a Child SA: best the values that others keep, too. */
-type KeptSelectors = Pick<InstalledChildSa, 'localTs' | 'remoteTs'>;
-
-interface OwnedSa extends KeptSelectors, Pick<InstalledChildSa, 'priority'> {
-  readonly worker: number;
-  /** It protects traffic, or will as soon as its worker has it. */
-  sends: boolean;
-  /** The other workers know. */
-  announced: boolean;
 }
 
 /** Reports that somebody waits for. */
@@ -284,14 +270,6 @@ interface Member {
 
 function answerKey({ kind, id }: Answer): string {
   return `${kind} ${id}`;
-}
-
-function foreignPolicy(
-  id: number,
-  { worker, localTs, remoteTs, priority }: OwnedSa,
-): PacketLoopCommand {
-  const policy = { id, action: 'protect', worker, localTs, remoteTs, priority } as const;
-  return { kind: 'install-policy', policy };
 }
 
 /** `Promise.withResolvers`, which Node 20 does not have. */

@@ -3,7 +3,7 @@
  * (RFC 4301 §4.4.2, RFC 7296 §2.17). Plain data; the keys are the only secret in it.
  */
 import type { SecretBytes } from '../crypto/secret-bytes.ts';
-import type { Endpoint } from '../wire/address.ts';
+import type { Endpoint, IpAddress } from '../wire/address.ts';
 import type { Transform } from './proposal.ts';
 import type { Spi } from './spi.ts';
 import type { TrafficSelector } from './traffic-selector.ts';
@@ -32,6 +32,18 @@ export interface TrafficLimits {
  */
 export type OutboundUse = 'now' | 'after-inbound' | 'never';
 
+/**
+ * What ESP goes around (RFC 4301 §4.1): a whole packet; the next layer of a packet between the two
+ * ends themselves; or, as strongSwan's BEET, the next layer of packets between two fixed addresses.
+ */
+export type EncapsulationMode = 'tunnel' | 'transport' | 'beet';
+
+/** One address of each end. */
+export interface AddressPair {
+  readonly local: IpAddress;
+  readonly remote: IpAddress;
+}
+
 export interface ChildSa {
   /** Unique in this process, never reused. */
   readonly id: number;
@@ -39,7 +51,7 @@ export interface ChildSa {
   /** Name of the ChildPolicy. */
   readonly name: string;
   readonly reqid: number;
-  readonly mode: 'tunnel';
+  readonly mode: EncapsulationMode;
   readonly spiIn: Spi;
   readonly spiOut: Spi;
   readonly encr: Transform;
@@ -54,6 +66,11 @@ export interface ChildSa {
   readonly udpEncapsulation: boolean;
   readonly localTs: readonly TrafficSelector[];
   readonly remoteTs: readonly TrafficSelector[];
+  /**
+   * Transport mode through a NAT: the addresses the peer's checksums are made of (RFC 7296 §2.23.1,
+   * RFC 3948 §3.1.2). Unset = those of the selectors.
+   */
+  readonly peerAddresses?: AddressPair;
   readonly replayWindow: number;
   readonly copyDf: boolean;
   readonly copyEcn: boolean;

@@ -9,6 +9,7 @@ import {
   type Prefix,
   prefixRange,
 } from '../wire/address.ts';
+import type { EncapsulationMode } from './child-sa.ts';
 import type { Identity } from './identity.ts';
 import type { ChildLifetime, IkeLifetime } from './lifetime.ts';
 import type { Proposal } from './proposal.ts';
@@ -81,11 +82,18 @@ export function wantsStart(action: StartAction | DpdAction): boolean {
 /** `tfc_padding = mtu`: no packet is longer. */
 export const FULL_PATH = 0xffff;
 
+/** `pass` and `drop` are shunts: policies without an SA (RFC 4301 §4.4.1 BYPASS, DISCARD). */
+export type ChildMode = EncapsulationMode | 'pass' | 'drop';
+
+/** An SA carries what such a child's selectors describe; with a shunt there is none. */
+export function isProtecting(mode: ChildMode): mode is EncapsulationMode {
+  return mode !== 'pass' && mode !== 'drop';
+}
+
 /** Policy of one Child SA: `connections.NAME.children.CHILD`. */
 export interface ChildPolicy {
   readonly name: string;
-  /** `pass` and `drop` are shunts: policies without an SA (RFC 4301 §4.4.1 BYPASS, DISCARD). */
-  readonly mode: 'tunnel' | 'pass' | 'drop';
+  readonly mode: ChildMode;
   readonly proposals: readonly Proposal[];
   readonly localTs: readonly SelectorTemplate[];
   readonly remoteTs: readonly SelectorTemplate[];

@@ -19,6 +19,8 @@ export interface EspShape {
 export interface OuterPath {
   readonly family: 4 | 6;
   readonly udpEncapsulation: boolean;
+  /** Octets of a packet that stay outside ESP: its IP header in transport mode and BEET. */
+  readonly shed?: number;
 }
 
 /** What a path was found to carry by packets that were answered, and by others that were not. */
@@ -62,6 +64,7 @@ export interface EspBudget {
   /** SPI and sequence number. */
   readonly espHeader: number;
   readonly iv: number;
+  /** What of the packet ESP goes around. */
   readonly inner: number;
   /** Behind the inner packet, to hide how long it is. */
   readonly tfcPadding: number;
@@ -79,7 +82,8 @@ export function espBudget(
   path: OuterPath,
   tfcOctets = 0,
 ): EspBudget {
-  const body = paddedLength(innerLength, tfcOctets);
+  const inner = Math.max(0, innerLength - (path.shed ?? 0));
+  const body = paddedLength(inner, tfcOctets);
   const over = (body + ESP_TRAILER) % shape.alignment;
   const padding = over === 0 ? 0 : shape.alignment - over;
   return {
@@ -87,8 +91,8 @@ export function espBudget(
     udp: path.udpEncapsulation ? UDP_HEADER : 0,
     espHeader: ESP_HEADER,
     iv: shape.ivLength,
-    inner: innerLength,
-    tfcPadding: body - innerLength,
+    inner,
+    tfcPadding: body - inner,
     padding,
     trailer: ESP_TRAILER,
     icv: shape.icvLength,
@@ -140,7 +144,8 @@ export function fragmentCount(octets: number, mtu: number, family: 4 | 6): numbe
 export function innerMtu(outerMtu: number, shape: EspShape, path: OuterPath): number {
   const room = outerMtu - fixedOverhead(shape, path);
   const aligned = Math.floor(room / shape.alignment) * shape.alignment;
-  return Math.max(0, aligned - ESP_TRAILER);
+  const payload = aligned - ESP_TRAILER;
+  return payload < 0 ? 0 : payload + (path.shed ?? 0);
 }
 
 function fixedOverhead(shape: EspShape, path: OuterPath): number {

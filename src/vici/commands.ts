@@ -37,6 +37,8 @@ export type Command =
       readonly event: string;
       rows(control: Control, request: ViciSection): Iterable<ViciSection>;
     }
+  /** Begins or ends the capture of the client that asks. */
+  | { readonly kind: 'capture'; readonly begins: boolean }
   | { readonly kind: 'operation'; prepare(control: Control, request: ViciSection): Prepared };
 
 export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
@@ -90,6 +92,8 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['tsgw-spd', list('tsgw-spd-row', (control) => listSpd(control.spd()))],
   ['tsgw-doctor-mtu', { kind: 'operation', prepare: prepareDoctorMtu }],
   ['tsgw-trace', answer(traceAnswer)],
+  ['tsgw-capture-start', { kind: 'capture', begins: true }],
+  ['tsgw-capture-stop', { kind: 'capture', begins: false }],
   ['tsgw-why', list('tsgw-why-row', listedFailures)],
 ]);
 
@@ -107,7 +111,9 @@ function list(
 }
 
 function listedSas(control: Control, request: ViciSection): Iterable<ViciSection> {
-  return listSas(control.ikeSas(), selectionOf(request));
+  // Scripts read what strongSwan lists: more is only for who asks.
+  const withDrops = viciText(request, 'tsgw-drops') === 'yes';
+  return listSas(control.ikeSas(), selectionOf(request), withDrops);
 }
 
 function listedFailures(control: Control, request: ViciSection): Iterable<ViciSection> {

@@ -7,6 +7,7 @@
 
 import type { Section } from '../config/section.ts';
 import type { Event } from '../events/event.ts';
+import type { CaptureHandle, CaptureSelection, CaptureSink } from './capture-view.ts';
 import type { MtuOutcome, PathSelector } from './mtu-view.ts';
 import type { TraceQuestion } from './trace-question.ts';
 import type { TraceView } from './trace-view.ts';
@@ -16,7 +17,7 @@ export interface ChildSaView {
   readonly uniqueId: number;
   readonly reqid: number;
   readonly state: string;
-  readonly mode: 'TUNNEL';
+  readonly mode: 'TUNNEL' | 'TRANSPORT' | 'BEET';
   readonly udpEncapsulation: boolean;
   readonly spiIn: string;
   readonly spiOut: string;
@@ -32,6 +33,9 @@ export interface ChildSaView {
   readonly octetsOut: number;
   readonly packetsOut: number;
   readonly useOutSeconds?: number;
+  /** Packets that were dropped, by reason. */
+  readonly droppedIn: Readonly<Record<string, number>>;
+  readonly droppedOut: Readonly<Record<string, number>>;
   readonly rekeySeconds?: number;
   readonly lifeSeconds?: number;
   readonly installedSeconds: number;
@@ -302,6 +306,8 @@ export interface Control {
   measureMtu(selector: PathSelector): Promise<MtuOutcome>;
   /** What would become of a packet now. */
   trace(question: TraceQuestion): TraceResult;
+  /** Gives copies of packets to `sink` until it is stopped, or answers why not. */
+  capture(selection: CaptureSelection, sink: CaptureSink): CaptureHandle | string;
   stats(): StatsView;
   /**
    * Counts by strongSwan's names. Without a connection: the daemon's totals under the empty name

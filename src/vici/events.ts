@@ -8,6 +8,7 @@ import { alertOf } from '../events/alert.ts';
 import type { Event } from '../events/event.ts';
 import { eventFields, eventLevel, logLine } from '../events/log-line.ts';
 import { ikeSubject, logTexts } from '../events/log-text.ts';
+import { CAPTURE_KEY_EVENT, CAPTURED_EVENT } from './capture-view.ts';
 import type { IkeSaView } from './control.ts';
 import { ikeSaPairs } from './list-sa.ts';
 import { transformSections } from './list-tsgw.ts';
@@ -29,6 +30,8 @@ export const EVENT_NAMES: ReadonlySet<string> = new Set([
   'child-rekey',
   'alert',
   'tsgw-event',
+  CAPTURED_EVENT,
+  CAPTURE_KEY_EVENT,
   'tsgw-sad-row',
   'tsgw-spd-row',
   'tsgw-why-row',

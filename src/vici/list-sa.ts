@@ -8,13 +8,20 @@ import type { ChildSaView, IkeSaView, SaSelection } from './control.ts';
 import { type ViciContent, type ViciSection, viciSection } from './message.ts';
 
 /** IKE SAs by name and number. Child SAs are filtered within: an IKE SA without one still shows. */
-export function* listSas(views: readonly IkeSaView[], filter: SaSelection): Iterable<ViciSection> {
+export function* listSas(
+  views: readonly IkeSaView[],
+  filter: SaSelection,
+  withDrops = false,
+): Iterable<ViciSection> {
   for (const view of views) {
     if (filter.ike !== undefined && filter.ike !== view.connection) continue;
     if (filter.ikeId !== undefined && filter.ikeId !== view.uniqueId) continue;
     const children = view.children.filter((child) => childMatches(child, filter));
     yield viciSection([
-      [view.connection, viciSection([...ikeSaPairs(view), ['child-sas', childSection(children)]])],
+      [
+        view.connection,
+        viciSection([...ikeSaPairs(view), ['child-sas', childSection(children, withDrops)]]),
+      ],
     ]);
   }
 }
@@ -27,11 +34,21 @@ export function childMatches(child: ChildSaView, filter: SaSelection): boolean {
   );
 }
 
-/** The Child SAs under names that stay unique: `net-1`. */
-export function childSection(children: readonly ChildSaView[]): ViciSection {
+/** The Child SAs under names that stay unique: `net-1`. Drops are what strongSwan does not list. */
+export function childSection(children: readonly ChildSaView[], withDrops = false): ViciSection {
   return viciSection(
-    children.map((child) => [`${child.name}-${child.uniqueId}`, viciSection(childSaPairs(child))]),
+    children.map((child) => [
+      `${child.name}-${child.uniqueId}`,
+      viciSection([...childSaPairs(child), ...(withDrops ? dropPairs(child) : [])]),
+    ]),
   );
+}
+
+function dropPairs({ droppedIn, droppedOut }: ChildSaView) {
+  return [
+    ['dropped-in', viciSection(Object.entries(droppedIn))],
+    ['dropped-out', viciSection(Object.entries(droppedOut))],
+  ] as const;
 }
 
 /** Everything of an IKE SA but its children. */

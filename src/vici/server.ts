@@ -9,6 +9,7 @@ import { lstat, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Event } from '../events/event.ts';
 import { failure } from './answers.ts';
+import { Captures } from './capture.ts';
 import { COMMANDS } from './commands.ts';
 import type { Control, ControlOutcome } from './control.ts';
 import { alertMessage, controlLogMessages, eventMessage, logMessages } from './events.ts';
@@ -34,6 +35,7 @@ export class ViciServer {
   readonly #control: Control;
   readonly #fault: (error: unknown) => void;
   readonly #stallMilliseconds: number;
+  readonly #captures: Captures;
   readonly #sessions = new Set<Session>();
   readonly #servers: Server[] = [];
   #unsubscribe: (() => void) | undefined;
@@ -42,6 +44,7 @@ export class ViciServer {
   constructor(options: ViciServerOptions) {
     this.#control = options.control;
     this.#fault = options.fault ?? (() => {});
+    this.#captures = new Captures(options.control, this.#fault);
     this.#stallMilliseconds = options.stallMilliseconds ?? 30_000;
   }
 
@@ -92,6 +95,7 @@ export class ViciServer {
         registered: () => this.#guard(() => this.#attend()),
         closed: (session) => {
           this.#sessions.delete(session);
+          this.#captures.closed(session);
           this.#guard(() => this.#attend());
         },
         stallMilliseconds: this.#stallMilliseconds,
@@ -115,6 +119,10 @@ export class ViciServer {
             if (!(await session.row(command.event, row))) break;
           }
           return viciSection([]);
+        case 'capture':
+          return command.begins
+            ? await this.#captures.start(session, request)
+            : await this.#captures.stop(session);
         case 'operation': {
           const prepared = command.prepare(this.#control, request);
           if (prepared.kind === 'refused') return prepared.answer;

@@ -34,11 +34,13 @@ export class Session {
   readonly #reader = new SegmentReader();
   readonly #events = new Set<string>();
   readonly #waiting: Packet[] = [];
+  readonly #local: boolean;
   #busy = false;
 
   constructor(socket: Socket, options: SessionOptions) {
     this.#socket = socket;
     this.#options = options;
+    this.#local = socket.remoteAddress === undefined;
     socket.on('data', (octets) => this.#receive(octets));
     // A client that goes away in the middle is no fault of ours; `close` follows.
     socket.on('error', () => {});
@@ -56,11 +58,23 @@ export class Session {
     if (this.#socket.writableLength > MAX_BACKLOG_OCTETS) this.close();
   }
 
+  /** Sends an event, or answers false where the client is behind or does not hear it. */
+  offer(name: string, message: ViciSection): boolean {
+    if (!this.hears(name) || this.#socket.writableLength > MAX_BACKLOG_OCTETS / 2) return false;
+    this.#write({ kind: 'event', name, message });
+    return this.open;
+  }
+
   /** Sends one row of an answer, at the pace of the client. False: the client is gone. */
   async row(name: string, message: ViciSection): Promise<boolean> {
     if (this.hears(name)) this.#write({ kind: 'event', name, message });
     if (this.#socket.writableLength > PAUSE_OCTETS) await this.#drained();
     return !this.#socket.destroyed;
+  }
+
+  /** Whether the client is on this machine, at a socket whose file says who may open it. */
+  get local(): boolean {
+    return this.#local;
   }
 
   get open(): boolean {

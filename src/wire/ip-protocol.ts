@@ -16,6 +16,8 @@ export const IpProtocol = {
   IPV6_ICMP: 58,
   IPV6_NONXT: 59,
   IPV6_OPTS: 60,
+  /** strongSwan and Linux: IPv4 options in BEET mode. */
+  BEETPH: 94,
   SCTP: 132,
   MOBILITY_HEADER: 135,
   UDPLITE: 136,

@@ -120,6 +120,30 @@ describe('tsgw against a daemon', () => {
     assert.deepEqual(net['local-ts'], ['10.1.0.0/16']);
   });
 
+  it('sas says what was dropped of which Child SA, by reason, where anything was', async () => {
+    assert.equal(await tsgw('sas'), 0);
+    assert.doesNotMatch(terminal.stdout, /dropped/);
+    test.control.sas = test.control.sas.map((one) => ({
+      ...one,
+      children: one.children.map((child, index) => ({
+        ...child,
+        droppedIn: index === 0 ? { 'bad-icv': 2, 'replayed-sequence-number': 1 } : {},
+        droppedOut: index === 0 ? { 'packet-too-big': 3 } : {},
+      })),
+    }));
+    terminal.stdout = '';
+    await tsgw('sas');
+    assert.deepEqual(terminal.stdout.match(/^.* dropped .*$/gm), [
+      'peer/net #1 dropped in: 2 bad-icv, 1 replayed-sequence-number',
+      'peer/net #1 dropped out: 3 packet-too-big',
+    ]);
+    terminal.stdout = '';
+    await tsgw('sas', '--json');
+    const [{ 'child-sas': children }] = JSON.parse(terminal.stdout);
+    assert.deepEqual(children[0]['dropped-in'], { 'bad-icv': 2, 'replayed-sequence-number': 1 });
+    assert.deepEqual(children[1]['dropped-out'], {});
+  });
+
   it('an empty listing says so, and is [] as JSON', async () => {
     test.control.sas = [];
     assert.equal(await tsgw('sas'), 0);

@@ -204,15 +204,15 @@ describe('swanctl.conf configuration', () => {
     assert.match(faults(withLines('', 'dpd_action = trap|start')).join(), /write one of clear/);
   });
 
-  it('reads shunts and says why other modes are not had', () => {
-    assert.equal(child('mode = pass').mode, 'pass');
+  it('reads modes and shunts and says why other modes are not had', () => {
+    for (const mode of ['tunnel', 'transport', 'beet', 'pass', 'drop']) {
+      assert.equal(child(`mode = ${mode}`).mode, mode);
+    }
     assert.equal(child('mode = DROP').mode, 'drop');
     const refused: Readonly<Record<string, RegExp>> = {
-      transport: /= transport: transport mode is not implemented yet: write tunnel$/,
       transport_proxy: /belongs to Mobile IPv6, which is not implemented: write tunnel$/,
-      beet: /it never became an RFC and is not implemented: write tunnel$/,
       iptfs: /\(RFC 9347\) are not implemented yet: write tunnel$/,
-      tunel: /write one of tunnel, pass, drop; did you mean tunnel\?$/,
+      tunel: /write one of tunnel, transport, beet, pass, drop; did you mean tunnel\?$/,
     };
     for (const [mode, what] of Object.entries(refused)) {
       assert.match(faults(withLines('', `mode = ${mode}`)).join(), what);
@@ -427,11 +427,11 @@ describe('What hides or keeps whole the packets of a child', () => {
 
 describe('swanctl.conf rules', () => {
   it('names every error at once, in the order of lines', () => {
-    const text = withLines('verson = 2\nppk_id = a', 'mode = transport\nfoo { }\nmark_in = 1');
+    const text = withLines('verson = 2\nppk_id = a', 'mode = iptfs\nfoo { }\nmark_in = 1');
     assert.deepEqual(faults(`${text}\ngatway { }\nx = 1`), [
       'swanctl.conf:2: connections.peer.verson: unknown key; did you mean version?',
       'swanctl.conf:3: connections.peer.ppk_id = a: not implemented yet',
-      'swanctl.conf:9: connections.peer.children.net.mode = transport: transport mode is not implemented yet: write tunnel',
+      'swanctl.conf:9: connections.peer.children.net.mode = iptfs: aggregation and fragmentation (RFC 9347) are not implemented yet: write tunnel',
       'swanctl.conf:10: connections.peer.children.net.foo: unknown section; remove it',
       'swanctl.conf:11: connections.peer.children.net.mark_in = 1: not implemented yet: write 0/0',
       'swanctl.conf:13: gatway: unknown section; did you mean gateway?',

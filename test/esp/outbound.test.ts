@@ -210,6 +210,7 @@ describe('Packets too big for the tunnel (RFC 4301 §8.2.1)', () => {
     a.fromTun(udpPacket(...FOUR, INNER - 27, { dontFragment: true }));
     assert.deepEqual(a.drops(), { 'packet-too-big': 1 });
     assert.equal(a.counter(1, SaCounter.DROPS), 1);
+    assert.deepEqual([a.saDrops(0), a.saDrops(1)], [{}, { 'packet-too-big': 1 }]);
     assert.equal(icmpNextHopMtu(a.answered[0]!, 20), INNER);
     assert.equal(a.sent.length, 0);
   });

@@ -130,6 +130,7 @@ describe('A wire that reorders, duplicates, loses and forges', () => {
           const dropped = b.counters.drops.reduce((sum, count) => sum + count, 0);
           assert.equal(dropped + expected.length, arrivals.length);
           assert.equal(b.counter(0, SaCounter.DROPS), dropped);
+          assert.deepEqual(b.saDrops(0), b.drops());
         },
       ),
       { numRuns: 150 },

@@ -56,6 +56,15 @@ describe('Sentences in the manner of strongSwan', () => {
     assert(said(empty).includes('[ENC] parsed INFORMATIONAL response 0 [ ]'));
   });
 
+  it('a packet that an SA is not for is named with its SA, and those like it are counted', () => {
+    assert.deepEqual(said(sampleEvents.policyMismatch), [
+      '[ESP] discarded 10.9.0.1[udp/53] to 10.1.0.10[udp/40000]: not for CHILD_SA net{1} of 192.0.2.2, and 3 like it',
+    ]);
+    assert.deepEqual(said({ ...sampleEvents.policyMismatch, suppressed: 0 }), [
+      '[ESP] discarded 10.9.0.1[udp/53] to 10.1.0.10[udp/40000]: not for CHILD_SA net{1} of 192.0.2.2',
+    ]);
+  });
+
   it('a refusal says what was offered and what would be accepted', () => {
     assert.deepEqual(said(sampleEvents.refused), [
       '[IKE] refusing with NO_PROPOSAL_CHOSEN: no proposal fits',

@@ -19,11 +19,12 @@ describe('Counters of the packet loop', () => {
     assert.equal(createSharedCounters(3).sas.length, 3 * SA_COUNTERS);
     assert.equal(createSharedCounters().sas.length, MAX_SA_ROWS * SA_COUNTERS);
     assert.equal(createSharedCounters(1).drops.length, DROP_REASONS);
+    assert.equal(createSharedCounters(3).saDrops.length, 3 * DROP_REASONS);
   });
 
   it('start at zero', () => {
-    const { sas, drops } = createSharedCounters(2);
-    assert.ok([...sas, ...drops].every((value) => value === 0));
+    const { sas, drops, saDrops } = createSharedCounters(2);
+    assert.ok([...sas, ...drops, ...saDrops].every((value) => value === 0));
   });
 
   it('are the same memory on the other side of a thread', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Event } from '../../src/events/event.ts';
+import { logLine } from '../../src/events/log-line.ts';
 import { createSharedCounters } from '../../src/events/shared-counters.ts';
 import { ChildSas } from '../../src/gateway/child-sas.ts';
 import { CounterRows } from '../../src/gateway/counter-rows.ts';
@@ -7,6 +8,7 @@ import type { InstalledChildSa } from '../../src/io/packet-loop-protocol.ts';
 import { PolicyList } from '../../src/ipsec/policy-list.ts';
 import { spi } from '../../src/ipsec/spi.ts';
 import { formatEndpoint } from '../../src/wire/address.ts';
+import { OPAQUE } from '../../src/wire/flow.ts';
 import { type Instant, instant } from '../../src/wire/instant.ts';
 import { childSa } from '../support/child-sas.ts';
 import { A, endpoint } from '../support/pair.ts';
@@ -110,6 +112,40 @@ describe('The Child SAs of the gateway', () => {
     assert.equal(installed.get(9)?.measured, undefined);
     childSas.move(9, { ...childSa(), udpEncapsulation: true });
     assert.equal(told.at(-1), 'path 9 1400');
+  });
+
+  it('tell of packets that they are not for, by name and with what the packet shows', () => {
+    childSas.install(childSa());
+    const packet = {
+      source: endpoint('10.9.0.1', 0).address,
+      destination: endpoint('10.1.0.10', 0).address,
+    };
+    const ports = { protocol: 17, sourcePort: 53, destinationPort: 40_000 };
+    childSas.hear({
+      kind: 'policy-mismatch',
+      id: 7,
+      packet: { ...packet, ...ports },
+      suppressed: 3,
+    });
+    const opaque = { protocol: OPAQUE, sourcePort: OPAQUE, destinationPort: OPAQUE };
+    childSas.hear({
+      kind: 'policy-mismatch',
+      id: 7,
+      packet: { ...packet, ...opaque },
+      suppressed: 0,
+    });
+    childSas.hear({
+      kind: 'policy-mismatch',
+      id: 8,
+      packet: { ...packet, ...ports },
+      suppressed: 0,
+    });
+    assert.deepEqual(events.map(logLine), [
+      'error policy-mismatch connection=peer peer=192.0.2.2 child=net child-sa=7 spi-in=b6583d96 ' +
+        'source=10.9.0.1[udp/53] destination=10.1.0.10[udp/40000] suppressed=3',
+      'error policy-mismatch connection=peer peer=192.0.2.2 child=net child-sa=7 spi-in=b6583d96 ' +
+        'source=10.9.0.1 destination=10.1.0.10 suppressed=0',
+    ]);
   });
 
   it('know when they were installed and what fits into them', () => {

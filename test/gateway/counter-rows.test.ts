@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { DropReason } from '../../src/events/drop-reason.ts';
 import {
+  countSaDrop,
   createSharedCounters,
   SA_COUNTERS,
   SaCounter,
@@ -15,6 +17,7 @@ const NOTHING = {
   drops: 0,
   replays: 0,
   badIcvs: 0,
+  dropped: {},
 };
 
 describe('Rows of the shared counters', () => {
@@ -53,6 +56,7 @@ describe('Rows of the shared counters', () => {
       drops: 6,
       replays: 4,
       badIcvs: 2,
+      dropped: {},
     });
     assert.deepEqual(rows.outbound(1), NOTHING);
     count(taken.rowOut, SaCounter.PACKETS, 9);
@@ -71,12 +75,29 @@ describe('Rows of the shared counters', () => {
     count(first.rowOut, SaCounter.PACKETS, 3);
     rows.give(1);
     assert.deepEqual(rows.inbound(1), NOTHING);
+    const { rowOut } = first;
+    for (let dropped = 0; dropped < 3; dropped++) {
+      countSaDrop(counters, rowOut * SA_COUNTERS, DropReason['packet-too-big']);
+    }
     const second = rows.take(2);
     assert.deepEqual(
       new Set([second?.rowIn, second?.rowOut]),
       new Set([first.rowIn, first.rowOut]),
     );
     assert.deepEqual([rows.inbound(2), rows.outbound(2)], [NOTHING, NOTHING]);
+  });
+
+  it('say why packets were dropped, each direction its own', () => {
+    const taken = rows.take(1);
+    assert.ok(taken);
+    const [reasonIn, reasonOut] = [DropReason['bad-icv'], DropReason['send-failed']];
+    countSaDrop(counters, taken.rowIn * SA_COUNTERS, reasonIn);
+    countSaDrop(counters, taken.rowIn * SA_COUNTERS, DropReason['bad-padding']);
+    countSaDrop(counters, taken.rowOut * SA_COUNTERS, reasonOut);
+    countSaDrop(counters, taken.rowOut * SA_COUNTERS, reasonOut);
+    assert.deepEqual(rows.inbound(1).dropped, { 'bad-icv': 1, 'bad-padding': 1 });
+    assert.deepEqual(rows.outbound(1).dropped, { 'send-failed': 2 });
+    assert.deepEqual([rows.inbound(1).drops, rows.outbound(1).drops], [2, 2]);
   });
 
   it('given twice are given once', () => {

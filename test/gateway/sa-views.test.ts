@@ -62,12 +62,24 @@ describe('A Child SA as list-sas shows it', () => {
       octetsOut: 336,
       packetsOut: 4,
       useOutSeconds: 11,
+      droppedIn: {},
+      droppedOut: {},
       rekeySeconds: 3539,
       lifeSeconds: 3899,
       installedSeconds: 60,
       localTs: ['10.1.0.0/16'],
       remoteTs: ['10.2.0.0/16'],
     });
+  });
+
+  it("has its mode in strongSwan's words", () => {
+    const modeOf = (mode: ChildSa['mode']) =>
+      childSaView(held({ mode }), contextAt(instant(2000))).mode;
+    assert.deepEqual((['tunnel', 'transport', 'beet'] as const).map(modeOf), [
+      'TUNNEL',
+      'TRANSPORT',
+      'BEET',
+    ]);
   });
 
   it('says nothing about use before the first packet', () => {

@@ -12,7 +12,7 @@ import type { TracedRoute } from '../../src/vici/trace-view.ts';
 import { after, type Instant } from '../../src/wire/instant.ts';
 import { established, selector } from '../support/child-sas.ts';
 import { child, connection, network } from '../support/connections.ts';
-import type { Pair } from '../support/pair.ts';
+import { A, B, type Pair } from '../support/pair.ts';
 
 const IN_16 = '10.1.0.5';
 const TO_16 = '10.2.0.9';
@@ -146,6 +146,28 @@ describe('A traced packet that an SA protects', () => {
     assert.equal(outside.carrier?.budget.inner, 3000);
     assert.match(outside.verdict.what, /octets outside in 3 fragments, over a path of 1500/);
     assert.equal(outside.carrier.encapsulation.dontFragment, false);
+  });
+
+  it('leaves its header outside in transport mode, and must be whole', () => {
+    const hosts = child({
+      mode: 'transport',
+      localTs: [network(`${A}/32`)],
+      remoteTs: [network(`${B}/32`)],
+    });
+    const test = new Traced(established(connection({ children: [hosts], encap: true })));
+    test.innerMtu = 1458;
+    test.device = { name: 'tsgw0', mtu: 1458 };
+    const ends = { source: A, destination: B };
+    const { trace, childSa } = test.ask(ends);
+    assert.equal(childSa?.mode, 'TRANSPORT');
+    assert.deepEqual([trace.packet.size, trace.carrier?.budget.inner], [1458, 1438]);
+    assert.equal(trace.carrier?.budget.total, 20 + 8 + 8 + 8 + 1440 + 16);
+    const { verdict } = test.ask({ ...ends, size: '3000' }).trace;
+    assert.equal(verdict.reason, 'outbound-transport-fragment');
+    assert.match(
+      verdict.what,
+      /child net is in transport mode, which carries whole datagrams only/,
+    );
   });
 
   it('has a note where its later fragments meet another policy', () => {

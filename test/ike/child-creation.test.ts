@@ -151,13 +151,16 @@ describe('A new Child SA (RFC 7296 §2.17)', () => {
     const sa = onlyIkeSa(established().a);
     const policy = child({ tfcPadding: 512, dummyPackets: 3 });
     const one = agreed({ encr: AES_GCM_256 }, policy);
-    const made = (features: ChildFeatures) => {
-      const { childSa } = make(turnAt(0), sa, one, { features });
+    const made = (features: ChildFeatures, mode?: 'transport') => {
+      const offer = { ...one, ...(mode && { mode }) };
+      const { childSa } = make(turnAt(0), sa, offer, { features });
       const { tfcPadding, dummyPackets, nonFirstFragments } = childSa;
       return [tfcPadding, dummyPackets, nonFirstFragments];
     };
     assert.deepEqual(made({ nonFirstFragments: false, tfcPadding: true }), [512, 3, false]);
     assert.deepEqual(made({ nonFirstFragments: true, tfcPadding: false }), [0, 3, true]);
+    const both = { nonFirstFragments: false, tfcPadding: true };
+    assert.deepEqual(made(both, 'transport'), [0, 3, false], 'what has no header has no padding');
   });
 
   it('is never made without encryption: that was not to be accepted', () => {

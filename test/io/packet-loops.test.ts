@@ -150,6 +150,10 @@ describeNative('Workers of the packet path', () => {
       assert.deepEqual(await pass(entered, net), expected);
     }
     for (const worker of [0, 1]) {
+      // Counted behind the send.
+      while (work(worker, WorkerCounter.PACKETS_OUT) < 2) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
       assert.equal(work(worker, WorkerCounter.HANDED_OVER), 1);
       assert.equal(work(worker, WorkerCounter.TAKEN_OVER), 1);
       assert.equal(work(worker, WorkerCounter.PACKETS_OUT), 2);

@@ -95,6 +95,18 @@ describe('Sizes of ESP packets (RFC 4303 §2.4)', () => {
     assert.deepEqual(padded(513, 512), [0, 1, 576]);
   });
 
+  it('leave the IP header outside in transport mode (RFC 4303 §3.1.1)', () => {
+    const tunnel = { family: 4, udpEncapsulation: true } as const;
+    const transport = { ...tunnel, shed: 20 };
+    const shape = espShape(gcm, undefined);
+    // 20 + 8 + 8 + 8 + (64 + 2 in 4s) + 16
+    const { inner, padding, total } = espBudget(84, shape, transport);
+    assert.deepEqual([inner, padding, total], [64, 2, 128]);
+    assert.equal(innerMtu(1500, shape, transport), innerMtu(1500, shape, tunnel) + 20);
+    assert.equal(innerMtu(60, shape, transport), 0);
+    assert.equal(espBudget(10, shape, transport).inner, 0);
+  });
+
   it('says 0 when nothing fits', () => {
     const path = { family: 6, udpEncapsulation: true } as const;
     assert.equal(innerMtu(60, espShape(cbc, sha256), path), 0);

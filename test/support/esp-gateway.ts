@@ -22,8 +22,9 @@ import type { EspSa, EspSaParameters } from '../../src/esp/esp-sa.ts';
 import { espSuite } from '../../src/esp/esp-suite.ts';
 import type { Arrival } from '../../src/esp/inbound.ts';
 import { PacketEngine } from '../../src/esp/packet-engine.ts';
+import type { TapOutlet } from '../../src/esp/packet-tap.ts';
 import { DropReason, dropReasonName } from '../../src/events/drop-reason.ts';
-import { createSharedCounters, SA_COUNTERS } from '../../src/events/shared-counters.ts';
+import { createSharedCounters, SA_COUNTERS, saDropsOf } from '../../src/events/shared-counters.ts';
 import type { InstalledChildSa } from '../../src/io/packet-loop-protocol.ts';
 import type { TrafficSelector } from '../../src/ipsec/traffic-selector.ts';
 import {
@@ -94,6 +95,8 @@ export interface EspGatewayOptions {
   readonly mssClamp?: boolean;
   /** Super-packets come from the device and go to it. */
   readonly offload?: { readonly udp: boolean };
+  /** Where copies of packets go once `engine.tap` began. */
+  readonly tap?: TapOutlet;
 }
 
 export class EspGateway {
@@ -130,6 +133,7 @@ export class EspGateway {
       mssClamp: options.mssClamp ?? true,
       random: seededRandom(1),
       ...(options.offload && { offload: options.offload }),
+      ...(options.tap && { tap: options.tap }),
       doors: {
         open: (count) => this.sealer.open(this.engine.inbound, count),
         deliver: (count) => this.#write(this.engine.inbound, count, this.delivered),
@@ -145,6 +149,11 @@ export class EspGateway {
         limitReached: ({ parameters: { id } }, limit) => this.reports.push(`${limit} limit ${id}`),
         peerMoved: ({ parameters: { id } }, local, remote) =>
           this.reports.push(`moved ${id} ${formatEndpoint(local)} ${formatEndpoint(remote)}`),
+        policyMismatch: ({ parameters: { id } }, packet, suppressed) =>
+          this.reports.push(
+            `mismatch ${id} ${formatAddress(packet.source)} ${formatAddress(packet.destination)} ` +
+              `${packet.protocol} ${packet.sourcePort} ${packet.destinationPort} +${suppressed}`,
+          ),
         acquire: (policy, { local, remote, protocol, localPort, remotePort }) =>
           this.reports.push(
             `acquire ${policy} ${formatAddress(local)} ${formatAddress(remote)} ` +
@@ -209,6 +218,11 @@ export class EspGateway {
   /** One counter of a row. */
   counter(row: number, column: number): number {
     return this.counters.sas[row * SA_COUNTERS + column] ?? 0;
+  }
+
+  /** What was dropped of a row's SA, by name. */
+  saDrops(row: number): Readonly<Record<string, number>> {
+    return saDropsOf(this.counters, row);
   }
 
   #seal(count: number): void {
@@ -276,6 +290,7 @@ export function childSa(options: ChildSaOptions = {}): EspSaParameters {
     spiIn: 0xc000_0001,
     spiOut: 0xc000_0002,
     encr: { id: EncryptionId.AES_GCM_16, keyLength: 128 },
+    mode: 'tunnel',
     esn: false,
     local: { address: address('192.0.2.1'), port: 4500 },
     remote: { address: address('192.0.2.2'), port: 4500 },

@@ -5,6 +5,7 @@
  */
 import { ConfigError, type Section } from '../../src/config/section.ts';
 import type { Event } from '../../src/events/event.ts';
+import type { CaptureHandle, CaptureSelection, CaptureSink } from '../../src/vici/capture-view.ts';
 import type {
   ConnectionView,
   Control,
@@ -72,6 +73,11 @@ export class FakeControl implements Control {
   onRedirect: () => Promise<ControlOutcome> = () => Promise.resolve(done(1, 0));
   onMeasure: (selector: PathSelector) => Promise<MtuOutcome> = ({ peer }) =>
     Promise.resolve({ kind: 'failed', what: `no IKE SA is up with ${peer}` });
+  /** How `capture` begins: here with nothing to tell. */
+  onCapture: (sink: CaptureSink) => CaptureHandle | string = () => ({
+    keys: () => [],
+    stop: () => Promise.resolve({ packets: 0, missed: 0 }),
+  });
   readonly #listeners = new Set<(event: Event) => void>();
 
   emit(...events: readonly Event[]): void {
@@ -202,6 +208,11 @@ export class FakeControl implements Control {
   trace(question: TraceQuestion): TraceResult {
     this.calls.push(`trace ${question.inbound ? 'in' : 'out'} ${question.flow.destinationPort}`);
     return this.traced;
+  }
+
+  capture(selection: CaptureSelection, sink: CaptureSink): CaptureHandle | string {
+    this.calls.push(`capture ${JSON.stringify(selection)}`);
+    return this.onCapture(sink);
   }
 
   stats(): StatsView {

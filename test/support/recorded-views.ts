@@ -173,6 +173,8 @@ export function childSaView(child: Tree): ChildSaView {
     packetsIn: number(child, 'packets-in') ?? 0,
     octetsOut: number(child, 'bytes-out') ?? 0,
     packetsOut: number(child, 'packets-out') ?? 0,
+    droppedIn: {},
+    droppedOut: {},
     installedSeconds: number(child, 'install-time') ?? 0,
     ...maybe(number(child, 'use-in'), (useInSeconds) => ({ useInSeconds })),
     ...maybe(number(child, 'use-out'), (useOutSeconds) => ({ useOutSeconds })),

@@ -101,7 +101,7 @@ describe('Commands that change nothing they should not', () => {
       it(`${name} ${JSON.stringify(request)} answers as strongSwan`, () => {
         const control = controlWithPeer();
         const command = COMMANDS.get(name);
-        assert(command && command.kind !== 'list');
+        assert(command && command.kind !== 'list' && command.kind !== 'capture');
         const sent = sectionOf(request);
         let ours: Tree;
         if (command.kind === 'answer') {

@@ -10,12 +10,14 @@ import { after } from '../../wire/instant.ts';
 import type { Outcome } from '../action.ts';
 import { createChildSa, offerSpi } from '../child-creation.ts';
 import { askForFeatures, grantedFeatures } from '../child-features.ts';
+import { hostMode, type ModeOffer, modeOffer } from '../child-mode.ts';
 import {
   type AgreedChild,
   acceptChildGrant,
   type ChildProposal,
   childOffer,
   childRefusedByPeer,
+  inFittingMode,
   resolveSelectors,
   spiOctets,
 } from '../child-negotiation.ts';
@@ -30,7 +32,7 @@ import {
   type Incoming,
 } from '../ike-sa.ts';
 import type { Secured } from '../ike-sa-state.ts';
-import { reportNarrowing } from '../latent-mismatch.ts';
+import { reportMode, reportNarrowing } from '../latent-mismatch.ts';
 import { ExchangeType, type NotifyPayload, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { errorNotify, payloadOf } from '../payload-access.ts';
@@ -107,30 +109,35 @@ function compose(turn: Turn, sa: IkeSa, wish: ChildWish): Composed | undefined {
   };
 }
 
-// RFC 7296 §2.9.2: a rekeyed SA has the selectors of the one it replaces.
+// RFC 7296 §2.9.2: a rekeyed SA has the selectors of the one it replaces, and its mode.
 function proposalOf(sa: IkeSa, { suite }: Secured, wish: ChildWish): ChildProposal {
   const { policy, replaces, trigger, otherPfs = false, singlePair = false } = wish;
   const proposals = offeredChildProposals(policy.proposals, suite, replaces?.childSa, otherPfs);
   if (replaces) {
     const { localTs, remoteTs } = replaces.childSa;
-    return { proposals, localTs, remoteTs };
+    const mode = hostMode(replaces.childSa.mode);
+    return { proposals, localTs, remoteTs, ...(mode && { mode }) };
   }
   const { local, remote } = sa.dynamicAddresses;
   const localTs = resolveSelectors(policy.localTs, local);
   const remoteTs = resolveSelectors(policy.remoteTs, remote);
+  const mode = hostMode(policy.mode);
+  const common = { proposals, ...(mode && { mode }) };
   if (singlePair) {
-    return {
-      proposals,
+    const single = {
+      ...common,
       localTs: trigger ? [trigger.local] : localTs.slice(0, 1),
       remoteTs: trigger ? [trigger.remote] : remoteTs.slice(0, 1),
     };
+    return inFittingMode(single, sa);
   }
-  return {
-    proposals,
+  const all = {
+    ...common,
     // RFC 7296 §2.9: first the packet that asks, then what the policy covers.
     localTs: trigger ? [trigger.local, ...localTs] : localTs,
     remoteTs: trigger ? [trigger.remote, ...remoteTs] : remoteTs,
   };
+  return inFittingMode(all, sa);
 }
 
 function rekeyNotify({ childSa }: HeldChild): NotifyPayload {
@@ -165,7 +172,8 @@ export function handleCreateChildResponse(
     return;
   }
   const unaddressed = wish.replaces ? undefined : takeAddresses(turn, sa, payloads);
-  const result = unaddressed ?? agree(attempt, payloads, sa.localVips);
+  const named = modeOffer(sa, secured.nat, payloads);
+  const result = unaddressed ?? agree(attempt, payloads, named, sa.localVips);
   if (result.kind === 'fault') {
     turn.emit({ kind: 'peer-fault', what: result.what, ...sa.subject });
     if (isFatal(result)) {
@@ -203,6 +211,7 @@ export function handleCreateChildResponse(
   completeRequests(turn, wish.requests, DONE);
   if (!wish.replaces) {
     reportNarrowing(turn, sa, attempt.asked, result.agreed);
+    reportMode(turn, sa, attempt.asked, result.agreed);
     return;
   }
   const { state } = wish.replaces;
@@ -228,6 +237,7 @@ interface Agreement {
 function agree(
   attempt: ChildAttempt,
   payloads: readonly Payload[],
+  named: ModeOffer | undefined,
   virtual: readonly IpAddress[],
 ): Agreement | PeerFault {
   const grant = {
@@ -241,7 +251,8 @@ function agree(
   if (!sa || !tsI || !tsR) {
     return peerFault('invalid-syntax', 'a Child SA without SA, TSi or TSr');
   }
-  const agreed = acceptChildGrant(attempt.wish.policy, attempt.asked, { sa, tsI, tsR }, virtual);
+  const granted = { sa, tsI, tsR, named };
+  const agreed = acceptChildGrant(attempt.wish.policy, attempt.asked, granted, virtual);
   if (agreed.kind === 'fault') return agreed;
   const { method, keyExchange } = attempt;
   if (!agreed.proposal.ke) return { kind: 'agreement', agreed, nonceR, shared: undefined };

@@ -6,11 +6,13 @@
  * shown that it has it: by a packet on it, or by deleting the old one.
  */
 
+import { isProtecting } from '../../ipsec/connection.ts';
 import { ProtocolId } from '../../ipsec/proposal.ts';
 import type { Spi } from '../../ipsec/spi.ts';
 import { createChildSa } from '../child-creation.ts';
 import { featureNotifies, grantFeatures } from '../child-features.ts';
 import { noRoomForChild, peerSpi, peerSpisInUse } from '../child-limits.ts';
+import { hostMode, modeOffer } from '../child-mode.ts';
 import {
   type AcceptableChild,
   type AgreedChild,
@@ -129,7 +131,9 @@ function create(
   }
   const ke = payloadOf(payloads, 'KE');
   const policies = acceptable(turn, sa, replaces);
-  const agreed = answerChildOffer(policies, { sa: saPayload, tsI, tsR }, ke?.method, spisInUse);
+  const named = modeOffer(sa, secured.nat, payloads);
+  const asked = { sa: saPayload, tsI, tsR, named };
+  const agreed = answerChildOffer(policies, asked, ke?.method, spisInUse);
   if (agreed.kind === 'fault') return agreed;
   const method = agreed.proposal.ke?.id;
   const keys = method === undefined ? undefined : answerKeyExchange(turn, method, ke, nonceI);
@@ -185,10 +189,11 @@ function acceptable(
     const { localTs, remoteTs } = childSa;
     const policy = currentPolicy(turn, sa, replaces.policy);
     const proposals = acceptedChildProposals(policy.proposals, ikeProposals, childSa);
-    return [{ policy, proposals, localTs, remoteTs }];
+    const mode = hostMode(childSa.mode);
+    return [{ policy, proposals, localTs, remoteTs, ...(mode && { mode }) }];
   }
   return children
-    .filter(({ mode }) => mode === 'tunnel')
+    .filter(({ mode }) => isProtecting(mode))
     .map((policy) => ({
       ...policyProposal(policy, sa.dynamicAddresses),
       proposals: acceptedChildProposals(policy.proposals, ikeProposals, undefined),

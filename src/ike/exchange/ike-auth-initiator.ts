@@ -11,18 +11,20 @@ import type { Spi } from '../../ipsec/spi.ts';
 import { SHARED_KEY_MIC, sharedKeyAuth, verifySharedKeyAuth } from '../auth/shared-key.ts';
 import { createChildSa, offerSpi } from '../child-creation.ts';
 import { askForFeatures, grantedFeatures } from '../child-features.ts';
+import { modeOffer } from '../child-mode.ts';
 import {
   type AcceptableChild,
   acceptChildGrant,
   childOffer,
   childRefusedByPeer,
+  inFittingMode,
   policyProposal,
 } from '../child-negotiation.ts';
 import { closeTelling, DELETE_IKE_SA, deleteIkeSa } from '../deletion.ts';
 import { heedAuthLifetime } from '../ike-lifetime.ts';
 import { type ChildWish, completeRequests, type IkeSa, type Incoming } from '../ike-sa.ts';
 import type { Handshake, Secured } from '../ike-sa-state.ts';
-import { reportAuthLifetime, reportNarrowing } from '../latent-mismatch.ts';
+import { reportAuthLifetime, reportMode, reportNarrowing } from '../latent-mismatch.ts';
 import { ExchangeType, type IdPayload, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
 import { errorNotify, notifiesOf, payloadOf, secondsOf, statusNotify } from '../payload-access.ts';
@@ -107,12 +109,9 @@ function firstChildOffer(sa: IkeSa, wish: ChildWish, spiIn: Spi): readonly Paylo
 /** What IKE_AUTH asks for: the packet that wants it first (RFC 7296 §2.9), then the policy. */
 function askedOf(sa: IkeSa, { policy, trigger }: ChildWish): AcceptableChild {
   const asked = policyProposal(policy, sa.dynamicAddresses);
-  if (!trigger) return asked;
-  return {
-    ...asked,
-    localTs: [trigger.local, ...asked.localTs],
-    remoteTs: [trigger.remote, ...asked.remoteTs],
-  };
+  if (!trigger) return inFittingMode(asked, sa);
+  const localTs = [trigger.local, ...asked.localTs];
+  return inFittingMode({ ...asked, localTs, remoteTs: [trigger.remote, ...asked.remoteTs] }, sa);
 }
 
 export function handleIkeAuthResponse(turn: Turn, sa: IkeSa, response: Incoming): void {
@@ -234,7 +233,7 @@ function finishChild(
     childRefused(turn, sa, first);
     return;
   }
-  const grant = { sa: saPayload, tsI, tsR };
+  const grant = { sa: saPayload, tsI, tsR, named: modeOffer(sa, secured.nat, payloads) };
   const agreed =
     first.unaddressed ?? acceptChildGrant(wish.policy, first.asked, grant, sa.localVips);
   if (agreed.kind === 'fault') {
@@ -255,6 +254,7 @@ function finishChild(
     outbound: 'now',
   });
   reportNarrowing(turn, sa, first.asked, agreed);
+  reportMode(turn, sa, first.asked, agreed);
   completeRequests(turn, wish.requests, { kind: 'done', matches: 1, terminated: 0 });
 }
 

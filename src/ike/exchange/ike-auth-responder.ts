@@ -4,13 +4,14 @@
  */
 
 import type { SecretBytes } from '../../crypto/secret-bytes.ts';
-import type { Connection } from '../../ipsec/connection.ts';
+import { type Connection, isProtecting } from '../../ipsec/connection.ts';
 import { addressIdentity, formatIdentity, type Identity } from '../../ipsec/identity.ts';
 import { selectProposal, withoutKeyExchange } from '../../ipsec/proposal.ts';
 import { sharingAddress } from '../../wire/address.ts';
 import { SHARED_KEY_MIC, sharedKeyAuth, verifySharedKeyAuth } from '../auth/shared-key.ts';
 import { createChildSa } from '../child-creation.ts';
 import { featureNotifies, grantFeatures } from '../child-features.ts';
+import { modeOffer } from '../child-mode.ts';
 import {
   answerChildOffer,
   childGrant,
@@ -248,10 +249,11 @@ function answerChild(
     return [refuseChild(turn, sa, peerFault('no-proposal-chosen', what))];
   }
   const policies = sa.connection.children
-    .filter(({ mode }) => mode === 'tunnel')
+    .filter(({ mode }) => isProtecting(mode))
     .map((policy) => policyProposal(policy, sa.dynamicAddresses));
   const offered = { ...saPayload, proposals: withoutKeyExchange(saPayload.proposals) };
-  const agreed = answerChildOffer(policies, { sa: offered, tsI, tsR });
+  const named = modeOffer(sa, secured.nat, payloads);
+  const agreed = answerChildOffer(policies, { sa: offered, tsI, tsR, named });
   if (agreed.kind === 'fault') return [refuseChild(turn, sa, agreed)];
   foreseeRekey(turn, sa, agreed, saPayload.proposals);
   const features = grantFeatures(agreed.policy, payloads);
