@@ -24,7 +24,7 @@ export interface Direction {
 
 /** Makes both contexts and wipes the keys of `sa`, which are this thread's copies. */
 export function espContexts(
-  native: Native,
+  native: Pick<Native, 'context'>,
   sa: InstalledChildSa,
 ): { readonly contextIn: number; readonly contextOut: number } {
   const suite = espSuite(sa);
