@@ -177,7 +177,6 @@ export class Outbound {
       const inside = start + ESP_HEADER + sa.suite.ivLength;
       writeDummy(arena, inside, octets);
       const end = writeEsp(this.#rows, at, start, sa, octets, IpProtocol.IPV6_NONXT);
-      words[at + Word.INNER] = 0;
       this.#address(at, sa, 0, sa.copyDf ? FLAG_DF : 0);
       words[at + Word.SOURCE_LENGTH] = 0;
       words[at + Word.SUM_FROM] = -1;

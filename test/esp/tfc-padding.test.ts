@@ -85,4 +85,15 @@ describe('TFC padding (RFC 4303 §2.7)', () => {
     const octets = b.delivered.reduce((sum, one) => sum + one.length - 40, 0);
     assert.equal(octets, payload.length);
   });
+
+  it('has room for as many packets as there are, also where paths are wide', () => {
+    const wide = { offload: { udp: true }, outerMtu: 9000 };
+    const { a, b, saA } = espPair({ tfcPadding: 65_535 }, wide);
+    const payload = Uint8Array.from({ length: 60_000 }, (_, index) => index * 3);
+    a.fromDevice(superPacket({ family: 4, protocol: 'tcp', payload, segment: 250 }));
+    assert.ok(saA.tfcOctets > 8900);
+    assert.deepEqual(new Set(lengths(a.sent)), new Set([9000 - 28]));
+    for (const one of a.sent) b.fromSocket(UDP, one);
+    assert.equal(b.delivered.length, 240);
+  });
 });
