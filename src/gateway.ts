@@ -222,7 +222,7 @@ export class Gateway {
     switch (action.kind) {
       case 'send':
         this.#capture.ike('out', action);
-        this.#host.sendIke(action.local, action.remote, action.octets);
+        this.#host.sendIke(action.local, action.remote, action.octets, action.dontFragment);
         break;
       case 'send-nat-keepalive':
         this.#host.sendNatKeepalive(action.local, action.remote);
@@ -367,6 +367,14 @@ export class Gateway {
         mssClamp: () => this.#settings.current.mssClamp,
         path: (id) => this.#childSas.path(id),
         reachedLimit: (id) => this.#childSas.reachedLimit(id),
+      },
+      paths: {
+        measure: (ikeSaId, most) =>
+          this.#requests.open((request) =>
+            this.#handle({ kind: 'measure-path', request, ikeSaId, most }),
+          ),
+        measured: (ids, mtu) => this.#childSas.measured(ids, mtu),
+        childSa: (id) => this.#childSas.find(id),
       },
       capture: (selection, sink) => this.#capture.start(selection, sink),
       resolveNames: (connection) => void this.#initiations.resolveNames(connection),

@@ -107,6 +107,7 @@ function budgetLines(text: (name: string) => string, mode: string): readonly str
     ['esp-header', 'ESP header: SPI, sequence number'],
     ['iv', 'IV'],
     ['inner', mode === 'tunnel' ? 'inner packet' : 'inner packet, less its IP header'],
+    ['tfc-padding', 'TFC padding: hides how long it is'],
     ['padding', 'padding'],
     ['trailer', 'pad length, next header'],
     ['icv', 'ICV'],

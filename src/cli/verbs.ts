@@ -5,6 +5,7 @@ import { packageVersion } from '../io/system.ts';
 import { capture } from './capture.ts';
 import { check } from './check.ts';
 import { complain } from './daemon.ts';
+import { doctor } from './doctor.ts';
 import { ExitCode } from './exit-code.ts';
 import { manual, overview, verbHelp } from './help.ts';
 import { initiate, rekey, terminate } from './initiate.ts';
@@ -201,6 +202,28 @@ export const VERBS: readonly Verb[] = [
       ['tsgw trace 10.1.0.5 10.2.0.9 any --json', 'every figure, for a program'],
     ],
     run: trace,
+  },
+  {
+    name: 'doctor',
+    summary: 'measure the path to a peer, and say what to set',
+    description:
+      'Sends requests of growing and shrinking length to the peer, which any IKEv2 peer answers, a dozen ' +
+      'within some seconds, and finds the largest packet that arrives whole, also where routers say ' +
+      'nothing about those that do not. From then on packets and the MSS of TCP follow the value, until ' +
+      'it is measured again or the daemon restarts. The way back is the peer’s to measure.',
+    operands: [
+      { name: 'TOPIC', required: true, help: 'what to examine: mtu' },
+      { name: 'PEER', required: true, help: 'its address, its identity or a connection' },
+    ],
+    options: {
+      'ike-id': { value: 'NUMBER', help: 'of several IKE SAs with that peer' },
+      ...listing,
+    },
+    examples: [
+      ['tsgw doctor mtu 192.0.2.2', 'why large packets to that peer get lost'],
+      ['tsgw doctor mtu peer --json', 'every figure, for a program'],
+    ],
+    run: doctor,
   },
   {
     name: 'capture',

@@ -7,6 +7,7 @@ import {
   type ChildPolicy,
   type Connection,
   type DpdAction,
+  FULL_PATH,
   isProtecting,
   type StartAction,
 } from '../ipsec/connection.ts';
@@ -33,6 +34,8 @@ import {
 /** Packets; the largest window is that of RFC 6479 with 2048 words. */
 const DEFAULT_REPLAY_WINDOW = 1024;
 const MAX_REPLAY_WINDOW = 65_536;
+/** A second; more would be a load test of the peer. */
+const MAX_DUMMY_PACKETS = 1000;
 
 const IKE_REKEY_SECONDS = 4 * 3600;
 const CHILD_REKEY_SECONDS = 3600;
@@ -148,6 +151,13 @@ function readChild(name: string, reader: SettingsReader): ChildPolicy {
     copyEcn: reader.read('copy_ecn', parseBoolean, true),
     copyDscp: reader.read('copy_dscp', (setting) => parseWord(setting, COPY_DSCP), 'out'),
     icmpErrors: reader.read('icmp', parseBoolean, true),
+    nonFirstFragments: reader.read(
+      'non_first_fragments',
+      (setting) => parseWord(setting, NON_FIRST_FRAGMENTS),
+      'accept',
+    ),
+    tfcPadding: reader.read('tfc_padding', parseTfcPadding, 0),
+    dummyPackets: reader.read('dummy_packets', parseDummyPackets, 0),
     priority: reader.read('priority', (setting) => parseInteger(setting, 0, 0xffffffff), 0),
     reqid: reader.read('reqid', (setting) => parseInteger(setting, 0, 0xffffffff), 0),
     lifetime: {
@@ -194,6 +204,16 @@ function parseStartAction(setting: Setting): StartAction {
 
 function parseDpdAction(setting: Setting): DpdAction {
   return parseWord(setting, DPD_ACTION);
+}
+
+function parseTfcPadding(setting: Setting): number {
+  if (setting.text.toLowerCase() === 'mtu') return FULL_PATH;
+  if (/^\d+$/.test(setting.text)) return parseInteger(setting, 0, FULL_PATH);
+  return refuse(setting, `write octets from 0 to ${FULL_PATH}, or mtu`);
+}
+
+function parseDummyPackets(setting: Setting): number {
+  return parseInteger(setting, 0, MAX_DUMMY_PACKETS);
 }
 
 function parseCount(setting: Setting): number {
@@ -260,6 +280,14 @@ const DYNAMIC = { kind: 'dynamic', protocol: 0, startPort: 0, endPort: 0xffff } 
 const UNIQUE = { no: 'no', never: 'never', keep: 'keep', replace: 'replace' } as const;
 
 const COPY_DSCP = { no: 'no', in: 'in', out: 'out', yes: 'yes' } as const;
+
+const NON_FIRST_FRAGMENTS = {
+  yes: 'yes',
+  accept: 'accept',
+  no: 'no',
+  true: 'yes',
+  false: 'no',
+} as const;
 
 const MODE = {
   tunnel: 'tunnel',

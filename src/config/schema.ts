@@ -134,7 +134,7 @@ const child: SectionRule = {
     if_id_out: only('integer', ['0']),
     label: refused(),
     label_mode: only('word', ['system']),
-    tfc_padding: only('word', ['0']),
+    tfc_padding: used,
     replay_window: used,
     per_cpu_sas: only('word', ['no']),
     hw_offload: only('word', ['no', 'auto'], 'there is no hardware offload in userspace'),
@@ -142,6 +142,9 @@ const child: SectionRule = {
     copy_ecn: used,
     copy_dscp: used,
     icmp: used,
+    // Ours: strongSwan has no words for these.
+    dummy_packets: used,
+    non_first_fragments: used,
     start_action: used,
     close_action: used,
   },

@@ -6,6 +6,7 @@
  * packet; the caller took the sequence number before.
  */
 import { DropReason } from '../events/drop-reason.ts';
+import { paddedLength } from '../ipsec/path-mtu.ts';
 import { readU8, writeU8, writeU32 } from '../wire/field.ts';
 import { type Flow, Fragment } from '../wire/flow.ts';
 import { IpProtocol } from '../wire/ip-protocol.ts';
@@ -39,10 +40,13 @@ export function writeEsp(
     writeU32(arena, start + ESP_HEADER, sa.sequence.high);
     writeU32(arena, start + ESP_HEADER + 4, sa.sequence.low);
   }
+  // RFC 4303 §2.7: TFC padding follows the packet, whose own header says where it ends.
+  const body = paddedLength(length, sa.tfcOctets);
+  const padding = start + ESP_HEADER + suite.ivLength + body;
+  if (body > length) arena.fill(0, padding - (body - length), padding);
   // RFC 4303 §2.4: padding octets count up from 1.
-  const over = (length + ESP_TRAILER) % suite.alignment;
+  const over = (body + ESP_TRAILER) % suite.alignment;
   const padLength = over === 0 ? 0 : suite.alignment - over;
-  const padding = start + ESP_HEADER + suite.ivLength + length;
   for (let index = 0; index < padLength; index++) arena[padding + index] = index + 1;
   arena[padding + padLength] = padLength;
   arena[padding + padLength + 1] = nextHeader;

@@ -114,6 +114,11 @@ export class EspSaTable {
     return this.#spd.lookup(flow);
   }
 
+  /** Fragments of one packet may meet different policies. */
+  get namesPorts(): boolean {
+    return this.#spd.namesPorts;
+  }
+
   /** The SA that sends with this SPI to this peer, for errors that quote what we sent. */
   findSent(spiOut: number, remote: Endpoint): EspSa | undefined {
     for (const sa of this.#byId.values()) {

@@ -9,11 +9,11 @@ import type {
   OutboundUse,
   TrafficLimits,
 } from '../ipsec/child-sa.ts';
-import { innerMtu, type OuterPath } from '../ipsec/path-mtu.ts';
+import { innerMtu, type MeasuredMtu, type OuterPath } from '../ipsec/path-mtu.ts';
 import { ReplayWindow } from '../ipsec/replay-window.ts';
 import { SelectorPairs } from '../ipsec/selector-pairs.ts';
 import { SequenceNumber } from '../ipsec/sequence-number.ts';
-import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
+import { namesPorts, type TrafficSelector } from '../ipsec/traffic-selector.ts';
 import type { Endpoint } from '../wire/address.ts';
 import type { Instant } from '../wire/instant.ts';
 import { IPV4_HEADER } from '../wire/ipv4.ts';
@@ -51,7 +51,15 @@ export interface EspSaParameters extends EspTransforms, EspSaEnds {
   /** ICMP errors about its packets fit it, too, whatever their own addresses (RFC 4301 §6.2). */
   readonly icmpErrors: boolean;
   readonly priority: number;
+  /** Later fragments go where their first one goes, whatever ports the selectors name (RFC 4301 §7.3). */
+  readonly nonFirstFragments: boolean;
+  /** Octets that inner packets are padded to, as far as the path carries them; 0 = not. */
+  readonly tfcPadding: number;
+  /** Dummy packets that it sends, a second. */
+  readonly dummyPackets: number;
   readonly limits: TrafficLimits;
+  /** What its path was found to carry, before it was there. */
+  readonly measured?: MeasuredMtu;
   /** Whether it sends, to begin with. */
   readonly outbound: OutboundUse;
   /** Rows of `SharedCounters.sas`. */
@@ -80,6 +88,10 @@ export interface EspSa {
   readonly copyDf: boolean;
   readonly trafficClass: TrafficClassRule;
   readonly selectors: SelectorPairs;
+  /** The selectors ask for ports, which later fragments do not show. */
+  readonly namesPorts: boolean;
+  /** Ports that a first fragment showed count for the later ones. */
+  readonly tracksFragments: boolean;
   readonly window: ReplayWindow;
   readonly sequence: SequenceNumber;
   readonly meterIn: TrafficMeter;
@@ -96,6 +108,8 @@ export interface EspSa {
   pathMtu: PathMtu;
   /** Octets of the largest inner packet the path carries; follows `pathMtu`. */
   innerMtu: number;
+  /** Octets that inner packets are padded to: what is configured, as far as `innerMtu` allows. */
+  tfcOctets: number;
   /** When a move of the peer was last reported. */
   moveReported: Instant | undefined;
   /** The strictest limit that was reported; `Limit` has the numbers. */
@@ -117,6 +131,7 @@ export function createEspSa(
 ): EspSa {
   const { esn, limits, localTs, peerAddresses, remote, remoteTs } = parameters;
   const hosts = hostEnds(parameters.mode, localTs, remoteTs, peerAddresses);
+  const ports = localTs.some(namesPorts) || remoteTs.some(namesPorts);
   const sa: EspSa = {
     index,
     parameters,
@@ -127,6 +142,9 @@ export function createEspSa(
     copyDf: parameters.copyDf,
     trafficClass: hosts ? WHOLE_CLASS : trafficClassRule(parameters.copyDscp, parameters.copyEcn),
     selectors: SelectorPairs.of(localTs, remoteTs),
+    namesPorts: ports,
+    // RFC 4301 §7: outside of tunnels there are no fragments.
+    tracksFragments: !hosts && ports && parameters.nonFirstFragments,
     window: new ReplayWindow(parameters.replayWindow, esn),
     sequence: new SequenceNumber(esn),
     meterIn: TrafficMeter.of(limits),
@@ -139,9 +157,11 @@ export function createEspSa(
     origin: new PeerOrigin(parameters.local.address, remote),
     pathMtu: new PathMtu(mtu.outer, remote.address.family),
     innerMtu: 0,
+    tfcOctets: 0,
     moveReported: undefined,
     limitReported: 0,
   };
+  if (parameters.measured) sa.pathMtu.measure(parameters.measured);
   updateInnerMtu(sa, mtu);
   return sa;
 }
@@ -176,9 +196,11 @@ export function moveEspSa(sa: EspSa, ends: EspSaEnds, path: number, mtu: LinkMtu
   updateInnerMtu(sa, mtu);
 }
 
-/** Brings `innerMtu` in line with `pathMtu`. */
+/** Brings in line with `pathMtu` what follows from it. */
 export function updateInnerMtu(sa: EspSa, mtu: LinkMtu): void {
   sa.innerMtu = Math.min(mtu.tun, innerMtu(sa.pathMtu.octets, sa.suite, outerPath(sa)));
+  // RFC 4303 §2.7: only a whole packet says itself where it ends.
+  sa.tfcOctets = sa.hosts ? 0 : Math.min(sa.parameters.tfcPadding, sa.innerMtu);
 }
 
 /** Octets of the outer packet around the ESP packet of `length` octets from SPI to ICV. */

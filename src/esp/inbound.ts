@@ -20,6 +20,7 @@ import {
 } from '../events/shared-counters.ts';
 import { isReservedSpi } from '../ipsec/spi.ts';
 import { readU32 } from '../wire/field.ts';
+import { Fragment } from '../wire/flow.ts';
 import type { Instant } from '../wire/instant.ts';
 import { IPV4_HEADER, ipv4HeaderLength, ipv4TypeOfService } from '../wire/ipv4.ts';
 import {
@@ -40,6 +41,7 @@ import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
 import type { ExpectedSpis } from './expected-spis.ts';
+import { FragmentPolicy } from './fragment-policy.ts';
 import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
 import { QuotedPacket } from './quoted-packet.ts';
@@ -83,10 +85,12 @@ export class Inbound {
   readonly #arrivals: Batch;
   readonly #handOver: HandOver | undefined;
   readonly #quoted = new QuotedPacket();
+  readonly #fragments: FragmentPolicy;
   readonly #decapsulation: Decapsulation;
 
   constructor(sas: EspSaTable, counters: SharedCounters, watch: SaWatch, options: InboundOptions) {
     this.#sas = sas;
+    this.#fragments = new FragmentPolicy(sas);
     this.#counters = counters;
     this.#watch = watch;
     this.#expected = options.expected;
@@ -236,7 +240,10 @@ export class Inbound {
     const { flow } = this.#decapsulation;
 
     // 12. RFC 4301 §5.2 step 4: what the SA delivers must be what it was negotiated for.
-    if (
+    if (sa.tracksFragments && flow.fragment !== Fragment.WHOLE) {
+      const unmatched = this.#fragments.judgeInbound(sa, flow, now);
+      if (unmatched !== DropReason.NONE) return unmatched;
+    } else if (
       !sa.selectors.matchesInbound(flow) &&
       !this.#isAboutOurs(sa, arena, words[at + Word.OFFSET]!)
     ) {

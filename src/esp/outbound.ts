@@ -21,11 +21,13 @@ import {
   type SharedCounters,
   WorkerCounter,
 } from '../events/shared-counters.ts';
+import { paddedLength, sizeVerdict } from '../ipsec/path-mtu.ts';
 import { Policy } from '../ipsec/spd.ts';
-import { writeU32 } from '../wire/field.ts';
-import { createFlow, type Flow, FlowFault, readFlow } from '../wire/flow.ts';
+import { writeU8, writeU16, writeU32 } from '../wire/field.ts';
+import { createFlow, type Flow, FlowFault, Fragment, readFlow } from '../wire/flow.ts';
 import type { Instant } from '../wire/instant.ts';
-import { ipv4DontFragment, ipv4Ttl, ipv4TypeOfService } from '../wire/ipv4.ts';
+import { IpProtocol } from '../wire/ip-protocol.ts';
+import { Ipv4Field, ipv4DontFragment, ipv4Ttl, ipv4TypeOfService } from '../wire/ipv4.ts';
 import { ipv6HopLimit, ipv6TrafficClass } from '../wire/ipv6.ts';
 import {
   type Batch,
@@ -38,11 +40,13 @@ import {
   WORDS,
   Word,
 } from './batch.ts';
+import type { DummyPacket } from './dummy-traffic.ts';
 import { encapsulatedClass } from './ecn.ts';
 import { Encapsulation, writeEsp } from './encapsulation.ts';
 import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER } from './esp-suite.ts';
+import { FragmentPolicy, UNMATCHED } from './fragment-policy.ts';
 import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
 import { QuotedPacket } from './quoted-packet.ts';
@@ -88,6 +92,7 @@ export class Outbound {
   readonly #reads: Batch;
   readonly #rows: Batch;
   readonly #flow: Flow = createFlow();
+  readonly #fragments: FragmentPolicy;
   readonly #quoted = new QuotedPacket();
   /** The packet that is being written, as long as segments of it are left. */
   readonly #segments = new Segments();
@@ -113,6 +118,7 @@ export class Outbound {
     options: OutboundOptions,
   ) {
     this.#sas = sas;
+    this.#fragments = new FragmentPolicy(sas);
     this.#counters = counters;
     this.#answers = answers;
     this.#watch = options.watch;
@@ -158,6 +164,36 @@ export class Outbound {
     }
   }
 
+  /** Rows of dummy packets in place of `fill`; answers how many. Step 8 follows, then `settleDummies`. */
+  fillDummies(dummies: readonly DummyPacket[]): number {
+    const { words, arena, size } = this.#rows;
+    this.#bypassed = 0;
+    let filled = 0;
+    let start = this.#reads.size * this.#reads.slotOctets;
+    for (const { sa, octets } of dummies) {
+      if (filled === size || start + octets + SPARE > arena.length) return filled;
+      if (sa.handles.path < 0 || this.#take(sa, octets) !== DropReason.NONE) continue;
+      const at = filled++ * WORDS;
+      const inside = start + ESP_HEADER + sa.suite.ivLength;
+      writeDummy(arena, inside, octets);
+      const end = writeEsp(this.#rows, at, start, sa, octets, IpProtocol.IPV6_NONXT);
+      this.#address(at, sa, 0, sa.copyDf ? FLAG_DF : 0);
+      words[at + Word.SOURCE_LENGTH] = 0;
+      words[at + Word.SUM_FROM] = -1;
+      start = (end + GRAIN - 1) & -GRAIN;
+    }
+    return filled;
+  }
+
+  /** Step 9 for dummy packets: they are nobody's traffic, so only what was not sent counts. */
+  settleDummies(count: number, now: Instant): void {
+    const { words } = this.#rows;
+    for (let at = 0; at < count * WORDS; at += WORDS) {
+      const status = words[at + Word.STATUS]!;
+      if (words[at + Word.DROP] === 0 && status !== STATUS_OK) this.#unsent(at, status, now);
+    }
+  }
+
   /** Step 8 for the rows that were sealed. */
   finish(count: number): void {
     const { words } = this.#rows;
@@ -189,12 +225,20 @@ export class Outbound {
         sas[sa.countersOut + SaCounter.LAST_USE] = now;
         continue;
       }
-      const reason = sendDropReason(status);
-      words[at + Word.DROP] = reason;
-      this.#discarded(index, reason);
-      if (isTooBigStatus(status)) this.#paths.refused(sa, words[at + Word.LENGTH]!, now);
+      this.#unsent(at, status, now);
     }
     work[WorkerCounter.PACKETS_OUT]! += sent;
+  }
+
+  #unsent(at: number, status: number, now: Instant): void {
+    const { words } = this.#rows;
+    const index = words[at + Word.SA]!;
+    const reason = sendDropReason(status);
+    words[at + Word.DROP] = reason;
+    this.#discarded(index, reason);
+    if (isTooBigStatus(status)) {
+      this.#paths.refused(this.#sas.at(index), words[at + Word.LENGTH]!, now);
+    }
   }
 
   /** Steps 1-4 for a packet that was read; its segments are written afterwards. */
@@ -214,7 +258,10 @@ export class Outbound {
     if (!this.#segments.begin(arena, inner, flow)) return DropReason['malformed-packet'];
 
     // 2. RFC 4301 §5.1: the SPD decides.
-    let found = this.#sas.findOutbound(flow);
+    let found =
+      flow.fragment === Fragment.WHOLE
+        ? this.#sas.findOutbound(flow)
+        : this.#fragments.findOutbound(flow, now);
     if (found === Policy.NONE) found = this.#findQuoted(arena, inner);
     words[at + Word.SA] = found;
     if (found < 0) return this.#withoutSa(at, found, now);
@@ -226,9 +273,9 @@ export class Outbound {
     if (unfit !== DropReason.NONE) return this.#refuse(sa, unfit);
 
     // 3. RFC 4301 §8.2.1: too big for the path and not to be fragmented.
-    const keepWhole = this.#mustStayWhole(arena, inner, sa);
-    const fits = this.#segments.largest <= sa.innerMtu;
-    if (!fits && keepWhole) {
+    const whole = flow.family === 6 || ipv4DontFragment(arena, inner);
+    const size = sizeVerdict(flow.family, this.#segments.largest, whole, sa);
+    if (size === 'too-big') {
       this.#answers.add(this.#reads, inner, flow, sa.innerMtu, now);
       return this.#refuse(sa, DropReason['packet-too-big']);
     }
@@ -240,7 +287,7 @@ export class Outbound {
       flow.family === 4 ? ipv4TypeOfService(arena, inner) : ipv6TrafficClass(arena, inner);
     this.#trafficClass = encapsulatedClass(sa.trafficClass, inside);
     // RFC 4301 §8.1: DF is copied; what we know to be too big may be fragmented outside.
-    this.#flags = fits && this.#wantsDf(arena, inner, sa) ? FLAG_DF : 0;
+    this.#flags = size === 'fits' && sa.copyDf && whole ? FLAG_DF : 0;
     this.#sa = sa;
     return DropReason.NONE;
   }
@@ -269,7 +316,8 @@ export class Outbound {
     const length = this.#segments.innerLength;
     // Packets of one SA follow one another without a gap: of one size they leave as one message.
     const start = sa?.index === this.#last ? this.#end : (this.#end + GRAIN - 1) & -GRAIN;
-    if (this.#filled === size || start + length + SPARE > arena.length) return false;
+    const room = sa === undefined ? length : paddedLength(length, sa.tfcOctets);
+    if (this.#filled === size || start + room + SPARE > arena.length) return false;
     const at = this.#filled * WORDS;
     if (sa === undefined) {
       this.#bypassed++;
@@ -287,15 +335,12 @@ export class Outbound {
     }
 
     // 5. RFC 4303 §3.3.3: a sequence number is never used twice; the last one ends the SA.
-    const exhausted = this.#use(sa, length);
+    const exhausted = this.#take(sa, length);
     if (exhausted !== DropReason.NONE) {
       this.#segments.skip();
       this.#reads.words[(this.#next - 1) * WORDS + Word.DROP] = exhausted;
-      this.#discarded(sa.index, exhausted);
       return true;
     }
-    this.#counters.sas[sa.countersOut + SaCounter.SEQUENCE] =
-      sa.sequence.high * 0x1_0000_0000 + sa.sequence.low;
 
     // 6. and 7.
     const { shed, nextHeader } = this.#encapsulation;
@@ -304,16 +349,22 @@ export class Outbound {
     else this.#encapsulation.place(this.#rows, at, payload, this.#segments);
     this.#end = writeEsp(this.#rows, at, start, sa, length - shed, nextHeader);
     words[at + Word.INNER] = length;
-    words[at + Word.TOS] = this.#trafficClass;
-    words[at + Word.FLAGS] = this.#flags;
+    this.#address(at, sa, this.#trafficClass, this.#flags);
+    this.#last = sa.index;
+    this.#filled++;
+    return true;
+  }
+
+  /** What a row says besides its octets. */
+  #address(at: number, sa: EspSa, trafficClass: number, flags: number): void {
+    const { words } = this.#rows;
+    words[at + Word.TOS] = trafficClass;
+    words[at + Word.FLAGS] = flags;
     words[at + Word.CONTEXT] = sa.handles.contextOut;
     words[at + Word.PATH] = sa.handles.path;
     words[at + Word.SA] = sa.index;
     words[at + Word.DROP] = DropReason.NONE;
     words[at + Word.STATUS] = STATUS_OK;
-    this.#last = sa.index;
-    this.#filled++;
-    return true;
   }
 
   /** The headers of the segment to `inner`; the rest is copied when the row is sealed. */
@@ -333,11 +384,24 @@ export class Outbound {
     if (policy === Policy.NONE) return DropReason['no-policy'];
     if (policy === Policy.DISCARD) return DropReason['discard-policy'];
     if (policy === Policy.BYPASS) return DropReason.NONE;
+    if (policy === UNMATCHED) return DropReason['outbound-fragment-unmatched'];
     if (policy <= Policy.ELSEWHERE) {
       const given = this.#handOver?.giveRead(Policy.ELSEWHERE - policy, this.#reads, at) === true;
       return given ? DROP_TAKEN : DropReason['hand-over-full'];
     }
     return this.#traps.hold(Policy.TRAP - policy, this.#reads, (at / WORDS) | 0, this.#flow, now);
+  }
+
+  /** As `#use`, with what is counted; a packet that the SA cannot carry is discarded. */
+  #take(sa: EspSa, octets: number): number {
+    const exhausted = this.#use(sa, octets);
+    if (exhausted !== DropReason.NONE) {
+      this.#discarded(sa.index, exhausted);
+      return exhausted;
+    }
+    this.#counters.sas[sa.countersOut + SaCounter.SEQUENCE] =
+      sa.sequence.high * 0x1_0000_0000 + sa.sequence.low;
+    return DropReason.NONE;
   }
 
   /** Takes the next sequence number of the SA for a packet, and counts that against its limits. */
@@ -354,22 +418,21 @@ export class Outbound {
     return DropReason.NONE;
   }
 
-  /** Too big is an error to the sender rather than a reason to fragment outside. */
-  #mustStayWhole(arena: Uint8Array, inner: number, sa: EspSa): boolean {
-    if (!this.#wantsDf(arena, inner, sa)) return false;
-    // RFC 8200 §5: below 1280 octets a tunnel must fragment itself, the sender need not.
-    return this.#flow.family === 4 || this.#segments.largest > IPV6_MINIMUM_MTU;
-  }
-
-  #wantsDf(arena: Uint8Array, inner: number, sa: EspSa): boolean {
-    return sa.copyDf && (this.#flow.family === 6 || ipv4DontFragment(arena, inner));
-  }
-
   /** `index` of the SA, or -1. */
   #discarded(index: number, reason: number): void {
     this.#counters.drops[reason]!++;
     if (index >= 0) countSaDrop(this.#counters, this.#sas.at(index).countersOut, reason);
   }
+}
+
+/**
+ * RFC 4303 §2.6: what is inside means nothing to anyone. A header in front of zeros, of a packet with no
+ * hop left, as there are receivers that read one before they look at Next Header (strongSwan).
+ */
+function writeDummy(arena: Uint8Array, at: number, octets: number): void {
+  arena.fill(0, at, at + octets);
+  writeU8(arena, at + Ipv4Field.VERSION_IHL, 0x45);
+  writeU16(arena, at + Ipv4Field.TOTAL_LENGTH, octets);
 }
 
 /** Names the destination for whoever sends the row; until then it counts as not reached. */
@@ -384,7 +447,6 @@ function nameDestination({ words, origins }: Batch, row: number, flow: Flow): vo
   }
 }
 
-const IPV6_MINIMUM_MTU = 1280;
 /** Where an SA's packets may begin. */
 const GRAIN = 64;
 /** Room for all that ESP adds to a packet. */

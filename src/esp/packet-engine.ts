@@ -5,11 +5,14 @@
  * Holds the SAs, the batches and the order of the steps. What moves, seals and opens octets is
  * behind `PacketDoors`: the native layer in the packet loop, a reference in tests.
  */
+
+import type { RandomBytes } from '../crypto/random.ts';
 import { DropReason } from '../events/drop-reason.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
+import type { MeasuredMtu } from '../ipsec/path-mtu.ts';
 import type { Endpoint } from '../wire/address.ts';
-import type { Instant } from '../wire/instant.ts';
+import { earliest, type Instant } from '../wire/instant.ts';
 import { Arrivals } from './arrivals.ts';
 import {
   BATCH_SIZE,
@@ -25,6 +28,7 @@ import {
 } from './batch.ts';
 import type { TapOutlet } from './captured-lot.ts';
 import { Coalescing } from './coalescing.ts';
+import { DummyTraffic } from './dummy-traffic.ts';
 import {
   type EspHandles,
   type EspSa,
@@ -71,6 +75,8 @@ export interface PacketEngineOptions {
   readonly reports: PacketReports;
   readonly mtu: LinkMtu;
   readonly mssClamp: boolean;
+  /** Draws when dummy packets leave, and how long they are. */
+  readonly random: RandomBytes;
   /** What the TUN device does with super-packets; without it packets have no header in front. */
   readonly offload?: { readonly udp: boolean };
   /** The way to other workers' SAs, where there are other workers. */
@@ -100,6 +106,7 @@ export class PacketEngine {
   readonly #sas: EspSaTable;
   readonly #traps: Traps;
   readonly #expected: ExpectedSpis;
+  readonly #dummies: DummyTraffic;
   readonly #answers = new TooBigAnswers();
   readonly #handOver: HandOver | undefined;
   readonly #packets = new Arrivals(this.arrivals, this.inbound);
@@ -128,6 +135,7 @@ export class PacketEngine {
       },
       aged: (sa: EspSa): void => this.#pathMtuChanged(sa),
     };
+    this.#dummies = new DummyTraffic(options.random);
     this.#traps = new Traps(reports.acquire);
     const batches = { reads: this.reads, rows: this.outbound };
     const outbound = { batches, watch, traps: this.#traps, paths, mssClamp, handOver };
@@ -146,6 +154,7 @@ export class PacketEngine {
   install(parameters: EspSaParameters, handles: EspHandles, now: Instant, resumed = false): EspSa {
     const sa = this.#sas.install(parameters, handles);
     if (resumed) resumeEspSa(sa, this.#counters.sas);
+    this.#dummies.add(sa, now);
     if (sa.outbound === 'now') this.#releaseHeld(now);
     this.#receiveEarly(parameters.spiIn, now);
     return sa;
@@ -158,7 +167,9 @@ export class PacketEngine {
 
   /** Answers the SA that is gone, for its handles; undefined when there was none. */
   remove(id: number): EspSa | undefined {
-    return this.#sas.remove(id);
+    const sa = this.#sas.remove(id);
+    if (sa !== undefined) this.#dummies.remove(sa);
+    return sa;
   }
 
   /** The SA of a Child SA's number, as long as it is installed. */
@@ -187,14 +198,20 @@ export class PacketEngine {
     this.#releaseHeld(now);
   }
 
-  /** When packets that a trap holds will have waited too long. */
+  /** When packets that a trap holds will have waited too long, or a dummy packet leaves. */
   nextDeadline(): Instant | undefined {
-    return this.#traps.nextDeadline();
+    return earliest(this.#traps.nextDeadline(), this.#dummies.nextDeadline());
   }
 
   /** The clock passed `nextDeadline`. */
   expire(now: Instant): void {
     this.#counters.drops[DropReason['trap-timeout']]! += this.#traps.expire(now);
+    const rows = this.#outboundRules.fillDummies(this.#dummies.due(now, this.outbound.size));
+    if (rows === 0) return;
+    this.#doors.seal(rows);
+    this.#outboundRules.finish(rows);
+    this.#doors.send(rows);
+    this.#outboundRules.settleDummies(rows, now);
   }
 
   /** The SA goes on over another path, named by the native layer as in `EspHandles`. */
@@ -207,6 +224,12 @@ export class PacketEngine {
     const sa = this.#sas.findSent(spiOut, remote);
     if (sa === undefined) this.#counters.drops[DropReason['icmp-unknown-spi']]!++;
     else if (sa.pathMtu.learn(mtu, now)) this.#pathMtuChanged(sa);
+  }
+
+  /** Somebody measured what the path of an SA carries. */
+  measuredPathMtu(id: number, measured: MeasuredMtu): void {
+    const sa = this.#sas.byId(id);
+    if (sa?.pathMtu.measure(measured)) this.#pathMtuChanged(sa);
   }
 
   /** `count` rows of `arrivals` were received. Afterwards they are empty again. */

@@ -4,20 +4,25 @@
  *
  * The arithmetic between outer and inner MTU stands in `ipsec/path-mtu.ts`. Holds no clock.
  */
+import type { MeasuredMtu } from '../ipsec/path-mtu.ts';
 import { after, type Instant } from '../wire/instant.ts';
 
 /** RFC 1191 §6.3: a learned value is tried again after ten minutes. */
 export const PATH_MTU_AGE = 600_000;
 
 export class PathMtu {
-  readonly #assumed: number;
+  /** What our own links carry. */
+  readonly #most: number;
   readonly #floor: number;
+  /** What counts until something is learned, and again when that is old: all, or what was measured. */
+  #assumed: number;
   #learned: number;
   #expires: Instant | undefined;
   /** The learned value is our guess after a refused send, not a router's word. */
   #guessed = false;
 
   constructor(assumed: number, family: 4 | 6) {
+    this.#most = assumed;
     this.#assumed = assumed;
     this.#floor = Math.min(assumed, family === 4 ? FLOOR_4 : FLOOR_6);
     this.#learned = assumed;
@@ -36,6 +41,20 @@ export class PathMtu {
     const value = this.#guessed ? heard : Math.min(this.#learned, heard);
     this.#guessed = false;
     return this.#set(value, now);
+  }
+
+  /**
+   * It does not grow old: a path that loses large packets without a word would lose them again. Between
+   * the sizes that were tried, a router's word is closer. Answers whether `octets` changed.
+   */
+  measure({ octets, lost = this.#most + 1 }: MeasuredMtu): boolean {
+    const before = this.#learned;
+    const told = this.#expires !== undefined && !this.#guessed && before > octets && before < lost;
+    this.#assumed = told ? before : Math.max(this.#floor, Math.min(this.#most, octets));
+    this.#learned = this.#assumed;
+    this.#expires = undefined;
+    this.#guessed = false;
+    return this.#learned !== before;
   }
 
   /** A packet of `octets` did not fit and nobody said what would: the next plateau below it. */

@@ -25,6 +25,7 @@ export const DropReason = {
   'ike-queue-full': 16,
   'icmp-unknown-spi': 18,
   'inbound-hard-limit': 19,
+  'inbound-fragment-unmatched': 20,
   'inbound-transport-fragment': 21,
   // From the inside
   'malformed-packet': 32,
@@ -37,6 +38,7 @@ export const DropReason = {
   'outbound-hard-limit': 39,
   'trap-full': 40,
   'trap-timeout': 41,
+  'outbound-fragment-unmatched': 42,
   'outbound-transport-fragment': 43,
   'outbound-transport-headers': 44,
   'outbound-transport-addresses': 45,

@@ -5,16 +5,16 @@
 import type { Event, Level } from '../events/event.ts';
 import type { Host } from '../io/host.ts';
 import type { EspKeyLine, KeyLog } from '../io/key-log.ts';
-import type { PacketLoopReport } from '../io/packet-loop-protocol.ts';
+import type { InstalledChildSa, PacketLoopReport } from '../io/packet-loop-protocol.ts';
 import type { ChildSa, OutboundUse } from '../ipsec/child-sa.ts';
-import { ASSUMED_OUTER_MTU } from '../ipsec/path-mtu.ts';
+import { ASSUMED_OUTER_MTU, type MeasuredMtu } from '../ipsec/path-mtu.ts';
 import type { PolicyList } from '../ipsec/policy-list.ts';
 import { formatSpi } from '../ipsec/spi.ts';
 import { ANY_PORTS, formatProtocolAndPorts } from '../ipsec/traffic-selector.ts';
 import { type Endpoint, formatAddress, type IpAddress } from '../wire/address.ts';
 import { OPAQUE } from '../wire/flow.ts';
 import type { Instant } from '../wire/instant.ts';
-import type { CounterRows } from './counter-rows.ts';
+import type { ChildRows, CounterRows } from './counter-rows.ts';
 import { installedChildSa, wipeKeys } from './installed-child-sa.ts';
 
 /** The outer addresses of an SA. */
@@ -30,7 +30,7 @@ export interface ChildSaParts {
   /** Follows the packet loop's, for listings. */
   readonly spd: PolicyList;
   readonly keyLog: KeyLog | undefined;
-  host(): Pick<Host, 'install' | 'resume' | 'remove' | 'setOutbound' | 'move'>;
+  host(): Pick<Host, 'install' | 'resume' | 'remove' | 'setOutbound' | 'move' | 'setPathMtu'>;
   now(): Instant;
   emit(event: Event): void;
   /** Hears of each Child SA before the packet loop has it. */
@@ -57,9 +57,18 @@ interface Installed {
   readonly limit: ReachedLimit;
 }
 
+/** Paths whose measurement is remembered. */
+const MAX_MEASURED_PATHS = 1024;
+
+function pathOf({ local, remote }: Pick<OuterEnds, 'local' | 'remote'>): string {
+  return `${formatAddress(local.address)} ${formatAddress(remote.address)}`;
+}
+
 export class ChildSas {
   readonly #parts: ChildSaParts;
   readonly #installed = new Map<number, Installed>();
+  /** By path, what measurements found; those made last come last. */
+  readonly #measured = new Map<string, MeasuredMtu>();
 
   constructor(parts: ChildSaParts) {
     this.#parts = parts;
@@ -100,11 +109,13 @@ export class ChildSas {
       return false;
     }
     const at = now();
-    const path = { outerMtu: ASSUMED_OUTER_MTU, learned: false, since: at };
+    const measured = this.#measured.get(pathOf(childSa));
+    const outerMtu = measured?.octets ?? ASSUMED_OUTER_MTU;
+    const path = { outerMtu, learned: measured !== undefined, since: at };
     this.#installed.set(childSa.id, { childSa, at, innerMtu: 0, path, limit: 'none' });
     if (childSa.outbound === 'now') this.#list(childSa);
     this.#parts.installing?.(childSa);
-    const installed = installedChildSa(childSa, taken);
+    const installed = this.#forPacketLoop(childSa, taken);
     host().install(installed, childSa);
     wipeKeys(installed);
     this.#logKeys(childSa);
@@ -117,7 +128,7 @@ export class ChildSas {
     for (const { childSa } of this.#installed.values()) {
       const taken = rows.of(childSa.id);
       if (!taken || !concerns(childSa.spiIn)) continue;
-      const installed = installedChildSa(childSa, taken);
+      const installed = this.#forPacketLoop(childSa, taken);
       host().resume(installed, childSa);
       wipeKeys(installed);
     }
@@ -142,6 +153,28 @@ export class ChildSas {
     const ends = { local, remote, udpEncapsulation };
     this.#change(id, (one) => ({ ...one, childSa: { ...one.childSa, ...ends } }));
     this.#parts.host().move(id, ends);
+    const measured = this.#measured.get(pathOf(ends));
+    if (measured) this.#parts.host().setPathMtu(id, measured);
+  }
+
+  /** What the path of these SAs was found to carry; others of that path, and those to come, have it too. */
+  measured(ids: readonly number[], mtu: MeasuredMtu): void {
+    for (const path of new Set(ids.flatMap((id) => this.find(id) ?? []).map(pathOf))) {
+      this.#measured.delete(path);
+      this.#measured.set(path, mtu);
+      for (const { childSa } of this.#installed.values()) {
+        if (pathOf(childSa) === path) this.#parts.host().setPathMtu(childSa.id, mtu);
+      }
+    }
+    for (const path of this.#measured.keys()) {
+      if (this.#measured.size <= MAX_MEASURED_PATHS) break;
+      this.#measured.delete(path);
+    }
+  }
+
+  #forPacketLoop(childSa: ChildSa, rows: ChildRows): InstalledChildSa {
+    const measured = this.#measured.get(pathOf(childSa));
+    return { ...installedChildSa(childSa, rows), ...(measured && { measured }) };
   }
 
   /** What the packet loop says of an SA; reports of other things pass by. */

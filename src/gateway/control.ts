@@ -43,12 +43,14 @@ import type {
   TerminateSelector,
   TraceResult,
 } from '../vici/control.ts';
+import type { MtuOutcome, PathSelector } from '../vici/mtu-view.ts';
 import type { TraceQuestion } from '../vici/trace-question.ts';
 import { connectionView, matchText } from './connection-view.ts';
 import { failureView } from './diagnosis.ts';
 import { FailureHistory } from './failure-history.ts';
 import { IkeCounters } from './ike-counters.ts';
 import { LoadedConnections } from './loaded-connections.ts';
+import { examineMtu, type MtuDoctorParts } from './mtu-doctor.ts';
 import type { PoolPort } from './pool-port.ts';
 import { type RedirectOrder, redirectOrder, redirects } from './redirect-order.ts';
 import { Replacements, replaceable } from './replacements.ts';
@@ -75,6 +77,7 @@ export interface GatewayParts {
   view(): ViewContext;
   childSas(): readonly ChildSa[];
   readonly trace: TraceSources;
+  readonly paths: Pick<MtuDoctorParts, 'measure' | 'measured' | 'childSa'>;
   capture(selection: CaptureSelection, sink: CaptureSink): CaptureHandle | string;
   /** Tells the PAD where the connection's names are, as soon as that is known. */
   resolveNames(connection: Connection): void;
@@ -299,6 +302,17 @@ export class GatewayControl implements Control {
   spd(): readonly SpdView[] {
     const { spd, childSas, policies } = this.#parts;
     return spdViews(spd.rows(), childSas(), (id) => policies.owner(id));
+  }
+
+  measureMtu(selector: PathSelector): Promise<MtuOutcome> {
+    const { pad, engine, paths, trace } = this.#parts;
+    return examineMtu(selector, {
+      ...paths,
+      ikeSas: () => engine.ikeSas(),
+      connections: () => pad.connections(),
+      path: (id) => trace.path(id),
+      mssClamp: trace.mssClamp(),
+    });
   }
 
   trace(question: TraceQuestion): TraceResult {

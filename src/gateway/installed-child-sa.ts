@@ -36,6 +36,9 @@ export function installedChildSa(childSa: ChildSa, rows: ChildRows): InstalledCh
     // In transport mode the packet is between the two ends, and so is every error about it.
     icmpErrors: childSa.icmpErrors && childSa.mode === 'tunnel',
     priority: childSa.priority,
+    nonFirstFragments: childSa.nonFirstFragments,
+    tfcPadding: childSa.tfcPadding,
+    dummyPackets: childSa.dummyPackets,
     limits: childSa.limits,
     outbound: childSa.outbound,
     ...rows,

@@ -55,8 +55,8 @@ export function passageOf(
   const octets = pieces === 1 ? size : largestPiece(mtu);
   const verdict = refusedByDevice
     ? 'too-big'
-    : sizeVerdict({ family: flow.family, octets, dontFragment }, most, childSa.copyDf);
-  const budget = espBudget(octets, shape, path);
+    : sizeVerdict(flow.family, octets, dontFragment, { innerMtu: most, copyDf: childSa.copyDf });
+  const budget = espBudget(octets, shape, path, Math.min(childSa.tfcPadding, most));
   return {
     packet,
     pieces,

@@ -53,7 +53,7 @@ export function traceView(question: TraceQuestion, parts: TraceParts): TraceResu
       ...common,
       packet: packetView(question, passage.packet),
       carrier: view,
-      notes: notesOf(question, hit, passage.pieces, parts),
+      notes: childSa.nonFirstFragments ? [] : notesOf(question, hit, passage.pieces, parts),
       verdict: routed(verdictOf(childSa, view, passage, device), device),
     },
     ...saViews(carrier, parts.context),
@@ -93,6 +93,9 @@ function notesOf(
   const later = { ...flow, sourcePort: OPAQUE, destinationPort: OPAQUE };
   const action = tracePolicies(rows, later).hit?.entry;
   if (action?.id === hit?.entry.id) return [];
-  const other = action === undefined ? 'meet no policy' : `meet another policy (${action.action})`;
-  return [`later fragments show no ports and ${other}`];
+  if (action !== undefined && action.action !== 'bypass') {
+    return [`later fragments show no ports and meet another policy (${action.action})`];
+  }
+  const wish = 'write non_first_fragments = yes at one end, unless at the other it is no';
+  return [`later fragments show no ports and are dropped: ${wish}`];
 }

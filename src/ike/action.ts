@@ -75,6 +75,13 @@ export type Input =
       readonly childSaId: number;
       readonly limit: 'soft' | 'hard';
     }
+  /** How long a packet may be that reaches the peer of an IKE SA whole; `most` is tried first. */
+  | {
+      readonly kind: 'measure-path';
+      readonly request: number;
+      readonly ikeSaId: number;
+      readonly most: number;
+    }
   /** The machine's own addresses, now that they changed (RFC 4555 §3.3). */
   | { readonly kind: 'local-addresses'; readonly addresses: readonly IpAddress[] }
   /** Delete every SA and tell the peers; completes when they answered or were tried. */
@@ -84,11 +91,29 @@ export type Input =
 
 /** How a request ended; `kind` maps to the CLI's exit codes. */
 export type Outcome =
-  | { readonly kind: 'done'; readonly matches: number; readonly terminated: number }
+  | {
+      readonly kind: 'done';
+      readonly matches: number;
+      readonly terminated: number;
+      readonly measured?: PathMeasurement;
+    }
   | { readonly kind: 'refused'; readonly what: string }
   | { readonly kind: 'authentication-failed'; readonly what: string }
   | { readonly kind: 'timeout'; readonly what: string }
   | { readonly kind: 'failed'; readonly what: string };
+
+/** What the path of an IKE SA was found to carry. */
+export interface PathMeasurement {
+  /** Octets of the largest packet that arrived whole. */
+  readonly outerMtu: number;
+  /** Octets of the smallest that did not; unset = none was lost. */
+  readonly lostOctets?: number;
+  readonly probes: number;
+  readonly losses: number;
+  readonly milliseconds: number;
+  /** Those of the IKE SA, whose packets go the same way. */
+  readonly childSaIds: readonly number[];
+}
 
 /** What a configuration payload gave us (RFC 7296 §2.19). */
 export interface VirtualSettings {
@@ -114,6 +139,8 @@ export type Action =
       readonly local: Endpoint;
       readonly remote: Endpoint;
       readonly octets: Uint8Array;
+      /** Rather lost than in fragments of IP. */
+      readonly dontFragment?: boolean;
     }
   /** One octet 0xFF from the NAT traversal port (RFC 3948 §2.3). */
   | { readonly kind: 'send-nat-keepalive'; readonly local: Endpoint; readonly remote: Endpoint }

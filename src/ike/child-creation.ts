@@ -11,6 +11,7 @@ import { drawSoft, type LifetimeBounds } from '../ipsec/lifetime.ts';
 import { formatProposal } from '../ipsec/proposal.ts';
 import { formatSpi, type Spi } from '../ipsec/spi.ts';
 import { formatSelector, type TrafficSelector } from '../ipsec/traffic-selector.ts';
+import type { ChildFeatures } from './child-features.ts';
 import { type AgreedChild, chosenAsProposal } from './child-negotiation.ts';
 import { HeldChild } from './held-child.ts';
 import type { IkeSa } from './ike-sa.ts';
@@ -29,6 +30,7 @@ export function offerSpi(turn: Turn): Spi {
 /** How a Child SA came about. */
 export interface ChildOrigin {
   readonly agreed: AgreedChild;
+  readonly features: ChildFeatures;
   readonly spiIn: Spi;
   readonly keying: ChildKeying;
   /** We began the exchange that made it. */
@@ -44,7 +46,7 @@ export function createChildSa(
   secured: Secured,
   origin: ChildOrigin,
 ): HeldChild {
-  const { agreed, spiIn, keying, initiator, outbound, replaces } = origin;
+  const { agreed, features, spiIn, keying, initiator, outbound, replaces } = origin;
   const { policy, proposal } = agreed;
   if (!proposal.encr) throw new Error('an ESP proposal without encryption was accepted');
   const integ = proposal.integ?.id === IntegrityId.NONE ? undefined : proposal.integ;
@@ -79,6 +81,10 @@ export function createChildSa(
     copyDscp: policy.copyDscp,
     icmpErrors: policy.icmpErrors,
     priority: policy.priority,
+    nonFirstFragments: features.nonFirstFragments,
+    // RFC 4303 §2.7: what is no whole packet does not say where it ends.
+    tfcPadding: features.tfcPadding && !agreed.mode ? policy.tfcPadding : 0,
+    dummyPackets: policy.dummyPackets,
     limits: trafficLimits(policy, turn.environment.random),
     outbound,
   };

@@ -16,6 +16,7 @@ import {
   heedProbe,
   isRoutable,
 } from './exchange/mobike.ts';
+import { heedPathProbe } from './exchange/path-probe.ts';
 import {
   adoptRival,
   answerIkeRekey,
@@ -82,6 +83,9 @@ export function receiveResponse(
         const what = 'the peer answered without the cookie it was sent';
         sa.close(turn, what, { kind: 'failed', what });
       }
+      break;
+    case 'probe-path':
+      heedPathProbe(turn, sa, purpose.measuring, response);
       break;
     case 'redirect':
     case 'tell-addresses':

@@ -9,6 +9,7 @@ import type { Action, Input } from './action.ts';
 import { Admission } from './admission.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
 import { heedOwnAddresses, probeOtherPaths } from './exchange/mobike.ts';
+import { measurePath } from './exchange/path-probe.ts';
 import type { IkeSa } from './ike-sa.ts';
 import { initiate, settleReauthentication, tryAgain } from './initiation.ts';
 import { keepAlive, livenessDeadline } from './liveness.ts';
@@ -84,6 +85,9 @@ export class IkeEndpoint {
         break;
       case 'traffic-limit':
         this.#reachedLimit(turn, input);
+        break;
+      case 'measure-path':
+        measurePath(turn, this.ikeSas(), input);
         break;
       case 'redirect':
         redirectClients(turn, this.ikeSas(), input);

@@ -63,6 +63,17 @@ export function sealedAgain(
   return fragmentAgain(datagrams, sa.secured.sealing, turn.environment.random, most);
 }
 
+/** The message in one datagram, however long that gets. */
+export function sealedWhole(
+  turn: Turn,
+  { secured }: Pick<Sender, 'secured'>,
+  message: IkeMessage,
+): readonly Uint8Array[] {
+  if (!secured)
+    throw new Error(`${exchangeName(message.header.exchangeType)} before there are keys`);
+  return sealDatagrams(message, secured.sealing, turn.environment.random, Number.POSITIVE_INFINITY);
+}
+
 /** What this IKE SA knows about the sizes its path carries. */
 export function pathSizeOf(turn: Turn, sa: { pathSize: PathSize | undefined }): PathSize {
   sa.pathSize ??= new PathSize(turn.environment.settings);
@@ -73,8 +84,11 @@ export function sendDatagrams(
   turn: Turn,
   datagrams: readonly Uint8Array[],
   { local, remote }: Path,
+  dontFragment = false,
 ): void {
-  for (const octets of datagrams) turn.push({ kind: 'send', local, remote, octets });
+  for (const octets of datagrams) {
+    turn.push({ kind: 'send', local, remote, octets, ...(dontFragment && { dontFragment }) });
+  }
 }
 
 /** The `message` event: one for a message, however many datagrams of these sizes it took. */

@@ -49,7 +49,7 @@ export class PathSize {
 
   /** Octets that an IKE message may have on this path without being fragmented. */
   messageOctets(path: Path): number {
-    return this.#turnTo(path) - this.#around(path);
+    return this.#turnTo(path) - octetsAround(path, this.#settings.portNatT);
   }
 
   /**
@@ -60,7 +60,7 @@ export class PathSize {
   shrink(path: Path, largest: number): boolean {
     this.#turnTo(path);
     const least = LEAST_PACKET[path.remote.address.family];
-    const tried = largest + this.#around(path);
+    const tried = largest + octetsAround(path, this.#settings.portNatT);
     const next = STEPS.find((size) => size < tried && size >= least);
     if (next === undefined) return false;
     this.#packetOctets = Math.min(this.#packetOctets, next);
@@ -72,7 +72,8 @@ export class PathSize {
   heard(path: Path, octets: number): void {
     const size = this.#turnTo(path);
     const least = LEAST_PACKET[path.remote.address.family];
-    this.#packetOctets = Math.min(size, Math.max(least, octets + this.#around(path)));
+    const heard = octets + octetsAround(path, this.#settings.portNatT);
+    this.#packetOctets = Math.min(size, Math.max(least, heard));
   }
 
   #turnTo({ local, remote }: Path): number {
@@ -83,13 +84,13 @@ export class PathSize {
     }
     return this.#packetOctets;
   }
+}
 
-  /** Octets of a packet that are not the IKE message. */
-  #around({ local, remote }: Path): number {
-    // RFC 3948 §2.2: the NAT traversal port has a marker in front of IKE.
-    const marker = local.port === this.#settings.portNatT ? NON_ESP_MARKER : 0;
-    return IP_HEADER[remote.address.family] + UDP_HEADER + marker;
-  }
+/** Octets of a packet that are not the IKE message. */
+export function octetsAround({ local, remote }: Path, portNatT: number): number {
+  // RFC 3948 §2.2: the NAT traversal port has a marker in front of IKE.
+  const marker = local.port === portNatT ? NON_ESP_MARKER : 0;
+  return IP_HEADER[remote.address.family] + UDP_HEADER + marker;
 }
 
 const IP_HEADER = { 4: 20, 6: 40 } as const;

@@ -15,7 +15,7 @@ import { anyAddress, type Endpoint, formatEndpoint, type IpAddress } from '../wi
 import { after, earliest, type Instant } from '../wire/instant.ts';
 import type { Outcome, VirtualSettings } from './action.ts';
 import type { ChildProposal, DynamicAddresses } from './child-negotiation.ts';
-import { reportMessage, sealed, sealedAgain, sendDatagrams } from './envelope.ts';
+import { reportMessage, sealed, sealedAgain, sealedWhole, sendDatagrams } from './envelope.ts';
 import type { PathSize } from './fragmentation.ts';
 import type { HeldChild } from './held-child.ts';
 import {
@@ -26,6 +26,7 @@ import {
 } from './ike-sa-state.ts';
 import type { IkeHeader, IkeSpi, MessageId, Payload } from './message/message.ts';
 import { MessageWindow } from './message-window.ts';
+import type { PathMeasuring } from './path-measuring.ts';
 import type { Turn } from './turn.ts';
 
 /** A Child SA that somebody wants, new or in place of another. */
@@ -81,6 +82,7 @@ export type RequestPurpose =
   | { readonly kind: 'tell-addresses' }
   | { readonly kind: 'check-routability'; readonly cookie: Uint8Array }
   | { readonly kind: 'redirect' }
+  | { readonly kind: 'probe-path'; readonly measuring: PathMeasuring }
   | { readonly kind: 'delete-ike-sa' }
   | { readonly kind: 'delete-child-sa'; readonly child: HeldChild }
   | { readonly kind: 'withdraw-child-sa'; readonly spiIn: Spi }
@@ -92,6 +94,8 @@ export interface Composed {
   readonly exchangeType: number;
   readonly payloads: readonly Payload[];
   readonly purpose?: RequestPurpose;
+  /** In one datagram and with DF; after these milliseconds each once more, the last time without. */
+  readonly whole?: readonly number[];
 }
 
 /** A request that waits for the window. `compose` answers undefined when it is no longer needed. */
@@ -371,15 +375,33 @@ export class IkeSa {
   expireRequest(turn: Turn): 'waiting' | 'give-up' {
     const request = this.window.inFlight;
     if (!request || turn.now < request.retransmission.nextAt) return 'waiting';
-    if (request.retransmission.expire(turn.now) === 'give-up') return 'give-up';
-    const { header, payloads, datagrams, retransmission } = request;
+    const verdict = request.retransmission.expire(turn.now);
+    if (verdict === 'give-up') return 'give-up';
+    const { header, payloads, datagrams, purpose, retransmission } = request;
+    if (verdict === 'early' && retransmission.hasEarly) {
+      sendDatagrams(turn, datagrams, this, true);
+      return 'waiting';
+    }
     const attempt = retransmission.attempts;
-    turn.emit({ kind: 'retransmit', messageId: header.messageId, attempt, ...this.subject });
-    request.datagrams = sealedAgain(turn, this, { datagrams, repeats: attempt }, this);
-    const sizes = request.datagrams.map(({ length }) => length);
+    if (purpose.kind === 'probe-path') {
+      if (verdict === 'early') purpose.measuring.lose();
+      else purpose.measuring.end(turn, { kind: 'timeout', what: 'the peer does not answer' });
+    }
+    if (verdict === 'repeat') {
+      turn.emit({ kind: 'retransmit', messageId: header.messageId, attempt, ...this.subject });
+    }
+    // A probe stays what it is, and is in fragments only in turns: peers are known that take none of
+    // INFORMATIONAL (strongSwan 5.9).
+    const isProbe = purpose.kind === 'probe-path';
+    const again =
+      isProbe && attempt % 2 === 0
+        ? datagrams
+        : sealedAgain(turn, this, { datagrams, repeats: attempt }, this);
+    if (!isProbe) request.datagrams = again;
+    const sizes = again.map(({ length }) => length);
     const message = { direction: 'sent', header, payloads, sizes } as const;
     reportMessage(turn, this, { ...message, retransmission: attempt });
-    sendDatagrams(turn, request.datagrams, this);
+    sendDatagrams(turn, again, this);
     return 'waiting';
   }
 
@@ -453,14 +475,15 @@ export class IkeSa {
     if (virtual) turn.push({ kind: 'remove-virtual', ikeSa: this.id, virtual });
   }
 
-  #send(turn: Turn, purpose: RequestPurpose, { exchangeType, payloads }: Composed): void {
+  #send(turn: Turn, purpose: RequestPurpose, { exchangeType, payloads, whole }: Composed): void {
     const header = this.#header(exchangeType, this.window.nextId, false);
-    const datagrams = sealed(turn, this, { header, payloads }, this);
+    const message = { header, payloads };
+    const datagrams = whole ? sealedWhole(turn, this, message) : sealed(turn, this, message, this);
     const { settings } = turn.environment;
-    this.window.sent({ purpose, header, payloads, datagrams }, settings, turn.now);
+    this.window.sent({ purpose, header, payloads, datagrams }, settings, turn.now, whole);
     const sizes = datagrams.map(({ length }) => length);
     reportMessage(turn, this, { direction: 'sent', header, payloads, sizes });
-    sendDatagrams(turn, datagrams, this);
+    sendDatagrams(turn, datagrams, this, whole !== undefined);
   }
 
   #header(exchangeType: number, messageId: MessageId, isResponse: boolean): IkeHeader {
@@ -486,6 +509,7 @@ export function completeRequests(turn: Turn, requests: Set<number>, outcome: Out
 
 /** A request will have no answer: what was drawn for it is free, who waits for it is answered. */
 export function abandon(turn: Turn, purpose: RequestPurpose, outcome: Outcome): void {
+  if (purpose.kind === 'probe-path') purpose.measuring.end(turn, outcome);
   if (purpose.kind !== 'create-child') return;
   if (purpose.attempt) turn.numbers.releaseSpi(purpose.attempt.spiIn);
   completeRequests(turn, purpose.wish.requests, outcome);

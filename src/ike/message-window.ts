@@ -89,9 +89,10 @@ export class MessageWindow<Purpose, Wish> {
     request: Omit<RequestInFlight<Purpose>, 'retransmission'>,
     settings: IkeSettings,
     now: Instant,
+    early?: readonly number[],
   ): void {
     this.#nextId++;
-    this.#inFlight = { ...request, retransmission: new Retransmission(settings, now) };
+    this.#inFlight = { ...request, retransmission: new Retransmission(settings, now, early) };
   }
 
   /** Is it the response to our request, by its id and its exchange (RFC 7296 §2.2)? */

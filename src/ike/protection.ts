@@ -199,17 +199,26 @@ function sealInFragments(
 }
 
 /** Octets of a message with so much content under SK. */
-function wholeOctets({ encr, icvLength }: MessageKey, contentOctets: number): number {
+export function wholeOctets({ encr, icvLength }: MessageKey, contentOctets: number): number {
   const padded = Math.ceil((contentOctets + 1) / encr.blockLength) * encr.blockLength;
   return HEADER_OCTETS + SK_HEADER_OCTETS + encr.ivLength + padded + icvLength;
 }
 
+/** Octets of content under SK in a message of at most `maxOctets`. */
+export function wholeRoom(key: MessageKey, maxOctets: number): number {
+  return roomBehind(HEADER_OCTETS + SK_HEADER_OCTETS, key, maxOctets);
+}
+
 /** Octets of content in a fragment of at most `maxOctets`, header and pad length counted. */
-function fragmentRoom({ encr, icvLength }: MessageKey, maxOctets: number): number {
-  const around = HEADER_OCTETS + SKF_HEADER_OCTETS + encr.ivLength + icvLength;
+function fragmentRoom(key: MessageKey, maxOctets: number): number {
+  return roomBehind(HEADER_OCTETS + SKF_HEADER_OCTETS, key, maxOctets);
+}
+
+function roomBehind(headers: number, { encr, icvLength }: MessageKey, maxOctets: number): number {
+  const around = headers + encr.ivLength + icvLength;
   const blocks = Math.floor((maxOctets - around) / encr.blockLength);
   const room = blocks * encr.blockLength - 1;
-  if (room < 1) throw new RangeError(`fragments of ${maxOctets} octets hold nothing`);
+  if (room < 1) throw new RangeError(`messages of ${maxOctets} octets hold nothing`);
   return room;
 }
 

@@ -46,7 +46,8 @@ export function awaitDelete(turn: Turn, sa: IkeSa): void {
   turn.touched.add(sa.ownSpi);
 }
 
-/** What concerns Child SAs concerns the heir. */
+/** What concerns Child SAs, or the path, concerns the heir. */
 function goesOver({ kind }: RequestPurpose): boolean {
+  if (kind === 'probe-path') return true;
   return kind === 'create-child' || kind === 'delete-child-sa' || kind === 'withdraw-child-sa';
 }

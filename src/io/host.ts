@@ -11,7 +11,7 @@ import type { EspPolicy } from '../esp/esp-sa-table.ts';
 import { dropReasonName } from '../events/drop-reason.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
-import { ASSUMED_OUTER_MTU } from '../ipsec/path-mtu.ts';
+import { ASSUMED_OUTER_MTU, type MeasuredMtu } from '../ipsec/path-mtu.ts';
 import type { Endpoint, IpAddress } from '../wire/address.ts';
 import { AddressWatch } from './address-watch.ts';
 import { type BackEndSetting, BackEnds, type BackEndsView } from './back-ends.ts';
@@ -199,9 +199,9 @@ export class Host {
   }
 
   /** Never blocks: what the socket does not take now is lost and counted. */
-  sendIke(local: Endpoint, remote: Endpoint, octets: Uint8Array): void {
+  sendIke(local: Endpoint, remote: Endpoint, octets: Uint8Array, dontFragment = false): void {
     const nonEspMarker = local.port === this.#settings.portNatT;
-    this.#running?.ike.send(local, remote, octets, { nonEspMarker });
+    this.#running?.ike.send(local, remote, octets, { nonEspMarker, dontFragment });
   }
 
   /** RFC 3948 §2.3: one octet 0xFF. */
@@ -391,6 +391,11 @@ export class Host {
     if (id === undefined) return;
     const to = { address: remote, port: 0 };
     this.#running?.loops.tell(id, { kind: 'path-mtu', spiOut, remote: to, mtu });
+  }
+
+  /** What was measured of the path of an SA. */
+  setPathMtu(id: number, measured: MeasuredMtu): void {
+    this.#running?.loops.tell(id, { kind: 'measured-mtu', id, ...measured });
   }
 
   #keep<Closable extends { close(): void }>(one: Closable): Closable {

@@ -10,6 +10,7 @@ import type { EspPolicy, ForeignPolicy } from '../esp/esp-sa-table.ts';
 import type { AcquiredFlow, PacketEnds } from '../esp/packet-reports.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
+import type { MeasuredMtu } from '../ipsec/path-mtu.ts';
 import type { Endpoint } from '../wire/address.ts';
 import type { BackEndName } from './native.ts';
 
@@ -83,6 +84,8 @@ export type PacketLoopCommand =
       readonly remote: Endpoint;
       readonly mtu: number;
     }
+  /** What the path of an SA was found to carry. */
+  | ({ readonly kind: 'measured-mtu'; readonly id: number } & MeasuredMtu)
   /** The control thread took this many IKE datagrams off its queue. */
   | { readonly kind: 'ike-taken'; readonly count: number }
   /** Copies of packets are wanted from now on. */

@@ -26,6 +26,7 @@ import type {
   PacketLoopSetup,
   PacketLoopShare,
 } from './packet-loop-protocol.ts';
+import { randomBytes } from './random.ts';
 
 /** Batches of one descriptor before the loop turns to the others. */
 const BATCHES_A_TURN = 4;
@@ -115,6 +116,7 @@ export class PacketWorker {
       counters: setup.counters,
       mtu: { outer: setup.outerMtu, tun: setup.tunMtu },
       mssClamp: setup.mssClamp,
+      random: randomBytes,
       ...(offload && { offload }),
       ...(setup.share && { handOver: this.#handOver(setup.share) }),
       tap: {
@@ -196,6 +198,9 @@ export class PacketWorker {
         return true;
       case 'path-mtu':
         this.#engine.learnPathMtu(command.spiOut, command.remote, command.mtu, now());
+        return true;
+      case 'measured-mtu':
+        this.#engine.measuredPathMtu(command.id, command);
         return true;
       case 'ike-taken':
         this.#ikeCredit = Math.min(IKE_IN_FLIGHT, this.#ikeCredit + command.count);
@@ -305,6 +310,7 @@ export class PacketWorker {
     const kept = keptParameters(sa);
     const handles = { contextIn, contextOut, path: this.#pathOf(kept) };
     const { innerMtu } = this.#engine.install(kept, handles, now(), resumed);
+    if (sa.dummyPackets > 0) this.#expireInTime();
     this.#report({ kind: 'installed', id: sa.id, innerMtu });
   }
 
@@ -349,7 +355,7 @@ export class PacketWorker {
     if (plain6 !== undefined) this.#native.sendTo(plain6, 6, this.#outbound, 0, count);
   }
 
-  /** Packets that traps hold are dropped when their time is over. */
+  /** Packets that traps hold are dropped when their time is over; dummy packets leave at theirs. */
   #expireInTime(): void {
     clearTimeout(this.#expiry);
     const deadline = this.#engine.nextDeadline();

@@ -8,6 +8,7 @@
 import {
   type Batch,
   createRows,
+  FLAG_DF,
   ORIGIN_OCTETS,
   Origin,
   STATUS_OK,
@@ -62,11 +63,12 @@ export class IkeSocket {
     local: Endpoint,
     remote: Endpoint,
     octets: Uint8Array,
-    options: { readonly nonEspMarker: boolean },
+    options: { readonly nonEspMarker: boolean; readonly dontFragment?: boolean },
   ): boolean {
     const fd = this.#socketOf(local);
     const front = options.nonEspMarker ? NON_ESP_MARKER : 0;
-    const reason = this.#transmit(fd, local, remote, octets, front);
+    const flags = options.dontFragment === true ? FLAG_DF : 0;
+    const reason = this.#transmit(fd, { local, remote, front, flags }, octets);
     if (reason !== DropReason.NONE) this.#count(reason);
     return reason === DropReason.NONE;
   }
@@ -86,10 +88,8 @@ export class IkeSocket {
 
   #transmit(
     fd: number | undefined,
-    local: Endpoint,
-    remote: Endpoint,
+    { local, remote, front, flags }: Transmission,
     octets: Uint8Array,
-    front: number,
   ): DropReason {
     const { family } = remote.address;
     if (fd === undefined || local.address.family !== family) return DropReason['send-unreachable'];
@@ -106,6 +106,7 @@ export class IkeSocket {
     words[at + Word.OFFSET] = offset;
     words[at + Word.LENGTH] = front + octets.length;
     words[at + Word.PATH] = path;
+    words[at + Word.FLAGS] = flags;
     this.#addon.send(this.#number, SEND_ROW, 1);
     this.#addon.freePath(path);
     const status = words[at + Word.STATUS] ?? 0;
@@ -151,6 +152,14 @@ export class IkeSocket {
   #count(reason: DropReason): void {
     this.drops[reason] = (this.drops[reason] ?? 0) + 1;
   }
+}
+
+interface Transmission {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  /** Octets of zero in front. */
+  readonly front: number;
+  readonly flags: number;
 }
 
 /**

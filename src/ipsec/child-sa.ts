@@ -78,6 +78,11 @@ export interface ChildSa {
   /** ICMP errors about its packets fit it, too, whatever their own addresses (RFC 4301 §6.2). */
   readonly icmpErrors: boolean;
   readonly priority: number;
+  /** Both ends agreed on NON_FIRST_FRAGMENTS_ALSO. */
+  readonly nonFirstFragments: boolean;
+  /** As in its policy, 0 where the peer does not take it. */
+  readonly tfcPadding: number;
+  readonly dummyPackets: number;
   readonly limits: TrafficLimits;
   /** As installed; `set-outbound` changes it. */
   readonly outbound: OutboundUse;

@@ -79,6 +79,9 @@ export function wantsStart(action: StartAction | DpdAction): boolean {
   return action === 'start' || action === 'trap|start' || action === 'restart';
 }
 
+/** `tfc_padding = mtu`: no packet is longer. */
+export const FULL_PATH = 0xffff;
+
 /** `pass` and `drop` are shunts: policies without an SA (RFC 4301 §4.4.1 BYPASS, DISCARD). */
 export type ChildMode = EncapsulationMode | 'pass' | 'drop';
 
@@ -104,6 +107,18 @@ export interface ChildPolicy {
   readonly copyDscp: 'no' | 'in' | 'out' | 'yes';
   /** ICMP errors about its packets fit it, too, whatever their own addresses (RFC 4301 §6.2). */
   readonly icmpErrors: boolean;
+  /**
+   * Fragments without ports follow their first one through selectors that name ports (RFC 4301 §7.3):
+   * `yes` asks the peer for it, `accept` agrees when it asks.
+   */
+  readonly nonFirstFragments: 'yes' | 'accept' | 'no';
+  /**
+   * Octets that inner packets are padded to against who counts them (RFC 4303 §2.7), no further than
+   * the path carries; 0 = not, `FULL_PATH` = all of that.
+   */
+  readonly tfcPadding: number;
+  /** Dummy packets a second (RFC 4303 §2.6). */
+  readonly dummyPackets: number;
   /** Lower is stronger, 0 = by selector width. */
   readonly priority: number;
   /** 0 = assigned. */

@@ -23,6 +23,13 @@ export interface OuterPath {
   readonly shed?: number;
 }
 
+/** What a path was found to carry by packets that were answered, and by others that were not. */
+export interface MeasuredMtu {
+  readonly octets: number;
+  /** Of the smallest packet that was not answered; unset = none. */
+  readonly lost?: number;
+}
+
 /** Octets that a path between gateways is assumed to carry until it says otherwise. */
 export const ASSUMED_OUTER_MTU = 1500;
 
@@ -59,6 +66,8 @@ export interface EspBudget {
   readonly iv: number;
   /** What of the packet ESP goes around. */
   readonly inner: number;
+  /** Behind the inner packet, to hide how long it is. */
+  readonly tfcPadding: number;
   readonly padding: number;
   /** Pad Length and Next Header. */
   readonly trailer: number;
@@ -67,9 +76,15 @@ export interface EspBudget {
 }
 
 /** The outer packet around an inner packet of `innerLength`, octet by octet. */
-export function espBudget(innerLength: number, shape: EspShape, path: OuterPath): EspBudget {
+export function espBudget(
+  innerLength: number,
+  shape: EspShape,
+  path: OuterPath,
+  tfcOctets = 0,
+): EspBudget {
   const inner = Math.max(0, innerLength - (path.shed ?? 0));
-  const over = (inner + ESP_TRAILER) % shape.alignment;
+  const body = paddedLength(inner, tfcOctets);
+  const over = (body + ESP_TRAILER) % shape.alignment;
   const padding = over === 0 ? 0 : shape.alignment - over;
   return {
     outerIp: path.family === 4 ? IPV4_HEADER : IPV6_HEADER,
@@ -77,10 +92,11 @@ export function espBudget(innerLength: number, shape: EspShape, path: OuterPath)
     espHeader: ESP_HEADER,
     iv: shape.ivLength,
     inner,
+    tfcPadding: body - inner,
     padding,
     trailer: ESP_TRAILER,
     icv: shape.icvLength,
-    total: fixedOverhead(shape, path) + inner + padding + ESP_TRAILER,
+    total: fixedOverhead(shape, path) + body + padding + ESP_TRAILER,
   };
 }
 
@@ -92,17 +108,28 @@ export function espPacketLength(innerLength: number, shape: EspShape, path: Oute
 /** What an inner packet's size makes of it: sealed and sent, sent in fragments, or refused. */
 export type SizeVerdict = 'fits' | 'fragmented-outside' | 'too-big';
 
-/** The rule of outbound processing about size (RFC 4301 §8.1, §8.2.1); IPv6 always forbids fragments. */
+/**
+ * The rule of outbound processing about size (RFC 4301 §8.1, §8.2.1). `dontFragment`: the sender forbids
+ * it, as IPv6 always does. Asked for every packet that leaves.
+ */
 export function sizeVerdict(
-  packet: { readonly family: number; readonly octets: number; readonly dontFragment: boolean },
-  innerMtu: number,
-  copyDf: boolean,
+  family: number,
+  octets: number,
+  dontFragment: boolean,
+  sa: { readonly innerMtu: number; readonly copyDf: boolean },
 ): SizeVerdict {
-  if (packet.octets <= innerMtu) return 'fits';
-  const keepWhole = copyDf && (packet.family === 6 || packet.dontFragment);
+  if (octets <= sa.innerMtu) return 'fits';
   // RFC 8200 §5: below 1280 octets a tunnel must fragment itself, the sender need not.
-  const mayRefuse = packet.family === 4 || packet.octets > IPV6_MINIMUM_MTU;
-  return keepWhole && mayRefuse ? 'too-big' : 'fragmented-outside';
+  const mayRefuse = family === 4 || octets > IPV6_MINIMUM_MTU;
+  return sa.copyDf && dontFragment && mayRefuse ? 'too-big' : 'fragmented-outside';
+}
+
+/**
+ * Octets of what is sealed for an inner packet: itself and, up to `tfcOctets`, padding behind it
+ * (RFC 4303 §2.7).
+ */
+export function paddedLength(innerLength: number, tfcOctets: number): number {
+  return innerLength < tfcOctets ? tfcOctets : innerLength;
 }
 
 /** How many fragments a packet makes on a path (RFC 791 §3.2, RFC 8200 §4.5). */

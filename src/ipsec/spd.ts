@@ -8,7 +8,7 @@
 import { type AddressRange, compareAddresses } from '../wire/address.ts';
 import type { Flow } from '../wire/flow.ts';
 import { PolicyIndex } from './policy-index.ts';
-import type { TrafficSelector } from './traffic-selector.ts';
+import { namesPorts, type TrafficSelector } from './traffic-selector.ts';
 
 /** One policy. */
 export interface SpdEntry {
@@ -60,6 +60,13 @@ export class Spd {
   readonly #stored = new Map<number, Stored>();
   /** By row of the index: what `lookup` answers. */
   #answers = new Int32Array(16);
+  /** Entries that name ports. */
+  #withPorts = 0;
+
+  /** Ports decide of some packets: fragments of one packet may meet different entries. */
+  get namesPorts(): boolean {
+    return this.#withPorts > 0;
+  }
 
   /** Adds or replaces an entry; among rows of equal priority the newest is found first. */
   insert(entry: SpdEntry): void {
@@ -72,6 +79,7 @@ export class Spd {
       return row;
     });
     this.#stored.set(entry.id, { entry, rows });
+    if (hasPorts(entry)) this.#withPorts++;
   }
 
   /** Answers whether the entry was there. */
@@ -79,6 +87,7 @@ export class Spd {
     const stored = this.#stored.get(id);
     if (stored === undefined) return false;
     for (const row of stored.rows) this.#index.remove(row);
+    if (hasPorts(stored.entry)) this.#withPorts--;
     return this.#stored.delete(id);
   }
 
@@ -153,6 +162,10 @@ function rowsOf(entry: SpdEntry): readonly SpdRow[] {
       priority: entry.priority || automaticPriority(entry.action, local, remote),
     })),
   );
+}
+
+function hasPorts({ localTs, remoteTs }: SpdEntry): boolean {
+  return localTs.some(namesPorts) || remoteTs.some(namesPorts);
 }
 
 function answerOf({ id, action, sa, trap, worker }: SpdEntry): number {

@@ -122,6 +122,11 @@ export function selectorMisses(selector: TrafficSelector, end: FlowEnd): number 
   return address | (portMatches(selector, end.port) ? 0 : SelectorMiss.PORT);
 }
 
+/** It wants to see ports, or wants that none is seen: fragments of one packet may differ by it. */
+export function namesPorts(selector: TrafficSelector): boolean {
+  return !isAnyPorts(selector);
+}
+
 /** The selector of one address, any protocol and port. */
 export function hostSelector(address: IpAddress): TrafficSelector {
   return { range: { first: address, last: address }, protocol: 0, ...ANY_PORTS };

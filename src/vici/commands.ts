@@ -7,6 +7,7 @@
 import { attempt, failure, success } from './answers.ts';
 import type { Control } from './control.ts';
 import { algorithmsAnswer, countersAnswer, statsAnswer, versionAnswer } from './daemon-answers.ts';
+import { prepareDoctorMtu } from './doctor-mtu.ts';
 import { listConnections } from './list-conn.ts';
 import { installPolicy, listPolicies, uninstallPolicy } from './list-policy.ts';
 import { loadPools, poolsAnswer, unloadPool } from './list-pool.ts';
@@ -89,6 +90,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['tsgw-status', answer((control) => statusAnswer(control.stats()))],
   ['tsgw-sad', list('tsgw-sad-row', (control) => listSad(control.sad()))],
   ['tsgw-spd', list('tsgw-spd-row', (control) => listSpd(control.spd()))],
+  ['tsgw-doctor-mtu', { kind: 'operation', prepare: prepareDoctorMtu }],
   ['tsgw-trace', answer(traceAnswer)],
   ['tsgw-capture-start', { kind: 'capture', begins: true }],
   ['tsgw-capture-stop', { kind: 'capture', begins: false }],

@@ -8,6 +8,7 @@
 import type { Section } from '../config/section.ts';
 import type { Event } from '../events/event.ts';
 import type { CaptureHandle, CaptureSelection, CaptureSink } from './capture-view.ts';
+import type { MtuOutcome, PathSelector } from './mtu-view.ts';
 import type { TraceQuestion } from './trace-question.ts';
 import type { TraceView } from './trace-view.ts';
 
@@ -301,6 +302,8 @@ export interface Control {
   policies(): readonly PolicyView[];
   sad(): readonly SadView[];
   spd(): readonly SpdView[];
+  /** Measures the path to a peer, and has what is clamped follow. */
+  measureMtu(selector: PathSelector): Promise<MtuOutcome>;
   /** What would become of a packet now. */
   trace(question: TraceQuestion): TraceResult;
   /** Gives copies of packets to `sink` until it is stopped, or answers why not. */

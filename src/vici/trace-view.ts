@@ -114,6 +114,7 @@ export interface BudgetView {
   readonly espHeader: number;
   readonly iv: number;
   readonly inner: number;
+  readonly tfcPadding: number;
   readonly padding: number;
   readonly trailer: number;
   readonly icv: number;

@@ -163,6 +163,7 @@ function budgetSection(budget: BudgetView): ViciSection {
     ['esp-header', budget.espHeader],
     ['iv', budget.iv],
     ['inner', budget.inner],
+    ['tfc-padding', budget.tfcPadding],
     ['padding', budget.padding],
     ['trailer', budget.trailer],
     ['icv', budget.icv],

@@ -40,6 +40,10 @@ export interface Flow {
   destinationPort: number;
   /** One of `Fragment`. */
   fragment: number;
+  /** What the fragments of one packet share; stale where `fragment` is WHOLE, as is the next. */
+  identification: number;
+  /** Octets of the whole payload in front of a later fragment, or up to the end of the first. */
+  fragmentEdge: number;
   /** Octets before the upper-layer header, extension headers included. */
   headerLength: number;
   /** What the header says; octets behind it are traffic flow confidentiality padding. */
@@ -55,6 +59,8 @@ export function createFlow(): Flow {
     sourcePort: OPAQUE,
     destinationPort: OPAQUE,
     fragment: Fragment.WHOLE,
+    identification: 0,
+    fragmentEdge: 0,
     headerLength: 0,
     totalLength: 0,
   };
@@ -97,13 +103,21 @@ function readIpv4(octets: Uint8Array, at: number, length: number, flow: Flow): n
   flow.protocol = ipv4.ipv4Protocol(octets, at);
   readIpv4Address(octets, at + ipv4.Ipv4Field.SOURCE, flow.source);
   readIpv4Address(octets, at + ipv4.Ipv4Field.DESTINATION, flow.destination);
-  if (ipv4.ipv4FragmentOffset(octets, at) !== 0) {
+  const offset = ipv4.ipv4FragmentOffset(octets, at);
+  if (offset !== 0) {
     flow.fragment = Fragment.LATER;
+    flow.identification = ipv4.ipv4Identification(octets, at);
+    flow.fragmentEdge = offset * 8;
     flow.sourcePort = OPAQUE;
     flow.destinationPort = OPAQUE;
     return FlowFault.NONE;
   }
-  flow.fragment = ipv4.ipv4MoreFragments(octets, at) ? Fragment.FIRST : Fragment.WHOLE;
+  flow.fragment = Fragment.WHOLE;
+  if (ipv4.ipv4MoreFragments(octets, at)) {
+    flow.fragment = Fragment.FIRST;
+    flow.identification = ipv4.ipv4Identification(octets, at);
+    flow.fragmentEdge = totalLength - headerLength;
+  }
   return readPorts(octets, at + headerLength, totalLength - headerLength, flow);
 }
 
@@ -123,13 +137,20 @@ function readIpv6(octets: Uint8Array, at: number, length: number, flow: Flow): n
   readIpv6Address(octets, at + ipv6.Ipv6Field.DESTINATION, flow.destination);
   if (end === ipv6.WalkEnd.LATER_FRAGMENT) {
     flow.fragment = Fragment.LATER;
+    flow.identification = walk.identification;
+    flow.fragmentEdge = walk.fragmentOffset;
     flow.sourcePort = OPAQUE;
     flow.destinationPort = OPAQUE;
     // RFC 4301 §4.4.1.1: what follows an extension header in another fragment is not visible here.
     if (ipv6.isExtensionHeader(walk.protocol)) flow.protocol = OPAQUE;
     return FlowFault.NONE;
   }
-  flow.fragment = walk.firstFragment ? Fragment.FIRST : Fragment.WHOLE;
+  flow.fragment = Fragment.WHOLE;
+  if (walk.firstFragment) {
+    flow.fragment = Fragment.FIRST;
+    flow.identification = walk.identification;
+    flow.fragmentEdge = totalLength - walk.fragmentableAt;
+  }
   return readPorts(octets, at + walk.headerLength, totalLength - walk.headerLength, flow);
 }
 

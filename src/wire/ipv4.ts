@@ -52,6 +52,10 @@ export function ipv4MoreFragments(octets: Uint8Array, at: number): boolean {
   return (readU16(octets, at + Ipv4Field.FLAGS_FRAGMENT_OFFSET) & MORE_FRAGMENTS) !== 0;
 }
 
+export function ipv4Identification(octets: Uint8Array, at: number): number {
+  return readU16(octets, at + Ipv4Field.IDENTIFICATION);
+}
+
 /** In units of 8 octets. */
 export function ipv4FragmentOffset(octets: Uint8Array, at: number): number {
   return readU16(octets, at + Ipv4Field.FLAGS_FRAGMENT_OFFSET) & FRAGMENT_OFFSET;

@@ -90,10 +90,23 @@ export interface ExtensionWalk {
   headerLength: number;
   /** There was a fragment header with offset 0 and more fragments to come. */
   firstFragment: boolean;
+  /** Of the last fragment header; stale without one, as are the next two. */
+  identification: number;
+  /** Octets. */
+  fragmentOffset: number;
+  /** Where what was cut into fragments begins, from the start of the IPv6 header. */
+  fragmentableAt: number;
 }
 
 export function createExtensionWalk(): ExtensionWalk {
-  return { protocol: 0, headerLength: 0, firstFragment: false };
+  return {
+    protocol: 0,
+    headerLength: 0,
+    firstFragment: false,
+    identification: 0,
+    fragmentOffset: 0,
+    fragmentableAt: 0,
+  };
 }
 
 /** Walks to the upper-layer header; `length` is the packet's, header included. */
@@ -114,7 +127,10 @@ export function walkExtensionHeaders(
     if (protocol === IpProtocol.IPV6_FRAG) {
       const offsetAndMore = readU16(octets, here + 2);
       header += 8;
-      if (offsetAndMore >>> 3 !== 0) {
+      walk.identification = readU32(octets, here + 4);
+      walk.fragmentOffset = offsetAndMore & 0xfff8;
+      walk.fragmentableAt = header;
+      if (walk.fragmentOffset !== 0) {
         walk.protocol = next;
         walk.headerLength = header;
         return WalkEnd.LATER_FRAGMENT;

@@ -108,6 +108,9 @@ describe('swanctl.conf configuration', () => {
       copyEcn: true,
       copyDscp: 'out',
       icmpErrors: true,
+      nonFirstFragments: 'accept',
+      tfcPadding: 0,
+      dummyPackets: 0,
       priority: 0,
       reqid: 0,
       lifetime: {
@@ -398,6 +401,31 @@ describe('swanctl.conf configuration', () => {
   });
 });
 
+describe('What hides or keeps whole the packets of a child', () => {
+  it('is read', () => {
+    const written = child('tfc_padding = 512\ndummy_packets = 20\nnon_first_fragments = yes');
+    const { tfcPadding, dummyPackets, nonFirstFragments } = written;
+    assert.deepEqual([tfcPadding, dummyPackets, nonFirstFragments], [512, 20, 'yes']);
+    assert.equal(child('tfc_padding = mtu').tfcPadding, 65_535);
+    assert.equal(child('non_first_fragments = no').nonFirstFragments, 'no');
+  });
+
+  it('has bounds', () => {
+    const lines = 'tfc_padding = full\ndummy_packets = 1001\nnon_first_fragments = perhaps';
+    const fault = faults(withLines('', lines)).join('\n');
+    assert.match(fault, /tfc_padding = full: write octets from 0 to 65535, or mtu/);
+    assert.match(fault, /dummy_packets = 1001: write .*1000/);
+    assert.match(fault, /non_first_fragments = perhaps: write/);
+  });
+
+  it('is not hardware, which is refused by name', () => {
+    for (const value of ['yes', 'crypto', 'packet']) {
+      const fault = faults(withLines('', `hw_offload = ${value}`)).join();
+      assert.match(fault, /hw_offload = \w+: there is no hardware offload in userspace: write no/);
+    }
+  });
+});
+
 describe('swanctl.conf rules', () => {
   it('names every error at once, in the order of lines', () => {
     const text = withLines('verson = 2\nppk_id = a', 'mode = iptfs\nfoo { }\nmark_in = 1');
@@ -416,7 +444,7 @@ describe('swanctl.conf rules', () => {
     const lines = `aggressive = No\npull = yes\ndpd_timeout = 0s\ndscp = 000000
       send_cert = ifasked\nppk_required = no\nvips = \npools = ""\nif_id_in = 0\nmediation = no`;
     const childLines = `ipcomp = no\nmark_in = 0/0x00000000\nset_mark_out = 0\nhostaccess = 0
-      tfc_padding = 0\nhw_offload = auto\nper_cpu_sas = NO\nif_id_out = 00\npolicies = yes`;
+      hw_offload = auto\nper_cpu_sas = NO\nif_id_out = 00\npolicies = yes`;
     assert.deepEqual(warnings(withLines(lines, childLines)), []);
   });
 

@@ -355,6 +355,6 @@ describe('Packets without ports', () => {
     later[7] = 4;
     a.fromTun(first, later);
     assert.equal(a.sent.length, 1);
-    assert.deepEqual(a.drops(), { 'no-policy': 1 });
+    assert.deepEqual(a.drops(), { 'outbound-fragment-unmatched': 1 });
   });
 });

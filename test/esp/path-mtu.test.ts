@@ -65,3 +65,44 @@ describe('Path MTU of an SA (RFC 1191, RFC 8201)', () => {
     assert.equal(path.age(later(now, 2 * PATH_MTU_AGE)), false);
   });
 });
+
+describe('Path MTU that was measured', () => {
+  it('counts in both directions and does not grow old', () => {
+    const path = new PathMtu(1500, 4);
+    path.learn(1300, now);
+    assert.equal(path.measure({ octets: 1400, lost: 1401 }), true);
+    assert.equal(path.octets, 1400);
+    assert.equal(path.age(later(now, 2 * PATH_MTU_AGE)), false);
+    assert.equal(path.measure({ octets: 1500 }), true);
+    assert.equal(path.octets, 1500);
+    assert.equal(path.measure({ octets: 1500 }), false);
+  });
+
+  it('gives way to a router for a while', () => {
+    const path = new PathMtu(1500, 4);
+    path.measure({ octets: 1400, lost: 1401 });
+    assert.equal(path.learn(1450, now), false);
+    assert.equal(path.learn(1320, now), true);
+    assert.equal(path.age(later(now, PATH_MTU_AGE)), true);
+    assert.equal(path.octets, 1400);
+  });
+
+  it('leaves a router right between the sizes that were tried', () => {
+    const path = new PathMtu(1500, 4);
+    path.learn(1400, now);
+    assert.equal(path.measure({ octets: 1392, lost: 1408 }), false);
+    assert.equal(path.octets, 1400);
+    const guessed = new PathMtu(1500, 4);
+    guessed.guess(1480, now);
+    assert.equal(guessed.measure({ octets: 1270, lost: 1300 }), true);
+    assert.equal(guessed.octets, 1270);
+  });
+
+  it('is bounded by what our links carry and what every path must', () => {
+    const path = new PathMtu(1500, 6);
+    path.measure({ octets: 9000 });
+    assert.equal(path.octets, 1500);
+    path.measure({ octets: 100, lost: 101 });
+    assert.equal(path.octets, 1280);
+  });
+});

@@ -4,6 +4,7 @@ import { logLine } from '../../src/events/log-line.ts';
 import { createSharedCounters } from '../../src/events/shared-counters.ts';
 import { ChildSas } from '../../src/gateway/child-sas.ts';
 import { CounterRows } from '../../src/gateway/counter-rows.ts';
+import type { InstalledChildSa } from '../../src/io/packet-loop-protocol.ts';
 import { PolicyList } from '../../src/ipsec/policy-list.ts';
 import { spi } from '../../src/ipsec/spi.ts';
 import { formatEndpoint } from '../../src/wire/address.ts';
@@ -15,6 +16,7 @@ import { A, endpoint } from '../support/pair.ts';
 describe('The Child SAs of the gateway', () => {
   let told: string[];
   let events: Event[];
+  const installed = new Map<number, InstalledChildSa>();
   let rows: CounterRows;
   let spd: PolicyList;
   let childSas: ChildSas;
@@ -27,14 +29,17 @@ describe('The Child SAs of the gateway', () => {
     rows = new CounterRows(createSharedCounters(4));
     spd = new PolicyList();
     const host = {
-      install: ({ id, outbound }: { id: number; outbound: string }) =>
-        told.push(`install ${id} ${outbound}`),
+      install: (sa: InstalledChildSa) => {
+        told.push(`install ${sa.id} ${sa.outbound}`);
+        installed.set(sa.id, sa);
+      },
       resume: ({ id, outbound }: { id: number; outbound: string }) =>
         told.push(`resume ${id} ${outbound}`),
       remove: (id: number) => told.push(`remove ${id}`),
       setOutbound: (id: number, outbound: string) => told.push(`outbound ${id} ${outbound}`),
       move: (id: number, { remote }: { remote: ReturnType<typeof endpoint> }) =>
         told.push(`move ${id} ${formatEndpoint(remote)}`),
+      setPathMtu: (id: number, { octets }: { octets: number }) => told.push(`path ${id} ${octets}`),
     };
     childSas = new ChildSas({
       rows,
@@ -90,6 +95,23 @@ describe('The Child SAs of the gateway', () => {
     childSas.hear({ kind: 'path-mtu-changed', id: 7, outerMtu: 1300, innerMtu: 1200 });
     childSas.hear({ kind: 'path-mtu-changed', id: 8, outerMtu: 1300, innerMtu: 1200 });
     assert.deepEqual(events, [{ kind: 'path-mtu', peer: '203.0.113.5', mtu: 1300 }]);
+  });
+
+  it('of one path have what was measured of it, those to come too', () => {
+    const elsewhere = endpoint('203.0.113.5', 4500);
+    childSas.install(childSa());
+    childSas.install(childSa({ id: 9, spiIn: spi(0x1002), remote: elsewhere }));
+    childSas.measured([7, 77], { octets: 1400, lost: 1401 });
+    assert.deepEqual(told.slice(2), ['path 7 1400']);
+    childSas.remove(childSa());
+    childSas.hear({ kind: 'removed', id: 7 });
+    childSas.install(childSa({ id: 10, spiIn: spi(0x1003) }));
+    assert.deepEqual(childSas.path(10), { outerMtu: 1400, learned: true, since: 5000 });
+    assert.equal(childSas.path(9)?.outerMtu, 1500);
+    assert.deepEqual(installed.get(10)?.measured, { octets: 1400, lost: 1401 });
+    assert.equal(installed.get(9)?.measured, undefined);
+    childSas.move(9, { ...childSa(), udpEncapsulation: true });
+    assert.equal(told.at(-1), 'path 9 1400');
   });
 
   it('tell of packets that they are not for, by name and with what the packet shows', () => {

@@ -184,7 +184,8 @@ describe('A traced packet that an SA protects', () => {
       priority: 0,
     });
     const { notes } = test.ask({ size: '3000' }).trace;
-    assert.deepEqual(notes, ['later fragments show no ports and meet no policy']);
+    const wish = 'write non_first_fragments = yes at one end, unless at the other it is no';
+    assert.deepEqual(notes, [`later fragments show no ports and are dropped: ${wish}`]);
     assert.deepEqual(test.ask({ size: '1000' }).trace.notes, []);
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { SecretBytes } from '../../src/crypto/secret-bytes.ts';
 import { type ChildOrigin, createChildSa } from '../../src/ike/child-creation.ts';
+import type { ChildFeatures } from '../../src/ike/child-features.ts';
 import type { AgreedChild } from '../../src/ike/child-negotiation.ts';
 import type { HeldChild } from '../../src/ike/held-child.ts';
 import type { IkeSa } from '../../src/ike/ike-sa.ts';
@@ -40,6 +41,7 @@ function make(
 ): HeldChild {
   return createChildSa(turn, sa, securedOf(sa), {
     agreed: one,
+    features: PLAIN,
     spiIn: SPI_IN,
     keying: NONCES,
     initiator: true,
@@ -48,6 +50,7 @@ function make(
   });
 }
 
+const PLAIN: ChildFeatures = { nonFirstFragments: false, tfcPadding: true };
 const NONE: Transform = { type: 3, id: 0 };
 const ESN: Transform = { type: 5, id: 1 };
 
@@ -114,6 +117,7 @@ describe('A new Child SA (RFC 7296 §2.17)', () => {
       const secured = { ...securedOf(sa), udpEncapsulation };
       const { childSa } = createChildSa(turn, sa, secured, {
         agreed: agreed({ encr: AES_GCM_256 }),
+        features: PLAIN,
         spiIn: SPI_IN,
         keying: NONCES,
         initiator: true,
@@ -143,6 +147,22 @@ describe('A new Child SA (RFC 7296 §2.17)', () => {
     );
     assert.equal(childSa.icmpErrors, false);
     assert.deepEqual([local, remote], [sa.local, sa.remote]);
+  });
+
+  it('pads as its policy says where the peer takes it, and takes what was agreed on', () => {
+    const sa = onlyIkeSa(established().a);
+    const policy = child({ tfcPadding: 512, dummyPackets: 3 });
+    const one = agreed({ encr: AES_GCM_256 }, policy);
+    const made = (features: ChildFeatures, mode?: 'transport') => {
+      const offer = { ...one, ...(mode && { mode }) };
+      const { childSa } = make(turnAt(0), sa, offer, { features });
+      const { tfcPadding, dummyPackets, nonFirstFragments } = childSa;
+      return [tfcPadding, dummyPackets, nonFirstFragments];
+    };
+    assert.deepEqual(made({ nonFirstFragments: false, tfcPadding: true }), [512, 3, false]);
+    assert.deepEqual(made({ nonFirstFragments: true, tfcPadding: false }), [0, 3, true]);
+    const both = { nonFirstFragments: false, tfcPadding: true };
+    assert.deepEqual(made(both, 'transport'), [0, 3, false], 'what has no header has no padding');
   });
 
   it('is never made without encryption: that was not to be accepted', () => {

@@ -15,6 +15,22 @@ describe('Retransmission (RFC 7296 §2.4)', () => {
     assert.equal(retransmission.attempts, 5);
   });
 
+  it('begins with waits of its own, which do not count', () => {
+    const retransmission = new Retransmission(DEFAULT_IKE_SETTINGS, instant(0), [250, 300]);
+    const repeats: unknown[] = [];
+    for (let turn = 0; turn < 4; turn++) {
+      const at = retransmission.nextAt;
+      repeats.push([at, retransmission.expire(at), retransmission.hasEarly]);
+    }
+    assert.deepEqual(repeats, [
+      [250, 'early', true],
+      [550, 'early', false],
+      [4550, 'repeat', false],
+      [11_750, 'repeat', false],
+    ]);
+    assert.equal(retransmission.attempts, 2);
+  });
+
   it('without tries gives up at the first deadline', () => {
     const once = new Retransmission({ ...DEFAULT_IKE_SETTINGS, retransmitTries: 0 }, instant(0));
     assert.equal(once.expire(once.nextAt), 'give-up');

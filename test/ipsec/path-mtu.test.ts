@@ -65,6 +65,7 @@ describe('Sizes of ESP packets (RFC 4303 §2.4)', () => {
       espHeader: 8,
       iv: 16,
       inner: 100,
+      tfcPadding: 0,
       padding: 10,
       trailer: 2,
       icv: 16,
@@ -80,6 +81,18 @@ describe('Sizes of ESP packets (RFC 4303 §2.4)', () => {
         assert.equal((octets.inner + octets.padding + octets.trailer) % shape.alignment, 0);
       }),
     );
+  });
+
+  it('counts what hides the length of a packet (RFC 4303 §2.7)', () => {
+    const udp4 = { family: 4, udpEncapsulation: true } as const;
+    const padded = (inner: number, tfc: number) => {
+      const { tfcPadding, padding, total } = espBudget(inner, espShape(gcm, undefined), udp4, tfc);
+      return [tfcPadding, padding, total];
+    };
+    // 20 + 8 + 8 + 8 + (512 + 2 in 4s) + 16
+    assert.deepEqual(padded(84, 512), [428, 2, 576]);
+    assert.deepEqual(padded(512, 512), [0, 2, 576]);
+    assert.deepEqual(padded(513, 512), [0, 1, 576]);
   });
 
   it('leave the IP header outside in transport mode (RFC 4303 §3.1.1)', () => {
@@ -103,7 +116,7 @@ describe('Sizes of ESP packets (RFC 4303 §2.4)', () => {
 
 describe('Packets too big for a tunnel (RFC 4301 §8)', () => {
   const verdict = (family: 4 | 6, octets: number, dontFragment: boolean, copyDf = true) =>
-    sizeVerdict({ family, octets, dontFragment }, 1200, copyDf);
+    sizeVerdict(family, octets, dontFragment, { innerMtu: 1200, copyDf });
 
   it('are refused where they may not be fragmented, but where IPv6 has no say', () => {
     assert.equal(verdict(4, 1200, true), 'fits');
@@ -112,7 +125,6 @@ describe('Packets too big for a tunnel (RFC 4301 §8)', () => {
     assert.equal(verdict(4, 1201, true, false), 'fragmented-outside');
     assert.equal(verdict(6, 1280, true), 'fragmented-outside');
     assert.equal(verdict(6, 1281, true), 'too-big');
-    assert.equal(verdict(6, 1281, false), 'too-big', 'no router fragments IPv6');
     assert.equal(verdict(6, 1281, true, false), 'fragmented-outside');
   });
 

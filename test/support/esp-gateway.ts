@@ -42,6 +42,7 @@ import { type Instant, instant } from '../../src/wire/instant.ts';
 import { concatOctets } from '../../src/wire/octets.ts';
 import { octetsOf } from './inner-packets.ts';
 import { gathered, type ReferenceKeys, ReferenceSealer } from './reference-sealer.ts';
+import { seededRandom } from './seeded-random.ts';
 
 /** What the doors saw leave. */
 export interface SentPacket {
@@ -133,6 +134,7 @@ export class EspGateway {
       counters: this.counters,
       mtu: { outer: options.outerMtu ?? 1500, tun: options.tunMtu ?? 9000 },
       mssClamp: options.mssClamp ?? true,
+      random: seededRandom(1),
       ...(options.offload && { offload: options.offload }),
       ...(options.tap && { tap: options.tap }),
       ...(options.handOver && { handOver: options.handOver }),
@@ -305,6 +307,9 @@ export function childSa(options: ChildSaOptions = {}): EspSaParameters {
     copyEcn: true,
     copyDscp: 'out',
     priority: 0,
+    nonFirstFragments: false,
+    tfcPadding: 0,
+    dummyPackets: 0,
     limits: { softOctets: 0, hardOctets: 0, softPackets: 0, hardPackets: 0 },
     outbound: 'now',
     rowIn: 0,

@@ -23,6 +23,7 @@ import type {
   TerminateSelector,
   TraceResult,
 } from '../../src/vici/control.ts';
+import type { MtuOutcome, PathSelector } from '../../src/vici/mtu-view.ts';
 import type { TraceQuestion } from '../../src/vici/trace-question.ts';
 import type { TraceView } from '../../src/vici/trace-view.ts';
 
@@ -70,6 +71,8 @@ export class FakeControl implements Control {
   onTerminate: () => Promise<ControlOutcome> = () => Promise.resolve(done(1, 1));
   onRekey: () => Promise<ControlOutcome> = () => Promise.resolve(done(1, 0));
   onRedirect: () => Promise<ControlOutcome> = () => Promise.resolve(done(1, 0));
+  onMeasure: (selector: PathSelector) => Promise<MtuOutcome> = ({ peer }) =>
+    Promise.resolve({ kind: 'failed', what: `no IKE SA is up with ${peer}` });
   /** How `capture` begins: here with nothing to tell. */
   onCapture: (sink: CaptureSink) => CaptureHandle | string = () => ({
     keys: () => [],
@@ -144,6 +147,11 @@ export class FakeControl implements Control {
   redirect(selector: RedirectSelector): Promise<ControlOutcome> {
     this.calls.push(`redirect ${JSON.stringify(selector)}`);
     return this.onRedirect();
+  }
+
+  measureMtu(selector: PathSelector): Promise<MtuOutcome> {
+    this.calls.push(`measure-mtu ${JSON.stringify(selector)}`);
+    return this.onMeasure(selector);
   }
 
   install(child: string, ike: string | undefined): PolicyOutcome {

@@ -96,6 +96,43 @@ export function udpPacket(
   return innerPacket({ source, destination, upper, checksumAt: 6, ...more });
 }
 
+/** The packet in fragments whose payloads are of `octets` each, a multiple of 8. */
+export function fragmentsOf(packet: Uint8Array, octets: number): readonly Uint8Array[] {
+  const six = (packet[0] ?? 0) >>> 4 === 6;
+  const header = six ? IPV6_HEADER : IPV4_HEADER;
+  const fragments: Uint8Array[] = [];
+  for (let at = header; at < packet.length; at += octets) {
+    const payload = packet.slice(at, at + octets);
+    const more = at + octets < packet.length;
+    const offset = at - header;
+    fragments.push(
+      six
+        ? ipv6Fragment(packet, offset, payload, more)
+        : ipv4Fragment(packet, offset, payload, more),
+    );
+  }
+  return fragments;
+}
+
+function ipv4Fragment(packet: Uint8Array, offset: number, payload: Uint8Array, more: boolean) {
+  const fragment = concatOctets(packet.slice(0, IPV4_HEADER), payload);
+  writeU16(fragment, Ipv4Field.TOTAL_LENGTH, fragment.length);
+  writeU16(fragment, Ipv4Field.FLAGS_FRAGMENT_OFFSET, (more ? 0x2000 : 0) | (offset / 8));
+  writeU16(fragment, Ipv4Field.HEADER_CHECKSUM, 0);
+  writeU16(fragment, Ipv4Field.HEADER_CHECKSUM, checksum(fragment, 0, IPV4_HEADER));
+  return fragment;
+}
+
+/** RFC 8200 §4.5; identification 0x0102_0304. */
+function ipv6Fragment(packet: Uint8Array, offset: number, payload: Uint8Array, more: boolean) {
+  const header = Uint8Array.of(packet[Ipv6Field.NEXT_HEADER] ?? 0, 0, 0, 0, 1, 2, 3, 4);
+  writeU16(header, 2, offset | (more ? 1 : 0));
+  const fragment = concatOctets(packet.slice(0, IPV6_HEADER), header, payload);
+  writeU16(fragment, Ipv6Field.PAYLOAD_LENGTH, fragment.length - IPV6_HEADER);
+  fragment[Ipv6Field.NEXT_HEADER] = IpProtocol.IPV6_FRAG;
+  return fragment;
+}
+
 /** A TCP segment with the given options (a multiple of 4 octets). */
 export function tcpPacket(
   source: string,

@@ -38,6 +38,8 @@ export interface Flight {
   readonly from: Endpoint;
   readonly to: Endpoint;
   readonly octets: Uint8Array;
+  /** No router may cut it. */
+  readonly dontFragment?: boolean;
 }
 
 export class Side {
@@ -251,7 +253,12 @@ export class Pair {
     for (const action of actions) {
       switch (action.kind) {
         case 'send':
-          this.#launch({ from: action.local, to: action.remote, octets: action.octets });
+          this.#launch({
+            from: action.local,
+            to: action.remote,
+            octets: action.octets,
+            ...(action.dontFragment && { dontFragment: true }),
+          });
           break;
         case 'install-child-sa':
           side.children.set(action.childSa.id, action.childSa);

@@ -117,14 +117,23 @@ describe('IPv6 header (RFC 8200 §3, §4)', () => {
     const chain = `2b000000000000002c01000000000000${'0'.repeat(16)}3c00000100000001`;
     const packet = packetOf(0, octets(`${chain}0600000000000000${'ff'.repeat(20)}`));
     assert.equal(ipv6.walkExtensionHeaders(packet, 0, packet.length, walk), 0);
-    assert.deepEqual(walk, { protocol: 6, headerLength: 40 + 40, firstFragment: true });
+    assert.deepEqual(walk, {
+      protocol: 6,
+      headerLength: 40 + 40,
+      firstFragment: true,
+      identification: 1,
+      fragmentOffset: 0,
+      fragmentableAt: 40 + 32,
+    });
   });
 
   it('stops in a later fragment', () => {
     const packet = packetOf(44, octets('110000080000000100000000'));
     const end = ipv6.walkExtensionHeaders(packet, 0, packet.length, walk);
     assert.equal(end, ipv6.WalkEnd.LATER_FRAGMENT);
-    assert.deepEqual(walk, { protocol: 17, headerLength: 48, firstFragment: false });
+    const { protocol, headerLength, firstFragment, identification, fragmentOffset } = walk;
+    assert.deepEqual([protocol, headerLength, firstFragment], [17, 48, false]);
+    assert.deepEqual([identification, fragmentOffset], [1, 8]);
   });
 
   it('takes an atomic fragment for a whole packet (RFC 6946)', () => {
@@ -136,7 +145,8 @@ describe('IPv6 header (RFC 8200 §3, §4)', () => {
   it('takes a header that ends with the packet', () => {
     const packet = packetOf(60, octets('3b00000000000000'));
     assert.equal(ipv6.walkExtensionHeaders(packet, 0, packet.length, walk), 0);
-    assert.deepEqual(walk, { protocol: 59, headerLength: 48, firstFragment: false });
+    const { protocol, headerLength, firstFragment } = walk;
+    assert.deepEqual([protocol, headerLength, firstFragment], [59, 48, false]);
   });
 
   it('refuses headers beyond the packet and endless chains', () => {

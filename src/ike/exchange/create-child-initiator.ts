@@ -9,6 +9,7 @@ import type { IpAddress } from '../../wire/address.ts';
 import { after } from '../../wire/instant.ts';
 import type { Outcome } from '../action.ts';
 import { createChildSa, offerSpi } from '../child-creation.ts';
+import { askForFeatures, grantedFeatures } from '../child-features.ts';
 import { hostMode, type ModeOffer, modeOffer } from '../child-mode.ts';
 import {
   type AgreedChild,
@@ -102,6 +103,7 @@ function compose(turn: Turn, sa: IkeSa, wish: ChildWish): Composed | undefined {
       ...ke,
       ...(replaces ? [] : askForAddresses(sa)),
       ...selectors,
+      ...askForFeatures(wish.policy),
     ],
     purpose: { kind: 'create-child', wish, attempt },
   };
@@ -195,6 +197,7 @@ export function handleCreateChildResponse(
   const loses = rival !== undefined && compareNonces(lowest, rival.lowestNonce) < 0;
   const child = createChildSa(turn, sa, secured, {
     agreed: result.agreed,
+    features: grantedFeatures(wish.policy, payloads),
     spiIn,
     keying: {
       nonceI: attempt.nonce,

@@ -10,6 +10,7 @@ import { isProtecting } from '../../ipsec/connection.ts';
 import { ProtocolId } from '../../ipsec/proposal.ts';
 import type { Spi } from '../../ipsec/spi.ts';
 import { createChildSa } from '../child-creation.ts';
+import { featureNotifies, grantFeatures } from '../child-features.ts';
 import { noRoomForChild, peerSpi, peerSpisInUse } from '../child-limits.ts';
 import { hostMode, modeOffer } from '../child-mode.ts';
 import {
@@ -138,9 +139,11 @@ function create(
   const keys = method === undefined ? undefined : answerKeyExchange(turn, method, ke, nonceI);
   if (keys?.kind === 'fault') return keys;
   const nonceR = newNonce(turn);
+  const features = grantFeatures(agreed.policy, payloads);
   const spiIn = turn.numbers.newSpi();
   const child = createChildSa(turn, sa, secured, {
     agreed,
+    features,
     spiIn,
     keying: { nonceI, nonceR, ...(keys && { sharedSecret: keys.shared }) },
     initiator: false,
@@ -155,7 +158,7 @@ function create(
   }
   return {
     kind: 'made',
-    payloads: answer(agreed, spiIn, nonceR, keys?.payload),
+    payloads: [...answer(agreed, spiIn, nonceR, keys?.payload), ...featureNotifies(features)],
   };
 }
 

@@ -10,6 +10,7 @@ import {
 import type { Spi } from '../../ipsec/spi.ts';
 import { SHARED_KEY_MIC, sharedKeyAuth, verifySharedKeyAuth } from '../auth/shared-key.ts';
 import { createChildSa, offerSpi } from '../child-creation.ts';
+import { askForFeatures, grantedFeatures } from '../child-features.ts';
 import { modeOffer } from '../child-mode.ts';
 import {
   type AcceptableChild,
@@ -81,7 +82,7 @@ export function startIkeAuth(turn: Turn, registry: SaRegistry, sa: IkeSa, agreed
     ...idR,
     { kind: 'AUTH', method: SHARED_KEY_MIC, data: auth },
     ...askForAddresses(sa),
-    ...(first && spiIn !== undefined ? childOffer(askedOf(sa, first), spiIn) : []),
+    ...(first && spiIn !== undefined ? firstChildOffer(sa, first, spiIn) : []),
     ...(connection.mobike ? mobikeNotifies(turn, sa) : []),
   ];
   sa.request(turn, {
@@ -99,6 +100,10 @@ function goesChildless(sa: IkeSa): { readonly chosen: boolean; readonly obstacle
   if (sa.wishes.length > 0 && childless === 'prefer') return { chosen: false };
   const why = sa.wishes.length === 0 ? 'name a child' : 'write childless = prefer';
   return { chosen: false, obstacle: `connection ${name}: the peer needs a Child SA: ${why}` };
+}
+
+function firstChildOffer(sa: IkeSa, wish: ChildWish, spiIn: Spi): readonly Payload[] {
+  return [...childOffer(askedOf(sa, wish), spiIn), ...askForFeatures(wish.policy)];
 }
 
 /** What IKE_AUTH asks for: the packet that wants it first (RFC 7296 §2.9), then the policy. */
@@ -242,6 +247,7 @@ function finishChild(
   }
   createChildSa(turn, sa, secured, {
     agreed,
+    features: grantedFeatures(wish.policy, payloads),
     spiIn,
     keying: { nonceI: handshake.nonceI, nonceR: handshake.nonceR },
     initiator: true,

@@ -10,6 +10,7 @@ import { selectProposal, withoutKeyExchange } from '../../ipsec/proposal.ts';
 import { sharingAddress } from '../../wire/address.ts';
 import { SHARED_KEY_MIC, sharedKeyAuth, verifySharedKeyAuth } from '../auth/shared-key.ts';
 import { createChildSa } from '../child-creation.ts';
+import { featureNotifies, grantFeatures } from '../child-features.ts';
 import { modeOffer } from '../child-mode.ts';
 import {
   answerChildOffer,
@@ -255,16 +256,18 @@ function answerChild(
   const agreed = answerChildOffer(policies, { sa: offered, tsI, tsR, named });
   if (agreed.kind === 'fault') return [refuseChild(turn, sa, agreed)];
   foreseeRekey(turn, sa, agreed, saPayload.proposals);
+  const features = grantFeatures(agreed.policy, payloads);
   const spiIn = turn.numbers.newSpi();
   createChildSa(turn, sa, secured, {
     agreed,
+    features,
     spiIn,
     keying: { nonceI: handshake.nonceI, nonceR: handshake.nonceR },
     initiator: false,
     // A peer that starts afresh beside an IKE SA it still has uses the old one until it hears us.
     outbound: carriedElsewhere(registry, sa, agreed.policy.name) ? 'after-inbound' : 'now',
   });
-  return childGrant(agreed, spiIn);
+  return [...childGrant(agreed, spiIn), ...featureNotifies(features)];
 }
 
 function refuseChild(turn: Turn, sa: IkeSa, fault: PeerFault): NotifyPayload {
