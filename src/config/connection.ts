@@ -252,12 +252,12 @@ function readIkeLifetime(reader: SettingsReader): IkeLifetime {
 
 function readReplayWindow(reader: SettingsReader): number {
   const parse = (setting: Setting): number => {
-    const packets = parseInteger(setting, 1, MAX_REPLAY_WINDOW);
+    const packets = parseInteger(setting, 0, MAX_REPLAY_WINDOW);
     const whole = Math.ceil(packets / 32) * 32;
-    if (whole !== packets) {
-      const what = `the window holds ${whole} packets, a multiple of 32`;
+    const warn = (what: string): void =>
       reader.findings.warn(setting.at, `${setting.path} = ${setting.text}: ${what}`);
-    }
+    if (packets === 0) warn('a packet that comes again is delivered again');
+    if (whole !== packets) warn(`the window holds ${whole} packets, a multiple of 32`);
     return whole;
   };
   return reader.read('replay_window', parse, DEFAULT_REPLAY_WINDOW);
