@@ -109,7 +109,7 @@ describeNative('Libraries that cipher packets', () => {
         fc.property(samples(suite), (sample) => {
           for (const backEnd of having) agrees(backEnd, suite, sample);
         }),
-        { numRuns: having.length > 1 ? 16 : 5 },
+        { numRuns: having.length > 1 ? 12 : 3 },
       );
     });
   }
