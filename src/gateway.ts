@@ -208,7 +208,7 @@ export class Gateway {
   #perform(action: OtherAction): void {
     switch (action.kind) {
       case 'send':
-        this.#host.sendIke(action.local, action.remote, action.octets, action.dontFragment);
+        this.#host.sendIke(action.local, action.remote, action.octets, action.carriage);
         break;
       case 'send-nat-keepalive':
         this.#host.sendNatKeepalive(action.local, action.remote);
