@@ -20,6 +20,8 @@ struct watch {
   int32_t handle;
   int fd;
   int duplicate;
+  /** Nothing is run after the callback: it leaves no promise reactions and no nextTick. */
+  bool bare;
 };
 
 static void on_event(uv_poll_t *poll, int status, int events);
@@ -57,16 +59,23 @@ void watches_close_all(struct state *state) {
   }
 }
 
+/** Entering and leaving node costs more than many a callback. */
+static napi_status enter(const struct watch *watch, napi_value global, napi_value callback) {
+  napi_env env = watch->state->env;
+  napi_value result;
+  return watch->bare ? napi_call_function(env, global, callback, 0, NULL, &result)
+                     : napi_make_callback(env, NULL, global, callback, 0, NULL, &result);
+}
+
 static void call(struct watch *watch) {
   napi_env env = watch->state->env;
   napi_handle_scope scope;
-  napi_value global, callback, result, thrown;
+  napi_value global, callback, thrown;
   bool pending = false;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
   if (napi_get_global(env, &global) == napi_ok &&
       napi_get_reference_value(env, watch->callback, &callback) == napi_ok && callback != NULL &&
-      /* make_callback, not call_function: it runs promise reactions and nextTick afterwards. */
-      napi_make_callback(env, NULL, global, callback, 0, NULL, &result) != napi_ok &&
+      enter(watch, global, callback) != napi_ok &&
       napi_is_exception_pending(env, &pending) == napi_ok && pending &&
       napi_get_and_clear_last_exception(env, &thrown) == napi_ok) {
     napi_fatal_exception(env, thrown);
@@ -92,11 +101,20 @@ static void on_event(uv_poll_t *poll, int status, int events) {
 }
 
 napi_value tsgw_watch(napi_env env, napi_callback_info info) {
-  napi_value values[2];
+  napi_value values[3];
   napi_valuetype type;
   int fd;
-  struct state *state = arguments(env, info, 2, values);
-  if (state == NULL || !argument_fd(env, values[0], &fd)) return NULL;
+  bool bare = false;
+  size_t given = 3;
+  void *data;
+  if (napi_get_cb_info(env, info, &given, values, NULL, &data) != napi_ok || given < 2) {
+    return throw_type(env, "arguments are missing");
+  }
+  struct state *state = data;
+  if (!argument_fd(env, values[0], &fd)) return NULL;
+  if (given > 2 && napi_get_value_bool(env, values[2], &bare) != napi_ok) {
+    return throw_type(env, "bare is not a boolean");
+  }
   if (napi_typeof(env, values[1], &type) != napi_ok || type != napi_function) {
     return throw_type(env, "readable is not a function");
   }
@@ -113,6 +131,7 @@ napi_value tsgw_watch(napi_env env, napi_callback_info info) {
   watch->poll.data = watch;
   watch->state = state;
   watch->fd = fd;
+  watch->bare = bare;
   state->open_watches++;
   watch->handle = handles_add(&state->watches, watch);
   if (watch->handle == NONE || napi_create_reference(env, values[1], 1, &watch->callback) != napi_ok ||

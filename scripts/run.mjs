@@ -23,6 +23,7 @@ import { fileURLToPath } from 'node:url';
 import {
   sanitizedAddon,
   sanitizedEnvironment,
+  sanitizedInteropTests,
   sanitizedTests,
   sanitizer,
   sanitizerReports,
@@ -31,6 +32,8 @@ import {
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 const root = process.getuid?.() === 0;
+/** For tests that take longer than those of .mocharc.json. */
+const unconfigured = '--no-config --require build/test/support/setup.js --timeout 60000'.split(' ');
 const inCi = (process.env.CI ?? '') !== '';
 const commands = { test, demo, lab, bench, sanitize };
 
@@ -46,11 +49,11 @@ async function test() {
   ];
   removeOrphans('build');
   const runs = [await mocha('unit, vector, property and scenario tests', 'dot', [])];
-  const { missing, ...underSanitizers } = await sanitized(sanitizedTests(root));
+  const { missing, ...underSanitizers } = await sanitized();
   runs.push(underSanitizers);
   if (interop) {
-    const files = ['--no-config', '--require', 'build/test/support/setup.js', '--timeout', '60000'];
-    runs.push(await mocha('interop tests', 'spec', [...files, 'build/test/interop/**/*.test.js']));
+    const files = 'build/test/interop/**/*.test.js';
+    runs.push(await mocha('interop tests', 'spec', [...unconfigured, files]));
   }
   const sum = (key) => runs.reduce((total, run) => total + run[key], 0);
   console.log('');
@@ -96,31 +99,38 @@ async function sanitize(argv) {
   if (!(await attempt('build', ['node_modules/.bin/tsc', '-p', '.']))) {
     return 1;
   }
-  const { missing, status } = await sanitized(argv.length > 0 ? argv : sanitizedTests(root));
+  const { missing, status } = await sanitized(argv);
   if (missing !== undefined) {
     console.error(`not run: ${missing}`);
   }
   return missing === undefined ? status : 1;
 }
 
-/** One mocha run with the addon under the sanitizers; where they are missing only CI fails. */
-async function sanitized(files) {
+/** The tests with the addon under the sanitizers; where those are missing only CI fails. */
+async function sanitized(named = []) {
   const { library, missing } = sanitizer();
   if (missing !== undefined) {
     const failures = inCi ? 1 : 0;
     return { missing, passes: 0, failures, pending: 0, status: failures };
   }
   await buildNative(sanitizedAddon, 'native addon under AddressSanitizer', ['--', 'sanitized']);
-  const argv = ['--no-config', '--timeout', '60000'];
-  argv.push('--require', 'build/test/support/setup.js', ...files);
   const env = { ...sanitizedEnvironment(library), CI: process.env.CI || 'sanitized' };
-  const run = await mocha('the native addon under AddressSanitizer', 'dot', argv, env);
+  const title = 'the native addon under AddressSanitizer';
+  const files = named.length > 0 ? named : sanitizedTests();
+  const runs = [await mocha(title, 'dot', [...unconfigured, ...files], env)];
+  if (named.length === 0 && root) {
+    const argv = ['--require', './scripts/sanitized-children.cjs', ...sanitizedInteropTests];
+    const command = [process.execPath, 'node_modules/.bin/mocha'];
+    runs.push(await mocha(`${title}, packets`, 'dot', [...unconfigured, ...argv], env, command));
+  }
   const reports = sanitizerReports();
   for (const report of reports) {
     console.error(report);
   }
-  const failures = run.failures + reports.length;
-  return { ...run, failures, status: run.status || reports.length };
+  const sum = (key) => runs.reduce((total, run) => total + run[key], 0);
+  const failures = sum('failures') + reports.length;
+  const status = runs.find((run) => run.status !== 0)?.status ?? reports.length;
+  return { passes: sum('passes'), failures, pending: sum('pending'), status };
 }
 
 /** `list` and `help` need neither root nor peers. */
@@ -275,12 +285,12 @@ function removeOrphans(directory) {
   }
 }
 
-async function mocha(title, reporter, argv, env = {}) {
+async function mocha(title, reporter, argv, env = {}, command = ['node_modules/.bin/mocha']) {
   const directory = mkdtempSync(join(tmpdir(), 'tsgw-totals-'));
   const file = join(directory, 'totals.json');
   console.log(`\n${title}`);
   const status = await foreground(
-    ['node_modules/.bin/mocha', '--reporter', './scripts/totals-reporter.mjs', ...argv],
+    [...command, '--reporter', './scripts/totals-reporter.mjs', ...argv],
     { ...env, TSGW_TEST_REPORTER: reporter, TSGW_TEST_TOTALS: file },
   );
   // A run that died before its end is a failure although no test says so.

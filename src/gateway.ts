@@ -39,6 +39,7 @@ import { AddressPools } from './ipsec/address-pools.ts';
 import { Pad } from './ipsec/pad.ts';
 import { PolicyList } from './ipsec/policy-list.ts';
 import { ViciServer } from './vici/server.ts';
+import { equalAddresses } from './wire/address.ts';
 import { type Instant, instant } from './wire/instant.ts';
 
 export interface GatewayOptions {
@@ -108,6 +109,13 @@ export class Gateway {
     this.#capture = new PacketCapture({
       host: () => this.#host,
       childSas: () => this.#childSas.all(),
+      isPeer: (connection, address) =>
+        this.#engine
+          .ikeSas()
+          .some(
+            (sa) => sa.connection.name === connection && equalAddresses(sa.remote.address, address),
+          ),
+      nattPort: () => settings.portNatT,
       emit: (event) => this.#emit(event),
     });
     this.#childSas = new ChildSas({
@@ -145,8 +153,7 @@ export class Gateway {
       fault: (error) => this.#say('error', `vici: ${describe(error)}`),
     });
     this.#host = new Host(settings, this.#counters, {
-      datagram: (local, remote, octets) =>
-        this.#handle({ kind: 'datagram', local, remote, octets }),
+      datagram: (local, remote, octets) => this.#receive({ local, remote, octets }),
       report: (report) => this.#hear(report),
       addresses: (addresses) => {
         this.#handle({ kind: 'local-addresses', addresses });
@@ -205,9 +212,16 @@ export class Gateway {
     this.#schedule();
   }
 
+  /** An IKE message, without its marker. */
+  #receive({ local, remote, octets }: Omit<Extract<Input, { kind: 'datagram' }>, 'kind'>): void {
+    this.#capture.ike('in', { local, remote, octets });
+    this.#handle({ kind: 'datagram', local, remote, octets });
+  }
+
   #perform(action: OtherAction): void {
     switch (action.kind) {
       case 'send':
+        this.#capture.ike('out', action);
         this.#host.sendIke(action.local, action.remote, action.octets, action.carriage);
         break;
       case 'send-nat-keepalive':
@@ -271,7 +285,7 @@ export class Gateway {
   #hear(report: PacketLoopReport): void {
     switch (report.kind) {
       case 'ike':
-        this.#handle({ ...report, kind: 'datagram' });
+        this.#receive(report);
         break;
       case 'peer-moved': {
         const { id: childSaId, local, remote } = report;

@@ -231,9 +231,9 @@ export const VERBS: readonly Verb[] = [
     description:
       'Every packet has a comment: its SA and, where it was dropped, why. There are two interfaces: ' +
       'inner, as the device reads and writes packets (joined ones are one), and outer, ESP with headers ' +
-      'made anew around it. IKE is not captured. What comes faster than it is written is missed and ' +
-      'counted; packets go their way all the same. The file holds what the tunnels hide: only its owner ' +
-      'may read it. With --keys a directory FILE.keys has the keys of the ESP SAs there are and of those ' +
+      'made anew around it, and IKE unless --child, --spi or --drops says otherwise. What comes faster ' +
+      'than it is written is missed and counted; packets go their way all the same. The file holds what ' +
+      'the tunnels hide: only its owner may read it. With --keys a directory FILE.keys has the keys of the ESP SAs there are and of those ' +
       'that come, as Wireshark takes them; it knows no ChaCha20-Poly1305 and no AES-CCM.',
     operands: [],
     options: {

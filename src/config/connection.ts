@@ -157,6 +157,7 @@ function readChild(name: string, reader: SettingsReader): ChildPolicy {
     ),
     tfcPadding: reader.read('tfc_padding', parseTfcPadding, 0),
     dummyPackets: reader.read('dummy_packets', parseDummyPackets, 0),
+    icmpErrors: reader.read('icmp', parseBoolean, true),
     priority: reader.read('priority', (setting) => parseInteger(setting, 0, 0xffffffff), 0),
     reqid: reader.read('reqid', (setting) => parseInteger(setting, 0, 0xffffffff), 0),
     lifetime: {

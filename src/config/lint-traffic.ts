@@ -7,6 +7,7 @@ import { AttributeType } from '../ipsec/configuration-attribute.ts';
 import {
   type ChildPolicy,
   type Connection,
+  formatSelectorTemplate,
   isProtecting,
   type SelectorTemplate,
 } from '../ipsec/connection.ts';
@@ -15,7 +16,7 @@ import {
   intersectSelectors,
   type TrafficSelector,
 } from '../ipsec/traffic-selector.ts';
-import { isAnyAddress } from '../wire/address.ts';
+import { equalAddresses, isAnyAddress } from '../wire/address.ts';
 import { type Lint, type LintedChild, pathOf } from './lint-findings.ts';
 import { proposalKeyword } from './proposal-keywords.ts';
 
@@ -27,6 +28,7 @@ export function lintTraffic(lint: Lint): void {
       lintProposals(lint, pathOf({ connection, child }, 'esp_proposals'));
       lintForwardSecrecy(lint, { connection, child });
       lintNameServers(lint, connection, child);
+      lintMode(lint, connection, child);
     }
   }
   lintOverlaps(lint);
@@ -105,6 +107,29 @@ function lintNameServers(lint: Lint, connection: Connection, child: ChildPolicy)
     `clients of child ${child.name} send everything into the tunnel and go on asking the name server of the network they are in, which may be out of reach or listening`,
     'write dns = ADDRESS',
   );
+}
+
+/** RFC 7296 §1.3.1: transport mode is for what the ends themselves say, BEET for an address of each. */
+function lintMode(lint: Lint, connection: Connection, child: ChildPolicy): void {
+  if (child.mode === 'tunnel') return;
+  const network = [...child.localTs, ...child.remoteTs].find(isNetwork);
+  const assigned = connection.vips.length > 0 || connection.pools.length > 0;
+  if (!network && !(assigned && child.mode === 'transport')) return;
+  const obstacle = network
+    ? `${formatSelectorTemplate(network)} is more than one address`
+    : 'virtual addresses are not those of the two ends';
+  const instead =
+    network && child.mode === 'transport'
+      ? 'write dynamic for local_ts and remote_ts, or mode = tunnel'
+      : 'write mode = tunnel';
+  const path = pathOf({ connection, child }, 'mode');
+  lint.warn('mode-needs-hosts', path, `${obstacle}: it will be a tunnel`, instead);
+}
+
+function isNetwork(template: SelectorTemplate): boolean {
+  if (template.kind !== 'fixed') return false;
+  const { first, last } = template.selector.range;
+  return !equalAddresses(first, last);
 }
 
 function isEverything(template: SelectorTemplate): boolean {

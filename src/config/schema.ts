@@ -144,7 +144,7 @@ const child: SectionRule = {
     // Ours: strongSwan has no words for these.
     dummy_packets: used,
     non_first_fragments: used,
-    icmp: only('boolean', ['no']),
+    icmp: used,
     start_action: used,
     close_action: used,
   },

@@ -16,7 +16,7 @@ import { type Batch, Word } from './batch.ts';
 import { BEET_HEADER, beetPadding } from './beet.ts';
 import type { EspSa } from './esp-sa.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
-import { Mode } from './host-ends.ts';
+import { isBetween, Mode } from './host-ends.ts';
 import type { Segments } from './segmentation.ts';
 
 /**
@@ -72,11 +72,14 @@ export class Encapsulation {
 
   /** Looks at the packet at `inner`; answers why it cannot be carried, or NONE. */
   begin(arena: Uint8Array, inner: number, flow: Flow, sa: EspSa): number {
-    if (sa.mode === Mode.tunnel) {
+    const { hosts } = sa;
+    if (hosts === undefined) {
       this.shed = 0;
       this.nextHeader = flow.family === 4 ? IpProtocol.IPV4 : IpProtocol.IPV6;
       return DropReason.NONE;
     }
+    // RFC 4301 §6.2: an ICMP error may meet the SA of the packet it is about, and be a router's.
+    if (!isBetween(hosts, flow)) return DropReason['outbound-transport-addresses'];
     // RFC 4303 §3.3.4: outside of tunnels ESP is applied to whole datagrams only.
     if (flow.fragment !== Fragment.WHOLE) return DropReason['outbound-transport-fragment'];
     this.#source = inner;

@@ -48,6 +48,8 @@ export interface EspSaParameters extends EspTransforms, EspSaEnds {
   readonly copyDf: boolean;
   readonly copyEcn: boolean;
   readonly copyDscp: 'no' | 'in' | 'out' | 'yes';
+  /** ICMP errors about its packets fit it, too, whatever their own addresses (RFC 4301 §6.2). */
+  readonly icmpErrors: boolean;
   readonly priority: number;
   /** Later fragments go where their first one goes, whatever ports the selectors name (RFC 4301 §7.3). */
   readonly nonFirstFragments: boolean;

@@ -10,6 +10,7 @@ import type { AddressPair, EncapsulationMode } from '../ipsec/child-sa.ts';
 import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
 import type { IpAddress } from '../wire/address.ts';
 import { foldSum, sumOctets } from '../wire/checksum.ts';
+import { addressToWords, type Flow } from '../wire/flow.ts';
 import { IPV4_HEADER } from '../wire/ipv4.ts';
 import { IPV6_HEADER } from '../wire/ipv6.ts';
 
@@ -20,6 +21,9 @@ export interface HostEnds {
   readonly family: 4 | 6;
   /** Octets of a header without options. */
   readonly headerLength: number;
+  /** Source and destination of what leaves, as a `Flow` has them. */
+  readonly source: Uint32Array;
+  readonly destination: Uint32Array;
   /** Source and destination of what arrives, as they stand in its header. */
   readonly arriving: Uint8Array;
   /** Their sum (RFC 1071). */
@@ -44,6 +48,8 @@ export function hostEnds(
   return {
     family: local.family,
     headerLength: headerOctets(local.family),
+    source: wordsOf(local),
+    destination: wordsOf(remote),
     arriving,
     arrivingSum: sumOctets(arriving, 0, arriving.length),
     coveredSum: sumOctets(covered, 0, covered.length),
@@ -64,6 +70,21 @@ export function isSoundSum(
   length: number,
 ): boolean {
   return foldSum(bodySum + ends.coveredSum + protocol + length) === 0xffff;
+}
+
+/** The packet is from one end to the other: its header is made of that alone where it arrives. */
+export function isBetween({ source, destination }: HostEnds, flow: Flow): boolean {
+  for (let word = 0; word < 4; word++) {
+    if (flow.source[word] !== source[word]) return false;
+    if (flow.destination[word] !== destination[word]) return false;
+  }
+  return true;
+}
+
+function wordsOf(address: IpAddress): Uint32Array {
+  const words = new Uint32Array(4);
+  addressToWords(address, words, 0);
+  return words;
 }
 
 /** Of a packet from the peer: it is the source. */

@@ -259,6 +259,7 @@ export class Inbound {
   /** RFC 4301 §6.2: an ICMP error fits the SA when the packet it is about went through it. */
   #isAboutOurs(sa: EspSa, arena: Uint8Array, inner: number): boolean {
     return (
+      sa.parameters.icmpErrors &&
       this.#quoted.read(arena, inner, this.#decapsulation.flow) &&
       sa.selectors.matchesInbound(this.#quoted.answer)
     );

@@ -299,7 +299,8 @@ export class Outbound {
   #findQuoted(arena: Uint8Array, inner: number): number {
     if (!this.#quoted.read(arena, inner, this.#flow)) return Policy.NONE;
     const found = this.#sas.findOutbound(this.#quoted.answer);
-    return found >= 0 || found <= Policy.ELSEWHERE ? found : Policy.NONE;
+    if (found <= Policy.ELSEWHERE) return found;
+    return found >= 0 && this.#sas.at(found).parameters.icmpErrors ? found : Policy.NONE;
   }
 
   /** Counts against the SA what it does not carry. */

@@ -4,7 +4,7 @@
  *
  * What a socket does not tell (identification, TTL, options) is made up: 0, 64 and none.
  */
-import { checksum, sumPseudoHeader } from '../wire/checksum.ts';
+import { checksum, sumOctets, sumPseudoHeader } from '../wire/checksum.ts';
 import { writeU16 } from '../wire/field.ts';
 import { IpProtocol } from '../wire/ip-protocol.ts';
 import { IPV4_HEADER, writeIpv4Header } from '../wire/ipv4.ts';
@@ -24,24 +24,33 @@ export interface OuterPacket {
   readonly payload: Uint8Array;
 }
 
-/** The whole packet, in memory of its own. */
-export function outerPacket(outer: OuterPacket): Uint8Array {
+/** A packet and the octets it has; not all of them need to be there. */
+export interface KeptOctets {
+  readonly octets: Uint8Array;
+  readonly length: number;
+}
+
+/** The packet in memory of its own, headers and no more than `most` octets of what they carry. */
+export function outerPacket(outer: OuterPacket, most: number): KeptOctets {
   const header = outer.family === 4 ? IPV4_HEADER : IPV6_HEADER;
   const udp = outer.ports === undefined ? 0 : UDP_HEADER;
   const upper = udp + outer.payload.length;
-  const packet = new Uint8Array(header + upper);
-  packet.set(outer.payload, header + udp);
+  const kept = outer.payload.subarray(0, most);
+  const packet = new Uint8Array(header + udp + kept.length);
+  packet.set(kept, header + udp);
+  const length = header + upper;
   const protocol = outer.ports === undefined ? IpProtocol.ESP : IpProtocol.UDP;
   writeIpHeader(packet, outer, protocol, upper);
-  if (outer.ports === undefined) return packet;
+  if (outer.ports === undefined) return { octets: packet, length };
   writeUdpHeader(packet, header, outer.ports.source, outer.ports.destination, upper);
   if (outer.family === 6) {
     // RFC 8200 §8.1: over IPv6 zero is no checksum.
     const pseudo = sumPseudoHeader(packet, Ipv6Field.SOURCE, 16, protocol, upper);
-    const sum = checksum(packet, header, upper, pseudo);
+    const before = sumOctets(packet, header, UDP_HEADER, pseudo);
+    const sum = checksum(outer.payload, 0, outer.payload.length, before);
     writeU16(packet, header + UdpField.CHECKSUM, sum === 0 ? 0xffff : sum);
   }
-  return packet;
+  return { octets: packet, length };
 }
 
 function writeIpHeader(

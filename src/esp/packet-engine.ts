@@ -26,6 +26,7 @@ import {
   WORDS,
   Word,
 } from './batch.ts';
+import type { TapOutlet } from './captured-lot.ts';
 import { Coalescing } from './coalescing.ts';
 import { DummyTraffic } from './dummy-traffic.ts';
 import {
@@ -45,7 +46,7 @@ import type { HandOver, HandOverTaker } from './hand-over.ts';
 import { type Arrival, Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
 import type { PacketReports } from './packet-reports.ts';
-import { PacketTap, type TapOutlet } from './packet-tap.ts';
+import { PacketTap } from './packet-tap.ts';
 import { SaWatch } from './sa-watch.ts';
 import { TooBigAnswers } from './too-big-answers.ts';
 import { Traps } from './traps.ts';

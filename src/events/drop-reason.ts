@@ -41,6 +41,7 @@ export const DropReason = {
   'outbound-fragment-unmatched': 42,
   'outbound-transport-fragment': 43,
   'outbound-transport-headers': 44,
+  'outbound-transport-addresses': 45,
   // Of the machine
   'send-would-block': 48,
   'send-unreachable': 49,

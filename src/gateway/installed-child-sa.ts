@@ -33,6 +33,8 @@ export function installedChildSa(childSa: ChildSa, rows: ChildRows): InstalledCh
     copyDf: childSa.copyDf,
     copyEcn: childSa.copyEcn,
     copyDscp: childSa.copyDscp,
+    // In transport mode the packet is between the two ends, and so is every error about it.
+    icmpErrors: childSa.icmpErrors && childSa.mode === 'tunnel',
     priority: childSa.priority,
     nonFirstFragments: childSa.nonFirstFragments,
     tfcPadding: childSa.tfcPadding,

@@ -6,7 +6,12 @@
  * for is counted. Keys are given only where they were asked for.
  */
 import type { Event } from '../events/event.ts';
-import { type CapturedPacket, capturedPackets } from '../io/captured-packets.ts';
+import {
+  type CapturedPacket,
+  capturedIke,
+  capturedPackets,
+  type IkeDatagram,
+} from '../io/captured-packets.ts';
 import type { Host } from '../io/host.ts';
 import { espKeyText } from '../io/key-log.ts';
 import type { PacketLoopReport } from '../io/packet-loop-protocol.ts';
@@ -19,11 +24,16 @@ import type {
   CaptureSink,
   CaptureTotals,
 } from '../vici/capture-view.ts';
+import type { IpAddress } from '../wire/address.ts';
 import { espKeyLines } from './child-sas.ts';
 
 export interface PacketCaptureParts {
   host(): Pick<Host, 'capture' | 'captureAlso' | 'endCapture'>;
   childSas(): readonly ChildSa[];
+  /** Whether the connection has an IKE SA with that address. */
+  isPeer(connection: string, address: IpAddress): boolean;
+  /** The port at which IKE messages have a marker in front. */
+  nattPort(): number;
   emit(event: Event): void;
 }
 
@@ -87,6 +97,19 @@ export class PacketCapture {
     this.#parts.host().captureAlso(childSa.id);
     if (!running.selection.keys) return;
     for (const key of keyViews(childSa)) running.sink.key(key);
+  }
+
+  /** An IKE message that came or goes: of a peer that is wanted, unless only ESP is. */
+  ike(direction: 'in' | 'out', message: Omit<IkeDatagram, 'direction' | 'nonEspMarker'>): void {
+    const running = this.#running;
+    if (!running) return;
+    const { ike, child, spi, dropsOnly, snapLength } = running.selection;
+    if (dropsOnly || child !== undefined || spi !== undefined) return;
+    const { remote } = message;
+    if (ike !== undefined && !this.#parts.isPeer(ike, remote.address)) return;
+    const nonEspMarker = message.local.port === this.#parts.nattPort();
+    const datagram = { ...message, direction, nonEspMarker };
+    this.#give(running, capturedIke(datagram, snapLength));
   }
 
   hear(report: Captured | Extract<PacketLoopReport, { readonly kind: 'capture-ended' }>): void {

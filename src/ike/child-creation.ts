@@ -79,6 +79,7 @@ export function createChildSa(
     copyDf: policy.copyDf,
     copyEcn: policy.copyEcn,
     copyDscp: policy.copyDscp,
+    icmpErrors: policy.icmpErrors,
     priority: policy.priority,
     nonFirstFragments: features.nonFirstFragments,
     // RFC 4303 §2.7: what is no whole packet does not say where it ends.

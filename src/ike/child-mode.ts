@@ -6,11 +6,12 @@
  * sees, and keeps what was written: the other's checksums are made of it.
  */
 import type { AddressPair, EncapsulationMode } from '../ipsec/child-sa.ts';
-import type { ChildMode } from '../ipsec/connection.ts';
+import type { ChildMode, Connection } from '../ipsec/connection.ts';
 import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
 import { equalAddresses, type IpAddress } from '../wire/address.ts';
+import { fromHex } from '../wire/octets.ts';
 import type { SelectorEnds } from './child-limits.ts';
-import type { NotifyPayload, Payload } from './message/message.ts';
+import type { NotifyPayload, Payload, VendorPayload } from './message/message.ts';
 import { NotifyType } from './message/notify-types.ts';
 import type { NatDetection } from './nat-detection.ts';
 import { notifiesOf, statusNotify } from './payload-access.ts';
@@ -46,6 +47,21 @@ const NOTIFIES: Readonly<Record<HostMode, number>> = {
   transport: NotifyType.USE_TRANSPORT_MODE,
   beet: USE_BEET_MODE,
 };
+
+/**
+ * strongSwan heeds the notify only of who knows its private numbers, which its vendor ID says
+ * (RFC 7296 §3.12). Ours is sent where BEET is configured, and to nobody else.
+ */
+const KNOWS_BEET: VendorPayload = {
+  kind: 'VENDOR',
+  vendorId: fromHex('882fe56d6fd20dbc2251613b2ebe5beb'),
+};
+
+/** In IKE_SA_INIT, of either role, for the connections that it may turn out to be. */
+export function modeVendorIds(connections: readonly Connection[]): readonly VendorPayload[] {
+  const beet = connections.some(({ children }) => children.some(({ mode }) => mode === 'beet'));
+  return beet ? [KNOWS_BEET] : [];
+}
 
 /** The mode unless it is a tunnel or none at all. */
 export function hostMode(mode: ChildMode): HostMode | undefined {

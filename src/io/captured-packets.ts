@@ -9,8 +9,12 @@ import {
   TAP_WORDS,
   TapPoint,
   TapWord,
-} from '../esp/packet-tap.ts';
+} from '../esp/captured-lot.ts';
+import { NON_ESP_MARKER } from '../esp/classify.ts';
+import { outerPacket } from '../esp/outer-packet.ts';
 import { dropReasonName } from '../events/drop-reason.ts';
+import type { Endpoint } from '../wire/address.ts';
+import { concatOctets } from '../wire/octets.ts';
 import { now } from './clock.ts';
 
 /** A copy of a packet and what became of it. */
@@ -30,7 +34,7 @@ export interface CapturedPacket {
   /** Why it was dropped. */
   readonly drop?: string;
   /** What else there is to say of it. */
-  readonly note?: 'held' | 'bypass' | 'answer';
+  readonly note?: 'held' | 'bypass' | 'answer' | 'ike';
 }
 
 /** Octets of a packet that a capture keeps where nobody says how many: all. */
@@ -58,6 +62,34 @@ export function capturedPackets(lot: CapturedLot): readonly CapturedPacket[] {
     });
   }
   return packets;
+}
+
+/** An IKE message as its datagram was on the wire. */
+export interface IkeDatagram {
+  readonly direction: 'in' | 'out';
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  /** Without the marker. */
+  readonly octets: Uint8Array;
+  /** RFC 3948 §2.2: in front of it where ESP comes to the same port. */
+  readonly nonEspMarker: boolean;
+}
+
+/** The same as a packet now, no more than `most` octets of the message. */
+export function capturedIke(message: IkeDatagram, most: number): CapturedPacket {
+  const { direction, local, remote, octets, nonEspMarker } = message;
+  const [from, to] = direction === 'in' ? [remote, local] : [local, remote];
+  const outer = {
+    family: remote.address.family,
+    source: from.address.octets,
+    destination: to.address.octets,
+    ports: { source: from.port, destination: to.port },
+    trafficClass: 0,
+    dontFragment: false,
+    payload: nonEspMarker ? concatOctets(new Uint8Array(NON_ESP_MARKER), octets) : octets,
+  };
+  const kept = outerPacket(outer, most);
+  return { ...kept, time: Date.now() * 1000, side: 'outer', direction, note: 'ike' };
 }
 
 /** What the lot took of the packet loop's credit. */

@@ -4,9 +4,10 @@
  * Opens everything in one order and takes it down in the other. IKE goes out on UDP 500 or, with the
  * non-ESP marker, on the NAT traversal port whose reading end belongs to the packet loop.
  */
+
+import type { TapSettings } from '../esp/captured-lot.ts';
 import type { EspSaEnds } from '../esp/esp-sa.ts';
 import type { EspPolicy } from '../esp/esp-sa-table.ts';
-import type { TapSettings } from '../esp/packet-tap.ts';
 import { dropReasonName } from '../events/drop-reason.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';

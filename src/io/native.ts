@@ -161,8 +161,11 @@ export interface Native {
    */
   writeTun(fd: number, batch: number, first: number, count: number, header: number): number;
 
-  /** Calls `readable` on this thread's loop while the descriptor has something to read. */
-  watch(fd: number, readable: () => void): number;
+  /**
+   * Calls `readable` on this thread's loop while the descriptor has something to read; `bare` if it leaves
+   * no promise reactions and no nextTick, which would wait for another callback then.
+   */
+  watch(fd: number, readable: () => void, bare?: boolean): number;
   unwatch(watch: number): void;
 
   /** A NETLINK_ROUTE socket; with groups (a bit each) it hears of changes, too. */

@@ -3,10 +3,11 @@
  *
  * Structured-clone data only. Counters do not travel: both see `SharedCounters`.
  */
+
+import type { CapturedLot, TapSettings } from '../esp/captured-lot.ts';
 import type { EspSaEnds, EspSaParameters } from '../esp/esp-sa.ts';
 import type { EspPolicy, ForeignPolicy } from '../esp/esp-sa-table.ts';
 import type { AcquiredFlow, PacketEnds } from '../esp/packet-reports.ts';
-import type { CapturedLot, TapSettings } from '../esp/packet-tap.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import type { MeasuredMtu } from '../ipsec/path-mtu.ts';

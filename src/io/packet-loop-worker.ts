@@ -10,8 +10,11 @@ function run(): void {
   const port = parentPort;
   if (port === null) throw new Error('the packet loop runs in a worker thread');
   const setup: PacketLoopSetup = workerData;
+  const worker = new PacketWorker(setup, (report) =>
+    // What is captured is in memory of its own, which goes over whole.
+    port.postMessage(report, report.kind === 'captured' ? [report.octets.buffer] : []),
+  );
   practise({ setup });
-  const worker = new PacketWorker(setup, (report) => port.postMessage(report));
   port.on('message', (command: PacketLoopCommand) => {
     if (!worker.perform(command)) port.close();
   });

@@ -2,7 +2,7 @@
  * One capture over all workers of the packet path: each copies what it sees, one that takes the place of
  * another as well, and it has ended when the last of them said so.
  */
-import type { TapSettings } from '../esp/packet-tap.ts';
+import type { TapSettings } from '../esp/captured-lot.ts';
 import { captureCredit } from './captured-packets.ts';
 import type { PacketLoopCommand, PacketLoopReport } from './packet-loop-protocol.ts';
 

@@ -60,8 +60,31 @@ export type PacketNative = Pick<
   | 'takeSignals'
 >;
 
+/** Exactly those: what a loop calls looks the same to the compiler, whatever is behind it. */
+export function packetNative(from: PacketNative): PacketNative {
+  return {
+    batch: from.batch,
+    context: from.context,
+    freeContext: from.freeContext,
+    path: from.path,
+    freePath: from.freePath,
+    open: from.open,
+    seal: from.seal,
+    send: from.send,
+    sendTo: from.sendTo,
+    receive: from.receive,
+    readTun: from.readTun,
+    writeTun: from.writeTun,
+    watch: from.watch,
+    unwatch: from.unwatch,
+    signal: from.signal,
+    takeSignals: from.takeSignals,
+  };
+}
+
 export class PacketWorker {
   readonly #setup: PacketLoopSetup;
+  readonly #tun: number;
   readonly #report: (report: PacketLoopReport) => void;
   readonly #native: PacketNative;
   readonly #engine: PacketEngine;
@@ -80,9 +103,10 @@ export class PacketWorker {
   constructor(
     setup: PacketLoopSetup,
     report: (report: PacketLoopReport) => void,
-    layer: PacketNative = native(),
+    layer: PacketNative = packetNative(native()),
   ) {
     this.#setup = setup;
+    this.#tun = setup.tun;
     this.#native = layer;
     this.#report = report;
     this.#header = setup.offload === undefined ? 0 : VNET_HEADER_OCTETS;
@@ -138,7 +162,7 @@ export class PacketWorker {
     this.#receiveFrom(natt6, { udp: true, family: 6 });
     this.#receiveFrom(esp4, { udp: false, family: 4 });
     this.#receiveFrom(esp6, { udp: false, family: 6 });
-    this.#watches.push(this.#native.watch(tun, () => this.#drainTun()));
+    this.#watches.push(this.#native.watch(tun, () => this.#drainTun(), true));
     this.#report({ kind: 'ready' });
   }
 
@@ -206,7 +230,7 @@ export class PacketWorker {
 
   #receiveFrom(fd: number | undefined, arrival: Arrival): void {
     if (fd === undefined) return;
-    this.#watches.push(this.#native.watch(fd, () => this.#drainSocket(fd, arrival)));
+    this.#watches.push(this.#native.watch(fd, () => this.#drainSocket(fd, arrival), true));
   }
 
   #drainSocket(fd: number, arrival: Arrival): void {
@@ -224,12 +248,27 @@ export class PacketWorker {
 
   #drainTun(): void {
     const { size } = this.#engine.reads;
-    const { tun } = this.#setup;
     for (let turn = 0; turn < BATCHES_A_TURN; turn++) {
-      const count = this.#native.readTun(tun, this.#reads, 0, size, this.#header, OCTETS_A_READ);
+      const count = this.#native.readTun(
+        this.#tun,
+        this.#reads,
+        0,
+        size,
+        this.#header,
+        OCTETS_A_READ,
+      );
       if (count === 0) return;
+      const isEmpty = count < size && this.#octetsRead(count) <= OCTETS_A_READ;
       this.#engine.readFromTun(count, now());
+      if (isEmpty) return;
     }
+  }
+
+  #octetsRead(count: number): number {
+    const { words } = this.#engine.reads;
+    let octets = 0;
+    for (let at = 0; at < count * WORDS; at += WORDS) octets += words[at + Word.LENGTH]!;
+    return octets;
   }
 
   #handOver({ worker, rings, wakes }: PacketLoopShare): HandOver {
@@ -251,7 +290,7 @@ export class PacketWorker {
     const number = this.#register(lessons.batch);
     const belong = (count: number): void => {
       lessons.learn(this.#engine.reads, count, now());
-      this.#native.writeTun(this.#setup.tun, number, 0, lessons.count, this.#header);
+      this.#native.writeTun(this.#tun, number, 0, lessons.count, this.#header);
       lessons.clear();
     };
     this.#watches.push(

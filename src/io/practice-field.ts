@@ -3,17 +3,19 @@
  * back to be opened. Only ciphers and descriptor rows are the native layer's own.
  */
 import { type Batch, ORIGIN_OCTETS, Origin, STATUS_OK, WORDS, Word } from '../esp/batch.ts';
-import { readU32, writeU16 } from '../wire/field.ts';
-import type { Native, NativeContextOptions } from './native.ts';
-import type { PacketNative } from './packet-worker.ts';
+import { writeU16 } from '../wire/field.ts';
+import type { Native } from './native.ts';
+import { type PacketNative, packetNative } from './packet-worker.ts';
 import { HERE, NATT_PORT, SPI_THERE, THERE } from './practice-packets.ts';
 
-export class PracticeField implements PacketNative {
+export class PracticeField {
   /** Descriptors that nothing is behind. */
   readonly tun = 1;
   readonly natt = 2;
   /** Packets that came out again. */
   delivered = 0;
+  /** In place of the native layer. */
+  readonly layer: PacketNative;
   readonly #addon: Native;
   readonly #batches = new Map<number, Pick<Batch, 'arena' | 'words' | 'origins'>>();
   readonly #readable = new Map<number, () => void>();
@@ -22,6 +24,24 @@ export class PracticeField implements PacketNative {
 
   constructor(addon: Native) {
     this.#addon = addon;
+    this.layer = packetNative({
+      batch: (arena, words, origins) => this.#batch(arena, words, origins),
+      context: (options) => addon.context(options),
+      freeContext: (context) => addon.freeContext(context),
+      path: () => 0,
+      freePath: () => {},
+      open: (batch, first, count) => addon.open(batch, first, count),
+      seal: (batch, first, count) => addon.seal(batch, first, count),
+      send: (batch, first, count) => this.#send(batch, first, count),
+      sendTo: () => 0,
+      receive: (_, batch, first, count) => this.#receive(batch, first, count),
+      readTun: (_, batch, first, count, header) => this.#readTun(batch, first, count, header),
+      writeTun: (_, batch, first, count) => this.#writeTun(batch, first, count),
+      watch: (fd, readable) => this.#watch(fd, readable),
+      unwatch: (fd) => this.#readable.delete(fd),
+      signal: () => {},
+      takeSignals: () => {},
+    });
   }
 
   /** The packets are read from the device, sent, received and written to the device. */
@@ -31,52 +51,28 @@ export class PracticeField implements PacketNative {
     while (this.#wire.length > 0) this.#readable.get(this.natt)?.();
   }
 
+  /** The datagrams arrive. */
+  receive(datagrams: readonly Uint8Array[]): void {
+    this.#wire.push(...datagrams);
+    this.#readable.get(this.natt)?.();
+  }
+
   close(): void {
     for (const batch of this.#batches.keys()) this.#addon.freeBatch(batch);
   }
 
-  batch(arena: Uint8Array, words: Int32Array, origins: Uint8Array): number {
+  #batch(arena: Uint8Array, words: Int32Array, origins: Uint8Array): number {
     const number = this.#addon.batch(arena, words, origins);
     this.#batches.set(number, { arena, words, origins });
     return number;
   }
 
-  context(options: NativeContextOptions): number {
-    return this.#addon.context(options);
-  }
-
-  freeContext(context: number): void {
-    this.#addon.freeContext(context);
-  }
-
-  seal(batch: number, first: number, count: number): number {
-    return this.#addon.seal(batch, first, count);
-  }
-
-  open(batch: number, first: number, count: number): number {
-    return this.#addon.open(batch, first, count);
-  }
-
-  path(): number {
-    return 0;
-  }
-
-  freePath(): void {}
-
-  watch(fd: number, readable: () => void): number {
+  #watch(fd: number, readable: () => void): number {
     this.#readable.set(fd, readable);
     return fd;
   }
 
-  unwatch(fd: number): void {
-    this.#readable.delete(fd);
-  }
-
-  signal(): void {}
-
-  takeSignals(): void {}
-
-  readTun(_fd: number, number: number, first: number, count: number, header: number): number {
+  #readTun(number: number, first: number, count: number, header: number): number {
     const { arena, words } = this.#of(number);
     const packets = this.#inside.slice(0, count);
     this.#inside = this.#inside.slice(count);
@@ -89,7 +85,7 @@ export class PracticeField implements PacketNative {
     return packets.length;
   }
 
-  send(number: number, first: number, count: number): number {
+  #send(number: number, first: number, count: number): number {
     const { arena, words } = this.#of(number);
     let sent = 0;
     for (let at = first * WORDS; at < (first + count) * WORDS; at += WORDS) {
@@ -102,11 +98,7 @@ export class PracticeField implements PacketNative {
     return sent;
   }
 
-  sendTo(): number {
-    return 0;
-  }
-
-  receive(_fd: number, number: number, first: number, count: number): number {
+  #receive(number: number, first: number, count: number): number {
     const { arena, words, origins } = this.#of(number);
     const packets = this.#wire.splice(0, count);
     for (const [row, packet] of packets.entries()) {
@@ -115,7 +107,8 @@ export class PracticeField implements PacketNative {
       words[at + Word.LENGTH] = packet.length;
       words[at + Word.STATUS] = STATUS_OK;
       const origin = (first + row) * ORIGIN_OCTETS;
-      const [from, to] = readU32(packet, 0) === SPI_THERE ? [HERE, THERE] : [THERE, HERE];
+      const [from, to] =
+        ((packet[SPI_OCTETS - 1] ?? 0) & 15) === (SPI_THERE & 15) ? [HERE, THERE] : [THERE, HERE];
       origins[origin + Origin.FAMILY] = 4;
       writeU16(origins, origin + Origin.PORT, NATT_PORT);
       origins.set(from, origin + Origin.SOURCE);
@@ -124,7 +117,7 @@ export class PracticeField implements PacketNative {
     return packets.length;
   }
 
-  writeTun(_fd: number, number: number, first: number, count: number): number {
+  #writeTun(number: number, first: number, count: number): number {
     const { words } = this.#of(number);
     for (let at = first * WORDS; at < (first + count) * WORDS; at += WORDS) {
       if (words[at + Word.DROP] !== 0) continue;
@@ -140,3 +133,5 @@ export class PracticeField implements PacketNative {
     return batch;
   }
 }
+
+const SPI_OCTETS = 4;

@@ -75,6 +75,8 @@ export interface ChildSa {
   readonly copyDf: boolean;
   readonly copyEcn: boolean;
   readonly copyDscp: 'no' | 'in' | 'out' | 'yes';
+  /** ICMP errors about its packets fit it, too, whatever their own addresses (RFC 4301 §6.2). */
+  readonly icmpErrors: boolean;
   readonly priority: number;
   /** Both ends agreed on NON_FIRST_FRAGMENTS_ALSO. */
   readonly nonFirstFragments: boolean;

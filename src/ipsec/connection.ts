@@ -117,6 +117,8 @@ export interface ChildPolicy {
   readonly tfcPadding: number;
   /** Dummy packets a second (RFC 4303 §2.6). */
   readonly dummyPackets: number;
+  /** ICMP errors about its packets fit it, too, whatever their own addresses (RFC 4301 §6.2). */
+  readonly icmpErrors: boolean;
   /** Lower is stronger, 0 = by selector width. */
   readonly priority: number;
   /** 0 = assigned. */

@@ -40,8 +40,11 @@ export interface CapturedPacketView {
   readonly spi?: string;
   /** Why it was dropped. */
   readonly drop?: string;
-  /** It waits for its SA, leaves without protection, or is an ICMP error of the gateway's own. */
-  readonly note?: 'held' | 'bypass' | 'answer';
+  /**
+   * It waits for its SA, leaves without protection, is an ICMP error of the gateway's own, or an IKE
+   * message.
+   */
+  readonly note?: 'held' | 'bypass' | 'answer' | 'ike';
 }
 
 /** A line of Wireshark's table of ESP SAs. */

@@ -110,6 +110,7 @@ describe('swanctl.conf configuration', () => {
       nonFirstFragments: 'accept',
       tfcPadding: 0,
       dummyPackets: 0,
+      icmpErrors: true,
       priority: 0,
       reqid: 0,
       lifetime: {

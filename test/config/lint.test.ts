@@ -210,6 +210,21 @@ describe('Lint of proposals and traffic', () => {
     assert.deepEqual(rules({ child: 'local_ts = 0.0.0.0/0' }), [], 'a site, no client');
   });
 
+  it('finds modes for two hosts that are asked for more (RFC 7296 §1.3.1)', () => {
+    const host = 'local_ts = 10.1.0.1/32\nremote_ts = 10.2.0.1/32';
+    for (const mode of ['transport', 'beet']) {
+      assert.deepEqual(rules({ child: `mode = ${mode}` }), []);
+      assert.deepEqual(rules({ child: `mode = ${mode}\n${host}` }), []);
+      assert.deepEqual(rules({ child: `mode = ${mode}\nlocal_ts = 10.1.0.0/16` }), [
+        'mode-needs-hosts',
+      ]);
+    }
+    const vips = 'vips = 0.0.0.0';
+    const finding = only({ connection: vips, child: 'mode = transport' });
+    assert.deepEqual([finding.rule, finding.instead], ['mode-needs-hosts', 'write mode = tunnel']);
+    assert.deepEqual(rules({ connection: vips, child: 'mode = beet' }), []);
+  });
+
   it('notes a pool that nobody uses', () => {
     const top = 'pools { rw { addrs = 10.3.0.0/24\n } }';
     assert.deepEqual(rules({ top }), ['unused-pool']);

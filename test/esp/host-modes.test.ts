@@ -220,6 +220,16 @@ describe('Transport mode (RFC 4303 §3.1.1)', () => {
     assert.deepEqual(b.drops(), {});
   });
 
+  it('carries no ICMP error of a third party, whose address would be lost (RFC 4301 §6.2)', () => {
+    const { a } = espPair(between(FOUR));
+    const upper = concatOctets(fromHex('0303000000000000'), udpPacket(FOUR[1], FOUR[0], 20));
+    const error = { destination: FOUR[1], upper, protocol: IpProtocol.ICMP, checksumAt: 2 };
+    a.fromTun(innerPacket({ ...error, source: '10.1.0.1' }));
+    assert.deepEqual(a.drops(), { 'outbound-transport-addresses': 1 });
+    a.fromTun(innerPacket({ ...error, source: FOUR[0] }));
+    assert.equal(a.sent.length, 1);
+  });
+
   it('leaves IPv4 options behind, and takes destination options of IPv6 along', () => {
     const { a, b } = espPair(between(FOUR));
     a.fromTun(withOptions(udpPacket(...FOUR, 20), fromHex('94040000')));
@@ -356,6 +366,24 @@ describe('Transport mode through a NAT (RFC 3948 §3.1.2)', () => {
       }),
       { numRuns: 400 },
     );
+  });
+
+  it('never says by a corrected checksum that UDP made none (RFC 768)', () => {
+    const { a, b } = gateways();
+    const data = (word: number): Uint8Array => {
+      const upper = new Uint8Array(10);
+      const view = new DataView(upper.buffer);
+      view.setUint16(4, 10);
+      view.setUint16(8, word);
+      return upper;
+    };
+    // With this word of data the sum is all ones for the addresses it arrives with.
+    const arriving = { source: A.outside, destination: B.inside, checksumAt: 6 };
+    const blank = innerPacket({ ...arriving, upper: data(0) });
+    const upper = data(new DataView(blank.buffer).getUint16(26));
+    a.fromTun(innerPacket({ source: A.inside, destination: B.outside, upper, checksumAt: 6 }));
+    b.fromSocket(UDP, ...a.sent);
+    assert.equal(hex(b.delivered[0]!.slice(26, 28)), 'ffff');
   });
 
   it('leaves a wrong checksum wrong, and a UDP packet without one without', () => {

@@ -8,8 +8,10 @@ import {
   TAP_WORDS,
   type TapSettings,
   TapWord,
-} from '../../src/esp/packet-tap.ts';
+} from '../../src/esp/captured-lot.ts';
+import { HandOver, HandOverRing } from '../../src/esp/hand-over.ts';
 import { dropReasonName } from '../../src/events/drop-reason.ts';
+import { createSharedCounters } from '../../src/events/shared-counters.ts';
 import { checksum, sumPseudoHeader } from '../../src/wire/checksum.ts';
 import { createFlow, FlowFault, readFlow } from '../../src/wire/flow.ts';
 import { toHex } from '../../src/wire/octets.ts';
@@ -258,6 +260,43 @@ describe('What a capture sees of the packet path', () => {
     const missed = [...taken, ...lots].reduce((sum, lot) => sum + lot.missed, 0);
     assert.equal(seen(taken).length + missed, 2 * most);
     assert.equal(a.engine.tap.end(), 0);
+  });
+
+  it('has no IKE message', () => {
+    const { a, lots } = tapped(ALL);
+    a.fromSocket(UDP, { octets: new Uint8Array(40), ...FROM });
+    assert.deepEqual([a.ike.length, lots], [1, []]);
+  });
+
+  it('is once where a packet comes to another worker than its SA', () => {
+    const [there, back] = [0, 1].map(() => new HandOverRing(HandOverRing.memory()));
+    assert.ok(there && back);
+    const lots: [CapturedLot[], CapturedLot[]] = [[], []];
+    const [other, owner] = ([0, 1] as const).map((worker) => {
+      const pair = worker === 0 ? { to: there, from: back } : { to: back, from: there };
+      const rings = worker === 0 ? [undefined, pair] : [pair, undefined];
+      const counters = createSharedCounters(1);
+      const handOver = new HandOver({ worker, rings, counters, front: 0, wake: () => undefined });
+      const tap = { post: (lot: CapturedLot) => void lots[worker].push(lot), nattPort: 4500 };
+      const gateway = new EspGateway({ tap, handOver });
+      gateway.engine.tap.begin(ALL);
+      return gateway;
+    });
+    assert.ok(other && owner);
+    const parameters = childSa();
+    const [aToB, bToA] = [testKeys(parameters, 1), testKeys(parameters, 2)];
+    const { id, localTs, remoteTs, priority } = parameters;
+    owner.install(parameters, bToA, aToB);
+    const foreign = { id, action: 'protect', worker: 1, localTs, remoteTs, priority } as const;
+    other.engine.installPolicy(foreign, other.now);
+    other.fromTun(udpPacket(...FOUR, 8));
+    const peer = new EspGateway();
+    peer.install(mirrored(parameters), aToB, bToA);
+    peer.fromTun(udpPacket(...BACK, 8));
+    other.fromSocket(UDP, ...peer.sent.map(({ octets }) => ({ octets, ...FROM })));
+    while (owner.engine.takeOver(() => undefined, owner.now));
+    assert.equal(owner.delivered.length, 1);
+    assert.deepEqual(lots.map(said), [[], ['read 1', 'sent 1', 'received 1', 'delivered 1']]);
   });
 
   it('has joined packets as the device is given them', () => {

@@ -222,6 +222,16 @@ describe('An ICMP error that arrives (RFC 4301 §6.2)', () => {
   });
 });
 
+describe('An ICMP error about the packets of an SA without them (icmp = no)', () => {
+  it('fits it no more than any packet', () => {
+    const { a } = espPair({ icmpErrors: false });
+    a.fromTun(icmpError([ROUTER, BACK[0]], udpPacket(...BACK, 20)));
+    assert.deepEqual(a.drops(), { 'no-policy': 1 });
+    const error = icmpError([ROUTER, BACK[0]], udpPacket(...BACK, 20));
+    assert.deepEqual(arriving(error, { icmpErrors: false }).drops(), MISMATCH);
+  });
+});
+
 describe('Packets that their SA is not for (RFC 4301 §5.2)', () => {
   it('are told of at a bounded rate, with how many were not', () => {
     const { a } = espPair(ANYTHING);

@@ -85,6 +85,9 @@ describe('Rows of the shared counters', () => {
       new Set([first.rowIn, first.rowOut]),
     );
     assert.deepEqual([rows.inbound(2), rows.outbound(2)], [NOTHING, NOTHING]);
+    countSaDrop(counters, rowOut * SA_COUNTERS, DropReason['send-failed']);
+    const dropped = { ...rows.inbound(2).dropped, ...rows.outbound(2).dropped };
+    assert.deepEqual(dropped, { 'send-failed': 1 }, 'nothing of the one before comes back');
   });
 
   it('say why packets were dropped, each direction its own', () => {

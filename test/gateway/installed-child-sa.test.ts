@@ -69,6 +69,15 @@ describe('A Child SA for the packet loop', () => {
     assert.deepEqual(installed.encr, { id: 28 });
   });
 
+  it('has ICMP errors of others in tunnel mode only, where the packet has addresses of its own', () => {
+    const of = (mode: 'tunnel' | 'transport', icmpErrors: boolean) =>
+      installedChildSa(childSa({ mode, icmpErrors }), ROWS).icmpErrors;
+    assert.deepEqual(
+      [of('tunnel', true), of('transport', true), of('tunnel', false)],
+      [true, false, false],
+    );
+  });
+
   it('keeps SPIs, ends, selectors, options and its counter rows', () => {
     const original = childSa({ esn: true, replayWindow: 64, priority: 9, copyDscp: 'yes' });
     const installed = installedChildSa(original, ROWS);

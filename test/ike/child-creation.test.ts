@@ -136,6 +136,7 @@ describe('A new Child SA (RFC 7296 §2.17)', () => {
       copyDf: false,
       copyEcn: false,
       copyDscp: 'yes',
+      icmpErrors: false,
       priority: 9,
     });
     const { childSa } = make(turnAt(0), sa, agreed({ encr: AES_GCM_256 }, policy));
@@ -144,6 +145,7 @@ describe('A new Child SA (RFC 7296 §2.17)', () => {
       { replayWindow, copyDf, copyEcn, copyDscp, priority },
       { replayWindow: 64, copyDf: false, copyEcn: false, copyDscp: 'yes', priority: 9 },
     );
+    assert.equal(childSa.icmpErrors, false);
     assert.deepEqual([local, remote], [sa.local, sa.remote]);
   });
 

@@ -6,12 +6,13 @@ import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { Capture, dissect } from '../../lab/capture.ts';
 import { end, launch, run, until } from '../../lab/command.ts';
 import { readLog } from '../../lab/gateway.ts';
 import type { PairSettings } from '../../lab/swanctl-conf.ts';
 import { ping } from '../../lab/traffic.ts';
 import { tsgw } from '../../lab/tsgw.ts';
-import { type Lab, onlyTsgw, useLab } from '../support/lab.ts';
+import { impatient, type Lab, onlyTsgw, useLab } from '../support/lab.ts';
 
 /** A `tsgw capture` that runs. */
 class Running {
@@ -83,7 +84,9 @@ describe('A capture by tsgw beside strongSwan (tshark)', () => {
     const family = pair.inner ?? 'ipv4';
     // An SA that is up before the capture begins, and one that comes while it runs.
     await lab.up('initiator', pair);
-    const running = await Running.start(lab, `pings-${family}`, ['--keys', '--count', '24']);
+    const running = await Running.start(lab, `pings-${family}`, [
+      ...['--keys', '--count', '24', '--child', 'net'],
+    ]);
     await ping(lab.topology, { family, count: 3 });
     await lab.clear();
     await lab.initiate('initiator');
@@ -125,6 +128,28 @@ describe('A capture by tsgw beside strongSwan (tshark)', () => {
     for (const file of [running.file, `${running.file}.keys/esp_sa`]) {
       assert.equal(statSync(file).mode & 0o777, 0o600, file);
     }
+  }
+
+  for (const outer of ['ipv4', 'ipv6'] as const) {
+    it(`has the IKE messages that are on the wire, ${outer}`, async () => {
+      const wire = await Capture.start(lab.topology.network, lab.subjectNode);
+      const running = await Running.start(lab, `ike-${outer}`);
+      await lab.up('initiator', { outer });
+      await lab.clear();
+      await running.stop();
+      const addresses = outer === 'ipv4' ? ['ip.src', 'ip.dst'] : ['ipv6.src', 'ipv6.dst'];
+      const message = ['isakmp.exchangetype', 'isakmp.messageid', 'isakmp.flag_r'];
+      const fields = [...addresses, 'udp.srcport', 'udp.dstport', 'udp.length', ...message];
+      const seen = (await running.read(...fields)).filter((one) => one[5] !== '');
+      const passed = await dissect(await wire.stop(), { fields, filter: 'isakmp' });
+      assert.deepEqual(
+        seen,
+        passed.map((packet) => fields.map((field) => packet.get(field)?.[0] ?? '')),
+      );
+      assert.ok(seen.length >= 6, 'IKE_SA_INIT, IKE_AUTH and the Delete');
+      const ports = new Set(seen.map(([, , source]) => source));
+      assert.deepEqual([...ports].sort(), ['4500', '500']);
+    });
   }
 
   it('shows a stream as the device and the wire have it', async () => {
@@ -208,5 +233,24 @@ describe('A capture by tsgw beside strongSwan (tshark)', () => {
       packets.every(([, said = '']) => said.includes(`spi-out=${subjectChild.raw['spi-out']}`)),
     );
     assert.ok(readFileSync(running.file).length > 0);
+  });
+});
+
+describe('A capture over two workers (tshark)', () => {
+  onlyTsgw();
+  const lab = useLab({ subjectSettings: { ...impatient, own: { workers: '2' } } });
+  afterEach(() => lab.clear());
+
+  it('has each packet once, whichever worker it came to', async () => {
+    await lab.up('initiator');
+    const running = await Running.start(lab, 'workers', ['--ike', 'peer']);
+    // Flows of their own: the device gives them to either worker.
+    for (let flow = 0; flow < 6; flow++) await ping(lab.topology, { count: 1 });
+    assert.match(await running.stop(), /^24 packets captured$/m);
+    const packets = await running.read(...WHERE, 'icmp.ident', 'esp.sequence');
+    const idents = packets.filter(([side]) => side === 'inner').map(([, , ident]) => ident);
+    assert.deepEqual([idents.length, new Set(idents).size], [12, 6]);
+    const numbers = packets.filter(([side]) => side === 'outer').map(([, , , number]) => number);
+    assert.deepEqual([numbers.length, new Set(numbers).size], [12, 6]);
   });
 });

@@ -17,6 +17,7 @@ import {
   espPair,
   mirrored,
   RAW6,
+  selector,
   testKeys,
   UDP,
 } from '../support/esp-gateway.ts';
@@ -155,6 +156,42 @@ describe('scapy opens what we sealed and seals what we open', function () {
     }
   }
 
+  for (const suite of suites.filter(inTransport)) {
+    it(`${suite.name} in transport mode`, () => {
+      // The outer addresses are the packet's own.
+      const hosts = [FOUR, SIX].map(([a, b]) => {
+        return { udp: false, a, b, packets: packets.filter((one) => isFrom(one, a)) };
+      });
+      const pairs = hosts.map((host) => ({ host, ...hostPair(suite, host) }));
+      const jobs = pairs.flatMap(({ host, a }) => {
+        a.fromTun(...host.packets);
+        const job = { ...jobOf(suite, false, host), transport: true, high: 0 };
+        return [
+          ...a.sent.map(({ octets }, index) => {
+            const packet = toHex(outerPacket(host, octets));
+            return { ...job, verb: 'open', low: index + 1, packet };
+          }),
+          ...host.packets.map((packet, index) => {
+            return { ...job, verb: 'seal', low: index + 1, packet: toHex(packet) };
+          }),
+        ];
+      });
+      const answers = scapy(jobs).map(String);
+      for (const [index, { host, b }] of pairs.entries()) {
+        const count = host.packets.length;
+        const opened = answers.slice(2 * index * count, (2 * index + 1) * count);
+        assert.deepEqual(opened, host.packets.map(toHex), host.a);
+        const sealed = answers.slice((2 * index + 1) * count, 2 * (index + 1) * count);
+        b.fromSocket(RAW6, ...sealed.map((hex) => ({ octets: fromHex(hex) })));
+        assert.deepEqual(b.drops(), {}, host.a);
+        const made = { identification: 0, dontFragment: true };
+        const ends = [host.a, host.b] as const;
+        const expected = host.packets.map((_, data) => toHex(udpPacket(...ends, data, made)));
+        assert.deepEqual(b.delivered.map(toHex), expected, host.a);
+      }
+    });
+  }
+
   it('says no to a wrong octet', () => {
     const known = suites.filter(({ crypt }) => crypt !== undefined);
     const answers = scapy(
@@ -207,6 +244,32 @@ describe('tshark decrypts what we sealed', function () {
   }
 });
 
+/** One suite of each kind; what stands around the cipher does not depend on the others. */
+function inTransport({ crypt, options }: Suite): boolean {
+  const { encr, integ } = options;
+  if (encr?.id === AES_CBC) return integ?.id === AUTH_HMAC_SHA2_256_128;
+  const others: readonly unknown[] = [EncryptionId.CHACHA20_POLY1305, AES_CCM_8];
+  const gcm = encr?.id === AES_GCM_16 && encr.keyLength === 128;
+  return crypt !== undefined && (gcm || others.includes(encr?.id));
+}
+
+function isFrom(packet: Uint8Array, source: string): boolean {
+  return (packet[0] ?? 0) >>> 4 === (source.includes(':') ? 6 : 4);
+}
+
+/** Two hosts over the native layer. */
+function hostPair(
+  suite: Suite,
+  { a, b }: { readonly a: string; readonly b: string },
+): ReturnType<typeof espPair> {
+  const [localTs, remoteTs] = [a, b].map((end) => [
+    selector(`${end}/${end.includes(':') ? 128 : 32}`),
+  ]);
+  const hosts = { localTs: localTs ?? [], remoteTs: remoteTs ?? [] };
+  const options = { ...suite.options, ...hosts, mode: 'transport' } as const;
+  return espPair(options, { sealer: new NativeSealer() });
+}
+
 function aead(crypt: string, id: number, keyLength: number, icv: number, tshark?: string): Suite {
   return {
     name: `${crypt}-${keyLength} with an ICV of ${icv} octets`,
@@ -246,7 +309,13 @@ function pair(
   return espPair({ ...suite.options, esn, udpEncapsulation }, { sealer: new NativeSealer() });
 }
 
-function jobOf(suite: Suite, esn: boolean, outer: (typeof outers)[number]) {
+interface Outer {
+  readonly udp: boolean;
+  readonly a: string;
+  readonly b: string;
+}
+
+function jobOf(suite: Suite, esn: boolean, outer: Outer) {
   const parameters = childSa(suite.options);
   const keys = testKeys(parameters, 1);
   return {
@@ -271,7 +340,7 @@ function sequenceAt(first: { readonly high: number; readonly low: number }, inde
 }
 
 /** What the kernel's sockets put around an ESP packet. */
-function outerPacket(outer: (typeof outers)[number], esp: Uint8Array): Uint8Array {
+function outerPacket(outer: Outer, esp: Uint8Array): Uint8Array {
   const { a: source, b: destination } = outer;
   if (!outer.udp) return innerPacket({ source, destination, protocol: IpProtocol.ESP, upper: esp });
   const length = 8 + esp.length;

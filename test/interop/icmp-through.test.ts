@@ -77,5 +77,16 @@ describe('An ICMP error of a router outside the selectors (RFC 4301 §6.2)', () 
         assert.equal(await heard(lab, family, 3), hostAddress('h1', family));
       });
     }
+
+    it('hides it where a child says icmp = no', async () => {
+      await placeRouter(lab, 'ipv4');
+      const { g1, ...pair } = pairOf('ipv4');
+      await lab.up('initiator', { ...pair, g1: { ...g1, child: { icmp: 'no' } } });
+      const dropped = async (): Promise<number> =>
+        JSON.parse((await lab.tsgw.cli(['status', '--json'])).stdout).drops['no-policy'] ?? 0;
+      const before = await dropped();
+      assert.equal(await heard(lab, 'ipv4', 3), undefined);
+      assert.ok((await dropped()) > before);
+    });
   });
 });

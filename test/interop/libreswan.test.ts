@@ -80,6 +80,58 @@ describe('libreswan as IKE peer', () => {
     });
   });
 
+  describe('transport mode (RFC 7296 §1.3.1, §2.23.1)', () => {
+    onlyTsgw();
+    const configured = (ours: string, theirs: string, ...further: readonly string[]) => ({
+      subject: { localTs: 'dynamic', remoteTs: 'dynamic', child: { mode: ours } },
+      peer: {
+        localTs: '192.0.2.2/32',
+        remoteTs: '192.0.2.1/32',
+        further: ['pfs=no', `type=${theirs}`, ...further],
+      },
+    });
+    /** The mode that both ends say it is. */
+    const agreedMode = async () => {
+      const { subject } = await lab.agreed();
+      const states = await lab.peer.must(['--showstates']);
+      const theirs = / tun\.\d+@/.test(states) ? 'TUNNEL' : 'TRANSPORT';
+      assert.deepEqual(
+        subject.children.map(({ raw }) => raw.mode),
+        [theirs],
+      );
+      return theirs;
+    };
+
+    for (const role of roles) {
+      it(`is had where both want it, and stays over rekeys, as ${role}`, async () => {
+        const before = await lab.up(role, configured('transport', 'transport'));
+        assert.equal(await agreedMode(), 'TRANSPORT');
+        await lab.subject.swanctl.must(['--rekey', '--child', 'net']);
+        const after = await lab.childrenReplaced(before);
+        assert.equal(await agreedMode(), 'TRANSPORT');
+        await lab.peer.rekeyChildSa(firstChild(after.peer));
+        await lab.childrenReplaced(after);
+        assert.equal(await agreedMode(), 'TRANSPORT');
+      });
+
+      it(`is had in UDP where the peer says that there is a NAT, as ${role}`, async () => {
+        await lab.up(role, configured('transport', 'transport', 'encapsulation=yes'));
+        assert.equal(await agreedMode(), 'TRANSPORT');
+      });
+
+      it(`is a tunnel where the peer wants one, as ${role}`, async () => {
+        await lab.up(role, configured('transport', 'tunnel'));
+        assert.equal(await agreedMode(), 'TUNNEL');
+      });
+    }
+
+    it('leaves the IKE SA alone where the peer insists on it and we do not', async () => {
+      await lab.load(configured('tunnel', 'transport'));
+      await lab.initiate('responder');
+      await lab.agreed(0);
+    });
+  });
+
   describe('a key exchange that only the peer wants (RFC 7296 §1.3.1)', () => {
     onlyTsgw();
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { TAP_PACKET_COST, TAP_WORDS } from '../../src/esp/packet-tap.ts';
+import { TAP_PACKET_COST, TAP_WORDS } from '../../src/esp/captured-lot.ts';
 import { PacketLoopsCapture } from '../../src/io/packet-loops-capture.ts';
 import { instant } from '../../src/wire/instant.ts';
 

@@ -219,6 +219,12 @@ describe('BEET', () => {
     assert.match(pair.ladder.join('\n'), /IKE_AUTH request 1 .*N\(40961\)/);
   });
 
+  it('is announced by the vendor ID of those who know the number, by nobody else', () => {
+    const beet = up(sites(connection({ children: [hosts('beet', inner)] })));
+    for (const line of beet.ladder.slice(0, 2)) assert.match(line, /IKE_SA_INIT .* V\]/);
+    assert.doesNotMatch(up(wanting('transport', 'transport')).ladder.join('\n'), / V[ \]]/);
+  });
+
   it('is a tunnel where the peer does not want it, or wants transport mode', () => {
     for (const other of ['tunnel', 'transport'] as const) {
       const one = connection({ children: [hosts('beet', inner)] });

@@ -41,6 +41,7 @@ export function childSa(changes: Partial<ChildSa> = {}): ChildSa {
     remoteTs: [selector('10.2.0.0/16')],
     replayWindow: 1024,
     copyDf: true,
+    icmpErrors: true,
     copyEcn: true,
     copyDscp: 'out',
     priority: 0,

@@ -49,6 +49,7 @@ export function child(changes: Partial<ChildPolicy> = {}): ChildPolicy {
     dpdAction: 'clear',
     replayWindow: 1024,
     copyDf: true,
+    icmpErrors: true,
     copyEcn: true,
     copyDscp: 'out',
     nonFirstFragments: 'accept',

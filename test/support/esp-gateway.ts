@@ -18,11 +18,12 @@ import {
   WORDS,
   Word,
 } from '../../src/esp/batch.ts';
+import type { TapOutlet } from '../../src/esp/captured-lot.ts';
 import type { EspSa, EspSaParameters } from '../../src/esp/esp-sa.ts';
 import { espSuite } from '../../src/esp/esp-suite.ts';
+import type { HandOver } from '../../src/esp/hand-over.ts';
 import type { Arrival } from '../../src/esp/inbound.ts';
 import { PacketEngine } from '../../src/esp/packet-engine.ts';
-import type { TapOutlet } from '../../src/esp/packet-tap.ts';
 import { DropReason, dropReasonName } from '../../src/events/drop-reason.ts';
 import { createSharedCounters, SA_COUNTERS, saDropsOf } from '../../src/events/shared-counters.ts';
 import type { InstalledChildSa } from '../../src/io/packet-loop-protocol.ts';
@@ -95,6 +96,8 @@ export interface EspGatewayOptions {
   readonly mssClamp?: boolean;
   /** Super-packets come from the device and go to it. */
   readonly offload?: { readonly udp: boolean };
+  /** The way to another worker. */
+  readonly handOver?: HandOver;
   /** Where copies of packets go once `engine.tap` began. */
   readonly tap?: TapOutlet;
 }
@@ -134,6 +137,7 @@ export class EspGateway {
       random: seededRandom(1),
       ...(options.offload && { offload: options.offload }),
       ...(options.tap && { tap: options.tap }),
+      ...(options.handOver && { handOver: options.handOver }),
       doors: {
         open: (count) => this.sealer.open(this.engine.inbound, count),
         deliver: (count) => this.#write(this.engine.inbound, count, this.delivered),
@@ -299,6 +303,7 @@ export function childSa(options: ChildSaOptions = {}): EspSaParameters {
     remoteTs: [selector('10.2.0.0/16'), selector('2001:db8:2::/48')],
     replayWindow: 64,
     copyDf: true,
+    icmpErrors: true,
     copyEcn: true,
     copyDscp: 'out',
     priority: 0,

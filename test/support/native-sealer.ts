@@ -2,17 +2,35 @@
  * The native layer in the place of the reference sealer.
  */
 import type { Batch } from '../../src/esp/batch.ts';
+import { hasSuite } from '../../src/io/back-ends.ts';
 import { contextOptions } from '../../src/io/esp-contexts.ts';
-import { native } from '../../src/io/native.ts';
+import { type BackEndName, native } from '../../src/io/native.ts';
 import type { TestSealer } from './esp-gateway.ts';
 import type { ReferenceKeys } from './reference-sealer.ts';
 
 export class NativeSealer implements TestSealer {
   readonly #native = native();
   readonly #batches = new Map<Batch, number>();
+  readonly #contexts: number[] = [];
+  readonly #preferred: BackEndName;
+
+  /** Suites that the preferred library does not have are OpenSSL's. */
+  constructor(preferred: BackEndName = 'evp') {
+    this.#preferred = preferred;
+  }
 
   context({ suite, esn, ...keys }: ReferenceKeys, seal: boolean): number {
-    return this.#native.context(contextOptions(suite, keys, { esn, seal }));
+    const backEnd = hasSuite(this.#preferred, suite) ? this.#preferred : 'evp';
+    const context = this.#native.context(contextOptions(suite, keys, { esn, seal, backEnd }));
+    this.#contexts.push(context);
+    return context;
+  }
+
+  /** Lets go of what it has from the native layer, the memory of batches above all. */
+  close(): void {
+    for (const context of this.#contexts.splice(0)) this.#native.freeContext(context);
+    for (const batch of this.#batches.values()) this.#native.freeBatch(batch);
+    this.#batches.clear();
   }
 
   seal(batch: Batch, count: number): void {

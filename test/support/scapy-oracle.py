@@ -78,7 +78,7 @@ def association(job, auth):
         seq_num=job["low"],
         crypt_algo=job["crypt"],
         crypt_key=bytes.fromhex(job["cryptKey"]),
-        tunnel_header=outer,
+        tunnel_header=None if job.get("transport") else outer,
         esn_en=job["esn"],
         esn=job["high"],
         **options,

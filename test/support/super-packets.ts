@@ -2,13 +2,14 @@
  * Super-packets as the TUN device gives them, and the packets they stand for, each built from nothing:
  * what segmentation and coalescing are compared with.
  */
-import { sumPseudoHeader } from '../../src/wire/checksum.ts';
+import { checksum, sumPseudoHeader } from '../../src/wire/checksum.ts';
 import { writeU16 } from '../../src/wire/field.ts';
 import { IpProtocol } from '../../src/wire/ip-protocol.ts';
 import { Ipv4Field } from '../../src/wire/ipv4.ts';
 import { Ipv6Field } from '../../src/wire/ipv6.ts';
+import { concatOctets } from '../../src/wire/octets.ts';
 import { TcpFlag } from '../../src/wire/tcp.ts';
-import { innerPacket } from './inner-packets.ts';
+import { innerPacket, upperChecksum } from './inner-packets.ts';
 
 export interface Stream {
   readonly family: 4 | 6;
@@ -112,4 +113,56 @@ function packetOf(stream: Stream, part: Uint8Array, index: number, flags: number
     checksumAt: tcp ? 16 : 6,
     identification: ((stream.identification ?? 0x1234) + index) & 0xffff,
   });
+}
+
+/** The packets that what is written to the device stands for, each built from it anew. */
+export function packetsOfWrite({ octets, vnet }: DevicePacket): readonly Uint8Array[] {
+  const view = new DataView(vnet.buffer, vnet.byteOffset, vnet.length);
+  if (view.getUint8(1) === 0) return [octets];
+  const [headers, size] = [view.getUint16(2, true), view.getUint16(4, true)];
+  const [upperAt, sumOffset] = [view.getUint16(6, true), view.getUint16(8, true)];
+  const count = Math.ceil((octets.length - headers) / size);
+  return Array.from({ length: count }, (_, index) => {
+    const from = headers + index * size;
+    const payload = octets.subarray(from, Math.min(from + size, octets.length));
+    const packet = concatOctets(octets.subarray(0, headers), payload);
+    numberPacket(packet, upperAt, index, size, index === count - 1);
+    sumPacket(packet, upperAt, sumOffset);
+    return packet;
+  });
+}
+
+/** What counts up from packet to packet, and what only the last one says. */
+function numberPacket(
+  packet: Uint8Array,
+  upperAt: number,
+  index: number,
+  size: number,
+  last: boolean,
+): void {
+  const view = new DataView(packet.buffer);
+  const six = packet[0]! >> 4 === 6;
+  if (six) view.setUint16(Ipv6Field.PAYLOAD_LENGTH, packet.length - 40);
+  else {
+    const identification = view.getUint16(Ipv4Field.IDENTIFICATION) + index;
+    view.setUint16(Ipv4Field.TOTAL_LENGTH, packet.length);
+    view.setUint16(Ipv4Field.IDENTIFICATION, identification & 0xffff);
+  }
+  if (packet[six ? 6 : 9] === IpProtocol.UDP) {
+    view.setUint16(upperAt + 4, packet.length - upperAt);
+    return;
+  }
+  view.setUint32(upperAt + 4, (view.getUint32(upperAt + 4) + index * size) >>> 0);
+  if (!last) packet[upperAt + 13]! &= ~(TcpFlag.PSH | TcpFlag.FIN);
+}
+
+function sumPacket(packet: Uint8Array, upperAt: number, sumOffset: number): void {
+  const six = packet[0]! >> 4 === 6;
+  const protocol = packet[six ? 6 : 9] ?? 0;
+  packet.fill(0, upperAt + sumOffset, upperAt + sumOffset + 2);
+  const sum = upperChecksum(packet, upperAt, protocol);
+  writeU16(packet, upperAt + sumOffset, sum === 0 ? 0xffff : sum);
+  if (six) return;
+  packet.fill(0, Ipv4Field.HEADER_CHECKSUM, Ipv4Field.HEADER_CHECKSUM + 2);
+  writeU16(packet, Ipv4Field.HEADER_CHECKSUM, checksum(packet, 0, upperAt));
 }

@@ -6,11 +6,13 @@
  * being repeated, so that a forged answer cannot end the attempt. Only an error notify that names
  * our SPI ends it.
  */
+
 import { keyExchangeName } from '../../crypto/algorithms.ts';
 import { type KeyExchangePair, keyExchangeMethod } from '../../crypto/key-exchange.ts';
 import { TransformType } from '../../crypto/transform.ts';
 import { formatProposal, type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.ts';
 import { equalOctets } from '../../wire/octets.ts';
+import { modeVendorIds } from '../child-mode.ts';
 import { isSingle } from '../child-negotiation.ts';
 import { takesFragments } from '../fragmentation.ts';
 import type { IkeSa, Incoming } from '../ike-sa.ts';
@@ -63,6 +65,7 @@ export function sendIkeSaInit(turn: Turn, sa: IkeSa, attempt: InitAttempt): void
     ...nat,
     ...fragmentationNotify(takesFragments(connection)),
     redirectSupport(sa.redirectedFrom),
+    ...modeVendorIds([connection]),
   ];
   sa.request(turn, {
     purpose: { kind: 'ike-sa-init' },

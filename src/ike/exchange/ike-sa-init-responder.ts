@@ -4,6 +4,7 @@
  * Cheap refusals first: nothing is stored and no key exchange is computed before proposals, key
  * exchange method and, under load, the cookie are right.
  */
+
 import { keyExchangeName } from '../../crypto/algorithms.ts';
 import { fingerprint } from '../../crypto/digest.ts';
 import { keyExchangeMethod } from '../../crypto/key-exchange.ts';
@@ -12,6 +13,7 @@ import { type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.
 import { formatEndpoint } from '../../wire/address.ts';
 import { after } from '../../wire/instant.ts';
 import type { Admission } from '../admission.ts';
+import { modeVendorIds } from '../child-mode.ts';
 import { chosenAsProposal } from '../child-negotiation.ts';
 import { takesFragments } from '../fragmentation.ts';
 import { IkeSa, type Incoming } from '../ike-sa.ts';
@@ -91,8 +93,7 @@ function chooseSuite(
   offered: readonly Proposal[],
   method: number,
 ): AgreedSuite | PeerFault {
-  const { pad } = turn.environment;
-  const candidates = pad.candidates(request.local.address, request.remote.address);
+  const candidates = candidatesOf(turn, request);
   // RFC 7296 §3.3.1: in the first negotiation of an IKE SA no proposal has an SPI.
   const ikeOffers = offered.filter(
     ({ protocol, spi }) => protocol === ProtocolId.IKE && spi.length === 0,
@@ -159,6 +160,7 @@ function draftAnswer(
     ...(connection.childless === 'never'
       ? []
       : [statusNotify(NotifyType.CHILDLESS_IKEV2_SUPPORTED)]),
+    ...modeVendorIds(candidatesOf(turn, request)),
   ];
   const payloads = (publicData: Uint8Array): readonly Payload[] => [
     { kind: 'SA', proposals: [chosenAsProposal(suite.proposal)] },
@@ -245,10 +247,13 @@ function exchangeKeys(
 }
 
 /** Of all connections that IKE_AUTH may choose, one is enough to take fragments for. */
-function bothTakeFragments({ environment }: Turn, { local, remote, payloads }: Incoming): boolean {
-  const candidates = environment.pad.candidates(local.address, remote.address);
-  const theirs = announcedIn(payloads).includes(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED);
-  return theirs && candidates.some(takesFragments);
+function bothTakeFragments(turn: Turn, request: Incoming): boolean {
+  const theirs = announcedIn(request.payloads).includes(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED);
+  return theirs && candidatesOf(turn, request).some(takesFragments);
+}
+
+function candidatesOf({ environment }: Turn, { local, remote }: Incoming): readonly Connection[] {
+  return environment.pad.candidates(local.address, remote.address);
 }
 
 /** Counted and answered without state (RFC 7296 §2.21.1). */
