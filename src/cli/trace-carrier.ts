@@ -69,9 +69,10 @@ function sequenceLine(text: (name: string) => string, direction: 'in' | 'out'): 
   const percent = (last / 2 ** bits) * 100;
   const share = percent < 0.1 ? 'less than 0.1' : percent.toFixed(1);
   const used = last === 0 ? 'none used yet' : `${share} % used`;
-  return direction === 'out'
-    ? `sequence number ${last + 1} is next, of ${bits} bits: ${used}`
-    : `sequence number ${last} is the newest, of ${bits} bits; window of ${text('replay-window')}`;
+  if (direction === 'out') return `sequence number ${last + 1} is next, of ${bits} bits: ${used}`;
+  const size = text('replay-window');
+  const window = size === '0' ? 'no replay window' : `window of ${size}`;
+  return `sequence number ${last} is the newest, of ${bits} bits; ${window}`;
 }
 
 function limitLine(text: (name: string) => string): string {

@@ -150,6 +150,7 @@ function readChild(name: string, reader: SettingsReader): ChildPolicy {
     copyDf: reader.read('copy_df', parseBoolean, true),
     copyEcn: reader.read('copy_ecn', parseBoolean, true),
     copyDscp: reader.read('copy_dscp', (setting) => parseWord(setting, COPY_DSCP), 'out'),
+    icmpErrors: reader.read('icmp', parseBoolean, true),
     nonFirstFragments: reader.read(
       'non_first_fragments',
       (setting) => parseWord(setting, NON_FIRST_FRAGMENTS),
@@ -157,7 +158,6 @@ function readChild(name: string, reader: SettingsReader): ChildPolicy {
     ),
     tfcPadding: readTfcPadding(reader),
     dummyPackets: reader.read('dummy_packets', parseDummyPackets, 0),
-    icmpErrors: reader.read('icmp', parseBoolean, true),
     priority: reader.read('priority', (setting) => parseInteger(setting, 0, 0xffffffff), 0),
     reqid: reader.read('reqid', (setting) => parseInteger(setting, 0, 0xffffffff), 0),
     lifetime: {
@@ -264,12 +264,12 @@ function readIkeLifetime(reader: SettingsReader): IkeLifetime {
 
 function readReplayWindow(reader: SettingsReader): number {
   const parse = (setting: Setting): number => {
-    const packets = parseInteger(setting, 1, MAX_REPLAY_WINDOW);
+    const packets = parseInteger(setting, 0, MAX_REPLAY_WINDOW);
     const whole = Math.ceil(packets / 32) * 32;
-    if (whole !== packets) {
-      const what = `the window holds ${whole} packets, a multiple of 32`;
+    const warn = (what: string): void =>
       reader.findings.warn(setting.at, `${setting.path} = ${setting.text}: ${what}`);
-    }
+    if (packets === 0) warn('a packet that comes again is delivered again');
+    if (whole !== packets) warn(`the window holds ${whole} packets, a multiple of 32`);
     return whole;
   };
   return reader.read('replay_window', parse, DEFAULT_REPLAY_WINDOW);

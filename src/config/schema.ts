@@ -141,10 +141,10 @@ const child: SectionRule = {
     copy_df: used,
     copy_ecn: used,
     copy_dscp: used,
+    icmp: used,
     // Ours: strongSwan has no words for these.
     dummy_packets: used,
     non_first_fragments: used,
-    icmp: used,
     start_action: used,
     close_action: used,
   },

@@ -105,6 +105,8 @@ export interface ChildPolicy {
   readonly copyDf: boolean;
   readonly copyEcn: boolean;
   readonly copyDscp: 'no' | 'in' | 'out' | 'yes';
+  /** ICMP errors about its packets fit it, too, whatever their own addresses (RFC 4301 §6.2). */
+  readonly icmpErrors: boolean;
   /**
    * Fragments without ports follow their first one through selectors that name ports (RFC 4301 §7.3):
    * `yes` asks the peer for it, `accept` agrees when it asks.
@@ -117,8 +119,6 @@ export interface ChildPolicy {
   readonly tfcPadding: number;
   /** Dummy packets a second (RFC 4303 §2.6). */
   readonly dummyPackets: number;
-  /** ICMP errors about its packets fit it, too, whatever their own addresses (RFC 4301 §6.2). */
-  readonly icmpErrors: boolean;
   /** Lower is stronger, 0 = by selector width. */
   readonly priority: number;
   /** 0 = assigned. */

@@ -107,10 +107,10 @@ describe('swanctl.conf configuration', () => {
       copyDf: true,
       copyEcn: true,
       copyDscp: 'out',
+      icmpErrors: true,
       nonFirstFragments: 'accept',
       tfcPadding: 0,
       dummyPackets: 0,
-      icmpErrors: true,
       priority: 0,
       reqid: 0,
       lifetime: {
@@ -246,8 +246,15 @@ describe('swanctl.conf configuration', () => {
     assert.deepEqual(warnings(withLines('', 'replay_window = 100')), [
       '8: connections.peer.children.net.replay_window = 100: the window holds 128 packets, a multiple of 32',
     ]);
-    // strongSwan takes 0 for "no replay protection", which tsgw does not have.
-    assert.match(faults(withLines('', 'replay_window = 0')).join(), /from 1 to 65536$/);
+    assert.equal(child('replay_window = 65536').replayWindow, 65_536);
+    assert.match(faults(withLines('', 'replay_window = 65537')).join(), /from 0 to 65536$/);
+  });
+
+  it('takes a replay window of 0 for none, as strongSwan does, and says what that means', () => {
+    assert.equal(child('replay_window = 0').replayWindow, 0);
+    assert.deepEqual(warnings(withLines('', 'replay_window = 0')), [
+      '8: connections.peer.children.net.replay_window = 0: a packet that comes again is delivered again',
+    ]);
   });
 
   it('bounds numbers', () => {

@@ -20,7 +20,7 @@ describe('The vici server', () => {
   let test: TestServer;
 
   beforeEach(async () => {
-    test = await TestServer.start({ stallMilliseconds: 200 });
+    test = await TestServer.start({ stallMilliseconds: 600 });
     test.control.views = [
       {
         name: 'peer',
