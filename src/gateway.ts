@@ -222,7 +222,7 @@ export class Gateway {
     switch (action.kind) {
       case 'send':
         this.#capture.ike('out', action);
-        this.#host.sendIke(action.local, action.remote, action.octets, action.dontFragment);
+        this.#host.sendIke(action.local, action.remote, action.octets, action.carriage);
         break;
       case 'send-nat-keepalive':
         this.#host.sendNatKeepalive(action.local, action.remote);

@@ -156,7 +156,7 @@ function readChild(name: string, reader: SettingsReader): ChildPolicy {
       (setting) => parseWord(setting, NON_FIRST_FRAGMENTS),
       'accept',
     ),
-    tfcPadding: reader.read('tfc_padding', parseTfcPadding, 0),
+    tfcPadding: readTfcPadding(reader),
     dummyPackets: reader.read('dummy_packets', parseDummyPackets, 0),
     priority: reader.read('priority', (setting) => parseInteger(setting, 0, 0xffffffff), 0),
     reqid: reader.read('reqid', (setting) => parseInteger(setting, 0, 0xffffffff), 0),
@@ -204,6 +204,18 @@ function parseStartAction(setting: Setting): StartAction {
 
 function parseDpdAction(setting: Setting): DpdAction {
   return parseWord(setting, DPD_ACTION);
+}
+
+/** RFC 4303 §2.7: outside of tunnels nothing says where the packet ends and padding begins. */
+function readTfcPadding(reader: SettingsReader): number {
+  const padding = reader.read('tfc_padding', parseTfcPadding, 0);
+  const mode = reader.read('mode', parseMode, 'tunnel');
+  const setting = reader.setting('tfc_padding');
+  if (setting && padding > 0 && mode !== 'tunnel') {
+    const what = `there is none with mode = ${mode}: it has no effect`;
+    reader.findings.warn(setting.at, `${setting.path} = ${setting.text}: ${what}`);
+  }
+  return padding;
 }
 
 function parseTfcPadding(setting: Setting): number {

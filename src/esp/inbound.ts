@@ -247,6 +247,8 @@ export class Inbound {
     // 12. RFC 4301 §5.2 step 4: what the SA delivers must be what it was negotiated for.
     if (sa.tracksFragments && flow.fragment !== Fragment.WHOLE) {
       const unmatched = this.#fragments.judgeInbound(sa, flow, now);
+      if (unmatched === DropReason['inbound-policy-mismatch'])
+        this.#watch.mismatched(sa, flow, now);
       if (unmatched !== DropReason.NONE) return unmatched;
     } else if (
       !sa.selectors.matchesInbound(flow) &&

@@ -55,6 +55,7 @@ export const TSGW_ALERTS = [
   INITIATION_FAILED,
   'lifetime-mismatch',
   'mode-declined',
+  'feature-declined',
 ] as const;
 
 /** The alert an event is, or undefined where it is none. */

@@ -168,6 +168,8 @@ const ALERT_MEANINGS: Readonly<Record<string, string>> = {
     'the two ends mean different times; the shorter one counts, and whoever has it acts',
   'mode-declined':
     'without the consent of both ends a Child SA is a tunnel: traffic is protected all the same, in packets that are larger by a header',
+  'feature-declined':
+    'what concerns how packets look needs the consent of the peer; without it they go as they are',
   'initiation-failed': 'it was given up before the two ends came to negotiate anything',
   'peer-addr-failed': 'a name in remote_addrs has no address, or no route leads there',
   'keep-on-child-sa-failure': 'the IKE SA stays up without the Child SA that was wanted',

@@ -133,14 +133,20 @@ export interface Redirected {
   readonly replaces: number;
 }
 
+/**
+ * How IP carries a datagram of ours: whole or not at all, or in fragments that we make ourselves, as
+ * small as every path carries.
+ */
+export type Carriage = 'whole' | 'in-fragments';
+
 export type Action =
   | {
       readonly kind: 'send';
       readonly local: Endpoint;
       readonly remote: Endpoint;
       readonly octets: Uint8Array;
-      /** Rather lost than in fragments of IP. */
-      readonly dontFragment?: boolean;
+      /** Unset: as IP has it. */
+      readonly carriage?: Carriage;
     }
   /** One octet 0xFF from the NAT traversal port (RFC 3948 §2.3). */
   | { readonly kind: 'send-nat-keepalive'; readonly local: Endpoint; readonly remote: Endpoint }

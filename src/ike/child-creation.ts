@@ -17,6 +17,7 @@ import { HeldChild } from './held-child.ts';
 import type { IkeSa } from './ike-sa.ts';
 import type { Secured } from './ike-sa-state.ts';
 import { type ChildKeying, childKeymat } from './keys.ts';
+import { reportFeatures } from './latent-mismatch.ts';
 import type { Turn } from './turn.ts';
 import { reportWeakAlgorithms } from './weak-algorithms.ts';
 
@@ -92,6 +93,7 @@ export function createChildSa(
   sa.installChild(turn, child);
   announce(turn, sa, childSa, agreed, replaces);
   reportWeakAlgorithms(turn, sa, proposal, `child SA ${childSa.name}`);
+  if (initiator && !replaces) reportFeatures(turn, sa, policy, features);
   return child;
 }
 

@@ -4,6 +4,7 @@
 import type { IkeSubject } from '../events/event.ts';
 import type { Connection } from '../ipsec/connection.ts';
 import type { Endpoint } from '../wire/address.ts';
+import type { Carriage } from './action.ts';
 import { PathSize, sendsFragments, TRANSMISSIONS_PER_SIZE } from './fragmentation.ts';
 import type { Secured } from './ike-sa-state.ts';
 import { encodeMessage } from './message/codec.ts';
@@ -84,10 +85,10 @@ export function sendDatagrams(
   turn: Turn,
   datagrams: readonly Uint8Array[],
   { local, remote }: Path,
-  dontFragment = false,
+  carriage?: Carriage,
 ): void {
   for (const octets of datagrams) {
-    turn.push({ kind: 'send', local, remote, octets, ...(dontFragment && { dontFragment }) });
+    turn.push({ kind: 'send', local, remote, octets, ...(carriage && { carriage }) });
   }
 }
 

@@ -94,7 +94,10 @@ export interface Composed {
   readonly exchangeType: number;
   readonly payloads: readonly Payload[];
   readonly purpose?: RequestPurpose;
-  /** In one datagram and with DF; after these milliseconds each once more, the last time without. */
+  /**
+   * In one datagram that IP must not cut; after these milliseconds each once more, the last time in
+   * fragments of IP.
+   */
   readonly whole?: readonly number[];
 }
 
@@ -379,7 +382,7 @@ export class IkeSa {
     if (verdict === 'give-up') return 'give-up';
     const { header, payloads, datagrams, purpose, retransmission } = request;
     if (verdict === 'early' && retransmission.hasEarly) {
-      sendDatagrams(turn, datagrams, this, true);
+      sendDatagrams(turn, datagrams, this, 'whole');
       return 'waiting';
     }
     const attempt = retransmission.attempts;
@@ -390,18 +393,18 @@ export class IkeSa {
     if (verdict === 'repeat') {
       turn.emit({ kind: 'retransmit', messageId: header.messageId, attempt, ...this.subject });
     }
-    // A probe stays what it is, and is in fragments only in turns: peers are known that take none of
-    // INFORMATIONAL (strongSwan 5.9).
+    // A probe goes in fragments of IP, and of IKE only in turns with them: peers are known that take
+    // none of INFORMATIONAL (strongSwan 5.9).
     const isProbe = purpose.kind === 'probe-path';
-    const again =
-      isProbe && attempt % 2 === 0
-        ? datagrams
-        : sealedAgain(turn, this, { datagrams, repeats: attempt }, this);
+    const asItIs = isProbe && attempt % 2 === 0;
+    const again = asItIs
+      ? datagrams
+      : sealedAgain(turn, this, { datagrams, repeats: attempt }, this);
     if (!isProbe) request.datagrams = again;
     const sizes = again.map(({ length }) => length);
     const message = { direction: 'sent', header, payloads, sizes } as const;
     reportMessage(turn, this, { ...message, retransmission: attempt });
-    sendDatagrams(turn, again, this);
+    sendDatagrams(turn, again, this, asItIs ? 'in-fragments' : undefined);
     return 'waiting';
   }
 
@@ -483,7 +486,7 @@ export class IkeSa {
     this.window.sent({ purpose, header, payloads, datagrams }, settings, turn.now, whole);
     const sizes = datagrams.map(({ length }) => length);
     reportMessage(turn, this, { direction: 'sent', header, payloads, sizes });
-    sendDatagrams(turn, datagrams, this, whole !== undefined);
+    sendDatagrams(turn, datagrams, this, whole && 'whole');
   }
 
   #header(exchangeType: number, messageId: MessageId, isResponse: boolean): IkeHeader {

@@ -4,12 +4,14 @@
  */
 import { keyExchangeName } from '../crypto/algorithms.ts';
 import { KeyExchangeId, TransformType } from '../crypto/transform.ts';
+import type { ChildPolicy } from '../ipsec/connection.ts';
 import type { Proposal } from '../ipsec/proposal.ts';
 import {
   formatSelector,
   selectorContains,
   type TrafficSelector,
 } from '../ipsec/traffic-selector.ts';
+import type { ChildFeatures } from './child-features.ts';
 import type { AgreedChild, ChildProposal } from './child-negotiation.ts';
 import type { IkeSa } from './ike-sa.ts';
 import { acceptedChildProposals } from './rekey-proposals.ts';
@@ -77,6 +79,31 @@ export function reportMode(
     what: `child ${policy.name} is a tunnel, mode = ${policy.mode} is configured: ${why}`,
     ...sa.subject,
   });
+}
+
+/** What the child is configured to have, and the peer does not want (RFC 7296 §1.3.1). */
+export function reportFeatures(
+  turn: Turn,
+  sa: IkeSa,
+  { name, nonFirstFragments, tfcPadding }: ChildPolicy,
+  granted: ChildFeatures,
+): void {
+  const declined = [
+    ...(nonFirstFragments === 'yes' && !granted.nonFirstFragments
+      ? ['later fragments of large packets are dropped (non_first_fragments = yes)']
+      : []),
+    ...(tfcPadding > 0 && !granted.tfcPadding
+      ? [`packets show how long they are (tfc_padding = ${tfcPadding})`]
+      : []),
+  ];
+  for (const what of declined) {
+    turn.emit({
+      kind: 'alert',
+      alert: 'feature-declined',
+      what: `child ${name}: ${what}: the peer does not take what is configured`,
+      ...sa.subject,
+    });
+  }
 }
 
 /** The peer wants us to prove ourselves again in a time that we had not in mind (RFC 4478). */

@@ -199,9 +199,16 @@ export class Host {
   }
 
   /** Never blocks: what the socket does not take now is lost and counted. */
-  sendIke(local: Endpoint, remote: Endpoint, octets: Uint8Array, dontFragment = false): void {
+  sendIke(
+    local: Endpoint,
+    remote: Endpoint,
+    octets: Uint8Array,
+    carriage?: 'whole' | 'in-fragments',
+  ): void {
     const nonEspMarker = local.port === this.#settings.portNatT;
-    this.#running?.ike.send(local, remote, octets, { nonEspMarker, dontFragment });
+    const options = { nonEspMarker, dontFragment: carriage === 'whole' };
+    if (carriage !== 'in-fragments') this.#running?.ike.send(local, remote, octets, options);
+    else this.#running?.ike.sendInFragments(local, remote, octets, options);
   }
 
   /** RFC 3948 §2.3: one octet 0xFF. */

@@ -11,6 +11,7 @@ import {
   FLAG_DF,
   ORIGIN_OCTETS,
   Origin,
+  PATH_OF_ORIGIN,
   STATUS_OK,
   WORDS,
   Word,
@@ -18,15 +19,18 @@ import {
 import { sendDropReason } from '../esp/send-status.ts';
 import { DROP_REASONS, DropReason } from '../events/drop-reason.ts';
 import { type Endpoint, type IpAddress, ipAddress, isAnyAddress } from '../wire/address.ts';
-import { readU16 } from '../wire/field.ts';
+import { readU16, readU32 } from '../wire/field.ts';
+import { udpInFragments } from '../wire/ip-fragments.ts';
+import { concatOctets } from '../wire/octets.ts';
 import { type Native, native } from './native.ts';
 import type { OuterSockets } from './outer-sockets.ts';
 import { OwnAddresses } from './own-addresses.ts';
+import { randomBytes } from './random.ts';
 
 /** The sockets stay whoever's opened them; those of 4500 are only sent through. */
 export type IkeSockets = Pick<
   OuterSockets,
-  'ike4' | 'ike6' | 'natt4' | 'natt6' | 'ikePort' | 'nattPort'
+  'ike4' | 'ike6' | 'natt4' | 'natt6' | 'plain4' | 'plain6' | 'ikePort' | 'nattPort'
 >;
 
 export type OnIkeDatagram = (local: Endpoint, remote: Endpoint, octets: Uint8Array) => void;
@@ -73,6 +77,31 @@ export class IkeSocket {
     return reason === DropReason.NONE;
   }
 
+  /** As `send`, in packets that every path carries; answers whether all of them left. */
+  sendInFragments(
+    local: Endpoint,
+    remote: Endpoint,
+    octets: Uint8Array,
+    options: { readonly nonEspMarker: boolean },
+  ): boolean {
+    const { family } = remote.address;
+    const { plain4, plain6 } = this.#sockets;
+    const fd = family === 4 ? plain4 : plain6;
+    // Without our address there is no header to write.
+    if (fd === undefined || isAnyAddress(local.address)) {
+      return this.send(local, remote, octets, options);
+    }
+    const front = new Uint8Array(options.nonEspMarker ? NON_ESP_MARKER : 0);
+    const identification = readU32(randomBytes(4), 0);
+    const most = LEAST_PACKET[family];
+    const data = concatOctets(front, octets);
+    const packets = udpInFragments(local, remote, data, { identification, most });
+    const reasons = packets.map((packet) => this.#transmitPlain(fd, remote, packet));
+    const lost = reasons.find((reason) => reason !== DropReason.NONE);
+    if (lost !== undefined) this.#count(lost);
+    return lost === undefined;
+  }
+
   /** Stops listening; call it before the sockets are closed. */
   close(): void {
     for (const watch of this.#watches.splice(0)) this.#addon.unwatch(watch);
@@ -109,6 +138,25 @@ export class IkeSocket {
     words[at + Word.FLAGS] = flags;
     this.#addon.send(this.#number, SEND_ROW, 1);
     this.#addon.freePath(path);
+    const status = words[at + Word.STATUS] ?? 0;
+    return status === STATUS_OK ? DropReason.NONE : sendDropReason(status);
+  }
+
+  /** A packet with its own IP header. */
+  #transmitPlain(fd: number, { address }: Endpoint, packet: Uint8Array): DropReason {
+    const { arena, words, origins } = this.#batch;
+    const at = SEND_ROW * WORDS;
+    const offset = SEND_ROW * SLOT;
+    arena.set(packet, offset);
+    const origin = SEND_ROW * ORIGIN_OCTETS;
+    origins.fill(0, origin, origin + ORIGIN_OCTETS);
+    origins[origin + Origin.FAMILY] = address.family;
+    origins.set(address.octets, origin + Origin.DESTINATION);
+    words.fill(0, at, at + WORDS);
+    words[at + Word.OFFSET] = offset;
+    words[at + Word.LENGTH] = packet.length;
+    words[at + Word.PATH] = PATH_OF_ORIGIN;
+    this.#addon.sendTo(fd, address.family, this.#number, SEND_ROW, 1);
     const status = words[at + Word.STATUS] ?? 0;
     return status === STATUS_OK ? DropReason.NONE : sendDropReason(status);
   }
@@ -182,4 +230,6 @@ const NON_ESP_MARKER = 4;
 /** Any UDP datagram: an IKE message with certificates is larger than a packet. */
 const SLOT = 65_536;
 const RECEIVE_ROWS = 32;
+/** What every path carries (RFC 791 §3.2, RFC 8200 §5). */
+const LEAST_PACKET = { 4: 576, 6: 1280 } as const;
 const SEND_ROW = RECEIVE_ROWS;

@@ -425,6 +425,12 @@ describe('What hides or keeps whole the packets of a child', () => {
     assert.match(fault, /non_first_fragments = perhaps: write/);
   });
 
+  it('is a warning where there is no tunnel', () => {
+    const [warning, ...others] = warnings(withLines('', 'mode = transport\ntfc_padding = mtu'));
+    assert.match(warning ?? '', /tfc_padding = mtu: there is none with mode = transport/);
+    assert.equal(others.length, 0);
+  });
+
   it('is not hardware, which is refused by name', () => {
     for (const value of ['yes', 'crypto', 'packet']) {
       const fault = faults(withLines('', `hw_offload = ${value}`)).join();

@@ -144,6 +144,9 @@ describe('A trace beside strongSwan (tsgw trace)', () => {
       foretells(lab, pair, 'udp'));
   }
 
+  it('foretells every octet outside: packets up to 130 octets padded to that', () =>
+    foretells(lab, { g1: { child: { tfc_padding: '130' } } }, 'udp'));
+
   for (const family of ['ipv4', 'ipv6'] as const satisfies readonly Family[]) {
     it(`names the largest packet that passes: one octet more is answered, ${family}`, async () => {
       const { topology } = lab;

@@ -30,6 +30,7 @@ describe('NON_FIRST_FRAGMENTS_ALSO (RFC 7296 §1.3.1, RFC 4301 §7.3)', () => {
     for (const theirs of ['accept', 'yes'] as const) {
       const pair = between('yes', theirs);
       assert.deepEqual(agreedOn(pair), [true, true]);
+      assert.deepEqual(pair.a.seen('alert'), []);
       assert.deepEqual(
         pair.ladder.slice(-2).map((line) => line.includes(NOTIFY)),
         [true, true],
@@ -41,6 +42,10 @@ describe('NON_FIRST_FRAGMENTS_ALSO (RFC 7296 §1.3.1, RFC 4301 §7.3)', () => {
     const pair = between('yes', 'no');
     assert.deepEqual(agreedOn(pair), [false, false]);
     assert.ok(!pair.ladder.at(-1)?.includes(NOTIFY));
+    const [alert, ...others] = pair.a.seen('alert');
+    assert.equal(alert?.alert, 'feature-declined');
+    assert.match(alert?.what ?? '', /child net: later fragments .*\(non_first_fragments = yes\)/);
+    assert.equal(others.length, 0);
   });
 
   it('is not said where nobody asks', () => {

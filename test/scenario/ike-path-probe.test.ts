@@ -23,8 +23,8 @@ function over(mtu: () => number, changes: Partial<Connection> = {}, delayMs = 5)
   pair.wire = { delayMs };
   initiate(pair);
   pair.run(5000, () => pair.a.outcomes.has(1));
-  const tooLong = ({ octets, dontFragment }: Flight) =>
-    dontFragment === true && octets.length + AROUND > mtu();
+  const tooLong = ({ octets, carriage }: Flight) =>
+    carriage === 'whole' && octets.length + AROUND > mtu();
   pair.translate = (flight) => (tooLong(flight) ? undefined : flight);
   return pair;
 }
@@ -84,17 +84,17 @@ describe('Measuring a path by INFORMATIONAL requests (RFC 7296 §1.4, §2.1)', (
     assert.ok((found.lostOctets ?? 0) > 1400);
   });
 
-  it('repeats a request that gets lost octet for octet, and at last without DF (§2.1)', () => {
+  it('repeats a request that gets lost octet for octet, at last in fragments of IP (§2.1)', () => {
     for (const fragmentation of ['yes', 'no'] as const) {
       const pair = over(() => 1400, { fragmentation });
       const before = pair.flights.length;
       measure(pair);
       const sent = pair.flights.slice(before).filter(({ octets }) => octets.length > 1400 - AROUND);
       const [first, second, third] = sent;
-      assert.ok(first?.dontFragment && second?.dontFragment);
-      assert.deepEqual(second.octets, first.octets);
-      assert.equal(third?.dontFragment, undefined);
-      assert.deepEqual(third?.octets, first.octets);
+      const carriages = [first, second, third].map((one) => one?.carriage);
+      assert.deepEqual(carriages, ['whole', 'whole', 'in-fragments']);
+      assert.deepEqual(second?.octets, first?.octets);
+      assert.deepEqual(third?.octets, first?.octets);
     }
   });
 
@@ -108,7 +108,7 @@ describe('Measuring a path by INFORMATIONAL requests (RFC 7296 §1.4, §2.1)', (
     const pair = over(() => 1500);
     const whole = pair.translate;
     pair.translate = (flight) =>
-      flight.dontFragment && sent++ % 2 === 0 ? undefined : whole(flight);
+      flight.carriage === 'whole' && sent++ % 2 === 0 ? undefined : whole(flight);
     assert.equal(measured(measure(pair)).outerMtu, 1500);
   });
 
@@ -127,7 +127,7 @@ describe('Measuring a path by INFORMATIONAL requests (RFC 7296 §1.4, §2.1)', (
     assert.equal(measured(pair.a.outcomes.get(2)).outerMtu, 1400);
   });
 
-  it('comes through in fragments of its own where routers cut nothing (RFC 7383)', () => {
+  it('comes through in fragments of IKE where those of IP are lost (RFC 7383)', () => {
     const pair = over(() => 1500, { fragmentation: 'yes' });
     pair.translate = (flight) => (flight.octets.length + AROUND > 1400 ? undefined : flight);
     assert.equal(measure(pair)?.kind, 'timeout');

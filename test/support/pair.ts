@@ -6,7 +6,7 @@
  */
 
 import type { Event } from '../../src/events/event.ts';
-import type { Action, Input, Outcome, VirtualSettings } from '../../src/ike/action.ts';
+import type { Action, Carriage, Input, Outcome, VirtualSettings } from '../../src/ike/action.ts';
 import { IkeEndpoint } from '../../src/ike/endpoint.ts';
 import { DEFAULT_IKE_SETTINGS, type IkeSettings } from '../../src/ike/settings.ts';
 import { AddressPools } from '../../src/ipsec/address-pools.ts';
@@ -38,8 +38,7 @@ export interface Flight {
   readonly from: Endpoint;
   readonly to: Endpoint;
   readonly octets: Uint8Array;
-  /** No router may cut it. */
-  readonly dontFragment?: boolean;
+  readonly carriage?: Carriage;
 }
 
 export class Side {
@@ -257,7 +256,7 @@ export class Pair {
             from: action.local,
             to: action.remote,
             octets: action.octets,
-            ...(action.dontFragment && { dontFragment: true }),
+            ...(action.carriage && { carriage: action.carriage }),
           });
           break;
         case 'install-child-sa':

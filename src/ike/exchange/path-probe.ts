@@ -7,7 +7,9 @@
  *
  * Each goes out with DF set, and a second time, because packets get lost for other reasons too. A
  * request must be answered before the next one (§2.3): one that is too long for the path goes out a
- * third time without DF, octet for octet (§2.1), so that the window opens again.
+ * third time, octet for octet (§2.1), in fragments of IP that every path carries, so that the window opens
+ * again. We make them ourselves: a path that loses large packets without a word may have no router that
+ * would, and IPv6 has none.
  */
 import { equalAddresses } from '../../wire/address.ts';
 import type { Input, PathMeasurement } from '../action.ts';
