@@ -89,7 +89,10 @@ export class Encapsulation {
     this.nextHeader = flow.protocol;
     if (flow.family === 6) {
       if (flow.headerLength > IPV6_HEADER && !this.#skipIpv6(arena, inner, flow)) {
-        return DropReason['outbound-transport-headers'];
+        // RFC 6946: a fragment that is all there is.
+        return this.nextHeader === IpProtocol.IPV6_FRAG
+          ? DropReason['outbound-transport-fragment']
+          : DropReason['outbound-transport-headers'];
       }
     } else if (sa.mode === Mode.beet && flow.headerLength > IPV4_HEADER) {
       this.#pseudo = BEET_HEADER + beetPadding(this.#skip - IPV4_HEADER) + this.#skip - IPV4_HEADER;

@@ -50,6 +50,7 @@ import { FragmentPolicy, UNMATCHED } from './fragment-policy.ts';
 import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
 import { QuotedPacket } from './quoted-packet.ts';
+import { REASSEMBLY_OCTETS, Reassembled, Reassembly } from './reassembly.ts';
 import type { SaWatch } from './sa-watch.ts';
 import { Segments } from './segmentation.ts';
 import { isTooBigStatus, sendDropReason, UNREACHABLE } from './send-status.ts';
@@ -98,6 +99,11 @@ export class Outbound {
   readonly #segments = new Segments();
   /** What of it goes into ESP. */
   readonly #encapsulation = new Encapsulation();
+  readonly #reassembly: Reassembly;
+  /** Where the arena ends for packets that leave. */
+  readonly #limit: number;
+  /** The packet was cut by the host and is whole again. */
+  #wasCut = false;
   /** The SA that carries it; undefined = it leaves unprotected. */
   #sa: EspSa | undefined;
   #trafficClass = 0;
@@ -128,12 +134,15 @@ export class Outbound {
     this.#handOver = options.handOver;
     this.#reads = options.batches.reads;
     this.#rows = options.batches.rows;
+    this.#reassembly = new Reassembly(this.#reads.arena);
+    this.#limit = this.#reads.arena.length - REASSEMBLY_OCTETS;
   }
 
   /** The first `count` rows that were read wait. */
   begin(count: number): void {
     this.#count = count;
     this.#next = 0;
+    this.#reassembly.begin();
   }
 
   /** Something that was read is not in a row yet. */
@@ -270,10 +279,11 @@ export class Outbound {
     if (sa.pathMtu.age(now)) this.#paths.aged(sa);
 
     const unfit = this.#encapsulation.begin(arena, inner, flow, sa);
+    if (unfit === DropReason['outbound-transport-fragment']) return this.#reassemble(at, sa, now);
     if (unfit !== DropReason.NONE) return this.#refuse(sa, unfit);
 
     // 3. RFC 4301 §8.2.1: too big for the path and not to be fragmented.
-    const whole = flow.family === 6 || ipv4DontFragment(arena, inner);
+    const whole = !this.#wasCut && (flow.family === 6 || ipv4DontFragment(arena, inner));
     const size = sizeVerdict(flow.family, this.#segments.largest, whole, sa);
     if (size === 'too-big') {
       this.#answers.add(this.#reads, inner, flow, sa.innerMtu, now);
@@ -303,6 +313,23 @@ export class Outbound {
     return found >= 0 && this.#sas.at(found).parameters.icmpErrors ? found : Policy.NONE;
   }
 
+  /** RFC 4303 §3.3.4: what the host cut goes through the policies again once it is whole. */
+  #reassemble(at: number, sa: EspSa, now: Instant): number {
+    const { words } = this.#reads;
+    const reassembly = this.#reassembly;
+    const reason = DropReason['outbound-transport-fragment'];
+    const start = reassembly.add(words[at + Word.OFFSET]!, this.#flow, now);
+    for (; reassembly.lost > 0; reassembly.lost--) this.#discarded(-1, reason);
+    if (start === Reassembled.REFUSED) return this.#refuse(sa, reason);
+    if (start === Reassembled.WAITS) return DROP_TAKEN;
+    words[at + Word.OFFSET] = start;
+    words[at + Word.LENGTH] = reassembly.length;
+    this.#wasCut = true;
+    const verdict = this.#prepare(at, now);
+    this.#wasCut = false;
+    return verdict;
+  }
+
   /** Counts against the SA what it does not carry. */
   #refuse(sa: EspSa, reason: number): number {
     countSaDrop(this.#counters, sa.countersOut, reason);
@@ -312,12 +339,12 @@ export class Outbound {
   /** Puts the next segment into a row; false when there is no room for it. */
   #writeSegment(): boolean {
     const sa = this.#sa;
-    const { words, arena, size } = this.#rows;
+    const { words, size } = this.#rows;
     const length = this.#segments.innerLength;
     // Packets of one SA follow one another without a gap: of one size they leave as one message.
     const start = sa?.index === this.#last ? this.#end : (this.#end + GRAIN - 1) & -GRAIN;
     const room = sa === undefined ? length : paddedLength(length, sa.tfcOctets);
-    if (this.#filled === size || start + room + SPARE > arena.length) return false;
+    if (this.#filled === size || start + room + SPARE > this.#limit) return false;
     const at = this.#filled * WORDS;
     if (sa === undefined) {
       this.#bypassed++;

@@ -47,6 +47,7 @@ import { type Arrival, Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
 import type { PacketReports } from './packet-reports.ts';
 import { PacketTap } from './packet-tap.ts';
+import { REASSEMBLY_OCTETS } from './reassembly.ts';
 import { SaWatch } from './sa-watch.ts';
 import { TooBigAnswers } from './too-big-answers.ts';
 import { Traps } from './traps.ts';
@@ -96,7 +97,7 @@ export class PacketEngine {
   readonly arrivals: Batch = createBatch(BATCH_SIZE, LARGEST_SLOT, SPARE_OCTETS);
   readonly inbound: Batch = createRows(this.arrivals.arena);
   /** Packets as read from the TUN device, and what of them is sent. */
-  readonly reads: Batch = createBatch(BATCH_SIZE, LARGEST_SLOT, SEALED_OCTETS);
+  readonly reads: Batch = createBatch(BATCH_SIZE, LARGEST_SLOT, SEALED_OCTETS + REASSEMBLY_OCTETS);
   readonly outbound: Batch = createRows(this.reads.arena);
   /** Lets others look on. */
   readonly tap: PacketTap;

@@ -27,7 +27,7 @@ export interface Passage {
   readonly packet: Pick<TracedPacketView, 'size' | 'sizeAssumed'>;
   /** Inner packets that the host makes of it. */
   readonly pieces: number;
-  /** Of the packet, or of the largest of its pieces. */
+  /** Of the packet, or of the largest of its pieces where they go one by one. */
   readonly budget: EspBudget;
   readonly verdict: SizeVerdict;
   /** The packet is refused with this MTU, by the host or by the SA. */
@@ -52,7 +52,7 @@ export function passageOf(
   const dontFragment = askedDf || flow.family === 6;
   const refusedByDevice = size > mtu && dontFragment;
   const pieces = size > mtu && !dontFragment ? fragmentCount(size, mtu, 4) : 1;
-  const octets = pieces === 1 ? size : largestPiece(mtu);
+  const octets = pieces === 1 || childSa.mode !== 'tunnel' ? size : largestPiece(mtu);
   const verdict = refusedByDevice
     ? 'too-big'
     : sizeVerdict(flow.family, octets, dontFragment, { innerMtu: most, copyDf: childSa.copyDf });

@@ -37,13 +37,6 @@ export function verdictOf(
       [`send at most ${refusal.mtu} octets, or let the packet be fragmented`],
     );
   }
-  if (pieces > 1 && mode !== 'tunnel') {
-    return dropped(
-      'outbound-transport-fragment',
-      `${device.name} cuts it into ${pieces} fragments, and child ${name} is in ${mode} mode, which carries whole datagrams only (RFC 4303 §3.3.4)`,
-      [`send at most ${passage.innerMtu} octets, or write mode = tunnel`],
-    );
-  }
   if (limits.reached === 'hard' && isAtHardLimit(carrier)) {
     return dropped('outbound-hard-limit', `child ${name} is at the end of its lifetime`, [
       `tsgw rekey ${name} --ike ${connection}; if that does not help, raise its life_bytes or life_packets`,
@@ -62,7 +55,12 @@ export function verdictOf(
     const outcome = fragments === 1 ? 'sent' : 'fragmented';
     return { outcome, what: `sent by child ${name}, ${outside}`, next: [] };
   }
-  const what = `cut into ${pieces} fragments at ${device.name}, each sent by child ${name}, the largest with ${outside}`;
+  const cut = `cut into ${pieces} fragments at ${device.name}`;
+  // RFC 4303 §3.3.4: outside of tunnels ESP is for whole datagrams.
+  const what =
+    mode === 'tunnel'
+      ? `${cut}, each sent by child ${name}, the largest with ${outside}`
+      : `${cut}, put together again and sent by child ${name}, ${outside}`;
   return { outcome: 'fragmented', what, next: [] };
 }
 
