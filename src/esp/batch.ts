@@ -30,7 +30,7 @@ export const Word = {
   SA: 8,
   /** Drop reason, 0 = none; the native layer looks at it only to pass such rows over in `writeTun`. */
   DROP: 9,
-  /** Octets of the inner packet, kept while the row is sealed and sent; the native layer ignores it. */
+  /** Octets of the inner packet, whatever becomes of the row; the native layer ignores it. */
   INNER: 10,
   /** Before a seal: where in the arena the rest of the packet stands. */
   SOURCE: 11,

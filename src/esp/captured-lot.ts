@@ -22,6 +22,8 @@ export const TapPoint = {
 export const TAP_HELD = -1;
 /** In place of a drop reason: the packet leaves without protection. */
 export const TAP_BYPASS = -2;
+/** In place of a drop reason: there is nothing in the packet (RFC 4303 §2.6). */
+export const TAP_DUMMY = -3;
 
 /** Columns of a captured packet in `CapturedLot.rows`. */
 export const TapWord = {
@@ -35,7 +37,7 @@ export const TapWord = {
   CHILD_SA: 3,
   /** Outside: that of the packet; else 0. */
   SPI: 4,
-  /** A DropReason, 0, TAP_HELD or TAP_BYPASS. */
+  /** A DropReason, 0, TAP_HELD, TAP_BYPASS or TAP_DUMMY. */
   REASON: 5,
 } as const;
 

@@ -25,14 +25,14 @@ export interface CoalescingOptions {
 
 /** Flows that are joined at one time; a power of two. */
 const GROUPS = 32;
-/** Octets of both ports. */
-const PORTS = 4;
 /** Packets of a super-packet, and its octets. */
 const MOST_PACKETS = 64;
 const MOST_OCTETS = 65_000;
 
-/** In the first octet of FLAGS_FRAGMENT_OFFSET. */
-const DF = 0x40;
+/** In the word from FLAGS_FRAGMENT_OFFSET on. */
+const DF_IN_WORD = 0x4000_0000;
+/** In the word from the TCP header's DATA_OFFSET on. */
+const PUSH_IN_WORD = TcpFlag.PSH << 16;
 
 /** A super-packet as it grows. */
 interface Group {
@@ -53,6 +53,9 @@ interface Group {
   sequence: number;
   /** Flags that the last packet adds. */
   flags: number;
+  /** The SA it came out of, and the traffic class it came in. */
+  sa: number;
+  trafficClass: number;
 }
 
 /**
@@ -69,6 +72,20 @@ export function isSoundPacket(
   const { family, protocol, headerLength, totalLength } = flow;
   const plain = family === 4 ? IPV4_HEADER : IPV6_HEADER;
   if (headerLength !== plain || flow.fragment !== Fragment.WHOLE) return false;
+  return isSoundWhole(octets, inner, end, bodySum, family, protocol, totalLength);
+}
+
+/** The same of a packet with nothing between the IP header and the upper layer. */
+function isSoundWhole(
+  octets: Uint8Array,
+  inner: number,
+  end: number,
+  bodySum: number,
+  family: number,
+  protocol: number,
+  totalLength: number,
+): boolean {
+  const headerLength = family === 4 ? IPV4_HEADER : IPV6_HEADER;
   // RFC 768: the checksum covers what the datagram's own length says, and the host takes no more.
   if (protocol === IpProtocol.UDP) {
     const length = readU16(octets, inner + headerLength + UdpField.LENGTH);
@@ -96,15 +113,43 @@ export function sumBehind(octets: Uint8Array, inner: number, from: number, end: 
 
 export class Coalescing {
   readonly #batch: Batch;
+  readonly #view: DataView;
   readonly #udp: boolean;
   readonly #groups: Group[] = [];
   #open = 0;
   #refused = false;
+  /** The group that has the last packet, as long as it may go on. */
+  #latest: Group | undefined;
 
   constructor(batch: Batch, options: CoalescingOptions) {
+    const { arena } = batch;
     this.#batch = batch;
+    this.#view = new DataView(arena.buffer, arena.byteOffset, arena.length);
     this.#udp = options.udp;
     for (let index = 0; index < GROUPS; index++) this.#groups.push(emptyGroup());
+  }
+
+  /**
+   * A packet that came out of a tunnel, from `inner` on with room for `room` octets, the body up to
+   * `end`: where its headers are those of the packet before it, out of the same SA, all that was found
+   * about that one holds for this, too, and it joins that. Otherwise it is to be looked at like any.
+   */
+  follow(at: number, family: number, inner: number, room: number, end: number): boolean {
+    const group = this.#latest;
+    const { arena, words } = this.#batch;
+    if (group === undefined || group.first < 0) return false;
+    if (group.sa !== words[at + Word.SA] || group.trafficClass !== words[at + Word.TOS])
+      return false;
+    if (group.family !== family) return false;
+    const totalLength =
+      family === 4
+        ? readU16(arena, inner + Ipv4Field.TOTAL_LENGTH)
+        : IPV6_HEADER + readU16(arena, inner + Ipv6Field.PAYLOAD_LENGTH);
+    if (totalLength > room || !this.#continues(group, inner, totalLength)) return false;
+    if (!this.#isSound(group, inner, end, words[at + Word.SUM]!, totalLength)) return false;
+    words[at + Word.INNER] = totalLength;
+    this.#join(group, at, inner, totalLength - group.headers);
+    return true;
   }
 
   /** The row with words at `at` is to be delivered; `sound`: `isSoundPacket` said so. */
@@ -116,9 +161,13 @@ export class Coalescing {
       return;
     }
     const group = this.#groups[slotOf(flow)]!;
-    if (sound && group.first >= 0 && this.#joins(group, at, flow)) return;
+    if (sound && group.first >= 0 && this.#joins(group, at, flow)) {
+      this.#latest = group;
+      return;
+    }
     if (group.first >= 0) this.#close(group);
     this.#plain(at, sound);
+    this.#latest = group;
     if (sound) this.#begin(group, at, flow, tcp);
   }
 
@@ -129,6 +178,7 @@ export class Coalescing {
 
   /** No more packets come in this batch. */
   finish(): void {
+    this.#latest = undefined;
     if (this.#open === 0) return;
     for (const group of this.#groups) if (group.first >= 0) this.#close(group);
   }
@@ -163,16 +213,23 @@ export class Coalescing {
     group.packets = 1;
     group.sequence = tcp ? (readU32(arena, upper + TcpField.SEQUENCE) + payload) >>> 0 : 0;
     group.flags = tcp ? readU8(arena, upper + TcpField.FLAGS) : 0;
+    group.sa = words[at + Word.SA]!;
+    group.trafficClass = words[at + Word.TOS]!;
     if (tcp && (group.flags & TcpFlag.PSH) !== 0) this.#close(group);
   }
 
   /** Adds the packet to the group it continues; false when it does not. */
   #joins(group: Group, at: number, flow: Flow): boolean {
+    const { family, protocol, totalLength } = flow;
+    if (family !== group.family || protocol !== group.protocol) return false;
+    const inner = this.#batch.words[at + Word.OFFSET]!;
+    if (!this.#continues(group, inner, totalLength)) return false;
+    this.#join(group, at, inner, totalLength - group.headers);
+    return true;
+  }
+
+  #join(group: Group, at: number, inner: number, payload: number): void {
     const { arena, words } = this.#batch;
-    const inner = words[at + Word.OFFSET]!;
-    const payload = flow.totalLength - group.headers;
-    if (payload <= 0 || payload > group.size || group.octets + payload > MOST_OCTETS) return false;
-    if (!this.#continues(group, inner, flow)) return false;
     words[group.last + Word.NEXT] = ((at - group.last) / WORDS) | 0;
     words[at + Word.DROP] = DROP_JOINED;
     words[at + Word.OFFSET] = inner + group.headers;
@@ -187,32 +244,69 @@ export class Coalescing {
       ends ||= (group.flags & TcpFlag.PSH) !== 0;
     }
     if (ends) this.#close(group);
-    return true;
+  }
+
+  /** `isSoundPacket` of one with the headers of the group's first packet, which was found sound. */
+  #isSound(
+    group: Group,
+    inner: number,
+    end: number,
+    bodySum: number,
+    totalLength: number,
+  ): boolean {
+    const { arena } = this.#batch;
+    const { family, protocol, inner: head } = group;
+    if (protocol === IpProtocol.UDP || family === 6) {
+      return isSoundWhole(arena, inner, end, bodySum, family, protocol, totalLength);
+    }
+    // Only these three words of the header differ, so it is right if they make the same sum.
+    const { TOTAL_LENGTH, IDENTIFICATION, HEADER_CHECKSUM } = Ipv4Field;
+    const view = this.#view;
+    const before =
+      view.getUint16(head + TOTAL_LENGTH) +
+      view.getUint16(head + IDENTIFICATION) +
+      view.getUint16(head + HEADER_CHECKSUM);
+    const now =
+      totalLength +
+      view.getUint16(inner + IDENTIFICATION) +
+      view.getUint16(inner + HEADER_CHECKSUM);
+    if ((before - now) % 0xffff !== 0) return false;
+    const { SOURCE, DESTINATION } = Ipv4Field;
+    const addresses =
+      view.getUint16(inner + SOURCE) +
+      view.getUint16(inner + SOURCE + 2) +
+      view.getUint16(inner + DESTINATION) +
+      view.getUint16(inner + DESTINATION + 2);
+    const behind = sumBehind(arena, inner, totalLength, end);
+    // The header sums up to nothing: what is in front of the addresses takes them away.
+    const sum = bodySum + addresses + (0xffff - behind) + protocol;
+    return foldSum(sum + totalLength - IPV4_HEADER) === 0xffff;
   }
 
   /** The same flow with the same headers, but for what grows from packet to packet. */
-  #continues(group: Group, inner: number, flow: Flow): boolean {
-    const { arena } = this.#batch;
-    const head = group.inner;
-    const { family, protocol, upperAt } = group;
-    if (flow.family !== family || flow.protocol !== protocol) return false;
-    if (!sameNetwork(arena, head, inner, family, group.packets)) return false;
+  #continues(group: Group, inner: number, totalLength: number): boolean {
+    const { family, protocol, upperAt, inner: head } = group;
+    const payload = totalLength - group.headers;
+    if (payload <= 0 || payload > group.size || group.octets + payload > MOST_OCTETS) return false;
+    const view = this.#view;
+    if (!sameNetwork(view, head, inner, family, group.packets)) return false;
     const [one, other] = [head + upperAt, inner + upperAt];
-    if (!equalOctets(arena, one, other, PORTS)) return false;
-    if (protocol === IpProtocol.UDP) return readU16(arena, other + UdpField.CHECKSUM) !== 0;
-    if (readU32(arena, other + TcpField.SEQUENCE) !== group.sequence) return false;
-    const { ACKNOWLEDGMENT, FLAGS, CHECKSUM } = TcpField;
-    const [before, behind] = [FLAGS - ACKNOWLEDGMENT, CHECKSUM + 2];
-    const options = group.headers - upperAt - behind;
-    const flags = arena[other + FLAGS]!;
-    return (
-      isPlainData(flags) &&
-      ((flags ^ arena[one + FLAGS]!) & ~TcpFlag.PSH) === 0 &&
-      equalOctets(arena, one + ACKNOWLEDGMENT, other + ACKNOWLEDGMENT, before) &&
-      // The window, and what stands behind the checksum.
-      equalOctets(arena, one + FLAGS + 1, other + FLAGS + 1, 2) &&
-      equalOctets(arena, one + behind, other + behind, options)
-    );
+    // Both ports.
+    if (view.getInt32(one) !== view.getInt32(other)) return false;
+    if (protocol === IpProtocol.UDP) return view.getUint16(other + UdpField.CHECKSUM) !== 0;
+    const { SEQUENCE, ACKNOWLEDGMENT, DATA_OFFSET, CHECKSUM } = TcpField;
+    if (view.getUint32(other + SEQUENCE) !== group.sequence) return false;
+    if (view.getInt32(one + ACKNOWLEDGMENT) !== view.getInt32(other + ACKNOWLEDGMENT)) return false;
+    // Octets of the header, flags and window in one word.
+    const word = view.getInt32(other + DATA_OFFSET);
+    if (((word ^ view.getInt32(one + DATA_OFFSET)) & ~PUSH_IN_WORD) !== 0) return false;
+    if (!isPlainData((word >>> 16) & 0xff)) return false;
+    const behind = CHECKSUM + 2;
+    if (view.getUint16(one + behind) !== view.getUint16(other + behind)) return false;
+    for (let at = TCP_HEADER; at < group.headers - upperAt; at += 4) {
+      if (view.getInt32(one + at) !== view.getInt32(other + at)) return false;
+    }
+    return true;
   }
 
   /** The first packet's headers speak for all of them. */
@@ -255,7 +349,7 @@ function isPlainData(flags: number): boolean {
 
 /** The headers of the network layer, whose packets count up or are never fragmented. */
 function sameNetwork(
-  arena: Uint8Array,
+  view: DataView,
   head: number,
   other: number,
   family: number,
@@ -263,30 +357,28 @@ function sameNetwork(
 ): boolean {
   if (family === 6) {
     const { PAYLOAD_LENGTH, NEXT_HEADER } = Ipv6Field;
-    return (
-      equalOctets(arena, head, other, PAYLOAD_LENGTH) &&
-      equalOctets(arena, head + NEXT_HEADER, other + NEXT_HEADER, IPV6_HEADER - NEXT_HEADER)
-    );
+    if (view.getInt32(head) !== view.getInt32(other)) return false;
+    if (view.getUint16(head + NEXT_HEADER) !== view.getUint16(other + NEXT_HEADER)) return false;
+    for (let at = PAYLOAD_LENGTH + 4; at < IPV6_HEADER; at += 4) {
+      if (view.getInt32(head + at) !== view.getInt32(other + at)) return false;
+    }
+    return true;
   }
-  const { TOTAL_LENGTH, IDENTIFICATION, FLAGS_FRAGMENT_OFFSET, HEADER_CHECKSUM, SOURCE } =
-    Ipv4Field;
-  const middle = HEADER_CHECKSUM - FLAGS_FRAGMENT_OFFSET;
+  const { IDENTIFICATION, FLAGS_FRAGMENT_OFFSET, SOURCE, DESTINATION } = Ipv4Field;
+  // Version, length of the header and class; what fragments, hop limit and protocol; addresses.
+  const middle = view.getInt32(head + FLAGS_FRAGMENT_OFFSET);
   if (
-    !equalOctets(arena, head, other, TOTAL_LENGTH) ||
-    !equalOctets(arena, head + FLAGS_FRAGMENT_OFFSET, other + FLAGS_FRAGMENT_OFFSET, middle) ||
-    !equalOctets(arena, head + SOURCE, other + SOURCE, IPV4_HEADER - SOURCE)
+    view.getUint16(head) !== view.getUint16(other) ||
+    middle !== view.getInt32(other + FLAGS_FRAGMENT_OFFSET) ||
+    view.getInt32(head + SOURCE) !== view.getInt32(other + SOURCE) ||
+    view.getInt32(head + DESTINATION) !== view.getInt32(other + DESTINATION)
   ) {
     return false;
   }
   // RFC 6864 §4.1: the identification means nothing where nothing is fragmented.
-  if ((arena[head + FLAGS_FRAGMENT_OFFSET]! & DF) !== 0) return true;
-  const next = readU16(arena, head + IDENTIFICATION) + distance;
-  return readU16(arena, other + IDENTIFICATION) === (next & 0xffff);
-}
-
-function equalOctets(arena: Uint8Array, one: number, other: number, length: number): boolean {
-  for (let at = 0; at < length; at++) if (arena[one + at] !== arena[other + at]) return false;
-  return true;
+  if ((middle & DF_IN_WORD) !== 0) return true;
+  const next = view.getUint16(head + IDENTIFICATION) + distance;
+  return view.getUint16(other + IDENTIFICATION) === (next & 0xffff);
 }
 
 function setIpv4TotalLength(arena: Uint8Array, at: number, length: number): void {
@@ -319,5 +411,7 @@ function emptyGroup(): Group {
     packets: 0,
     sequence: 0,
     flags: 0,
+    sa: -1,
+    trafficClass: 0,
   };
 }

@@ -14,17 +14,17 @@ import { IPV4_HEADER, Ipv4Field, ipv4TypeOfService, setIpv4TypeOfService } from 
 import { IPV6_HEADER, Ipv6Field, ipv6TrafficClass, setIpv6TrafficClass } from '../wire/ipv6.ts';
 import { TcpField } from '../wire/tcp.ts';
 import { UdpField } from '../wire/udp.ts';
-import { type Batch, HEADROOM, WORDS, Word } from './batch.ts';
+import { type Batch, DROP_JOINED, HEADROOM, WORDS, Word } from './batch.ts';
 import { beetOptions, beetPseudoHeader } from './beet.ts';
-import { isSoundPacket, sumBehind } from './coalescing.ts';
+import { type Coalescing, isSoundPacket, sumBehind } from './coalescing.ts';
 import { decapsulatedClass, ECN_DROP } from './ecn.ts';
 import type { EspSa } from './esp-sa.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
 import { type HostEnds, isSoundSum, Mode } from './host-ends.ts';
 
 export interface DecapsulationOptions {
-  /** Whether checksums are looked at: the rows have their SUM. */
-  readonly sums: boolean;
+  /** Where packets are joined, their checksums are looked at: the rows have their SUM. */
+  readonly coalescing: Coalescing | undefined;
   /** First octet of the arena that belongs to no arrival: packets are put there that need more room. */
   readonly spareAt: number;
 }
@@ -34,12 +34,12 @@ export class Decapsulation {
   readonly flow: Flow = createFlow();
   /** Its checksums are right. */
   sound = false;
-  readonly #sums: boolean;
+  readonly #coalescing: Coalescing | undefined;
   readonly #spareAt: number;
   #free = 0;
 
-  constructor({ sums, spareAt }: DecapsulationOptions) {
-    this.#sums = sums;
+  constructor({ coalescing, spareAt }: DecapsulationOptions) {
+    this.#coalescing = coalescing;
     this.#spareAt = spareAt;
   }
 
@@ -48,7 +48,10 @@ export class Decapsulation {
     this.#free = this.#spareAt;
   }
 
-  /** Makes the row its inner packet, and `flow` what it shows; answers why not, or NONE. */
+  /**
+   * Makes the row its inner packet, and `flow` what it shows; answers why not, or NONE. DROP_JOINED: it
+   * follows another and is as good as that.
+   */
   open(batch: Batch, at: number, sa: EspSa): number {
     const { arena, words } = batch;
     // 9. Trailer (RFC 4303 §2.4-§2.6).
@@ -67,17 +70,23 @@ export class Decapsulation {
     const family = tunnelFamily(nextHeader);
     if (family === 0) return DropReason['bad-next-header'];
 
+    // What was found of the packet before holds for one with the same headers, and it is joined.
+    const room = trailer - padLength - payload;
+    const end = trailer + ESP_TRAILER;
+    if (this.#coalescing?.follow(at, family, payload, room, end)) return DROP_JOINED;
+
     // 10. Inner header; what lies behind its length is TFC padding (RFC 4303 §2.7).
     const { flow } = this;
-    if (readFlow(arena, payload, trailer - padLength - payload, flow) !== FlowFault.NONE) {
+    if (readFlow(arena, payload, room, flow) !== FlowFault.NONE) {
       return DropReason['malformed-inner-packet'];
     }
     if (flow.family !== family) return DropReason['malformed-inner-packet'];
     this.sound =
-      this.#sums &&
-      isSoundPacket(arena, payload, trailer + ESP_TRAILER, words[at + Word.SUM]!, flow);
+      this.#coalescing !== undefined &&
+      isSoundPacket(arena, payload, end, words[at + Word.SUM]!, flow);
     words[at + Word.OFFSET] = payload;
     words[at + Word.LENGTH] = flow.totalLength;
+    words[at + Word.INNER] = flow.totalLength;
 
     // 11. RFC 6040 §4.2.
     return decapsulateClass(arena, payload, family, sa, words[at + Word.TOS]!)
@@ -124,7 +133,7 @@ export class Decapsulation {
     // RFC 4303 §3.4.1: outside of tunnels there are no fragments behind the ESP header.
     if (flow.fragment !== Fragment.WHOLE) return DropReason['inbound-transport-fragment'];
     this.sound =
-      this.#sums &&
+      this.#coalescing !== undefined &&
       from === payload &&
       flow.headerLength === hosts.headerLength &&
       isSoundSum(
@@ -138,6 +147,7 @@ export class Decapsulation {
     if (hosts.translated) correctChecksum(arena, inner + flow.headerLength, flow.protocol, hosts);
     words[at + Word.OFFSET] = inner;
     words[at + Word.LENGTH] = length;
+    words[at + Word.INNER] = length;
     return DropReason.NONE;
   }
 

@@ -98,9 +98,11 @@ export class Inbound {
     this.#coalescing = options.coalescing;
     this.#arrivals = options.arrivals;
     this.#handOver = options.handOver;
-    const sums = options.coalescing !== undefined;
     const { size, slotOctets } = options.arrivals;
-    this.#decapsulation = new Decapsulation({ sums, spareAt: size * slotOctets });
+    this.#decapsulation = new Decapsulation({
+      coalescing: options.coalescing,
+      spareAt: size * slotOctets,
+    });
   }
 
   /** Steps 1-5 for the rows received; answers how many hold an IKE message (DROP_TAKEN). */
@@ -128,19 +130,22 @@ export class Inbound {
       if (words[at + Word.DROP] !== 0) continue;
       const sa = this.#sas.at(words[at + Word.SA]!);
       const verdict = this.#conclude(batch, at, sa, now);
-      words[at + Word.DROP] = verdict;
-      if (verdict !== 0) {
+      if (verdict > 0) {
+        words[at + Word.DROP] = verdict;
         this.#discarded(words, at, verdict);
         continue;
       }
       const { sas } = this.#counters;
+      const octets = words[at + Word.INNER]!;
       sas[sa.countersIn + SaCounter.PACKETS]!++;
-      sas[sa.countersIn + SaCounter.OCTETS]! += words[at + Word.LENGTH]!;
+      sas[sa.countersIn + SaCounter.OCTETS]! += octets;
       sas[sa.countersIn + SaCounter.LAST_USE] = now;
-      const limit = sa.meterIn.count(words[at + Word.LENGTH]!);
+      const limit = sa.meterIn.count(octets);
       if (limit !== Limit.NONE) this.#watch.limited(sa, limit);
       // 14. From here on the row may be a part of another's.
-      this.#coalescing?.add(at, flow, this.#decapsulation.sound);
+      if (verdict === DropReason.NONE) {
+        this.#coalescing?.add(at, flow, this.#decapsulation.sound);
+      }
     }
     this.#coalescing?.finish();
     return this.#watch.activations !== before;

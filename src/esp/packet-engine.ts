@@ -212,6 +212,7 @@ export class PacketEngine {
     this.#outboundRules.finish(rows);
     this.#doors.send(rows);
     this.#outboundRules.settleDummies(rows, now);
+    if (this.tap.on) this.tap.dummies(this.outbound, rows, now);
   }
 
   /** The SA goes on over another path, named by the native layer as in `EspHandles`. */

@@ -22,6 +22,7 @@ import {
 } from './batch.ts';
 import {
   TAP_BYPASS,
+  TAP_DUMMY,
   TAP_HELD,
   type TapOutlet,
   TapPoint,
@@ -131,13 +132,18 @@ export class PacketTap {
     const { words } = batch;
     for (let at = 0; at < count * WORDS; at += WORDS) {
       const sa = this.#saOf(words[at + Word.SA]!);
-      const spi = sa?.spiOut ?? 0;
-      const reason = fateOfSent(batch, at, sa);
-      if (!this.#wants(sa, spi) || !this.#wantsReason(reason)) continue;
-      const kept = sa === undefined ? whole(octetsOf(batch, at)) : this.#outerOut(batch, at, sa);
-      const childSa = sa?.parameters.id ?? -1;
-      this.#see('effect', { ...kept, point: TapPoint.SENT, childSa, spi, reason });
+      this.#seeSent(batch, at, sa, fateOfSent(batch, at, sa));
     }
+  }
+
+  /** Rows of dummy packets that left, or could not. */
+  dummies(batch: Batch, count: number, now: Instant): void {
+    const { words } = batch;
+    for (let at = 0; at < count * WORDS; at += WORDS) {
+      const sa = this.#saOf(words[at + Word.SA]!);
+      this.#seeSent(batch, at, sa, fateOfSent(batch, at, sa) || TAP_DUMMY);
+    }
+    this.#lot.post(now);
   }
 
   /** Rows as they were read from the TUN device, each with its SA and verdict; ends their turn. */
@@ -165,6 +171,14 @@ export class PacketTap {
       const kept = whole(octetsOf(batch, at));
       this.#see('effect', { ...kept, point: TapPoint.ANSWERED, childSa: -1, spi: 0, reason: 0 });
     }
+  }
+
+  #seeSent(batch: Batch, at: number, sa: EspSa | undefined, reason: number): void {
+    const spi = sa?.spiOut ?? 0;
+    if (!this.#wants(sa, spi) || !this.#wantsReason(reason)) return;
+    const kept = sa === undefined ? whole(octetsOf(batch, at)) : this.#outerOut(batch, at, sa);
+    const childSa = sa?.parameters.id ?? -1;
+    this.#see('effect', { ...kept, point: TapPoint.SENT, childSa, spi, reason });
   }
 
   get #most(): number {

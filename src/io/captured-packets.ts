@@ -4,6 +4,7 @@
 import {
   type CapturedLot,
   TAP_BYPASS,
+  TAP_DUMMY,
   TAP_HELD,
   TAP_PACKET_COST,
   TAP_WORDS,
@@ -34,7 +35,7 @@ export interface CapturedPacket {
   /** Why it was dropped. */
   readonly drop?: string;
   /** What else there is to say of it. */
-  readonly note?: 'held' | 'bypass' | 'answer' | 'ike';
+  readonly note?: 'held' | 'bypass' | 'dummy' | 'answer' | 'ike';
 }
 
 /** Octets of a packet that a capture keeps where nobody says how many: all. */
@@ -101,5 +102,6 @@ function remarks(point: number, reason: number): Pick<CapturedPacket, 'drop' | '
   if (reason > 0) return { drop: dropReasonName(reason) };
   if (reason === TAP_HELD) return { note: 'held' };
   if (reason === TAP_BYPASS) return { note: 'bypass' };
+  if (reason === TAP_DUMMY) return { note: 'dummy' };
   return point === TapPoint.ANSWERED ? { note: 'answer' } : {};
 }

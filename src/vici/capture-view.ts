@@ -41,10 +41,10 @@ export interface CapturedPacketView {
   /** Why it was dropped. */
   readonly drop?: string;
   /**
-   * It waits for its SA, leaves without protection, is an ICMP error of the gateway's own, or an IKE
-   * message.
+   * It waits for its SA, leaves without protection, has nothing inside, is an ICMP error of the
+   * gateway's own, or an IKE message.
    */
-  readonly note?: 'held' | 'bypass' | 'answer' | 'ike';
+  readonly note?: 'held' | 'bypass' | 'dummy' | 'answer' | 'ike';
 }
 
 /** A line of Wireshark's table of ESP SAs. */

@@ -3,7 +3,15 @@ import fc from 'fast-check';
 import { SaCounter } from '../../src/events/shared-counters.ts';
 import { concatOctets } from '../../src/wire/octets.ts';
 import { TcpFlag } from '../../src/wire/tcp.ts';
-import { type EspGateway, espPair, UDP } from '../support/esp-gateway.ts';
+import {
+  childSa,
+  EspGateway,
+  espPair,
+  mirrored,
+  selector,
+  testKeys,
+  UDP,
+} from '../support/esp-gateway.ts';
 import { icmpPacket, udpPacket } from '../support/inner-packets.ts';
 import { streams } from '../support/stream-arbitrary.ts';
 import { type Stream, segmentsOf, superPacket } from '../support/super-packets.ts';
@@ -66,6 +74,7 @@ describe('Coalescing of packets', () => {
       ['DF', { dontFragment: true }],
       ['identification', { identification: 99 }],
       ['port', { sourcePort: 9 }],
+      ['ECE', { flags: TcpFlag.ACK | TcpFlag.ECE }],
       ['a gap', { sequence: 1 }],
       ['an overlap', { sequence: 0xffff_ffff }],
     ];
@@ -105,6 +114,43 @@ describe('Coalescing of packets', () => {
       assert.equal(hex(b.delivered[1]!), hex(packets[1]!));
       assert.deepEqual(b.vnets.map(hex)[1], PLAIN, `octet ${at}`);
     }
+  });
+
+  it('sees that two checksums are wrong by as much', () => {
+    const packets = segmentsOf(stream).map((packet) => packet.slice());
+    // Of IPv4 and of TCP.
+    packets[1]![11]! += 1;
+    packets[1]![37]! -= 1;
+    assert.ok(packets[1]![11] !== 0 && packets[1]![37] !== 0xff, 'nothing is carried');
+    const b = deliver(packets);
+    assert.equal(b.delivered.length, 3);
+    assert.equal(hex(b.delivered[1]!), hex(packets[1]!));
+    assert.deepEqual(b.vnets.map(hex)[1], PLAIN);
+  });
+
+  it('does not take the selectors of one SA for those of another', () => {
+    const { a, b } = espPair({}, OFFLOAD);
+    const [one, two] = segmentsOf(stream);
+    a.fromTun(one!, two!);
+    // A second SA for the same traffic, and a packet through it between the two of the first.
+    const second = childSa({ id: 2, spiIn: 0x5001, spiOut: 0x5002, rowIn: 2, rowOut: 3 });
+    const keys = testKeys(second, 3);
+    const sender = new EspGateway(OFFLOAD);
+    sender.install(second, keys, keys);
+    b.install({ ...mirrored(second), remoteTs: [selector('10.1.9.0/24')] }, keys, keys);
+    sender.fromTun(two!);
+    b.fromSocket(UDP, a.sent[0]!, sender.sent[0]!);
+    assert.deepEqual(b.delivered.map(hex), [hex(one!)]);
+    assert.deepEqual(b.drops(), { 'inbound-policy-mismatch': 1 });
+  });
+
+  it('joins nothing that met congestion to what did not (RFC 6040 §4.2)', () => {
+    const [one, two] = segmentsOf({ ...stream, trafficClass: 2 });
+    const { a, b } = espPair({}, OFFLOAD);
+    a.fromTun(one!, two!);
+    b.fromSocket(UDP, { ...a.sent[0]!, tos: 2 }, { ...a.sent[1]!, tos: 3 });
+    const marked = segmentsOf({ ...stream, trafficClass: 3 })[1]!;
+    assert.deepEqual(b.delivered.map(hex), [one!, marked].map(hex));
   });
 
   it('leaves other protocols, fragments and datagrams without a checksum alone', () => {

@@ -5,7 +5,6 @@ import type { EspSa } from '../../src/esp/esp-sa.ts';
 import type { EspTransforms } from '../../src/esp/esp-suite.ts';
 import { readU32 } from '../../src/wire/field.ts';
 import { concatOctets } from '../../src/wire/octets.ts';
-import { TcpFlag } from '../../src/wire/tcp.ts';
 import { backEnds } from '../support/back-ends.ts';
 import { BadWire, type InFlight, type WireFaults } from '../support/bad-wire.ts';
 import {
@@ -15,20 +14,15 @@ import {
   mirrored,
   RAW4,
   RAW6,
+  selector,
   testKeys,
   UDP,
 } from '../support/esp-gateway.ts';
-import { icmpPacket, innerPacket } from '../support/inner-packets.ts';
+import { innerPacket } from '../support/inner-packets.ts';
 import { describeNative } from '../support/native-addon.ts';
 import { NativeSealer } from '../support/native-sealer.ts';
-import { seededNumbers } from '../support/seeded-random.ts';
-import {
-  type DevicePacket,
-  packetsOfWrite,
-  type Stream,
-  segmentsOf,
-  superPacket,
-} from '../support/super-packets.ts';
+import { packetsOfWrite } from '../support/super-packets.ts';
+import { flowOf, NO_HEADER, Traffic } from '../support/traffic-source.ts';
 
 /** Every cipher with every length of its key, with every integrity algorithm where it needs one. */
 const SUITES: readonly EspTransforms[] = ENCRYPTION_ALGORITHMS.flatMap(
@@ -47,6 +41,9 @@ interface World {
   /** Packets before the 32-bit boundary where numbers are extended. */
   readonly before: number;
   readonly replayWindow: number;
+  /** Between two networks, or between two hosts of a family. */
+  readonly mode: 'tunnel' | 'transport' | 'beet';
+  readonly family: 4 | 6;
   readonly carried: 'udp' | 'protocol 50, IPv4' | 'protocol 50, IPv6';
   readonly superIn: boolean;
   readonly joinedOut: boolean;
@@ -66,6 +63,8 @@ const worlds: fc.Arbitrary<World> = fc.record({
   esn: fc.boolean(),
   before: fc.integer({ min: 0, max: 120 }),
   replayWindow: fc.constantFrom(0, 32, 64, 1024, 65_536),
+  mode: fc.constantFrom('tunnel', 'tunnel', 'transport', 'beet'),
+  family: fc.constantFrom(4, 6),
   carried: fc.constantFrom('udp', 'udp', 'protocol 50, IPv4', 'protocol 50, IPv6'),
   superIn: fc.boolean(),
   joinedOut: fc.boolean(),
@@ -162,7 +161,8 @@ class Run {
     this.#a = new EspGateway({ ...options(world.superIn), sealer: this.#sealers[0] });
     this.#b = new EspGateway({ ...options(world.joinedOut), sealer: this.#sealers[1] });
     this.#wire = new BadWire(world.seed, world.faults);
-    this.#traffic = new Traffic(world.seed + 1, world.superIn);
+    const family = world.mode === 'tunnel' ? undefined : world.family;
+    this.#traffic = new Traffic(world.seed + 1, world.superIn, family);
     this.#install(1);
   }
 
@@ -183,6 +183,7 @@ class Run {
     const { transforms, esn, before, replayWindow, carried } = this.#world;
     const options: ChildSaOptions = {
       ...transforms,
+      ...this.#ends(),
       ...{ id, esn, replayWindow, udpEncapsulation: carried === 'udp' },
       ...{ spiIn: 0xc000_0000 + id, spiOut: 0xd000_0000 + id, rowIn: 2 * id, rowOut: 2 * id + 1 },
     };
@@ -200,6 +201,15 @@ class Run {
     }
     this.#saA = saA;
     this.#windows.set(this.#spi, new PlainWindow(replayWindow, this.#sequence));
+  }
+
+  #ends(): ChildSaOptions {
+    const { mode, family } = this.#world;
+    if (mode === 'tunnel') return {};
+    const [local, remote, bits] =
+      family === 4 ? ['10.1.0.10', '10.2.0.10', 32] : ['2001:db8:1::10', '2001:db8:2::10', 128];
+    const [localTs, remoteTs] = [[selector(`${local}/${bits}`)], [selector(`${remote}/${bits}`)]];
+    return { mode, localTs, remoteTs };
   }
 
   /** Some packets of the device, and what arrives meanwhile. */
@@ -229,18 +239,24 @@ class Run {
     const flows = new Map<string, string[]>();
     for (const octets of arrived) {
       const flow = flowOf(octets);
-      flows.set(flow, [...(flows.get(flow) ?? []), hexOf(octets)]);
+      flows.set(flow, [...(flows.get(flow) ?? []), this.#comparable(octets)]);
     }
     for (const flow of new Set(this.#expected.map((one) => one.flow))) {
       const expected = this.#expected.filter((one) => one.flow === flow);
       assert.deepEqual(
         flows.get(flow),
-        expected.map(({ octets }) => hexOf(octets)),
+        expected.map(({ octets }) => this.#comparable(octets)),
         text,
       );
     }
     const dropped = this.#b.counters.drops.reduce((sum, count) => sum + count, 0);
     assert.equal(dropped + arrived.length, this.#arrived, text);
+  }
+
+  /** Between hosts the IPv4 header is made where the packet arrives, with DF and no number. */
+  #comparable(octets: Uint8Array): string {
+    if (this.#world.mode === 'tunnel' || octets[0] !== 0x45) return hexOf(octets);
+    return hexOf(octets.slice().fill(0, 4, 8).fill(0, 10, 12));
   }
 
   close(): void {
@@ -267,7 +283,6 @@ class Run {
   }
 }
 
-const NO_HEADER = new Uint8Array(10);
 const hexOf = (octets: Uint8Array): string => Buffer.from(octets).toString('hex');
 
 function datagramOf(group: readonly InFlight[], carried: World['carried']) {
@@ -281,93 +296,4 @@ function datagramOf(group: readonly InFlight[], carried: World['carried']) {
   }
   const segment = group.length === 1 ? {} : { segment: first.packet.octets.length };
   return { octets, tos, ...segment };
-}
-
-/** Family, protocol and ports; nothing here has options. */
-function flowOf(packet: Uint8Array): string {
-  const six = packet[0]! >> 4 === 6;
-  const upper = six ? 40 : 20;
-  return `${six ? 6 : 4} ${packet[six ? 6 : 9]} ${hexOf(packet.slice(upper, upper + 4))}`;
-}
-
-/** What one read of the device gives, and the packets it stands for. */
-interface Given {
-  readonly given: DevicePacket;
-  readonly flow: string;
-  readonly packets: readonly Uint8Array[];
-}
-
-/** Streams of TCP and UDP that go on from burst to burst, and single packets between them. */
-class Traffic {
-  readonly #next: () => number;
-  readonly #whole: boolean;
-  readonly #streams: Stream[];
-  #pings = 0;
-
-  constructor(seed: number, whole: boolean) {
-    this.#next = seededNumbers(seed);
-    this.#whole = whole;
-    this.#streams = Array.from({ length: 4 }, (_, index) => ({
-      family: index % 2 === 0 ? 4 : 6,
-      protocol: this.#next() < 0.7 ? 'tcp' : 'udp',
-      payload: new Uint8Array(0),
-      segment: this.#below(1400) + 8,
-      sequence: this.#below(2 ** 32),
-      identification: this.#below(2 ** 16),
-      sourcePort: 1000 + index,
-      trafficClass: this.#below(64) << 2,
-      dontFragment: false,
-      options: new Uint8Array(12 * this.#below(2)).fill(1),
-    }));
-  }
-
-  burst(): readonly Given[] {
-    const count = 1 + this.#below(6);
-    return Array.from({ length: count }, () =>
-      this.#next() < 0.1 ? [this.#ping()] : this.#part(),
-    ).flat();
-  }
-
-  #part(): readonly Given[] {
-    const index = this.#below(this.#streams.length);
-    const before = this.#streams[index]!;
-    const packets = 1 + this.#below(9);
-    const length = (packets - 1) * before.segment + 1 + this.#below(before.segment);
-    // Every four octets are others, so that no two packets are alike.
-    const words = Uint32Array.from({ length: Math.ceil(length / 4) }, () => this.#below(2 ** 32));
-    const stream: Stream = {
-      ...before,
-      payload: new Uint8Array(words.buffer).slice(0, length),
-      flags: TcpFlag.ACK | (this.#next() < 0.3 ? TcpFlag.PSH : 0),
-    };
-    this.#streams[index] = {
-      ...before,
-      sequence: ((before.sequence ?? 0) + length) >>> 0,
-      identification: ((before.identification ?? 0) + packets) & 0xffff,
-    };
-    const segments = segmentsOf(stream);
-    const flow = flowOf(segments[0]!);
-    // Now and then one has a wrong checksum, which is the far host's to find.
-    const spoilt = this.#next() < 0.15 ? segments[this.#below(packets)] : undefined;
-    if (spoilt !== undefined) spoilt[spoilt.length - 1]! ^= 1;
-    if (this.#whole && packets > 1 && spoilt === undefined)
-      return [{ given: superPacket(stream), flow, packets: segments }];
-    return segments.map((octets) => ({
-      given: { octets, vnet: NO_HEADER },
-      flow,
-      packets: [octets],
-    }));
-  }
-
-  #ping(): Given {
-    const octets = icmpPacket('10.1.0.10', '10.2.0.10', 8);
-    // The sequence number of the echo, where others have their ports.
-    octets[24] = this.#pings >> 8;
-    octets[25] = this.#pings++;
-    return { given: { octets, vnet: NO_HEADER }, flow: flowOf(octets), packets: [octets] };
-  }
-
-  #below(end: number): number {
-    return Math.floor(this.#next() * end);
-  }
 }

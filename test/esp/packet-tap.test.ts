@@ -3,6 +3,7 @@ import {
   type CapturedLot,
   TAP_BYPASS,
   TAP_CREDIT,
+  TAP_DUMMY,
   TAP_HELD,
   TAP_PACKET_COST,
   TAP_WORDS,
@@ -79,6 +80,7 @@ function said(lots: readonly CapturedLot[]): readonly string[] {
             [0, ''],
             [TAP_HELD, 'held'],
             [TAP_BYPASS, 'bypass'],
+            [TAP_DUMMY, 'dummy'],
           ]).get(reason);
     return `${POINTS[row(TapWord.POINT)]} ${row(TapWord.CHILD_SA)} ${fate}`.trimEnd();
   });
@@ -260,6 +262,17 @@ describe('What a capture sees of the packet path', () => {
     const missed = [...taken, ...lots].reduce((sum, lot) => sum + lot.missed, 0);
     assert.equal(seen(taken).length + missed, 2 * most);
     assert.equal(a.engine.tap.end(), 0);
+  });
+
+  it('has dummy packets as what they are, at either end', () => {
+    const { a, b, lots } = tapped(ALL, { dummyPackets: 20 });
+    const deadline = a.engine.nextDeadline();
+    assert.ok(deadline !== undefined);
+    a.engine.expire(deadline);
+    assert.deepEqual(said(lots.splice(0)), ['sent 1 dummy']);
+    b.engine.expire(b.engine.nextDeadline() ?? deadline);
+    a.fromSocket(UDP, ...b.sent.map(({ octets }) => ({ octets, ...FROM })));
+    assert.deepEqual(said(lots), ['received 1 dummy-packet']);
   });
 
   it('has no IKE message', () => {

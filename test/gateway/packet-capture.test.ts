@@ -88,6 +88,7 @@ describe('A capture of packets', () => {
       [TapPoint.READ, 4, 4, -1, 0, -1],
       [TapPoint.SENT, 4, 4, -1, 0, -2],
       [TapPoint.ANSWERED, 4, 4, -1, 0, 0],
+      [TapPoint.SENT, 4, 4, -1, 0, -3],
     ]);
     const [first, ...others] = packets.map(({ octets, time, ...rest }) => rest);
     assert.deepEqual(first, {
@@ -98,6 +99,7 @@ describe('A capture of packets', () => {
       { side: 'inner', direction: 'out', length: 4, note: 'held' },
       { side: 'outer', direction: 'out', length: 4, note: 'bypass' },
       { side: 'inner', direction: 'in', length: 4, note: 'answer' },
+      { side: 'outer', direction: 'out', length: 4, note: 'dummy' },
     ]);
     const [off] = packets.map(({ time }) => time / 1000 - Date.now());
     assert.ok(Math.abs(off ?? Infinity) < 10_000, 'the time is that of the day');

@@ -125,6 +125,10 @@ describe('A capture by tsgw beside strongSwan (tshark)', () => {
       last.replace(/child-sa=\d+/, 'child-sa=N'),
       `connection=peer child=net child-sa=N spi-in=${subjectChild.raw['spi-in']} spi-out=${subjectChild.raw['spi-out']}`,
     );
+    const { stdout } = await run(['capinfos', '-M', running.file]);
+    assert.match(stdout, /^Number of packets: +24$/m);
+    assert.match(stdout, /^Number of interfaces in file: 2$/m);
+    assert.equal(stdout.match(/Encapsulation = Raw IP/g)?.length, 2, stdout);
     for (const file of [running.file, `${running.file}.keys/esp_sa`]) {
       assert.equal(statSync(file).mode & 0o777, 0o600, file);
     }

@@ -23,6 +23,8 @@ import {
 } from '../support/esp-gateway.ts';
 import { icmpPacket, innerPacket, udpPacket } from '../support/inner-packets.ts';
 import { NativeSealer } from '../support/native-sealer.ts';
+import { scapy } from '../support/scapy-oracle.ts';
+import { segmentsOf, superPacket } from '../support/super-packets.ts';
 
 const FOUR = ['10.1.0.10', '10.2.0.10'] as const;
 const SIX = ['2001:db8:1::10', '2001:db8:2::10'] as const;
@@ -192,6 +194,29 @@ describe('scapy opens what we sealed and seals what we open', function () {
     });
   }
 
+  it('also where the high half changes within a super-packet', () => {
+    const payload = Uint8Array.from({ length: 6500 }, (_, index) => index * 7);
+    const stream = { family: 6, protocol: 'tcp', segment: 700, payload } as const;
+    const first = { high: 0, low: 0xffff_fffb };
+    const known = suites.filter(({ crypt }) => crypt !== undefined);
+    const offload = { offload: { udp: true }, sealer: new NativeSealer() };
+    const jobs = known.flatMap((suite) => {
+      const { a, saA } = espPair({ ...suite.options, esn: true }, offload);
+      saA.sequence.resumeAfter(first.high, first.low - 1);
+      a.fromDevice(superPacket(stream));
+      return a.sent.map(({ octets }, index) => ({
+        ...{ ...jobOf(suite, true, outers[0]), ...sequenceAt(first, index), verb: 'open' },
+        packet: toHex(outerPacket(outers[0], octets)),
+      }));
+    });
+    const expected = segmentsOf(stream).map(toHex);
+    assert.ok(expected.length === 10 && jobs.some(({ high }) => high === 1));
+    const answers = scapy(jobs);
+    for (const [index, { name }] of known.entries()) {
+      assert.deepEqual(answers.slice(index * 10, index * 10 + 10), expected, name);
+    }
+  });
+
   it('says no to a wrong octet', () => {
     const known = suites.filter(({ crypt }) => crypt !== undefined);
     const answers = scapy(
@@ -346,18 +371,6 @@ function outerPacket(outer: Outer, esp: Uint8Array): Uint8Array {
   const length = 8 + esp.length;
   const header = Uint8Array.of(0x11, 0x94, 0x11, 0x94, length >> 8, length & 0xff, 0, 0);
   return innerPacket({ source, destination, upper: concatOctets(header, esp) });
-}
-
-function scapy(jobs: readonly object[]): readonly unknown[] {
-  const printed = execFileSync('/usr/bin/python3', ['test/support/scapy-oracle.py'], {
-    input: JSON.stringify(jobs),
-    encoding: 'utf8',
-    stdio: ['pipe', 'pipe', 'inherit'],
-    maxBuffer: 1 << 24,
-  });
-  const answers: unknown = JSON.parse(printed);
-  assert.ok(Array.isArray(answers) && answers.length === jobs.length);
-  return answers;
 }
 
 /** ICV verdict, ICMP type and ICMPv6 type of each packet, as tshark reads them. */

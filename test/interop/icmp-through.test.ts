@@ -88,5 +88,22 @@ describe('An ICMP error of a router outside the selectors (RFC 4301 §6.2)', () 
       assert.equal(await heard(lab, 'ipv4', 3), undefined);
       assert.ok((await dropped()) > before);
     });
+
+    it('is discarded by who says icmp = no, and logged with its SA', async () => {
+      await placeRouter(lab, 'ipv4');
+      const { g2, ...pair } = pairOf('ipv4');
+      const { peerChild } = await lab.up('initiator', {
+        ...pair,
+        g2: { ...g2, child: { icmp: 'no' } },
+      });
+      assert.equal(await heard(lab, 'ipv4', 3), undefined);
+      const [line = ''] = /error policy-mismatch .*$/m.exec(lab.peer.log()) ?? [];
+      assert.equal(
+        line.replace(/child-sa=\d+/, 'child-sa=N'),
+        'error policy-mismatch connection=peer peer=192.0.2.1 child=net child-sa=N ' +
+          `spi-in=${peerChild.raw['spi-in']} source=10.1.0.10[icmp/11] ` +
+          'destination=10.2.0.10[icmp/11] suppressed=0',
+      );
+    });
   });
 });

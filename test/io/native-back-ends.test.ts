@@ -16,8 +16,6 @@ import { describeNative } from '../support/native-addon.ts';
 import { type ReferenceKeys, sealPacket } from '../support/reference-sealer.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
-const others = backEnds.filter((name) => name !== 'evp');
-
 /** Every suite there is, once for each length of its key. */
 const suites: readonly EspSuite[] = ENCRYPTION_ALGORITHMS.flatMap(
   ({ id, aead, keyLengths, variableKey }) =>
@@ -79,15 +77,41 @@ describeNative('Libraries that cipher packets', () => {
     }
   });
 
-  for (const backEnd of others) {
-    for (const suite of suites.filter((one) => hasSuite(backEnd, one))) {
-      it(`agree with the reference: ${backEnd}, ${suite.cipher} ICV ${suite.icvLength} ${suite.mac ?? ''}`, () => {
-        fc.assert(
-          fc.property(samples(suite), (sample) => agrees(backEnd, suite, sample)),
-          { numRuns: 20 },
+  it('agree on the largest packets there are, which one of them leaves to another', () => {
+    const packets = [65_200, 65_240, 65_256, 65_260, 65_272, 65_280, 65_300, 65_535, 65_551];
+    for (const suite of suites.filter(({ mode }) => mode !== 'cbc')) {
+      const having = backEnds.filter((name) => hasSuite(name, suite));
+      if (having.length < 2) continue;
+      const keys = { ...anyKeys(suite), esn: true };
+      const gaps = packets.map((bodyLength) => ({ gap: 1, bodyLength }));
+      const places = placesOf(suite, gaps);
+      const before = octets((places.at(-1)?.to ?? 0) + 1, 1);
+      const [first, ...more] = having.map((backEnd) =>
+        cipher(backEnd, keys, before, { places, seal: true }),
+      );
+      assert.ok(first !== undefined);
+      for (const other of more) assert.ok(Buffer.compare(first.arena, other.arena) === 0);
+      for (const backEnd of having) {
+        const opened = cipher(backEnd, keys, first.arena, { places, seal: false });
+        assert.deepEqual(
+          opened.status,
+          packets.map(() => STATUS_OK),
         );
-      });
+      }
     }
+  });
+
+  for (const suite of suites) {
+    const having = backEnds.filter((name) => hasSuite(name, suite));
+    const what = `${suite.cipher} ${suite.mode} ICV ${suite.icvLength} ${suite.mac ?? ''}`;
+    it(`agree with the reference on the same packets: ${having.join(', ')}: ${what}`, () => {
+      fc.assert(
+        fc.property(samples(suite), (sample) => {
+          for (const backEnd of having) agrees(backEnd, suite, sample);
+        }),
+        { numRuns: having.length > 1 ? 12 : 3 },
+      );
+    });
   }
 });
 
@@ -121,8 +145,9 @@ interface Sample {
 }
 
 /** From a single packet to more than any library takes at a time. */
-function samples({ alignment }: EspSuite): fc.Arbitrary<Sample> {
-  const [block, least] = alignment === 4 ? [1, 0] : [alignment, alignment];
+function samples({ alignment, mode }: EspSuite): fc.Arbitrary<Sample> {
+  // OpenSSL's CCM makes no tag over nothing, and ESP has no packet with nothing in it.
+  const [block, least] = alignment === 4 ? [1, mode === 'ccm' ? 1 : 0] : [alignment, alignment];
   const length = fc
     .oneof(fc.integer({ min: 0, max: 2000 }), fc.integer({ min: 0, max: 80 }))
     .map((octets) => Math.max(least, octets - (octets % block)));
@@ -151,7 +176,7 @@ interface Place {
 
 function agrees(backEnd: BackEndName, suite: EspSuite, sample: Sample): void {
   const keys: ReferenceKeys = { ...anyKeys(suite, sample.seed), esn: sample.esn };
-  const places = placesOf(suite, sample);
+  const places = placesOf(suite, sample.packets);
   const before = octets((places.at(-1)?.to ?? 0) + 70, sample.seed + 1);
   const good = places.map(() => STATUS_OK);
 
@@ -182,7 +207,9 @@ function agrees(backEnd: BackEndName, suite: EspSuite, sample: Sample): void {
   assert.deepEqual(refused.status, good.with(row, STATUS_BAD_ICV));
   const left = refused.arena.subarray(body.from, body.to);
   const hidden = before.subarray(body.from, body.to);
-  assert.ok(!left.some((_, from) => sameRun(left, hidden, from)), 'no plaintext is left');
+  const readable = suite.mode === 'null' || suite.mode === 'gmac';
+  const found = left.some((_, from) => sameRun(left, hidden, from));
+  assert.ok(readable || !found, 'no plaintext is left');
   const rest = plain.with(at, changed[at] ?? 0);
   rest.set(left, body.from);
   assert.equal(toHex(refused.arena), toHex(rest), 'all but the body is as it came');
@@ -192,7 +219,7 @@ function part(of: number, length: number): number {
   return Math.min(length - 1, Math.floor(of * length));
 }
 
-function placesOf({ ivLength, icvLength }: EspSuite, { packets }: Sample): readonly Place[] {
+function placesOf({ ivLength, icvLength }: EspSuite, packets: Sample['packets']): readonly Place[] {
   let end = 0;
   return packets.map(({ gap, bodyLength }) => {
     const from = end + gap;
