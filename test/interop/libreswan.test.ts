@@ -6,7 +6,14 @@ import assert from 'node:assert/strict';
 import { firstChild } from '../../lab/ike-peer.ts';
 import { Libreswan } from '../../lab/libreswan.ts';
 import { useIkePeerLab } from '../support/ike-peer-lab.ts';
-import { comeAndGo, goesOn, probed, refuse, replaceChildren } from '../support/ike-peer-rules.ts';
+import {
+  answerProbes,
+  comeAndGo,
+  goesOn,
+  probed,
+  refuse,
+  replaceChildren,
+} from '../support/ike-peer-rules.ts';
 import { onlyTsgw, roles } from '../support/lab.ts';
 
 describe('libreswan as IKE peer', () => {
@@ -14,6 +21,7 @@ describe('libreswan as IKE peer', () => {
 
   describe('SAs (RFC 7296 §1.2, §1.4.1)', () => {
     comeAndGo(lab);
+    answerProbes(lab);
 
     for (const role of roles) {
       it(`are the same ones with UDP encapsulation, as ${role}`, async () => {

@@ -6,7 +6,14 @@ import assert from 'node:assert/strict';
 import { until } from '../../lab/command.ts';
 import { OpenIked } from '../../lab/openiked.ts';
 import { useIkePeerLab } from '../support/ike-peer-lab.ts';
-import { comeAndGo, goesOn, probed, refuse, replaceChildren } from '../support/ike-peer-rules.ts';
+import {
+  answerProbes,
+  comeAndGo,
+  goesOn,
+  probed,
+  refuse,
+  replaceChildren,
+} from '../support/ike-peer-rules.ts';
 import { impatient, onlyTsgw, roles } from '../support/lab.ts';
 
 /** Its Linux build has no AES-GCM and no SHA2-256 for ESP. */
@@ -20,6 +27,7 @@ describe('OpenIKED as IKE peer', () => {
 
   describe('SAs (RFC 7296 §1.2, §1.4.1)', () => {
     comeAndGo(lab);
+    answerProbes(lab);
 
     it('are gone when the subject deletes the IKE SA that the peer began', async () => {
       await lab.up('responder');

@@ -7,8 +7,10 @@ import { Capture, dissect } from '../../lab/capture.ts';
 import { until } from '../../lab/command.ts';
 import { firstChild, type IkePeer } from '../../lab/ike-peer.ts';
 import type { PairSettings } from '../../lab/swanctl-conf.ts';
+import { nft } from '../../lab/topology.ts';
+import { TsgwGateway } from '../../lab/tsgw.ts';
 import { type Configured, type IkePeerLab, spisOf } from './ike-peer-lab.ts';
-import { type Role, roles } from './lab.ts';
+import { onlyTsgw, type Role, roles } from './lab.ts';
 
 /** SAs come up with the pre-shared key and are deleted, by the subject or by the peer. */
 export function comeAndGo<Peer extends IkePeer>(lab: IkePeerLab<Peer>): void {
@@ -43,6 +45,38 @@ export function comeAndGo<Peer extends IkePeer>(lab: IkePeerLab<Peer>): void {
     await lab.up('initiator');
     await lab.subject.swanctl.must(['--terminate', '--ike', 'peer']);
     await lab.empty();
+  });
+}
+
+/** The path is measured by requests of every length, of which those that are too long get lost. */
+export function answerProbes<Peer extends IkePeer>(lab: IkePeerLab<Peer>): void {
+  describe('on a path that loses large packets', () => {
+    onlyTsgw();
+    it('are none the worse for the MTU doctor, who finds a black hole', async () => {
+      const narrow = ['table inet narrow', 'delete table inet narrow'];
+      await nft(lab.topology.network, 'g2', [
+        ...narrow,
+        'table inet narrow { chain arriving {',
+        'type filter hook prerouting priority raw;',
+        'iifname "wan" meta length > 1400 drop;',
+        '}',
+        '}',
+      ]);
+      try {
+        await lab.up('initiator');
+        const { subject } = lab;
+        assert.ok(subject instanceof TsgwGateway, 'this test is about tsgw');
+        const { status, stdout, stderr } = await subject.cli(['doctor', 'mtu', 'peer', '--json']);
+        assert.equal(status, 0, stderr);
+        const found = JSON.parse(stdout);
+        // Ciphers have blocks of up to 16 octets.
+        assert.ok(found['outer-mtu'] > 1400 - 16 && found['outer-mtu'] <= 1400, stdout);
+        assert.ok(found.lost > 1400 && found.lost <= 1400 + 16, stdout);
+        await lab.agreed(1);
+      } finally {
+        await nft(lab.topology.network, 'g2', narrow);
+      }
+    });
   });
 }
 
