@@ -108,12 +108,11 @@ async function sanitize(argv) {
 
 /** The tests with the addon under the sanitizers; where those are missing only CI fails. */
 async function sanitized(named = []) {
-  const { library, missing } = sanitizer();
+  const { library, missing } = await sanitizedBuild();
   if (missing !== undefined) {
     const failures = inCi ? 1 : 0;
     return { missing, passes: 0, failures, pending: 0, status: failures };
   }
-  await buildNative(sanitizedAddon, 'native addon under AddressSanitizer', ['--', 'sanitized']);
   const env = { ...sanitizedEnvironment(library), CI: process.env.CI || 'sanitized' };
   const title = 'the native addon under AddressSanitizer';
   const files = named.length > 0 ? named : sanitizedTests();
@@ -131,6 +130,15 @@ async function sanitized(named = []) {
   const failures = sum('failures') + reports.length;
   const status = runs.find((run) => run.status !== 0)?.status ?? reports.length;
   return { passes: sum('passes'), failures, pending: sum('pending'), status };
+}
+
+/** The sanitizers' library once the addon is built with them, or what is missing. */
+async function sanitizedBuild() {
+  const found = sanitizer();
+  const title = 'native addon under AddressSanitizer';
+  const built =
+    found.missing === undefined && (await buildNative(sanitizedAddon, title, ['--', 'sanitized']));
+  return built || found.missing !== undefined ? found : { missing: 'the addon was not built' };
 }
 
 /** `list` and `help` need neither root nor peers. */
@@ -264,10 +272,9 @@ async function buildNative(
   const files = readdirSync('native').filter((file) => /\.(c|h|gyp)$/.test(file));
   const sources = ['scripts/build-native.mjs', ...files.map((file) => join('native', file))];
   const builtAt = existsSync(addon) ? statSync(addon).mtimeMs : 0;
-  if (sources.some((file) => statSync(file).mtimeMs > builtAt)) {
-    // npm brings node-gyp along for its scripts.
-    await attempt(title, ['npm', 'run', 'install', ...argv]);
-  }
+  const older = sources.some((file) => statSync(file).mtimeMs > builtAt);
+  // npm brings node-gyp along for its scripts.
+  return !older || attempt(title, ['npm', 'run', 'install', ...argv]);
 }
 
 /** Compiled files whose source is gone would still be run. */

@@ -151,6 +151,52 @@ describeNative('Arguments of a wrong kind', () => {
     }
   });
 
+  it('throw where a number is out of range, or names what is gone', () => {
+    const addon = native();
+    const batch = createBatch(2);
+    const number = addon.batch(batch.arena, batch.words, batch.origins);
+    const udp = addon.udpSocket({ family: 4, port: 0, address: Uint8Array.of(127, 0, 0, 1) });
+    const event = addon.eventFd();
+    const octets = new Uint8Array(32);
+    const refused: readonly (readonly [keyof Native, ...(readonly unknown[])])[] = [
+      ...[0, -1, 65, 2 ** 31].map((shares) => ['shareBySpi', udp, shares] as const),
+      ...[0, 65].map((shares) => ['keepBySpi', udp, 4, 0, shares] as const),
+      ...[-1, 64].map((share) => ['keepBySpi', udp, 4, share, 2] as const),
+      ...[3, 7].map((family) => ['keepBySpi', udp, family, 0, 2] as const),
+      ...[3, 7].map((family) => ['sendTo', udp, family, number, 0, 1] as const),
+      ...[-1, 1, 9, 11].map((header) => ['readTun', udp, number, 0, 1, header, 1] as const),
+      ...[-1, 1, 9, 11].map((header) => ['writeTun', udp, number, 0, 1, header] as const),
+      ['readTun', udp, number, 0, 1, 0, -1],
+      ['writeTun', udp, number, 1, 2, 0],
+      ['sendTo', udp, 4, number, 3, 1],
+      ...(['freeBatch', 'freeContext', 'freePath', 'unwatch'] as const).flatMap((name) =>
+        [-1, 77, 0x7fffffff].map((handle) => [name, handle] as const),
+      ),
+      ...[-1, 1_000_000].flatMap((fd) => [
+        ['close', fd] as const,
+        ['signal', fd] as const,
+        ['takeSignals', fd] as const,
+        ['netlinkRequest', fd, octets] as const,
+        ['netlinkDrain', fd] as const,
+        ['watch', fd, () => assert.fail('called')] as const,
+      ]),
+      ['netlinkRequest', udp, octets],
+      ['netlinkRequest', udp, octets.subarray(0, 3)],
+      ['checksum', octets, 0, 33, 0],
+      ['checksum', octets, 33, 0, 0],
+      ['checksum', octets, 1, -1, 0],
+      ['checksum', octets, 0, 1, 2 ** 32],
+    ];
+    for (const [name, ...values] of refused) {
+      const call = () => Reflect.apply(Object(addon[name]), undefined, values);
+      const refusal = { code: /^(ERR_OUT_OF_RANGE|E[A-Z]+)$/ };
+      assert.throws(call, refusal, `${name} of ${values.map(String).join(', ')}`);
+    }
+    for (const fd of [udp, event]) addon.close(fd);
+    addon.freeBatch(number);
+    assert.throws(() => addon.freeBatch(number), RangeError);
+  });
+
   it('are refused as the memory of a batch', () => {
     const { arena, words, origins } = createBatch(2);
     const wrong: readonly (readonly unknown[])[] = [
