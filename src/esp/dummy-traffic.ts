@@ -5,8 +5,9 @@
  * missed is made up for a little. Holds no clock; SAs that send none cost nothing.
  */
 import type { RandomBytes } from '../crypto/random.ts';
+import { writeU8, writeU16 } from '../wire/field.ts';
 import { after, type Instant } from '../wire/instant.ts';
-import { IPV4_HEADER } from '../wire/ipv4.ts';
+import { IPV4_HEADER, Ipv4Field } from '../wire/ipv4.ts';
 import type { EspSa } from './esp-sa.ts';
 
 /** An SA, and how many octets the inside of its dummy packet has. */
@@ -82,3 +83,13 @@ export class DummyTraffic {
 
 /** Dummy packets of one SA at once. */
 const MOST_MISSED = 16;
+
+/**
+ * RFC 4303 §2.6: what is inside means nothing to anyone. A header in front of zeros, of a packet with no
+ * hop left, as there are receivers that read one before they look at Next Header (strongSwan).
+ */
+export function writeDummy(arena: Uint8Array, at: number, octets: number): void {
+  arena.fill(0, at, at + octets);
+  writeU8(arena, at + Ipv4Field.VERSION_IHL, 0x45);
+  writeU16(arena, at + Ipv4Field.TOTAL_LENGTH, octets);
+}

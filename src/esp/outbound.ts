@@ -22,12 +22,11 @@ import {
   WorkerCounter,
 } from '../events/shared-counters.ts';
 import { paddedLength, sizeVerdict } from '../ipsec/path-mtu.ts';
-import { Policy } from '../ipsec/spd.ts';
-import { writeU8, writeU16, writeU32 } from '../wire/field.ts';
-import { createFlow, type Flow, FlowFault, Fragment, readFlow } from '../wire/flow.ts';
+import { writeU32 } from '../wire/field.ts';
+import { createFlow, type Flow, FlowFault, readFlow } from '../wire/flow.ts';
 import type { Instant } from '../wire/instant.ts';
 import { IpProtocol } from '../wire/ip-protocol.ts';
-import { Ipv4Field, ipv4DontFragment, ipv4Ttl, ipv4TypeOfService } from '../wire/ipv4.ts';
+import { ipv4DontFragment, ipv4Ttl, ipv4TypeOfService } from '../wire/ipv4.ts';
 import { ipv6HopLimit, ipv6TrafficClass } from '../wire/ipv6.ts';
 import {
   type Batch,
@@ -40,16 +39,15 @@ import {
   WORDS,
   Word,
 } from './batch.ts';
-import type { DummyPacket } from './dummy-traffic.ts';
+import { type DummyPacket, writeDummy } from './dummy-traffic.ts';
 import { encapsulatedClass } from './ecn.ts';
 import { Encapsulation, writeEsp } from './encapsulation.ts';
 import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER } from './esp-suite.ts';
-import { FragmentPolicy, UNMATCHED } from './fragment-policy.ts';
 import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
-import { QuotedPacket } from './quoted-packet.ts';
+import { OutboundPolicy } from './outbound-policy.ts';
 import { REASSEMBLY_OCTETS, Reassembled, Reassembly } from './reassembly.ts';
 import type { SaWatch } from './sa-watch.ts';
 import { Segments } from './segmentation.ts';
@@ -86,15 +84,12 @@ export class Outbound {
   readonly #counters: SharedCounters;
   readonly #answers: TooBigAnswers;
   readonly #watch: SaWatch;
-  readonly #traps: Traps;
+  readonly #policy: OutboundPolicy;
   readonly #paths: PathObserver;
   readonly #mssClamp: boolean;
-  readonly #handOver: HandOver | undefined;
   readonly #reads: Batch;
   readonly #rows: Batch;
   readonly #flow: Flow = createFlow();
-  readonly #fragments: FragmentPolicy;
-  readonly #quoted = new QuotedPacket();
   /** The packet that is being written, as long as segments of it are left. */
   readonly #segments = new Segments();
   /** What of it goes into ESP. */
@@ -124,15 +119,14 @@ export class Outbound {
     options: OutboundOptions,
   ) {
     this.#sas = sas;
-    this.#fragments = new FragmentPolicy(sas);
     this.#counters = counters;
     this.#answers = answers;
     this.#watch = options.watch;
-    this.#traps = options.traps;
     this.#paths = options.paths;
     this.#mssClamp = options.mssClamp;
-    this.#handOver = options.handOver;
     this.#reads = options.batches.reads;
+    const { traps, handOver } = options;
+    this.#policy = new OutboundPolicy({ sas, traps, handOver, reads: this.#reads });
     this.#rows = options.batches.rows;
     this.#reassembly = new Reassembly(this.#reads.arena);
     this.#limit = this.#reads.arena.length - REASSEMBLY_OCTETS;
@@ -267,13 +261,9 @@ export class Outbound {
     if (!this.#segments.begin(arena, inner, flow)) return DropReason['malformed-packet'];
 
     // 2. RFC 4301 §5.1: the SPD decides.
-    let found =
-      flow.fragment === Fragment.WHOLE
-        ? this.#sas.findOutbound(flow)
-        : this.#fragments.findOutbound(flow, now);
-    if (found === Policy.NONE) found = this.#findQuoted(arena, inner);
+    const found = this.#policy.find(inner, flow, now);
     words[at + Word.SA] = found;
-    if (found < 0) return this.#withoutSa(at, found, now);
+    if (found < 0) return this.#policy.without(at, found, flow, now);
     const sa = this.#sas.at(found);
     if (sa.handles.path < 0) return this.#refuse(sa, DropReason['send-unreachable']);
     if (sa.pathMtu.age(now)) this.#paths.aged(sa);
@@ -300,17 +290,6 @@ export class Outbound {
     this.#flags = size === 'fits' && sa.copyDf && whole ? FLAG_DF : 0;
     this.#sa = sa;
     return DropReason.NONE;
-  }
-
-  /**
-   * RFC 4301 §6.2: an ICMP error that no policy is for takes the SA that the answer to the packet it
-   * is about would take.
-   */
-  #findQuoted(arena: Uint8Array, inner: number): number {
-    if (!this.#quoted.read(arena, inner, this.#flow)) return Policy.NONE;
-    const found = this.#sas.findOutbound(this.#quoted.answer);
-    if (found <= Policy.ELSEWHERE) return found;
-    return found >= 0 && this.#sas.at(found).parameters.icmpErrors ? found : Policy.NONE;
   }
 
   /** RFC 4303 §3.3.4: what the host cut goes through the policies again once it is whole. */
@@ -406,19 +385,6 @@ export class Outbound {
     segments.writeHeaders(arena, inner);
   }
 
-  /** What a policy that is not an SA's says about the packet (RFC 4301 §4.4.1). */
-  #withoutSa(at: number, policy: number, now: Instant): number {
-    if (policy === Policy.NONE) return DropReason['no-policy'];
-    if (policy === Policy.DISCARD) return DropReason['discard-policy'];
-    if (policy === Policy.BYPASS) return DropReason.NONE;
-    if (policy === UNMATCHED) return DropReason['outbound-fragment-unmatched'];
-    if (policy <= Policy.ELSEWHERE) {
-      const given = this.#handOver?.giveRead(Policy.ELSEWHERE - policy, this.#reads, at) === true;
-      return given ? DROP_TAKEN : DropReason['hand-over-full'];
-    }
-    return this.#traps.hold(Policy.TRAP - policy, this.#reads, (at / WORDS) | 0, this.#flow, now);
-  }
-
   /** As `#use`, with what is counted; a packet that the SA cannot carry is discarded. */
   #take(sa: EspSa, octets: number): number {
     const exhausted = this.#use(sa, octets);
@@ -450,16 +416,6 @@ export class Outbound {
     this.#counters.drops[reason]!++;
     if (index >= 0) countSaDrop(this.#counters, this.#sas.at(index).countersOut, reason);
   }
-}
-
-/**
- * RFC 4303 §2.6: what is inside means nothing to anyone. A header in front of zeros, of a packet with no
- * hop left, as there are receivers that read one before they look at Next Header (strongSwan).
- */
-function writeDummy(arena: Uint8Array, at: number, octets: number): void {
-  arena.fill(0, at, at + octets);
-  writeU8(arena, at + Ipv4Field.VERSION_IHL, 0x45);
-  writeU16(arena, at + Ipv4Field.TOTAL_LENGTH, octets);
 }
 
 /** Names the destination for whoever sends the row; until then it counts as not reached. */
