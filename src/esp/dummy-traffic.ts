@@ -58,7 +58,9 @@ export class DummyTraffic {
 
   // RFC 4303 §2.7: with TFC padding they are as long as all others; otherwise as any may be.
   #packet(sa: EspSa): DummyPacket {
-    const { innerMtu, tfcOctets } = sa;
+    const { hosts, innerMtu: most, tfcOctets } = sa;
+    // Outside of tunnels a packet's header is not inside, and a dummy packet has none.
+    const innerMtu = most - (hosts?.headerLength ?? 0);
     const any = IPV4_HEADER + Math.floor(this.#chance() * (innerMtu + 1 - IPV4_HEADER));
     return { sa, octets: Math.max(IPV4_HEADER, tfcOctets > 0 ? tfcOctets : any) };
   }

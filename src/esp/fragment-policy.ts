@@ -61,8 +61,9 @@ export class FragmentPolicy {
   }
 }
 
+/** An SA in transport mode has them put together again before it carries them (RFC 4303 §3.3.4). */
 function takesLater(sa: EspSa): boolean {
-  return !sa.namesPorts || sa.tracksFragments;
+  return !sa.namesPorts || sa.tracksFragments || sa.hosts !== undefined;
 }
 
 function protectedOnly(found: number): number {

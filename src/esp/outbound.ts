@@ -174,7 +174,7 @@ export class Outbound {
     let filled = 0;
     let start = this.#reads.size * this.#reads.slotOctets;
     for (const { sa, octets } of dummies) {
-      if (filled === size || start + octets + SPARE > arena.length) return filled;
+      if (filled === size || start + octets + SPARE > this.#limit) return filled;
       if (sa.handles.path < 0 || this.#take(sa, octets) !== DropReason.NONE) continue;
       const at = filled++ * WORDS;
       const inside = start + ESP_HEADER + sa.suite.ivLength;
