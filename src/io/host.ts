@@ -12,7 +12,7 @@ import { dropReasonName } from '../events/drop-reason.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import { ASSUMED_OUTER_MTU, type MeasuredMtu } from '../ipsec/path-mtu.ts';
-import type { Endpoint, IpAddress } from '../wire/address.ts';
+import { type Endpoint, formatAddress, type IpAddress, rangeContains } from '../wire/address.ts';
 import { AddressWatch } from './address-watch.ts';
 import { type BackEndSetting, BackEnds, type BackEndsView } from './back-ends.ts';
 import { IcmpListener } from './icmp-listener.ts';
@@ -30,6 +30,7 @@ import { PacketLoopShares } from './packet-loop-shares.ts';
 import { PacketLoops } from './packet-loops.ts';
 import type { RoutedPolicy } from './passed-prefixes.ts';
 import { resolveName } from './resolve.ts';
+import { strictInterfaces } from './reverse-path.ts';
 import { Routes } from './routes.ts';
 import { Rtnetlink } from './rtnetlink.ts';
 import { SentSpis } from './sent-spis.ts';
@@ -82,6 +83,7 @@ export class Host {
   readonly #counters: readonly SharedCounters[];
   readonly #listener: HostListener;
   readonly #opened: (() => void)[] = [];
+  #saidOfReversePath = false;
   #running: Running | undefined;
   #icmp: IcmpListener | undefined;
 
@@ -223,6 +225,7 @@ export class Host {
     const { localTs, remoteTs } = kept;
     this.#route(`child SA ${id}`, { id, action: 'protect', localTs, remoteTs, priority });
     this.#running.sent.add(childSa.id, childSa.spiOut, kept.remote.address);
+    this.#lookAtReversePath(kept);
     const backEnd = this.#running.backEnds.of(childSa);
     this.#running.loops.install({ ...childSa, backEnd }, kept);
   }
@@ -347,6 +350,20 @@ export class Host {
       this.#listener.warn(`name servers that peers give are not used: ${why}`);
       return undefined;
     }
+  }
+
+  /** Said once: what the peer sends from an address that is behind the device may not arrive. */
+  #lookAtReversePath({ remoteTs, remote: { address } }: KeptEnds): void {
+    const covered = remoteTs.some(({ range }) => rangeContains(range, address));
+    if (this.#saidOfReversePath || !covered || address.family !== 4) return;
+    const [strict] = strictInterfaces(this.#settings.device);
+    if (strict === undefined) return;
+    this.#saidOfReversePath = true;
+    this.#listener.warn(
+      `packets of ${formatAddress(address)} may be dropped on arrival, for its address is routed to ` +
+        `${this.#settings.device} and reverse path filtering is strict: ` +
+        `write net.ipv4.conf.${strict}.rp_filter = 2`,
+    );
   }
 
   /** Without its route a policy carries only what finds the device some other way. */

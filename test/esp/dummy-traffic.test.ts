@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { SaCounter } from '../../src/events/shared-counters.ts';
 import { instant } from '../../src/wire/instant.ts';
-import { type EspGateway, espPair, UDP } from '../support/esp-gateway.ts';
+import { type EspGateway, espPair, selector, UDP } from '../support/esp-gateway.ts';
 import { udpPacket } from '../support/inner-packets.ts';
 
 /** Runs the clock of a gateway from deadline to deadline. */
@@ -50,6 +50,14 @@ describe('Dummy packets (RFC 4303 §2.6)', () => {
     assert.ok(Math.max(...lengths) > saA.innerMtu - 50);
     assert.ok(Math.max(...lengths) <= saA.innerMtu + 2);
     assert.ok(new Set(lengths).size > 200);
+  });
+
+  it('fit the path in transport mode, too, where the header of packets is not inside', () => {
+    const hosts = { localTs: [selector('10.1.0.5/32')], remoteTs: [selector('10.2.0.9/32')] };
+    const { a } = espPair({ ...hosts, mode: 'transport', dummyPackets: 1000 });
+    runFor(a, 2000);
+    const largest = Math.max(...a.sent.map(({ octets }) => octets.length));
+    assert.ok(largest > 1400 && largest <= 1500 - 20 - 8, `${largest} octets of ESP`);
   });
 
   it('look like all others with TFC padding', () => {

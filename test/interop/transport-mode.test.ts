@@ -120,6 +120,26 @@ describe('Transport mode between two tsgw (RFC 4303 §3.1.1)', () => {
     assert.equal((await ping(lab.topology, { from: 'g1', to })).lossPercent, 0);
   });
 
+  it('warns of strict reverse path filtering, and carries as it says (ip-sysctl)', async () => {
+    const { network } = lab.topology;
+    const filter = (mode: number) =>
+      network.exec('g1', ['sysctl', '-qw', `net.ipv4.conf.wan.rp_filter=${mode}`]);
+    await filter(1);
+    try {
+      await lab.up('initiator', TRANSPORT);
+      const to = lab.address(lab.peer);
+      assert.equal((await ping(lab.topology, { from: 'g1', to, count: 1 })).received, 0);
+      assert.match(
+        lab.subject.log(),
+        /filtering is strict: write net\.ipv4\.conf\.wan\.rp_filter = 2/,
+      );
+      await filter(2);
+      assert.equal((await ping(lab.topology, { from: 'g1', to })).lossPercent, 0);
+    } finally {
+      await filter(0);
+    }
+  });
+
   it('is a tunnel where the peer wants one, and carries all the same', async () => {
     const g2 = { child: { mode: 'tunnel' } };
     assert.deepEqual(modes(await lab.up('initiator', { ...TRANSPORT, g2 })), ['TUNNEL', 'TUNNEL']);
