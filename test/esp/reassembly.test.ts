@@ -185,6 +185,19 @@ describe('Datagrams that the host cut (RFC 4303 §3.3.4)', () => {
     assert.deepEqual(inside(gateway), packets.map(upper));
   });
 
+  it('are whole for selectors that name ports, too, which later fragments do not show', () => {
+    const dns = { protocol: 17, startPort: 53, endPort: 53 };
+    const { a } = espPair({
+      mode: 'transport',
+      localTs: [selector(`${FOUR[0]}/32`)],
+      remoteTs: [selector(`${FOUR[1]}/32`, dns)],
+    });
+    const packet = udpPacket(...FOUR, 3000);
+    a.fromTun(...cut(packet, 1400));
+    assert.deepEqual(inside(a), [upper(packet)]);
+    assert.deepEqual(a.drops(), {});
+  });
+
   it('are of the largest size there is', () => {
     const gateway = sender(FOUR);
     const packet = udpPacket(...FOUR, 65_507);
