@@ -34,6 +34,8 @@ const BATCHES_A_TURN = 4;
 const OCTETS_A_READ = 128 << 10;
 /** Datagrams taken at once while they come merged, for the same reason. */
 const MERGED_A_TURN = 4;
+/** Datagrams that are no flood: whoever sent them waits for their answers. */
+const FEW = 4;
 /** How often a loop shows that it is alive. */
 const BEAT_MS = 500;
 /** IKE messages on their way to the control thread. */
@@ -241,6 +243,8 @@ export class PacketWorker {
       if (count === 0) return;
       const merged = arrivals.words[Word.SEGMENT]! > 0;
       this.#engine.received(count, arrival, now());
+      // What the host answers at once to a few packets is in the device by now.
+      if (count <= FEW && !merged) this.#drainTun();
       if (count < most) return;
       if (merged) most = MERGED_A_TURN;
     }
