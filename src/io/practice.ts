@@ -26,8 +26,8 @@ import {
 } from './practice-packets.ts';
 
 /** Enough for what each packet uses to be compiled well. */
-const ROUNDS = 1200;
-const MOST_MS = 400;
+const ROUNDS = 600;
+const MOST_MS = 300;
 /** One round in so many has large packets, and several small ones at once. */
 const LARGE_EVERY = 25;
 
