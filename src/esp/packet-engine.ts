@@ -89,7 +89,7 @@ export interface PacketEngineOptions {
 /** Octets of sealed packets that wait to be sent. */
 const SEALED_OCTETS = 1 << 20;
 
-/** Packets that waited start at their SPI, whatever they came in. */
+/** Packets that waited, or that another worker had, start at their SPI, whatever they came in. */
 const HELD_ARRIVAL: Arrival = { udp: true, family: 4 };
 
 export class PacketEngine {

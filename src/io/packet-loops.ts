@@ -47,13 +47,14 @@ export class PacketLoops {
   readonly #foreign: ForeignSas;
   readonly #deaths: number[] = [];
   readonly capture: PacketLoopsCapture;
-  readonly #look: NodeJS.Timeout;
+  #look: NodeJS.Timeout | undefined;
   #stopping = false;
 
   /** Resolves when all of them are ready; rejects when one of them is not to be. */
   static async start(
     setups: readonly PacketLoopSetup[],
     listener: PacketLoopsListener,
+    lookMilliseconds = LOOK_MS,
   ): Promise<PacketLoops> {
     const loops = new PacketLoops(setups, listener);
     try {
@@ -62,6 +63,7 @@ export class PacketLoops {
       await loops.stop();
       throw error;
     }
+    loops.#look = setInterval(() => loops.#lookAfter(), lookMilliseconds);
     return loops;
   }
 
@@ -74,7 +76,6 @@ export class PacketLoops {
       report: listener.report,
     });
     this.#workers = setups.map((_, worker) => this.#open(worker));
-    this.#look = setInterval(() => this.#lookAfter(), LOOK_MS);
   }
 
   /** The worker that has the SAs of this inbound SPI. */
@@ -147,19 +148,22 @@ export class PacketLoops {
     const setup = this.#setups[worker];
     if (setup === undefined) throw new RangeError(`no worker ${worker}`);
     const { promise: ready, resolve, reject } = promiseOf<void>();
-    let isReady = false;
     const loop = new PacketLoop(setup, {
       report: (report) => {
         if (report.kind === 'ready') {
-          isReady = true;
+          member.isReady = true;
           resolve();
         }
         this.#hear(worker, report);
       },
-      crashed: (error) => (isReady ? this.#replace(worker, error) : reject(error)),
+      crashed: (error) => (member.isReady ? this.#replace(worker, error) : reject(error)),
     });
     const beat = setup.counters.work[WorkerCounter.BEAT] ?? 0;
-    return { loop, ready, untold: 0, answers: new Map(), expected: new Set(), beat, missed: 0 };
+    const member: Member = {
+      ...{ loop, ready, isReady: false, untold: 0, beat, missed: 0 },
+      ...{ answers: new Map(), expected: new Set() },
+    };
+    return member;
   }
 
   #hear(worker: number, report: PacketLoopReport): void {
@@ -233,7 +237,9 @@ export class PacketLoops {
   #lookAfter(): void {
     for (const [worker, member] of this.#workers.entries()) {
       const beat = this.#setups[worker]?.counters.work[WorkerCounter.BEAT] ?? 0;
-      member.missed = beat === member.beat ? member.missed + 1 : 0;
+      // One that still practises does not beat yet.
+      const still = member.isReady && beat === member.beat;
+      member.missed = still ? member.missed + 1 : 0;
       member.beat = beat;
       if (member.missed === MOST_MISSED) void member.loop.terminate();
     }
@@ -258,6 +264,7 @@ type Answer = Extract<PacketLoopReport, { readonly kind: 'removed' | 'outbound-s
 interface Member {
   readonly loop: PacketLoop;
   readonly ready: Promise<void>;
+  isReady: boolean;
   /** IKE messages taken from it that it was not told of. */
   untold: number;
   /** What it did not answer yet. */

@@ -51,7 +51,11 @@ describeNative('Workers of the packet path', () => {
     inside = createSocket('udp4');
     await once(peer, 'listening');
     [reports, replaced, failures] = [[], [], []];
-    loops = await PacketLoops.start(
+    loops = await start();
+  });
+
+  function start(lookMilliseconds?: number): Promise<PacketLoops> {
+    return PacketLoops.start(
       counters.map((own, worker) => ({
         counters: own,
         tun: tuns[worker] ?? -1,
@@ -82,8 +86,9 @@ describeNative('Workers of the packet path', () => {
           changed();
         },
       },
+      lookMilliseconds,
     );
-  });
+  }
 
   afterEach(async () => {
     await loops.stop();
@@ -214,6 +219,14 @@ describeNative('Workers of the packet path', () => {
     await death;
     await until(() => of('removed') === 1 && of('outbound-set') === 1);
     assert.equal(replaced.length, 1);
+  });
+
+  it('are replaced when they stand still', async () => {
+    await loops.stop();
+    // Looked at more often than it beats, one that is well stands still, too.
+    loops = await start(20);
+    await until(() => replaced.length > 0);
+    assert.deepEqual(failures, []);
   });
 
   it('are given up when they die again and again', async () => {
