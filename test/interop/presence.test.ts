@@ -14,10 +14,13 @@ import {
 import { lose } from '../../lab/topology.ts';
 import { ping } from '../../lab/traffic.ts';
 import { impatient, type Lab, onlyTsgw, roles, useLab } from '../support/lab.ts';
-import { counters, more, settled, underStream } from '../support/tunnel-life.ts';
+import { type Counters, counters, more, settled, underStream } from '../support/tunnel-life.ts';
 
 /** Gives a peer up within a second. */
 const quick = { ...impatient, retransmitTries: 2 };
+
+/** Seconds without a packet before a probe; longer than a busy machine stands still. */
+const PROBE_SECONDS = 2;
 
 describe('A peer that is cut off (RFC 7296 §2.4)', () => {
   const lab = useLab({ subjectSettings: quick, peerSettings: quick });
@@ -66,17 +69,44 @@ describe('Probes (RFC 7296 §2.4)', () => {
 
   it('are sent when the peer is silent, and not while its packets arrive', async () => {
     await lab.up('initiator', {
-      [lab.subjectNode]: { connection: { dpd_delay: '1s' } },
+      [lab.subjectNode]: { connection: { dpd_delay: `${PROBE_SECONDS}s` } },
       [lab.peerNode]: { connection: { dpd_delay: '0s' } },
     });
-    const start = await counters(lab.subject);
-    await underStream(lab, () => sleep(3_500), { perSecond: 50 });
-    const busy = await counters(lab.subject);
-    assert.equal(more(start, busy)('info-out-req'), 0, 'probes under traffic');
-    await sleep(3_500);
-    const idle = more(busy, await counters(lab.subject));
+    let start: Counters = {};
+    let busy: Counters = {};
+    let counted = 0;
+    const { back } = await underStream(
+      lab,
+      async () => {
+        await arriving(lab);
+        start = await counters(lab.subject);
+        await sleep(2.25 * PROBE_SECONDS * 1000);
+        busy = await counters(lab.subject);
+        counted = performance.now();
+      },
+      { perSecond: 50 },
+    );
+    // Where the machine itself stood still for so long, nothing was heard of the peer either.
+    const silent = back.longestSilenceMilliseconds;
+    const unasked = more(start, busy)('info-out-req');
+    assert.ok(
+      unasked <= Math.floor(silent / (PROBE_SECONDS * 1000)),
+      `${unasked} probes under traffic that never paused for more than ${silent} ms`,
+    );
+    const idle = await until(
+      'probes without traffic',
+      async () => {
+        const since = more(busy, await counters(lab.subject));
+        return (since('info-in-resp') >= 2 && since) || undefined;
+      },
+      10 * PROBE_SECONDS * 1000,
+    );
+    const seconds = (performance.now() - counted) / 1000;
     const probes = idle('info-out-req');
-    assert.ok(probes >= 2 && probes <= 4, `${probes} probes in 3.5 s of silence`);
+    assert.ok(
+      probes <= seconds / PROBE_SECONDS + 1,
+      `${probes} probes in ${seconds.toFixed(1)} s, nearly all of them of silence`,
+    );
     assert.ok(probes - idle('info-in-resp') <= 1, 'all of them answered, but the last perhaps');
   });
 });
@@ -177,6 +207,14 @@ describe('A peer that comes a second time (unique)', () => {
     await lab.carries();
   });
 });
+
+/** Waits until the subject counts packets of the peer's. */
+async function arriving(lab: Lab): Promise<void> {
+  await until('packets to arrive', async () => {
+    const { subjectChild } = await lab.tunnel();
+    return subjectChild.packetsIn > 20 || undefined;
+  });
+}
 
 /** Both look every second; the peer never acts of its own. */
 function watching(action: string): PairSettings {
