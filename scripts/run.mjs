@@ -1,6 +1,6 @@
 /**
- * `npm test`, `npm run demo`, `npm run lab -- ...`, `npm run bench -- ...`, `npm run sanitize`: sets
- * up whatever a fresh clone misses, says each step in one line, then runs.
+ * `npm test`, `npm run interop -- ...`, `npm run demo`, `npm run lab -- ...`, `npm run bench -- ...`,
+ * `npm run sanitize`: sets up whatever a fresh clone misses, says each step in one line, then runs.
  *
  * Plain JavaScript without dependencies: it must work before `npm ci` and before `tsc`.
  * Steps are told on stderr, so that stdout belongs to what runs.
@@ -20,6 +20,7 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { interopFiles, runInterop } from './interop.mjs';
 import {
   sanitizedAddon,
   sanitizedEnvironment,
@@ -35,12 +36,12 @@ const root = process.getuid?.() === 0;
 /** For tests that take longer than those of .mocharc.json. */
 const unconfigured = '--no-config --require build/test/support/setup.js --timeout 60000'.split(' ');
 const inCi = (process.env.CI ?? '') !== '';
-const commands = { test, demo, lab, bench, sanitize };
+const commands = { test, interop, demo, lab, bench, sanitize };
 
 /** Lint, types, then every mocha run; the last line sums them up. */
 async function test() {
-  const interop = root || inCi;
-  await installPackages([...builders, ...(interop ? peers() : [])]);
+  const withInterop = root || inCi;
+  await installPackages([...builders, ...(withInterop ? peers() : [])]);
   await installModules();
   await buildNative();
   const checked = [
@@ -51,13 +52,13 @@ async function test() {
   const runs = [await mocha('unit, vector, property and scenario tests', 'dot', [])];
   const { missing, ...underSanitizers } = await sanitized();
   runs.push(underSanitizers);
-  if (interop) {
-    const files = 'build/test/interop/**/*.test.js';
-    runs.push(await mocha('interop tests', 'spec', [...unconfigured, files]));
+  if (withInterop) {
+    console.log('\ninterop tests');
+    runs.push(await runInterop(unconfigured, interopFiles()));
   }
   const sum = (key) => runs.reduce((total, run) => total + run[key], 0);
   console.log('');
-  if (!interop) {
+  if (!withInterop) {
     console.log('left out: interop tests (they need root: network namespaces, /dev/net/tun)');
   }
   const failedChecks = checked.filter((passed) => !passed).length;
@@ -70,6 +71,14 @@ async function test() {
   console.log(`${sum('passes')} passed, ${sum('failures')} failed, ${sum('pending')} skipped`);
   const crashed = runs.some((run) => run.status !== 0);
   return failedChecks > 0 || crashed ? 1 : 0;
+}
+
+/** The interop tests alone, or those files that are named: `npm run interop -- presence nat`. */
+async function interop(argv) {
+  await setUp();
+  const { passes, failures, pending, status } = await runInterop(unconfigured, interopFiles(argv));
+  console.log(`${passes} passed, ${failures} failed, ${pending} skipped`);
+  return status;
 }
 
 async function demo(argv) {

@@ -1,5 +1,6 @@
 /**
- * Mocha's dots or its tree, whichever is asked for, and the totals of the run in a file.
+ * Mocha's dots or its tree, whichever is asked for, and in a file the totals of the run and which
+ * tests failed, each with the beginning of its error.
  *
  * TSGW_TEST_REPORTER: `spec` or `dot`; TSGW_TEST_TOTALS: the file.
  */
@@ -16,9 +17,13 @@ export default class TotalsReporter extends Shown {
     super(runner, options);
     const file = process.env.TSGW_TEST_TOTALS;
     if (file !== undefined) {
+      const failed = [];
+      runner.on('fail', (test, { message = '' }) => {
+        failed.push({ title: test.fullTitle(), error: message.replace(/\s+/g, ' ').slice(0, 300) });
+      });
       runner.once('end', () => {
         const { passes, failures, pending } = runner.stats;
-        writeFileSync(file, JSON.stringify({ passes, failures, pending }));
+        writeFileSync(file, JSON.stringify({ passes, failures, pending, failed }));
       });
     }
   }
