@@ -17,8 +17,11 @@ export class Capture {
   readonly file: string;
   readonly #process: ChildProcess;
 
-  private constructor(file: string, process: ChildProcess) {
+  readonly #logFile: string;
+
+  private constructor(file: string, logFile: string, process: ChildProcess) {
     this.file = file;
+    this.#logFile = logFile;
     this.#process = process;
   }
 
@@ -30,16 +33,31 @@ export class Capture {
     const tcpdump = ['tcpdump', '-i', 'wan', '-n', '--immediate-mode', '-U', '-Z', 'root'];
     const process = launch([...network.at(node), ...tcpdump, '-w', file], { logFile });
     await until('tcpdump to listen', () => readLog(logFile).includes('listening on') || undefined);
-    return new Capture(file, process);
+    return new Capture(file, logFile, process);
   }
 
   /** Ends the capture; what has passed until now is in the file. */
   async stop(): Promise<string> {
     await sleep(100);
+    await until('tcpdump to have written what it was given', () => {
+      this.#process.kill('SIGUSR1');
+      return this.#complete() || undefined;
+    });
     await end(this.#process, 'SIGINT');
     return this.file;
   }
+
+  #complete(): boolean {
+    const counts = [...readLog(this.#logFile).matchAll(COUNTS)].at(-1)?.slice(1).map(Number);
+    if (counts === undefined) return false;
+    const [captured = 0, received = 0, dropped = 0] = counts;
+    return captured >= received - dropped;
+  }
 }
+
+/** tcpdump's answer to SIGUSR1. */
+const COUNTS =
+  /(\d+) packets? captured, (\d+) packets? received by filter, (\d+) packets? dropped/g;
 
 /** One packet: field name to all its values, in the order they stand in the packet. */
 export type Dissected = ReadonlyMap<string, readonly string[]>;

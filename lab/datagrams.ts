@@ -3,10 +3,11 @@
  * requests with their answers. The program that sends and counts is `lab/datagrams/datagrams.c`.
  */
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { end, launch, run, until } from './command.ts';
+import { mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
+import { end, launch, until } from './command.ts';
 import { readLog } from './gateway.ts';
+import { compiledProgram } from './programs.ts';
 import { type Family, hostAddress, type Topology } from './topology.ts';
 
 export interface Offer {
@@ -32,13 +33,12 @@ export interface RoundTrips {
   readonly lost: number;
 }
 
-const program = resolve('build/lab/datagrams');
+let program = '';
 let ports = 0;
 
 /** Compiles the program; once, before anything is measured. */
 export async function compileDatagrams(): Promise<void> {
-  mkdirSync(dirname(program), { recursive: true });
-  await run(['cc', '-O2', '-Wall', '-Wextra', '-o', program, 'lab/datagrams/datagrams.c']);
+  program = await compiledProgram('datagrams');
 }
 
 /** Datagrams from h1 to h2, and those that came, also late. */

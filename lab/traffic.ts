@@ -4,17 +4,20 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { end, launch, until } from './command.ts';
+import { compiledProgram } from './programs.ts';
 import { type Family, hostAddress, type Node, type Topology } from './topology.ts';
 
 export interface Ping {
   readonly sent: number;
   readonly received: number;
   readonly lossPercent: number;
-  readonly averageMilliseconds: number | undefined;
+  readonly averageMilliseconds?: number;
 }
 
 export interface PingOptions {
   readonly from?: Node;
+  /** An address of `from`; the route's unless told. */
+  readonly source?: string;
   readonly to?: string;
   readonly family?: Family;
   readonly count?: number;
@@ -23,54 +26,49 @@ export interface PingOptions {
   readonly size?: number;
   /** Never fragment; what is too big comes back as an error. */
   readonly dontFragment?: boolean;
+  /** For the answers that are missing when the last request has left; fewer where none is expected. */
+  readonly waitSeconds?: number;
 }
 
 /** Pings h2 from h1, or what the options say. */
 export async function ping(topology: Topology, options: PingOptions = {}): Promise<Ping> {
-  const stdout = await pingOutput(topology, options, ['-q']);
-  const counts = /(\d+) packets transmitted, (\d+) received/.exec(stdout);
-  const sent = Number(counts?.[1]);
-  const received = Number(counts?.[2]);
-  const average = /= [\d.]+\/([\d.]+)\//.exec(stdout)?.[1];
-  return {
-    sent,
-    received,
-    lossPercent: ((sent - received) / sent) * 100,
-    averageMilliseconds: average === undefined ? undefined : Number(average),
-  };
+  const { from = 'h1', count = 5, waitSeconds = 4 } = options;
+  const { size = 56, dontFragment = false } = options;
+  const argv = [
+    ...[await compiledProgram('echo'), pinged(options)],
+    ...[count, intervalOf(options), waitSeconds, size, dontFragment ? 1 : 0].map(String),
+    ...(options.source === undefined ? [] : [options.source]),
+  ];
+  const { stdout } = await topology.network.exec(from, argv, { timeout: 120_000 });
+  const counts: Omit<Ping, 'lossPercent'> = JSON.parse(stdout);
+  const { sent, received } = counts;
+  return { ...counts, lossPercent: ((sent - received) / sent) * 100 };
 }
 
-/** The same; answers the milliseconds of each answer that came. */
+/** The same by the machine's `ping`; answers the milliseconds of each answer that came in time. */
 export async function pingTimes(
   topology: Topology,
-  options: PingOptions = {},
+  options: Pick<PingOptions, 'from' | 'to' | 'family' | 'count' | 'intervalSeconds'> = {},
 ): Promise<readonly number[]> {
-  const stdout = await pingOutput(topology, options, []);
-  return [...stdout.matchAll(/ time=([\d.]+) ms/g)].map(([, time]) => Number(time));
-}
-
-async function pingOutput(
-  topology: Topology,
-  options: PingOptions,
-  further: readonly string[],
-): Promise<string> {
-  const { from = 'h1', family = 'ipv4', count = 5, intervalSeconds = 0.02 } = options;
-  const to = options.to ?? hostAddress('h2', family);
+  const { from = 'h1', count = 5 } = options;
+  const to = pinged(options);
   const { stdout, stderr } = await topology.network.exec(
     from,
-    [
-      ...['ping', '-n', ...further, '-c', String(count), '-i', String(intervalSeconds)],
-      ...['-W', '1'],
-      ...(options.size === undefined ? [] : ['-s', String(options.size)]),
-      ...(options.dontFragment === true ? ['-M', 'do'] : []),
-      to,
-    ],
+    ['ping', '-n', '-c', String(count), '-i', String(intervalOf(options)), '-W', '1', to],
     { mayFail: true, timeout: 120_000 },
   );
   if (!stdout.includes(' packets transmitted, ')) {
     throw new Error(`ping ${to}: ${stdout}${stderr}`);
   }
-  return stdout;
+  return [...stdout.matchAll(/ time=([\d.]+) ms/g)].map(([, time]) => Number(time));
+}
+
+function pinged({ to, family = 'ipv4' }: PingOptions): string {
+  return to ?? hostAddress('h2', family);
+}
+
+function intervalOf({ intervalSeconds = 0.02 }: PingOptions): number {
+  return intervalSeconds;
 }
 
 export interface Transfer {

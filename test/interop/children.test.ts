@@ -48,7 +48,10 @@ describe('Two Child SAs on one IKE SA (RFC 7296 §1.3.1)', () => {
       const kept = ping(lab.topology, { to: east, count: 40, intervalSeconds: 0.01 });
       await lab.initiator(second).swanctl.must(['--terminate', '--child', 'west']);
       assert.equal((await kept).lossPercent, 0);
-      assert.equal((await ping(lab.topology, { to: west, count: 2 })).received, 0);
+      assert.equal(
+        (await ping(lab.topology, { to: west, count: 2, waitSeconds: 0.5 })).received,
+        0,
+      );
       for (const end of [lab.subject, lab.peer]) {
         await until('one child to be left', async () => {
           const sas = await end.swanctl.sas();
@@ -81,7 +84,10 @@ describe('Traffic selectors (RFC 7296 §2.9)', () => {
         );
       }
       await lab.carries();
-      assert.equal((await ping(lab.topology, { to: west, count: 2 })).received, 0);
+      assert.equal(
+        (await ping(lab.topology, { to: west, count: 2, waitSeconds: 0.5 })).received,
+        0,
+      );
     });
 
     it(`of a protocol and a range of ports let pass those and no others, as ${role}`, async () => {

@@ -74,7 +74,7 @@ describe('Two connections between the same addresses', () => {
           ['west'],
         );
       }
-      const ended = await ping(lab.topology, { to: destinations.east, count: 2 });
+      const ended = await ping(lab.topology, { to: destinations.east, count: 2, waitSeconds: 0.5 });
       assert.equal(ended.received, 0);
     });
   }

@@ -60,9 +60,12 @@ describe('tsgw doctor mtu (RFC 7296 §1.4, RFC 4301 §8.2)', () => {
   it('finds a black hole to the octet, and what is clamped follows', async () => {
     await silence(true);
     await lab.up('initiator', gcm);
-    const inTunnel = (inner: number) =>
-      ping(lab.topology, { size: inner - ECHO_HEADERS, count: 1, dontFragment: true });
-    assert.equal((await inTunnel(FULL)).received, 0, 'lost without a word');
+    const inTunnel = (inner: number, waitSeconds?: number) =>
+      ping(lab.topology, {
+        ...{ size: inner - ECHO_HEADERS, count: 1, dontFragment: true },
+        ...(waitSeconds !== undefined && { waitSeconds }),
+      });
+    assert.equal((await inTunnel(FULL, 0.5)).received, 0, 'lost without a word');
     const { status, stdout, stderr } = await doctor('192.0.2.2', '--json');
     assert.equal(status, 0, stderr);
     const found = JSON.parse(stdout);

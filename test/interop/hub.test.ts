@@ -79,7 +79,11 @@ describe('A hub with two spokes', () => {
     });
     await west.swanctl.must(['--terminate', '--ike', 'west']);
     assert.equal((await kept).lossPercent, 0);
-    assert.equal((await ping(lab.topology, { from: 'h2', to: '10.3.0.10', count: 2 })).received, 0);
+    assert.equal(
+      (await ping(lab.topology, { from: 'h2', to: '10.3.0.10', count: 2, waitSeconds: 0.5 }))
+        .received,
+      0,
+    );
     const names = (await lab.subject.swanctl.sas()).map(({ name }) => name);
     assert.deepEqual(names, ['east']);
   });

@@ -22,7 +22,7 @@ describe('A peer that goes away (RFC 7296 §2.4, §1.4.1)', () => {
         200,
       );
       await lab.peer.start(impatient);
-      const echo = await ping(lab.topology, { count: 2 });
+      const echo = await ping(lab.topology, { count: 2, waitSeconds: 0.5 });
       assert.equal(echo.received, 0, 'nothing passes after the SAs are gone');
     });
 
@@ -66,7 +66,7 @@ describe('A peer that goes away (RFC 7296 §2.4, §1.4.1)', () => {
         const sas = await lab.subject.swanctl.sas();
         return (sas.length === 1 && sas[0]?.children.length === 0) || undefined;
       });
-      const echo = await ping(lab.topology, { count: 2 });
+      const echo = await ping(lab.topology, { count: 2, waitSeconds: 0.5 });
       assert.equal(echo.received, 0);
     });
 

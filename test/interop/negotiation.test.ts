@@ -19,7 +19,7 @@ describe('Negotiation with strongSwan (RFC 7296 §2.7, §2.9)', () => {
       assert.deepEqual(subjectChild.remoteTs, ['10.2.0.0/24']);
       assert.deepEqual(peerChild.localTs, ['10.2.0.0/24']);
       await lab.carries();
-      const outside = await ping(lab.topology, { to: h2SecondAddress, count: 2 });
+      const outside = await ping(lab.topology, { to: h2SecondAddress, count: 2, waitSeconds: 0.5 });
       assert.equal(outside.received, 0, 'an address outside the narrowed selector is not reached');
     });
 
@@ -32,7 +32,7 @@ describe('Negotiation with strongSwan (RFC 7296 §2.7, §2.9)', () => {
       assert.deepEqual(subjectChild.remoteTs, ['10.2.0.0/16[tcp/5201]']);
       const { octets } = await lab.transfer({ octets: 1_000_000 });
       assert.ok(octets > 0);
-      const echo = await ping(lab.topology, { count: 2 });
+      const echo = await ping(lab.topology, { count: 2, waitSeconds: 0.5 });
       assert.equal(echo.received, 0, 'an echo request is not TCP to port 5201');
     });
 
@@ -76,7 +76,7 @@ describe('Negotiation with strongSwan (RFC 7296 §2.7, §2.9)', () => {
         'the operator is told that authentication failed',
       );
       await lab.empty();
-      const echo = await ping(lab.topology, { count: 2 });
+      const echo = await ping(lab.topology, { count: 2, waitSeconds: 0.5 });
       assert.equal(echo.received, 0);
     });
 
@@ -141,7 +141,7 @@ async function noChild(lab: Lab): Promise<void> {
     const children = (await swanctl.sas()).flatMap((sa) => sa.children);
     assert.deepEqual(children, []);
   }
-  const echo = await ping(lab.topology, { count: 2 });
+  const echo = await ping(lab.topology, { count: 2, waitSeconds: 0.5 });
   assert.equal(echo.received, 0);
 }
 

@@ -33,7 +33,7 @@ describe('A peer that is cut off (RFC 7296 §2.4)', () => {
     it(`is given up, and nothing more is tried with dpd_action = clear, as ${role}`, async () => {
       await lab.up(role, watching('clear'));
       await cutOff(lab);
-      const { received } = await ping(lab.topology, { count: 2 });
+      const { received } = await ping(lab.topology, { count: 2, waitSeconds: 0.5 });
       assert.equal(received, 0);
     });
 

@@ -219,7 +219,7 @@ describe('A trace beside strongSwan (tsgw trace)', () => {
     assert.deepEqual([traced.outcome, traced.reason], ['dropped', 'no-policy']);
     assert.match(traced.what, /nearest policy is peer\/net: remote address 10\.9\.0\.9 is not in/);
     const before = await dropsOf(lab.tsgw);
-    const { received } = await ping(lab.topology, { to: '10.9.0.9', count: 3 });
+    const { received } = await ping(lab.topology, { to: '10.9.0.9', count: 3, waitSeconds: 0.5 });
     assert.equal(received, 0);
     assert.deepEqual(growth(before, await dropsOf(lab.tsgw)), { 'no-policy': 3 });
     await network.exec('g1', ['ip', 'route', 'del', '10.9.0.0/16']);

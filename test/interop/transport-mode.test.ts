@@ -93,7 +93,7 @@ describe('Transport mode between two tsgw (RFC 4303 §3.1.1)', () => {
     // 1500 less IP 20, UDP 8, ESP 8 and 8, ICV 16 leave 1440; less the trailer 1438 and the header.
     const fits = { from: 'g1', to, dontFragment: true, count: 1 } as const;
     assert.equal((await ping(lab.topology, { ...fits, size: 1430 })).lossPercent, 0);
-    assert.equal((await ping(lab.topology, { ...fits, size: 1431 })).received, 0);
+    assert.equal((await ping(lab.topology, { ...fits, size: 1431, waitSeconds: 0.5 })).received, 0);
     const before = await lab.tunnel();
     for (const size of [3000, 60_000]) {
       const cut = await ping(lab.topology, { from: 'g1', to, size, count: 2 });
@@ -128,7 +128,10 @@ describe('Transport mode between two tsgw (RFC 4303 §3.1.1)', () => {
     try {
       await lab.up('initiator', TRANSPORT);
       const to = lab.address(lab.peer);
-      assert.equal((await ping(lab.topology, { from: 'g1', to, count: 1 })).received, 0);
+      assert.equal(
+        (await ping(lab.topology, { from: 'g1', to, count: 1, waitSeconds: 0.5 })).received,
+        0,
+      );
       assert.match(
         lab.subject.log(),
         /filtering is strict: write net\.ipv4\.conf\.wan\.rp_filter = 2/,

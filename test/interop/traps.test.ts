@@ -85,7 +85,7 @@ describe('Traffic that brings its tunnel up', () => {
     await swanctl.must(['--uninstall', '--child', 'net']);
     assert.deepEqual(await policies(lab), []);
     assert.equal(await routes(lab), '');
-    assert.equal((await ping(lab.topology, { count: 2 })).received, 0);
+    assert.equal((await ping(lab.topology, { count: 2, waitSeconds: 0.5 })).received, 0);
     await swanctl.must(['--install', '--child', 'net']);
     await answered(lab, { count: 5 });
   });
@@ -102,7 +102,7 @@ describe('Traffic that brings its tunnel up', () => {
     await lab.load(trap);
     await lab.subject.swanctl.load('');
     assert.deepEqual(await policies(lab), []);
-    assert.equal((await ping(lab.topology, { count: 2 })).received, 0);
+    assert.equal((await ping(lab.topology, { count: 2, waitSeconds: 0.5 })).received, 0);
     assert.deepEqual(await lab.subject.swanctl.sas(), []);
   });
 });
@@ -149,7 +149,7 @@ describe('Shunts beside a tunnel', () => {
     await lab.load({}, shunt('drop'));
     assert.deepEqual(await policies(lab), ['shunts/drop DROP']);
     const before = await dropsOf(lab.tsgw);
-    assert.equal((await ping(lab.topology, { count: 3 })).received, 0);
+    assert.equal((await ping(lab.topology, { count: 3, waitSeconds: 0.5 })).received, 0);
     assert.deepEqual(growth(before, await dropsOf(lab.tsgw)), { 'discard-policy': 3 });
     await lab.initiate('initiator');
     assert.equal((await ping(lab.topology, { count: 3 })).lossPercent, 0, 'an SA is stronger');

@@ -47,7 +47,7 @@ describe('A tunnel with strongSwan (RFC 4303 §3.1.2, RFC 3948)', () => {
 
   it('sends nothing of the protected networks in the clear when no tunnel is up', async () => {
     await lab.load({});
-    const answer = await ping(lab.topology, { count: 3 });
+    const answer = await ping(lab.topology, { count: 3, waitSeconds: 0.5 });
     assert.equal(answer.received, 0);
   });
 });

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { until } from '../../lab/command.ts';
 import type { Gateway } from '../../lab/gateway.ts';
 import { hostAddress } from '../../lab/topology.ts';
+import { ping } from '../../lab/traffic.ts';
 import { type Lab, onlyTsgw, useLab } from '../support/lab.ts';
 
 const secrets = `secrets { ike-1 { secret = "a secret only the lab knows" } }`;
@@ -88,12 +89,7 @@ async function pools({ swanctl }: Gateway): Promise<readonly string[]> {
 
 /** Pings from a gateway's own node; answers how many came back of ten. */
 async function pinged(lab: Lab, from: Gateway, source: string, to: string): Promise<number> {
-  const { stdout } = await lab.topology.network.exec(
-    from.node,
-    ['ping', '-n', '-q', '-c', '10', '-i', '0.02', '-W', '1', '-I', source, to],
-    { mayFail: true },
-  );
-  return Number(/(\d+) received/.exec(stdout)?.[1]);
+  return (await ping(lab.topology, { from: from.node, source, to, count: 10 })).received;
 }
 
 describe('A gateway with pools', () => {
@@ -252,17 +248,17 @@ describe('A client of strongSwan’s pool', () => {
       await loadClients(lab, lab.subject, { tess: '0.0.0.0' });
       await connect(lab.subject, 'tess');
       const [before] = await lab.subject.swanctl.sas();
-      const stream = lab.topology.network.exec(lab.subjectNode, [
-        ...['ping', '-n', '-q', '-c', '200', '-i', '0.01', '-W', '1', '-I', '10.3.5.1'],
-        hostAddress('h2', 'ipv4'),
-      ]);
+      const stream = ping(lab.topology, {
+        ...{ from: lab.subjectNode, source: '10.3.5.1', to: hostAddress('h2', 'ipv4') },
+        ...{ count: 200, intervalSeconds: 0.01 },
+      });
       await lab.subject.swanctl.must(['--rekey', '--ike', 'tess', '--reauth']);
       await until('the old IKE SA to be gone', async () => {
         const sas = await lab.subject.swanctl.sas();
         return (sas.length === 1 && sas[0]?.uniqueId !== before?.uniqueId) || undefined;
       });
       // What charon sends on the new Child SA before we know of it, or late on the old, is lost.
-      const received = Number(/(\d+) received/.exec((await stream).stdout)?.[1]);
+      const { received } = await stream;
       assert.ok(received >= 195, `${received} of 200 came back`);
       assert.deepEqual(await vips(lab.subject, { name: 'tess' }, 'local-vips'), ['10.3.5.1']);
       assert.match(await addresses(lab), / 10\.3\.5\.1\/32 /);
