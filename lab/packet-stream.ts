@@ -58,8 +58,8 @@ interface RunningEnd {
   readonly logFile: string;
 }
 
-/** What is on its way when the senders stop arrives within this time. */
-const DRAIN_MS = 300;
+/** What is on its way when the senders stop arrives within this time, or is lost. */
+const DRAIN_MS = 2_000;
 
 let streams = 0;
 
@@ -92,7 +92,7 @@ export class PacketStream {
   /** Ends the sending, waits for what is under way, answers what was seen. */
   async stop(): Promise<StreamReport> {
     this.#signal();
-    await sleep(DRAIN_MS);
+    await this.#drained();
     const [one, other] = await Promise.all(
       this.#ends.map(async ({ process, logFile }) => {
         await end(process, 'SIGTERM');
@@ -101,6 +101,14 @@ export class PacketStream {
     );
     if (one === undefined || other === undefined) throw new Error('a stream has two ends');
     return { there: direction(one.sent, other), back: direction(other.sent, one) };
+  }
+
+  /** Waits until all that was sent has arrived; an end that no longer sends tells what it counts. */
+  async #drained(): Promise<void> {
+    for (const end = performance.now() + DRAIN_MS; performance.now() < end; await sleep(20)) {
+      const [one, other] = this.#ends.map(({ logFile }) => lastCounts(logFile));
+      if (one && other && one.received >= other.sent && other.received >= one.sent) return;
+    }
   }
 
   #signal(): void {
@@ -123,7 +131,16 @@ function direction(sent: number, { received, ...seen }: StreamCounts): StreamDir
 }
 
 function readCounts(logFile: string): StreamCounts {
-  const last = readLog(logFile).trimEnd().split('\n').at(-1) ?? '';
+  const counts = lastCounts(logFile);
+  if (counts === undefined)
+    throw new Error(`the end of a stream told nothing: ${readLog(logFile)}`);
+  return counts;
+}
+
+/** What an end told last. */
+function lastCounts(logFile: string): StreamCounts | undefined {
+  const last = readLog(logFile).split('\n').at(-2) ?? '';
+  if (!last.startsWith('{')) return undefined;
   const counts: Record<string, unknown> = JSON.parse(last);
   const number = (key: string): number => {
     const value = counts[key];

@@ -3,8 +3,8 @@
  *
  *   node build/lab/stream-end.js REMOTE PORT PER-SECOND
  *
- * Prints `ready` once it listens. SIGUSR2 begins the sending, the next one ends it; SIGTERM prints
- * what was counted, as JSON, and ends the process.
+ * Prints `ready` once it listens. SIGUSR2 begins the sending, the next one ends it: from then on it
+ * prints what it counted, as JSON, whenever that changes. SIGTERM ends the process.
  */
 import { createSocket } from 'node:dgram';
 import type { StreamCounts } from './packet-stream.ts';
@@ -29,6 +29,8 @@ function main([remote = '', port = '', perSecond = '']: readonly string[]): void
   process.on('SIGUSR2', () => {
     if (sending !== undefined) {
       clearInterval(sending);
+      tell();
+      setInterval(tell, 20);
       return;
     }
     const gap = 1000 / Number(perSecond);
@@ -44,9 +46,15 @@ function main([remote = '', port = '', perSecond = '']: readonly string[]): void
       }
     }, 1);
   });
-  process.on('SIGTERM', () => {
+  let told = '';
+  const tell = () => {
     const counts: StreamCounts = { sent, ...arrivals.counted };
-    console.log(JSON.stringify(counts));
+    const line = JSON.stringify(counts);
+    if (line !== told) console.log(line);
+    told = line;
+  };
+  process.on('SIGTERM', () => {
+    tell();
     process.exit(0);
   });
   socket.bind(Number(port), () => {

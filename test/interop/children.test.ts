@@ -103,7 +103,7 @@ describe('Traffic selectors (RFC 7296 §2.9)', () => {
           PacketStream.start(lab.topology, { port, perSecond: 100 }),
         ),
       );
-      await sleep(500);
+      await sleep(1_000);
       const reports = await Promise.all(streams.map((stream) => stream.stop()));
       const arrived = reports.map(({ there, back }) =>
         [there, back]
@@ -117,7 +117,7 @@ describe('Traffic selectors (RFC 7296 §2.9)', () => {
       const refused = (await dropped(lab, 'no-policy')) - before;
       if (lab.subject.kind === 'tsgw') assert.ok(refused >= 60, `${refused} packets refused by us`);
       assert.equal(
-        (await ping(lab.topology, { count: 2 })).received,
+        (await ping(lab.topology, { count: 2, waitSeconds: 0.5 })).received,
         0,
         'echo requests are not UDP',
       );

@@ -5,8 +5,10 @@
  * Every loop is bounded in packets and in time; all of it stays inside the lab's namespaces.
  */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Capture } from '../../lab/capture.ts';
-import { sleep } from '../../lab/command.ts';
+import { sleep, until } from '../../lab/command.ts';
 import { connectionName, type PairSettings } from '../../lab/swanctl-conf.ts';
 import { hostAddress, outerAddress, protectedNet } from '../../lab/topology.ts';
 import { ping } from '../../lab/traffic.ts';
@@ -55,7 +57,7 @@ describe('A tunnel under abuse', () => {
   let resident: number;
 
   before(async function captureRealMessages() {
-    this.timeout(20_000);
+    this.timeout(60_000);
     const { network } = lab.topology;
     const running = await Capture.start(network, 'g2');
     await lab.up('responder', bothFamilies);
@@ -133,16 +135,17 @@ describe('A tunnel under abuse', () => {
   it('goes on under vici clients that send nonsense, too much, or never read', async () => {
     const clients = new AbusiveClients(lab.tsgw.swanctl.uri);
     try {
-      const pinging = ping(lab.topology, { count: 120, intervalSeconds: 0.02 });
-      await clients.nonsense(200);
-      await clients.hugeLengths();
-      await clients.requestsNeverRead(20);
-      await clients.halfSegments(50);
-      // Events for those who registered and do not read.
-      await abuse(lab.topology.network, 'g2', 'ike-headers', outside);
-      assert.equal((await lab.subject.swanctl.sas()).length > 0, true, 'swanctl is served');
-      await clients.connect(300);
-      assert.equal((await pinging).lossPercent, 0);
+      const abusing = async () => {
+        await clients.nonsense(200);
+        await clients.hugeLengths();
+        await clients.requestsNeverRead(20);
+        await clients.halfSegments(50);
+        // Events for those who registered and do not read.
+        await abuse(lab.topology.network, 'g2', 'ike-headers', outside);
+        assert.equal((await lab.subject.swanctl.sas()).length > 0, true, 'swanctl is served');
+        await clients.connect(300);
+      };
+      await underPings(lab, abusing());
     } finally {
       clients.close();
     }
@@ -158,7 +161,7 @@ describe('A tunnel under abuse', () => {
     const { mtu = 0 } = await sadRow(lab.tsgw, 'out');
     assert.ok(mtu >= 480 && mtu < 1000, `the path is believed to carry inner packets of ${mtu}`);
     // The first one is answered with the number; from then on the host sends fragments.
-    const large = await ping(lab.topology, { size: 1300 });
+    const large = await ping(lab.topology, { size: 1300, waitSeconds: 2 });
     assert.ok(large.received >= 4, `${large.received} of 5 came back`);
   });
 
@@ -187,14 +190,7 @@ describe('A tunnel under abuse', () => {
   /** Pings through the tunnel from before the abuse until after it. */
   async function abused(node: string, verb: string, options: AbuseOptions): Promise<Abused> {
     const before = await dropsOf(lab.tsgw);
-    let pinging = true;
-    const pings = ping(lab.topology, { count: 120, intervalSeconds: 0.02 }).finally(() => {
-      pinging = false;
-    });
-    const sent = await abuse(lab.topology.network, node, verb, options);
-    assert.ok(pinging, 'the pings ended before the abuse did');
-    const { lossPercent, received } = await pings;
-    assert.equal(lossPercent, 0, `${received} of 120 pings came back`);
+    const sent = await underPings(lab, abuse(lab.topology.network, node, verb, options));
     const dropped = growth(before, await dropsOf(lab.tsgw));
     return { sent, dropped };
   }
@@ -217,13 +213,11 @@ describe('An authenticated peer that says anything (RFC 7296 §2.21)', () => {
   };
 
   it('gets the answers of the table, and the tunnel of another peer notices nothing', async function () {
-    this.timeout(90_000);
+    this.timeout(120_000);
     await lab.load({}, mallory);
     assert.equal((await lab.initiate('responder')).status, 0);
     const before = await lab.tunnel();
     const resident = residentOctets(lab.tsgw.process());
-    const drops = await dropsOf(lab.tsgw);
-    let attacking = true;
     const attack = hostileInitiator(lab.topology.network, 'g2', {
       local: outerAddress(lab.topology, 'g2', 'ipv4'),
       gateway: outerAddress(lab.topology, 'g1', 'ipv4'),
@@ -233,23 +227,11 @@ describe('An authenticated peer that says anything (RFC 7296 §2.21)', () => {
       networks: [spoilt.g2, spoilt.g1],
       stride: 3,
       mutations: 400,
-    }).finally(() => {
-      attacking = false;
     });
-    let pings = 0;
-    while (attacking) {
-      const { lossPercent, received } = await ping(lab.topology, {
-        count: 50,
-        intervalSeconds: 0.02,
-      });
-      const dropped = JSON.stringify(growth(drops, await dropsOf(lab.tsgw)));
-      assert.equal(lossPercent, 0, `${received} of 50 pings came back, dropped were ${dropped}`);
-      pings += received;
-    }
-    const { cases, mutations, ikeSas, wrong, answers } = await attack;
+    const { cases, mutations, ikeSas, wrong, answers } = await underPings(lab, attack);
     assert.deepEqual(wrong, [], "answers that are not the table's");
     assert.ok(cases > 1000 && mutations === 400, `${cases} cases, ${mutations} mutations`);
-    assert.ok(ikeSas > 100 && pings >= 100, `${ikeSas} IKE SAs, ${pings} pings`);
+    assert.ok(ikeSas > 100, `${ikeSas} IKE SAs`);
     for (const answer of ['[]', '[N(INVALID_SYNTAX)]', '[N(UNSUPPORTED_CRITICAL_PAYLOAD)]']) {
       assert.ok((answers[answer] ?? 0) > 0, `nothing was answered ${answer}`);
     }
@@ -289,31 +271,32 @@ describe('A flood of IKE_SA_INIT requests (RFC 7296 §2.6)', () => {
     await answersFindTheirWay(lab, network);
     await lab.load({ g1: { remoteAddress: '%any' } });
     const capture = await Capture.start(lab.topology.network, 'g1');
-    let flooding = true;
+    const enough = join(lab.topology.network.directory, 'enough');
     const flood = abuse(lab.topology.network, 'g2', 'flood', {
       device: 'wan',
       mac: await macOf(lab.topology.network, 'g1', 'wan'),
       gateway: outerAddress(lab.topology, 'g1', 'ipv4'),
       network,
-      count: 6000,
+      count: 30_000,
       rate: 1500,
-    }).finally(() => {
-      flooding = false;
+      until: enough,
     });
-    await sleep(1000);
-    assert.ok((await halfOpenOf(lab.tsgw)) >= threshold, 'cookies are asked for');
+    await until('cookies to be asked for', async () => {
+      return (await halfOpenOf(lab.tsgw)) >= threshold || undefined;
+    });
     const { status, stdout } = await lab.initiate('responder');
     assert.equal(status, 0, `a real peer gets through: ${stdout}`);
     await lab.carries();
     const open = await halfOpenOf(lab.tsgw);
     assert.ok(open <= threshold + 1, `${open} half-open IKE SAs`);
-    assert.ok(flooding, 'the flood went on all the time');
+    writeFileSync(enough, '');
     const sent = await flood;
+    assert.ok(sum(sent) > 1000 && sum(sent) < 30_000, `${sum(sent)}: it went on all the time`);
     const replies = await repliesIn(await capture.stop(), network);
     // tcpdump itself may miss a few.
     const missed = sum(sent) - (replies.requests ?? 0);
     assert.ok(missed < sum(sent) / 20, `${missed} requests are not in the capture`);
-    assert.ok((replies.cookies ?? 0) > 3000, `${replies.cookies} were asked for a cookie`);
+    assert.ok((replies.cookies ?? 0) > sum(sent) / 2, `${replies.cookies} were asked for a cookie`);
     assert.ok((replies.answers ?? 0) <= (replies.requests ?? 0));
     assert.equal(replies.larger, 0, 'an answer is larger than its request');
     assert.ok((replies.unasked ?? 0) <= missed, `${replies.unasked} answers nobody asked for`);
@@ -342,6 +325,22 @@ async function answersFindTheirWay({ topology, peer }: Lab, network: string): Pr
   const via = outerAddress(topology, peer.node, 'ipv4');
   await topology.network.ip('g1', [`route add ${network}/16 via ${via}`]);
   await topology.network.ip('g2', [`route add blackhole ${network}/16`]);
+}
+
+/** Pings through the tunnel until `work` is done, and after it: every answer comes. */
+async function underPings<T>(lab: Lab, work: Promise<T>): Promise<T> {
+  let working = true;
+  const done = () => {
+    working = false;
+  };
+  const ended = work.then(done, done);
+  for (let last = false; !last; ) {
+    last = !working;
+    const { received, sent } = await ping(lab.topology, { count: 25 });
+    assert.equal(received, sent, 'answers to pings');
+  }
+  await ended;
+  return work;
 }
 
 function grew(dropped: Counts, ...reasons: readonly string[]): void {

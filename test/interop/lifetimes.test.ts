@@ -3,7 +3,7 @@
  * §2.8). The limits are ours: strongSwan's userspace ESP knows those of time only.
  */
 import assert from 'node:assert/strict';
-import { sleep, until } from '../../lab/command.ts';
+import { until } from '../../lab/command.ts';
 import { ping } from '../../lab/traffic.ts';
 import { impatient, type Lab, onlyTsgw, roles, useLab } from '../support/lab.ts';
 import { agreed, counters, dropped, more, underStream } from '../support/tunnel-life.ts';
@@ -23,10 +23,13 @@ describe('The life of a Child SA (RFC 4301 §4.4.2.1)', () => {
     it(`is renewed before its ${what} are used up, and nothing is lost`, async () => {
       await lab.up('initiator', { [lab.subjectNode]: { child } });
       const before = await counters(lab.subject);
-      await underStream(lab, () => sleep(3_800));
-      const renewed = more(before, await counters(lab.subject))('child-rekey');
+      const renewals = async () => more(before, await counters(lab.subject))('child-rekey');
+      const { there, back } = await underStream(lab, () =>
+        until('two renewals', async () => (await renewals()) >= 2 || undefined, 12_000, 200).then(),
+      );
       // What two directions carry is counted for each alone.
-      assert.ok(renewed >= 2 && renewed <= 4, `${renewed} times`);
+      const [renewed, packets] = [await renewals(), Math.max(there.sent, back.sent)];
+      assert.ok(renewed <= packets / 1000, `${renewed} times in ${packets} packets`);
       await agreed(lab);
       await lab.carries();
     });
@@ -37,7 +40,9 @@ describe('The life of a Child SA (RFC 4301 §4.4.2.1)', () => {
       [lab.subjectNode]: { child: { rekey_packets: '0', life_packets: '50' } },
     });
     const before = await dropped(lab, 'outbound-hard-limit');
-    const { received } = await ping(lab.topology, { count: 60, intervalSeconds: 0.005 });
+    const { received } = await ping(lab.topology, {
+      ...{ count: 60, intervalSeconds: 0.005, waitSeconds: 1 },
+    });
     assert.ok(received >= 48 && received <= 50, `${received} answers`);
     await childless(lab);
     const refused = (await dropped(lab, 'outbound-hard-limit')) - before;
@@ -46,20 +51,20 @@ describe('The life of a Child SA (RFC 4301 §4.4.2.1)', () => {
 
   for (const role of roles) {
     it(`ends with its time where nothing renews it, as ${role}`, async () => {
+      const began = performance.now();
       await lab.up(role, {
-        [lab.subjectNode]: { child: { rekey_time: '0s', life_time: '1s', rand_time: '0s' } },
+        [lab.subjectNode]: { child: { rekey_time: '0s', life_time: '3s', rand_time: '0s' } },
         [lab.peerNode]: { child: { rekey_time: '0s' } },
       });
-      const began = performance.now();
       await lab.carries();
       await childless(lab);
       const lasted = performance.now() - began;
-      assert.ok(lasted > 500 && lasted < 2_500, `${lasted} ms`);
+      assert.ok(lasted > 3_000 && lasted < 10_000, `${lasted} ms`);
       assert.equal((await ping(lab.topology, { count: 2, waitSeconds: 0.5 })).received, 0);
     });
 
     it(`ends when nothing passes, and not before, as ${role}`, async () => {
-      await lab.up(role, { [lab.subjectNode]: { child: { inactivity: '1s' } } });
+      await lab.up(role, { [lab.subjectNode]: { child: { inactivity: '2s' } } });
       const { lossPercent } = await ping(lab.topology, { count: 6, intervalSeconds: 0.5 });
       assert.equal(lossPercent, 0, 'it is kept by what passes');
       const [sa] = await lab.subject.swanctl.sas();
@@ -78,7 +83,7 @@ async function childless(lab: Lab): Promise<void> {
         const sas = await end.swanctl.sas();
         return (sas.length === 1 && sas[0]?.children.length === 0) || undefined;
       },
-      4_000,
+      8_000,
     );
   }
 }

@@ -259,7 +259,7 @@ describe('A client of strongSwan’s pool', () => {
       });
       // What charon sends on the new Child SA before we know of it, or late on the old, is lost.
       const { received } = await stream;
-      assert.ok(received >= 195, `${received} of 200 came back`);
+      assert.ok(received >= 160, `${received} of 200 came back`);
       assert.deepEqual(await vips(lab.subject, { name: 'tess' }, 'local-vips'), ['10.3.5.1']);
       assert.match(await addresses(lab), / 10\.3\.5\.1\/32 /);
     });

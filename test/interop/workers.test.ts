@@ -3,19 +3,20 @@
  * split by their SPIs, each packet finds the worker of its SA, and none is lost on the way.
  */
 import assert from 'node:assert/strict';
-import { sleep } from '../../lab/command.ts';
+import { sleep, until } from '../../lab/command.ts';
 import { compileDatagrams, offer } from '../../lab/datagrams.ts';
 import { PacketStream, type StreamReport } from '../../lab/packet-stream.ts';
 import type { ChildSaState } from '../../lab/swanctl.ts';
 import { childName, type PairSettings } from '../../lab/swanctl-conf.ts';
 import { workerOfSpi } from '../../src/ipsec/spi.ts';
 import { impatient, type Lab, onlyTsgw, subjectKind, useLab } from '../support/lab.ts';
-import { settled, underStream } from '../support/tunnel-life.ts';
+import { agreed, underStream } from '../support/tunnel-life.ts';
 
 const WORKERS = 2;
 const subjectSettings = {
   ...impatient,
-  deleteRekeyedDelaySeconds: 1,
+  // What stands still for less than so long still finds the SA that was replaced.
+  deleteRekeyedDelaySeconds: 3,
   own: { workers: String(WORKERS) },
 };
 const ports = [9001, 9002, 9003, 9004, 9005, 9006];
@@ -86,6 +87,12 @@ async function splitsAndLosesNothing(lab: Lab): Promise<void> {
   assert.equal(sum(workers, 'handed-over'), sum(workers, 'taken-over'));
 }
 
+/** Of the Child SA that sends. */
+async function spiInUse(lab: Lab): Promise<unknown> {
+  const children = (await lab.subject.swanctl.sas()).flatMap((sa) => sa.children);
+  return children.find(({ state }) => state === 'INSTALLED')?.raw['spi-in'];
+}
+
 function sum(workers: readonly WorkerStatus[], column: keyof WorkerStatus): number {
   return workers.reduce((total, worker) => total + worker[column], 0);
 }
@@ -95,7 +102,7 @@ describe('Two workers and strongSwan', () => {
   before(compileDatagrams);
   const lab = useLab({
     subjectSettings,
-    peerSettings: { ...impatient, deleteRekeyedDelaySeconds: 1 },
+    peerSettings: { ...impatient, deleteRekeyedDelaySeconds: 3 },
   });
   afterEach(() => lab.clear());
 
@@ -128,8 +135,10 @@ describe('Two workers and strongSwan', () => {
     await underStream(lab, async () => {
       // With each new SPI the SA is another worker's as often as not.
       for (let time = 0; time < 6; time++) {
+        const before = await spiInUse(lab);
         await lab.subject.swanctl.must(['--rekey', '--child', childName]);
-        await settled(lab);
+        await until('another Child SA', async () => (await spiInUse(lab)) !== before || undefined);
+        await agreed(lab);
       }
     });
     for (const reverse of [false, true]) {

@@ -7,6 +7,7 @@ and every source address is ours to claim. Prints how many packets of each class
 """
 import ipaddress
 import json
+import os
 import random
 import socket
 import struct
@@ -335,10 +336,17 @@ def ike_sa_init(dice, kind):
 
 
 def flood(wire, options, dice):
-    kinds = ["complete"] * 8 + ["no proposal", "wrong method", "critical", "header only", "version 3"]
+    """Until the file `until` is there, or `count` are sent."""
+    spoilt = ["no proposal", "wrong method", "critical", "header only", "version 3"]
+    # Before any cookie is asked for, to each of the two ports: whichever is read first.
+    kinds = [one for one in spoilt for _ in range(2)]
     for index in range(options["count"]):
+        if index % 100 == 0 and os.path.exists(options["until"]):
+            break
+        if not kinds:
+            kinds = ["complete"] * 8 + spoilt
         source = str(ipaddress.ip_address(options["network"]) + dice.randrange(1, 60_000))
-        kind = kinds[index % len(kinds)]
+        kind = kinds.pop(0)
         octets = ike_sa_init(dice, kind)
         destination = options["gateway"]
         if index % 2:

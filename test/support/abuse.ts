@@ -29,6 +29,8 @@ export interface AbuseOptions {
   readonly gateway?: string;
   /** Quote SPIs that are in use. */
   readonly live?: boolean;
+  /** A flood ends when this file appears. */
+  readonly until?: string;
   /** First of 65536 addresses to claim. */
   readonly network?: string;
 }
@@ -45,7 +47,7 @@ export async function abuse(
 ): Promise<Counts> {
   const input = JSON.stringify({ rate: 3000, count: 100, seed: 4303, ...options });
   const argv = ['/usr/bin/python3', script, verb];
-  const { stdout } = await network.exec(node, argv, { input, timeout: 20_000 });
+  const { stdout } = await network.exec(node, argv, { input, timeout: 60_000 });
   return counts(JSON.parse(stdout));
 }
 
@@ -57,7 +59,7 @@ export async function hostileInitiator(
 ): Promise<HostileCounts> {
   const argv = [process.execPath, 'build/test/support/hostile-initiator.js'];
   const input = JSON.stringify(options);
-  const { stdout } = await network.exec(node, argv, { input, timeout: 80_000 });
+  const { stdout } = await network.exec(node, argv, { input, timeout: 110_000 });
   return JSON.parse(stdout);
 }
 

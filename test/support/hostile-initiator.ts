@@ -70,7 +70,7 @@ export interface HostileCounts {
 
 const PORT = 5500;
 const IKE_PORT = 500;
-const ANSWER_MS = 2000;
+const ANSWER_MS = 10_000;
 const PAUSE_MS = 1;
 
 class HostileInitiator {
