@@ -2,7 +2,8 @@
  * Neighbours that do not resolve: packets for them are lost, and nobody else waits.
  */
 import assert from 'node:assert/strict';
-import { until } from '../../lab/command.ts';
+import { join } from 'node:path';
+import { alive, end, launch, until } from '../../lab/command.ts';
 import { connectionName } from '../../lab/swanctl-conf.ts';
 import { ping } from '../../lab/traffic.ts';
 import { useLab } from '../support/lab.ts';
@@ -41,23 +42,18 @@ describe('A neighbour that does not resolve', () => {
       sources.map((source) => `address add ${source}/32 dev lo`),
     );
     await lab.up('initiator');
-    let flooding = true;
-    const flood = network
-      .exec(lab.peerNode, [
-        ...[process.execPath, 'build/lab/half-open.js', lab.address(lab.subject)],
-        ...['6000', '2000', ...sources],
-      ])
-      .finally(() => {
-        flooding = false;
-      });
+    const logFile = join(network.directory, 'flood.log');
+    const halfOpen = [process.execPath, 'build/lab/half-open.js', lab.address(lab.subject)];
+    const argv = [...network.at(lab.peerNode), ...halfOpen, '60000', '2000', ...sources];
+    const flood = launch(argv, { logFile });
     const answer = await ping(lab.topology, { count: 200, intervalSeconds: 0.01 });
     assert.equal(answer.lossPercent, 0, 'the tunnel carries on');
-    assert.ok(flooding, 'the flood went on all the time');
+    assert.ok(alive(flood), 'the flood went on all the time');
     await lab.subject.swanctl.must(['--terminate', '--ike', connectionName]);
     await until('the peer to be empty', async () => (await peerSas()) === 0 || undefined);
     assert.equal((await lab.initiate('responder')).status, 0, 'and a new one comes up');
     await lab.carries();
-    await flood;
+    await end(flood, 'SIGTERM');
   });
 
   async function peerSas(): Promise<number> {
