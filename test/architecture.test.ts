@@ -13,6 +13,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ipsec: ['crypto', 'wire'],
   ike: ['ipsec', 'crypto', 'events', 'wire'],
   esp: ['ipsec', 'crypto', 'events', 'wire'],
+  cluster: ['ipsec', 'crypto', 'events', 'wire'],
   config: ['ipsec', 'crypto', 'wire'],
   vici: ['config', 'events', 'wire'],
   io: ['events', 'wire', 'crypto', 'esp', 'ipsec'],
@@ -29,7 +30,7 @@ const ROOT_IMPORTS: Readonly<Record<string, readonly string[]>> = {
 
 /** Where the operating system and its modules may be named. */
 const NODE_ROOMS = ['io', 'crypto', 'vici', 'cli', 'main.ts', 'gateway'];
-const PURE_ROOMS = ['wire', 'crypto', 'events', 'ipsec', 'ike', 'esp', 'config'];
+const PURE_ROOMS = ['wire', 'crypto', 'events', 'ipsec', 'ike', 'esp', 'cluster', 'config'];
 const FORBIDDEN_NAMES = /^(utils?|helpers?|common|misc|shared|types)(\.ts)?$/;
 
 interface SourceFile {
