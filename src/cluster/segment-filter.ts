@@ -1,0 +1,309 @@
+/**
+ * What a node's kernel lets in of packets that every node of the cluster gets: a ruleset of nft as text.
+ *
+ * On the WAN, of what is sent to a shared address, a node has the ESP packets and IKE messages of its own segments, bare
+ * or in UDP (RFC 3948), and of foreign SAs those whose sequence numbers fall to it as samples.
+ * What carries no SPI of ours - IKE_SA_INIT, echo requests, anything else - goes by its source, so that exactly
+ * one node answers. On the LAN the addresses of clients decide. Everything it counts has a name (`FilterCounter`).
+ *
+ * The text replaces what was there in one transaction: no packet sees half of a ruleset.
+ */
+import {
+  type AddressRange,
+  compareAddresses,
+  formatAddress,
+  type IpAddress,
+} from '../wire/address.ts';
+import type { SegmentHash } from './segment-hash.ts';
+
+/** A range of inner addresses whose SAs are in a segment that the hash of an address does not give. */
+export interface PinnedRange {
+  readonly range: AddressRange;
+  readonly segment: number;
+}
+
+/** Of foreign SAs a node verifies packets whose sequence number modulo `interval` is `residue`. */
+export interface Sampling {
+  /** A power of two. */
+  readonly interval: number;
+  readonly residue: number;
+}
+
+export interface SegmentFilter {
+  readonly hash: SegmentHash;
+  /** See `sourceSeed`; of all nodes the same. */
+  readonly sourceSeed: number;
+  /** Segments of this node. */
+  readonly own: readonly number[];
+  readonly wan?: {
+    readonly device: string;
+    /** The shared addresses. */
+    readonly addresses: readonly IpAddress[];
+    /** Where IKE is heard without and with the marker of RFC 3948: 500 and 4500. */
+    readonly port: number;
+    readonly portNatT: number;
+    /** Undefined: nothing of foreign SAs comes in. */
+    readonly sampling: Sampling | undefined;
+  };
+  readonly lan?: {
+    readonly device: string;
+    /** Hardware addresses that all nodes have, as `01:00:5e:00:00:21`. */
+    readonly hardwareAddresses: readonly string[];
+    readonly pinned: readonly PinnedRange[];
+  };
+}
+
+/** An IPv4 address that is given as the cluster's hardware address in the kernel's own ARP packets. */
+export interface ArpMangling {
+  readonly device: string;
+  readonly address: IpAddress;
+  readonly hardwareAddress: string;
+}
+
+/** Packets that came in or were dropped, by what decided. */
+export const FilterCounter = {
+  ESP_OWN: 'esp_own',
+  ESP_SAMPLED: 'esp_sampled',
+  ESP_FOREIGN: 'esp_foreign',
+  UDP_ESP_OWN: 'udp_esp_own',
+  UDP_ESP_SAMPLED: 'udp_esp_sampled',
+  UDP_ESP_FOREIGN: 'udp_esp_foreign',
+  IKE_OWN: 'ike_own',
+  IKE_FOREIGN: 'ike_foreign',
+  SOURCE_OWN: 'source_own',
+  SOURCE_FOREIGN: 'source_foreign',
+  FRAGMENT: 'fragment',
+  ICMP: 'icmp_not_asking',
+  LAN_OWN: 'lan_own',
+  LAN_FOREIGN: 'lan_foreign',
+} as const;
+export type FilterCounter = (typeof FilterCounter)[keyof typeof FilterCounter];
+
+/** Of a cluster, in the families `netdev` and `arp`. */
+export const TABLE = 'tsgw_cluster';
+
+/** The residue for a node's samples: another one for each node, as far as there are. */
+export function samplingOf(node: number, interval: number): Sampling {
+  if (interval < 1 || !Number.isInteger(Math.log2(interval))) {
+    throw new RangeError(`every ${interval}th packet: not a power of two`);
+  }
+  return { interval, residue: node % interval };
+}
+
+/** The whole filter of a node, for `nft -f`. */
+export function segmentRuleset(filter: SegmentFilter): string {
+  const { wan, lan } = filter;
+  const own = filter.own.toSorted((a, b) => a - b);
+  const wrong = own.find((one) => !(one >= 0 && one < filter.hash.count));
+  if (wrong !== undefined) throw new RangeError(`segment ${wrong} of ${filter.hash.count}`);
+  const chains = [
+    ...(wan === undefined ? [] : wanChains(wan, new OwnSegments(filter, own))),
+    ...(lan === undefined ? [] : [lanChain(lan, new OwnSegments(filter, own), own)]),
+  ];
+  return replaced('netdev', [...Object.values(FilterCounter).map(counter), ...chains]);
+}
+
+/**
+ * The kernel's ARP packets about the addresses carry the cluster's hardware address, where no responder
+ * of ours answers in its place.
+ */
+export function arpRuleset(mangled: readonly ArpMangling[]): string {
+  const rules = mangled.map(({ device, address, hardwareAddress }) => {
+    if (address.family !== 4) throw new RangeError(`ARP for ${formatAddress(address)}`);
+    const ours = `oif ${deviceText(device)} arp saddr ip ${formatAddress(address)}`;
+    return `${ours} arp saddr ether set ${hardwareText(hardwareAddress)}`;
+  });
+  const hook = 'type filter hook output priority 0; policy accept;';
+  return replaced('arp', [chain('out', [hook, ...rules])]);
+}
+
+/** Takes away what either of the above left, also where nothing is. */
+export function noRuleset(family: 'netdev' | 'arp'): string {
+  return `table ${family} ${TABLE} {\n}\ndelete table ${family} ${TABLE}\n`;
+}
+
+/** What hashes to the node's own segments, as nft says it; nothing where it has none. */
+class OwnSegments {
+  readonly #hash: SegmentHash;
+  readonly #sourceSeed: number;
+  readonly #set: string | undefined;
+
+  constructor({ hash, sourceSeed }: SegmentFilter, own: readonly number[]) {
+    this.#hash = hash;
+    this.#sourceSeed = sourceSeed;
+    this.#set = own.length === 0 ? undefined : `{ ${own.join(', ')} }`;
+  }
+
+  /** Rules that accept by a key, and count. */
+  accept(key: string, name: FilterCounter, also = ''): readonly string[] {
+    return this.#rule(key, this.#hash.seed, name, also);
+  }
+
+  acceptSource(key: string): readonly string[] {
+    return this.#rule(key, this.#sourceSeed, FilterCounter.SOURCE_OWN, AS_HOST);
+  }
+
+  #rule(key: string, seed: number, name: FilterCounter, also: string): readonly string[] {
+    if (this.#set === undefined) return [];
+    const hashed = `jhash ${key} mod ${this.#hash.count} seed 0x${seed.toString(16)}`;
+    return [`${hashed} ${this.#set} counter name "${name}" ${also}accept`];
+  }
+}
+
+function wanChains(wan: NonNullable<SegmentFilter['wan']>, own: OwnSegments): readonly string[] {
+  const families = [4, 6] as const;
+  const jumps = families.flatMap((family) => {
+    const addresses = wan.addresses.filter((one) => one.family === family).map(formatAddress);
+    const field = family === 4 ? 'ip daddr' : 'ip6 daddr';
+    return addresses.length === 0 ? [] : [`${field} { ${addresses.join(', ')} } goto to_shared`];
+  });
+  const { ESP_OWN, ESP_SAMPLED, ESP_FOREIGN } = FilterCounter;
+  const { UDP_ESP_OWN, UDP_ESP_SAMPLED, UDP_ESP_FOREIGN } = FilterCounter;
+  return [
+    chain('by_source', [
+      ...own.acceptSource('ip saddr'),
+      ...own.acceptSource('ip6 saddr'),
+      dropped(FilterCounter.SOURCE_FOREIGN),
+    ]),
+    ...ikeChains('ike_messages', 64, own),
+    // RFC 3948 §2.2: where ESP in UDP is heard IKE stands behind four octets of zero.
+    ...ikeChains('marked_ike_messages', 96, own),
+    chain('esp_packets', [
+      ...own.accept('esp spi', ESP_OWN),
+      ...sampled(wan.sampling, '@th,32,32', ESP_SAMPLED),
+      dropped(ESP_FOREIGN),
+    ]),
+    chain('udp_esp_packets', [
+      '@th,64,32 0 goto marked_ike_messages',
+      ...own.accept('@th,64,32', UDP_ESP_OWN),
+      ...sampled(wan.sampling, '@th,96,32', UDP_ESP_SAMPLED),
+      dropped(UDP_ESP_FOREIGN),
+    ]),
+    chain('to_shared', [
+      // Only the first fragment shows whose it is; the others are of use to the node that has it.
+      `ip frag-off & 0x1fff != 0 ${accepted(FilterCounter.FRAGMENT)}`,
+      `frag frag-off != 0 ${accepted(FilterCounter.FRAGMENT)}`,
+      'meta l4proto esp goto esp_packets',
+      `udp dport ${wan.portNatT} goto udp_esp_packets`,
+      `udp dport ${wan.port} goto ike_messages`,
+      // What is wrong with a path, and who has an address, is of use to every node; an answer is for one.
+      `icmp type != echo-request ${accepted(FilterCounter.ICMP)}`,
+      `icmpv6 type != echo-request ${accepted(FilterCounter.ICMP)}`,
+      'goto by_source',
+    ]),
+    chain('from_wan', [ingress(wan.device), ...jumps]),
+  ];
+}
+
+/**
+ * RFC 7296 §3.1: who sets the I flag is the initiator, and ours is the responder's SPI; else ours is the initiator's.
+ * `at` is the bit of the UDP datagram where the message begins.
+ */
+function ikeChains(name: string, at: number, own: OwnSegments): readonly string[] {
+  const responder = `@th,${at + 64},64`;
+  return [
+    chain(`${name}_of_responder`, [
+      ...own.accept(`@th,${at},64`, FilterCounter.IKE_OWN),
+      dropped(FilterCounter.IKE_FOREIGN),
+    ]),
+    chain(name, [
+      `@th,${at + 152},8 & 0x08 == 0 goto ${name}_of_responder`,
+      // RFC 7296 §3.1: zero in the first message of a new IKE SA.
+      `${responder} 0 goto by_source`,
+      ...own.accept(responder, FilterCounter.IKE_OWN),
+      dropped(FilterCounter.IKE_FOREIGN),
+    ]),
+  ];
+}
+
+/** Of frames to the cluster's hardware address: who owns the inner address they are for. */
+function lanChain(
+  lan: NonNullable<SegmentFilter['lan']>,
+  own: OwnSegments,
+  segments: readonly number[],
+): string {
+  const mine = lan.pinned.filter(({ segment }) => segments.includes(segment));
+  const others = lan.pinned.filter(({ segment }) => !segments.includes(segment));
+  const { LAN_OWN, LAN_FOREIGN } = FilterCounter;
+  return chain('from_lan', [
+    ingress(lan.device),
+    `ether daddr != { ${lan.hardwareAddresses.map(hardwareText).join(', ')} } accept`,
+    'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept',
+    ...inRanges(mine, `counter name "${LAN_OWN}" ${AS_HOST}accept`),
+    ...inRanges(others, dropped(LAN_FOREIGN)),
+    ...own.accept('ip daddr', LAN_OWN, AS_HOST),
+    ...own.accept('ip6 daddr', LAN_OWN, AS_HOST),
+    `meta protocol { ip, ip6 } ${dropped(LAN_FOREIGN)}`,
+  ]);
+}
+
+function inRanges(pinned: readonly PinnedRange[], verdict: string): readonly string[] {
+  return ([4, 6] as const).flatMap((family) => {
+    const ranges = pinned
+      .map(({ range }) => range)
+      .filter(({ first }) => first.family === family)
+      .map(rangeText);
+    const field = family === 4 ? 'ip daddr' : 'ip6 daddr';
+    return ranges.length === 0 ? [] : [`${field} { ${ranges.join(', ')} } ${verdict}`];
+  });
+}
+
+function rangeText({ first, last }: AddressRange): string {
+  const [from, to] = [formatAddress(first), formatAddress(last)];
+  return compareAddresses(first, last) === 0 ? from : `${from}-${to}`;
+}
+
+function sampled(
+  sampling: Sampling | undefined,
+  sequence: string,
+  name: FilterCounter,
+): readonly string[] {
+  if (sampling === undefined) return [];
+  const { interval, residue } = sampling;
+  if (interval === 1) return [accepted(name)];
+  return [`${sequence} & ${interval - 1} == ${residue} ${accepted(name)}`];
+}
+
+function accepted(name: FilterCounter): string {
+  return `counter name "${name}" accept`;
+}
+
+function dropped(name: FilterCounter): string {
+  return `counter name "${name}" drop`;
+}
+
+function counter(name: FilterCounter): string {
+  return `counter ${name} {\n}`;
+}
+
+/** The kernel forwards, and takes TCP from, only frames that are for this machine alone. */
+const AS_HOST = 'meta pkttype set host ';
+
+/** Before anything else of this machine looks at the packet. */
+function ingress(device: string): string {
+  return `type filter hook ingress device ${deviceText(device)} priority -300; policy accept;`;
+}
+
+function chain(name: string, lines: readonly string[]): string {
+  return `chain ${name} {\n${lines.join('\n')}\n}`;
+}
+
+/** Counters go on counting: they are the table's, not the rules'. */
+function replaced(family: 'netdev' | 'arp', parts: readonly string[]): string {
+  const table = `table ${family} ${TABLE}`;
+  return `${table} {\n}\nflush ${table}\n${table} {\n${parts.join('\n')}\n}\n`;
+}
+
+/** Names and addresses stand in a program for nft: nothing may stand in them that ends a word there. */
+function deviceText(device: string): string {
+  if (!/^[\w.:@-]{1,15}$/.test(device))
+    throw new RangeError(`device name ${JSON.stringify(device)}`);
+  return `"${device}"`;
+}
+
+function hardwareText(address: string): string {
+  if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(address)) {
+    throw new RangeError(`hardware address ${JSON.stringify(address)}`);
+  }
+  return address;
+}
