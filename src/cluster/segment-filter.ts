@@ -15,6 +15,7 @@ import {
   type IpAddress,
 } from '../wire/address.ts';
 import type { SegmentHash } from './segment-hash.ts';
+import { PROBE_PORT } from './virtual-address/flooding-probe.ts';
 
 /** A range of inner addresses whose SAs are in a segment that the hash of an address does not give. */
 export interface PinnedRange {
@@ -183,6 +184,7 @@ function wanChains(wan: NonNullable<SegmentFilter['wan']>, own: OwnSegments): re
       // Only the first fragment shows whose it is; the others are of use to the node that has it.
       `ip frag-off & 0x1fff != 0 ${accepted(FilterCounter.FRAGMENT)}`,
       `frag frag-off != 0 ${accepted(FilterCounter.FRAGMENT)}`,
+      PROBES,
       'meta l4proto esp goto esp_packets',
       `udp dport ${wan.portNatT} goto udp_esp_packets`,
       `udp dport ${wan.port} goto ike_messages`,
@@ -228,6 +230,7 @@ function lanChain(
   return chain('from_lan', [
     ingress(lan.device),
     `ether daddr != { ${lan.hardwareAddresses.map(hardwareText).join(', ')} } accept`,
+    PROBES,
     'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept',
     ...inRanges(mine, `counter name "${LAN_OWN}" ${AS_HOST}accept`),
     ...inRanges(others, dropped(LAN_FOREIGN)),
@@ -275,6 +278,9 @@ function dropped(name: FilterCounter): string {
 function counter(name: FilterCounter): string {
   return `counter ${name} {\n}`;
 }
+
+/** Every node is to hear them, that is what they are for. */
+const PROBES = `udp sport ${PROBE_PORT} udp dport ${PROBE_PORT} accept`;
 
 /** The kernel forwards, and takes TCP from, only frames that are for this machine alone. */
 const AS_HOST = 'meta pkttype set host ';

@@ -4,6 +4,7 @@
 export const IpProtocol = {
   HOPOPT: 0,
   ICMP: 1,
+  IGMP: 2,
   IPV4: 4,
   TCP: 6,
   UDP: 17,
@@ -18,6 +19,7 @@ export const IpProtocol = {
   IPV6_OPTS: 60,
   /** strongSwan and Linux: IPv4 options in BEET mode. */
   BEETPH: 94,
+  PIM: 103,
   SCTP: 132,
   MOBILITY_HEADER: 135,
   UDPLITE: 136,

@@ -14,11 +14,22 @@ export interface CapturedDatagram {
 }
 
 const MAGIC = 0xa1b2c3d4;
+const LINKTYPE_ETHERNET = 1;
 const LINKTYPE_RAW = 101;
 const IPV4_HEADER_OCTETS = 20;
 const UDP_HEADER_OCTETS = 8;
 const PROTOCOL_UDP = 17;
 const TIME_TO_LIVE = 64;
+
+/** Ethernet frames in a pcap file. */
+export function framesFile(frames: readonly Uint8Array[]): Uint8Array {
+  const writer = new OctetWriter();
+  writer.u32(MAGIC).u16(2).u16(4).u32(0).u32(0).u32(0xffff).u32(LINKTYPE_ETHERNET);
+  for (const [index, frame] of frames.entries()) {
+    writer.u32(index).u32(0).u32(frame.length).u32(frame.length).octets(frame);
+  }
+  return writer.finish();
+}
 
 /** The datagrams in a pcap file of raw IPv4 packets; checksums are left out. */
 export function pcapFile(datagrams: readonly CapturedDatagram[]): Uint8Array {
