@@ -324,6 +324,9 @@ export class Gateway {
       case 'handed-over':
       case 'stopped':
         break;
+      case 'cluster':
+        // Of SAs that were installed for a cluster only.
+        break;
       default:
         report satisfies never;
     }

@@ -39,6 +39,8 @@ export function writeEsp(
     // RFC 4106 §3.1, RFC 7634 §2: an IV never repeats under a key. The sequence number does not.
     writeU32(arena, start + ESP_HEADER, sa.sequence.high);
     writeU32(arena, start + ESP_HEADER + 4, sa.sequence.low);
+  } else if (suite.partitionedIv) {
+    writePartitionedIv(arena, start + ESP_HEADER, sa);
   }
   // RFC 4303 §2.7: TFC padding follows the packet, whose own header says where it ends.
   const body = paddedLength(length, sa.tfcOctets);
@@ -55,6 +57,14 @@ export function writeEsp(
   words[at + Word.OFFSET] = start;
   words[at + Word.LENGTH] = end - start;
   return end;
+}
+
+/** RFC 6054 §2: where several seal with a key, the IV says who did. */
+function writePartitionedIv(arena: Uint8Array, at: number, { share }: EspSa): void {
+  if (share === undefined) throw new RangeError('a divided IV of an SA that nobody shares');
+  share.ivs.advance();
+  writeU32(arena, at, share.ivs.high);
+  writeU32(arena, at + 4, share.ivs.low);
 }
 
 /** What of the packets of one read goes into ESP. */

@@ -2,6 +2,8 @@
  * What the packet path keeps of a Child SA: both directions' state and the numbers a packet needs
  * (RFC 4301 §4.4.2.1). Made when the SA is installed, never per packet.
  */
+
+import { DropReason } from '../events/drop-reason.ts';
 import { SA_COUNTERS, SaCounter } from '../events/shared-counters.ts';
 import type {
   AddressPair,
@@ -19,6 +21,7 @@ import type { Instant } from '../wire/instant.ts';
 import { IPV4_HEADER } from '../wire/ipv4.ts';
 import { IPV6_HEADER } from '../wire/ipv6.ts';
 import { UDP_HEADER } from '../wire/udp.ts';
+import type { ClusterParameters, ClusterShare } from './cluster-share.ts';
 import { type TrafficClassRule, trafficClassRule } from './ecn.ts';
 import { type EspSuite, type EspTransforms, espSuite } from './esp-suite.ts';
 import { type HostEnds, hostEnds, Mode } from './host-ends.ts';
@@ -62,6 +65,8 @@ export interface EspSaParameters extends EspTransforms, EspSaEnds {
   readonly measured?: MeasuredMtu;
   /** Whether it sends, to begin with. */
   readonly outbound: OutboundUse;
+  /** Where several nodes may carry it. */
+  readonly cluster?: ClusterParameters;
   /** Rows of `SharedCounters.sas`. */
   readonly rowIn: number;
   readonly rowOut: number;
@@ -101,6 +106,10 @@ export interface EspSa {
   readonly countersOut: number;
   /** Whether it sends now. */
   outbound: OutboundUse;
+  /** Why a packet that it protects cannot leave, whatever the packet; NONE = it can. */
+  withheld: number;
+  /** Set where several nodes may carry it. */
+  share: ClusterShare | undefined;
   /** The ends and what follows from them, until a move; `handles` names the path to the peer. */
   ends: EspSaEnds;
   handles: EspHandles;
@@ -135,7 +144,7 @@ export function createEspSa(
   const sa: EspSa = {
     index,
     parameters,
-    suite: espSuite(parameters),
+    suite: espSuite(parameters, parameters.cluster !== undefined),
     spiOut: parameters.spiOut,
     mode: hosts ? Mode[parameters.mode] : Mode.tunnel,
     hosts,
@@ -152,6 +161,8 @@ export function createEspSa(
     countersIn: parameters.rowIn * SA_COUNTERS,
     countersOut: parameters.rowOut * SA_COUNTERS,
     outbound: parameters.outbound,
+    withheld: DropReason.NONE,
+    share: undefined,
     ends: parameters,
     handles,
     origin: new PeerOrigin(parameters.local.address, remote),
@@ -163,6 +174,7 @@ export function createEspSa(
   };
   if (parameters.measured) sa.pathMtu.measure(parameters.measured);
   updateInnerMtu(sa, mtu);
+  updateWithheld(sa);
   return sa;
 }
 
@@ -194,6 +206,12 @@ export function moveEspSa(sa: EspSa, ends: EspSaEnds, path: number, mtu: LinkMtu
   sa.origin = new PeerOrigin(ends.local.address, ends.remote);
   sa.pathMtu = new PathMtu(mtu.outer, ends.remote.address.family);
   updateInnerMtu(sa, mtu);
+  updateWithheld(sa);
+}
+
+/** Brings in line what follows from the handles. */
+export function updateWithheld(sa: EspSa): void {
+  sa.withheld = sa.handles.path < 0 ? DropReason['send-unreachable'] : DropReason.NONE;
 }
 
 /** Brings in line with `pathMtu` what follows from it. */

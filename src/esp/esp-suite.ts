@@ -24,6 +24,8 @@ export interface EspSuite extends EspShape {
   readonly saltLength: number;
   /** The IV is the sequence number; otherwise it is random, or there is none. */
   readonly sequenceIv: boolean;
+  /** In place of that: the IV says which node of a cluster sealed, and counts what it sealed. */
+  readonly partitionedIv: boolean;
 }
 
 export interface EspTransforms {
@@ -32,20 +34,24 @@ export interface EspTransforms {
 }
 
 /**
- * SAs of the same transforms have the same suite. Throws for transforms that were never on offer:
- * whoever negotiated them is wrong.
+ * SAs of the same transforms have the same suite; `shared` = several nodes seal with the key. Throws
+ * for transforms that were never on offer: whoever negotiated them is wrong.
  */
-export function espSuite(transforms: EspTransforms): EspSuite {
+export function espSuite(transforms: EspTransforms, shared = false): EspSuite {
   const { encr, integ } = transforms;
-  const key = `${encr.id} ${encr.keyLength} ${integ?.id}`;
-  const suite = suites.get(key) ?? newSuite(transforms);
+  const key = `${encr.id} ${encr.keyLength} ${integ?.id} ${shared}`;
+  const suite = suites.get(key) ?? newSuite(transforms, shared);
   suites.set(key, suite);
   return suite;
 }
 
 const suites = new Map<string, EspSuite>();
 
-function newSuite({ encr, integ }: EspTransforms): EspSuite {
+function newSuite({ encr, integ }: EspTransforms, shared: boolean): EspSuite {
+  // RFC 8750 §3: the IV is the sequence number, which two nodes may both come to use.
+  if (shared && IMPLICIT_IV.includes(encr.id)) {
+    throw new RangeError(`encryption algorithm ${encr.id} has no IV that nodes could divide`);
+  }
   const encryption = encryptionAlgorithm(encr.id);
   if (encryption === undefined) throw new RangeError(`no encryption algorithm ${encr.id}`);
   const integrity = integ && integrityAlgorithm(integ.id);
@@ -53,13 +59,15 @@ function newSuite({ encr, integ }: EspTransforms): EspSuite {
   if (encryption.aead === (integrity !== undefined)) {
     throw new RangeError(`${encryption.name} with integrity ${integrity?.name ?? 'none'}`);
   }
+  const countedIv = encryption.ivLength > 0 && !needsRandomIv(encryption.mode);
   return {
     ...espShape(encr, integ),
     cipher: encryption.cipher(encr.keyLength ?? encryption.keyLengths[0] ?? 0),
     mode: encryption.mode,
     mac: integrity?.mac,
     saltLength: encryption.saltLength,
-    sequenceIv: encryption.ivLength > 0 && !needsRandomIv(encryption.mode),
+    sequenceIv: countedIv && !shared,
+    partitionedIv: countedIv && shared,
   };
 }
 
@@ -67,3 +75,6 @@ function newSuite({ encr, integ }: EspTransforms): EspSuite {
 function needsRandomIv(mode: CipherMode): boolean {
   return mode === 'cbc';
 }
+
+/** AES-CCM, AES-GCM and ChaCha20-Poly1305 of RFC 8750. */
+const IMPLICIT_IV = [29, 30, 31];

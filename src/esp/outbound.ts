@@ -24,7 +24,7 @@ import {
 import { paddedLength, sizeVerdict } from '../ipsec/path-mtu.ts';
 import { writeU32 } from '../wire/field.ts';
 import { createFlow, type Flow, FlowFault, readFlow } from '../wire/flow.ts';
-import type { Instant } from '../wire/instant.ts';
+import { type Instant, instant } from '../wire/instant.ts';
 import { IpProtocol } from '../wire/ip-protocol.ts';
 import { ipv4DontFragment, ipv4Ttl, ipv4TypeOfService } from '../wire/ipv4.ts';
 import { ipv6HopLimit, ipv6TrafficClass } from '../wire/ipv6.ts';
@@ -39,6 +39,7 @@ import {
   WORDS,
   Word,
 } from './batch.ts';
+import type { ClusterShare } from './cluster-share.ts';
 import { type DummyPacket, writeDummy } from './dummy-traffic.ts';
 import { encapsulatedClass } from './ecn.ts';
 import { Encapsulation, writeEsp } from './encapsulation.ts';
@@ -49,6 +50,7 @@ import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
 import { OutboundPolicy } from './outbound-policy.ts';
 import { REASSEMBLY_OCTETS, Reassembled, Reassembly } from './reassembly.ts';
+import { renewShare, type ShareKeepers } from './sa-ownership.ts';
 import type { SaWatch } from './sa-watch.ts';
 import { Segments } from './segmentation.ts';
 import { isTooBigStatus, sendDropReason, UNREACHABLE } from './send-status.ts';
@@ -73,6 +75,7 @@ export interface OutboundBatches {
 export interface OutboundOptions {
   readonly batches: OutboundBatches;
   readonly watch: SaWatch;
+  readonly reports: ShareKeepers['reports'];
   readonly traps: Traps;
   readonly paths: PathObserver;
   readonly mssClamp: boolean;
@@ -84,6 +87,7 @@ export class Outbound {
   readonly #counters: SharedCounters;
   readonly #answers: TooBigAnswers;
   readonly #watch: SaWatch;
+  readonly #keepers: ShareKeepers;
   readonly #policy: OutboundPolicy;
   readonly #paths: PathObserver;
   readonly #mssClamp: boolean;
@@ -111,6 +115,8 @@ export class Outbound {
   #last = -1;
   #end = 0;
   #bypassed = 0;
+  /** Of the rows that are filled. */
+  #now: Instant = instant(0);
 
   constructor(
     sas: EspSaTable,
@@ -122,6 +128,7 @@ export class Outbound {
     this.#counters = counters;
     this.#answers = answers;
     this.#watch = options.watch;
+    this.#keepers = { counters, reports: options.reports };
     this.#paths = options.paths;
     this.#mssClamp = options.mssClamp;
     this.#reads = options.batches.reads;
@@ -154,6 +161,7 @@ export class Outbound {
     this.#bypassed = 0;
     this.#filled = 0;
     this.#last = -1;
+    this.#now = now;
     this.#end = this.#reads.size * this.#reads.slotOctets;
     for (;;) {
       while (this.#segments.left > 0) if (!this.#writeSegment()) return this.#filled;
@@ -168,14 +176,15 @@ export class Outbound {
   }
 
   /** Rows of dummy packets in place of `fill`; answers how many. Step 8 follows, then `settleDummies`. */
-  fillDummies(dummies: readonly DummyPacket[]): number {
+  fillDummies(dummies: readonly DummyPacket[], now: Instant): number {
     const { words, arena, size } = this.#rows;
     this.#bypassed = 0;
+    this.#now = now;
     let filled = 0;
     let start = this.#reads.size * this.#reads.slotOctets;
     for (const { sa, octets } of dummies) {
       if (filled === size || start + octets + SPARE > this.#limit) return filled;
-      if (sa.handles.path < 0 || this.#take(sa, octets) !== DropReason.NONE) continue;
+      if (sa.withheld !== DropReason.NONE || this.#take(sa, octets) !== DropReason.NONE) continue;
       const at = filled++ * WORDS;
       const inside = start + ESP_HEADER + sa.suite.ivLength;
       writeDummy(arena, inside, octets);
@@ -265,7 +274,7 @@ export class Outbound {
     words[at + Word.SA] = found;
     if (found < 0) return this.#policy.without(at, found, flow, now);
     const sa = this.#sas.at(found);
-    if (sa.handles.path < 0) return this.#refuse(sa, DropReason['send-unreachable']);
+    if (sa.withheld !== DropReason.NONE) return this.#refuse(sa, sa.withheld);
     if (sa.pathMtu.age(now)) this.#paths.aged(sa);
 
     const unfit = this.#encapsulation.begin(arena, inner, flow, sa);
@@ -402,13 +411,27 @@ export class Outbound {
     // RFC 4301 §4.4.2.1: an SA at its hard limit carries nothing more.
     if (sa.meterOut.ended) return DropReason['outbound-hard-limit'];
     if (!sa.sequence.advance()) {
-      this.#watch.limited(sa, Limit.HARD);
-      return DropReason['sequence-exhausted'];
+      const { share } = sa;
+      if (share === undefined || !this.#renew(sa, share)) return this.#numberless(sa);
     }
     if (sa.sequence.nearlyUsed) this.#watch.limited(sa, Limit.SOFT);
     const limit = sa.meterOut.count(octets);
     if (limit !== Limit.NONE) this.#watch.limited(sa, limit);
     return DropReason.NONE;
+  }
+
+  /** In a cluster: goes on with numbers that others acknowledged meanwhile. */
+  #renew(sa: EspSa, share: ClusterShare): boolean {
+    const renewed = renewShare(sa, share, this.#keepers, this.#now);
+    if (share.reservation.nearlyUsed(sa.sequence)) this.#watch.limited(sa, Limit.SOFT);
+    return renewed && sa.sequence.advance();
+  }
+
+  /** Why there is no sequence number for a packet. */
+  #numberless(sa: EspSa): number {
+    if (sa.share?.ended === false) return DropReason['sequence-unreserved'];
+    this.#watch.limited(sa, Limit.HARD);
+    return DropReason['sequence-exhausted'];
   }
 
   /** `index` of the SA, or -1. */

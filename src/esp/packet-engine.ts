@@ -11,6 +11,7 @@ import { DropReason } from '../events/drop-reason.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import type { MeasuredMtu } from '../ipsec/path-mtu.ts';
+import type { SequenceHalves } from '../ipsec/sequence-number.ts';
 import type { Endpoint } from '../wire/address.ts';
 import { earliest, type Instant } from '../wire/instant.ts';
 import { Arrivals } from './arrivals.ts';
@@ -48,6 +49,7 @@ import { Outbound } from './outbound.ts';
 import type { PacketReports } from './packet-reports.ts';
 import { PacketTap } from './packet-tap.ts';
 import { REASSEMBLY_OCTETS } from './reassembly.ts';
+import { beginShare, renewShare, type ShareKeepers } from './sa-ownership.ts';
 import { SaWatch } from './sa-watch.ts';
 import { TooBigAnswers } from './too-big-answers.ts';
 import { Traps } from './traps.ts';
@@ -104,6 +106,7 @@ export class PacketEngine {
   readonly #counters: SharedCounters;
   readonly #doors: PacketDoors;
   readonly #reports: PacketReports;
+  readonly #keepers: ShareKeepers;
   readonly #sas: EspSaTable;
   readonly #traps: Traps;
   readonly #expected: ExpectedSpis;
@@ -119,6 +122,7 @@ export class PacketEngine {
     this.#counters = counters;
     this.#doors = doors;
     this.#reports = reports;
+    this.#keepers = { counters, reports };
     this.#handOver = handOver;
     this.#sas = new EspSaTable(mtu);
     this.tap = new PacketTap(this.#sas, this.arrivals, options.tap);
@@ -139,7 +143,8 @@ export class PacketEngine {
     this.#dummies = new DummyTraffic(options.random);
     this.#traps = new Traps(reports.acquire);
     const batches = { reads: this.reads, rows: this.outbound };
-    const outbound = { batches, watch, traps: this.#traps, paths, mssClamp, handOver };
+    const found = { watch, reports, traps: this.#traps, paths };
+    const outbound = { batches, ...found, mssClamp, handOver };
     this.#outboundRules = new Outbound(this.#sas, counters, this.#answers, outbound);
   }
 
@@ -155,6 +160,7 @@ export class PacketEngine {
   install(parameters: EspSaParameters, handles: EspHandles, now: Instant, resumed = false): EspSa {
     const sa = this.#sas.install(parameters, handles);
     if (resumed) resumeEspSa(sa, this.#counters.sas);
+    if (parameters.cluster) beginShare(sa, parameters.cluster, this.#keepers, now);
     this.#dummies.add(sa, now);
     if (sa.outbound === 'now') this.#releaseHeld(now);
     this.#receiveEarly(parameters.spiIn, now);
@@ -199,6 +205,18 @@ export class PacketEngine {
     this.#releaseHeld(now);
   }
 
+  /** Another node acknowledged the SA's numbers up to this one. */
+  grantSequence(sa: EspSa, upTo: SequenceHalves, now: Instant): void {
+    sa.share?.reservation.grant(upTo, sa.sequence);
+    this.#renewShare(sa, now);
+  }
+
+  /** No other node is there to acknowledge the SA's numbers: it goes on until one does again. */
+  goAlone(sa: EspSa, now: Instant): void {
+    sa.share?.reservation.goAlone();
+    this.#renewShare(sa, now);
+  }
+
   /** When packets that a trap holds will have waited too long, or a dummy packet leaves. */
   nextDeadline(): Instant | undefined {
     return earliest(this.#traps.nextDeadline(), this.#dummies.nextDeadline());
@@ -207,7 +225,7 @@ export class PacketEngine {
   /** The clock passed `nextDeadline`. */
   expire(now: Instant): void {
     this.#counters.drops[DropReason['trap-timeout']]! += this.#traps.expire(now);
-    const rows = this.#outboundRules.fillDummies(this.#dummies.due(now, this.outbound.size));
+    const rows = this.#outboundRules.fillDummies(this.#dummies.due(now, this.outbound.size), now);
     if (rows === 0) return;
     this.#doors.seal(rows);
     this.#outboundRules.finish(rows);
@@ -323,6 +341,10 @@ export class PacketEngine {
       if (words[row * WORDS + Word.DROP] !== DROP_TAKEN || this.#doors.ike(row)) continue;
       this.#counters.drops[DropReason['ike-queue-full']]!++;
     }
+  }
+
+  #renewShare(sa: EspSa, now: Instant): void {
+    if (sa.share !== undefined) renewShare(sa, sa.share, this.#keepers, now);
   }
 
   #pathMtuChanged(sa: EspSa): void {

@@ -1,6 +1,7 @@
 /**
  * What the packet path tells whoever keeps the SAs: rare, each of them once or at a bounded rate.
  */
+import type { SequenceHalves } from '../ipsec/sequence-number.ts';
 import type { Endpoint, IpAddress } from '../wire/address.ts';
 import type { EspSa } from './esp-sa.ts';
 
@@ -36,6 +37,8 @@ export interface PacketReports {
    * not reported since the last one.
    */
   readonly policyMismatch: (sa: EspSa, packet: PacketEnds, suppressed: number) => void;
+  /** The SA of a cluster will soon need numbers up to this one; another node is to acknowledge them. */
+  readonly sequenceWanted: (sa: EspSa, upTo: SequenceHalves) => void;
   /** A trap, by its policy's number, holds this packet and waits for an SA that covers it. */
   readonly acquire: (policy: number, flow: AcquiredFlow) => void;
 }

@@ -27,6 +27,10 @@ export const DropReason = {
   'inbound-hard-limit': 19,
   'inbound-fragment-unmatched': 20,
   'inbound-transport-fragment': 21,
+  /** A packet of an SA that another node of the cluster has. */
+  'inbound-passive': 22,
+  /** One of those that this node verifies to follow that SA's window, and its ICV is wrong. */
+  'bad-sample': 23,
   // From the inside
   'malformed-packet': 32,
   'no-policy': 33,
@@ -42,6 +46,10 @@ export const DropReason = {
   'outbound-transport-fragment': 43,
   'outbound-transport-headers': 44,
   'outbound-transport-addresses': 45,
+  /** Another node of the cluster has the SA. */
+  'outbound-passive': 46,
+  /** No other node of the cluster acknowledged further sequence numbers yet. */
+  'sequence-unreserved': 47,
   // Of the machine
   'send-would-block': 48,
   'send-unreachable': 49,
@@ -52,6 +60,8 @@ export const DropReason = {
   'seal-failed': 54,
   /** The worker that has the packet's SA does not keep up. */
   'hand-over-full': 55,
+  /** The time is over for which this node knew that it is the one to send. */
+  'lease-over': 56,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 

@@ -19,6 +19,11 @@ export const SaCounter = {
   DROPS: 4,
   REPLAYS: 5,
   BAD_ICVS: 6,
+  /**
+   * In a cluster. Outbound: last sequence number that others acknowledged. Inbound: packets verified
+   * while another node had the SA.
+   */
+  SHARED: 7,
 } as const;
 
 export const SA_COUNTERS = 8;
@@ -41,6 +46,8 @@ export const WorkerCounter = {
   TAKEN_OVER: 3,
   /** Goes on as long as the worker does. */
   BEAT: 4,
+  /** In a cluster: no packet was sealed with a higher count in its IV. */
+  IV_TOP: 5,
 } as const;
 
 const WORKER_COUNTERS = 8;

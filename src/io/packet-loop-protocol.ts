@@ -12,6 +12,7 @@ import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import type { MeasuredMtu } from '../ipsec/path-mtu.ts';
 import type { Endpoint } from '../wire/address.ts';
+import type { ClusterCommand, ClusterReport } from './cluster-protocol.ts';
 import type { BackEndName } from './native.ts';
 
 /** A Child SA as the packet loop needs it: what ESP goes by, bare keys, and what ciphers with them. */
@@ -86,6 +87,7 @@ export type PacketLoopCommand =
     }
   /** What the path of an SA was found to carry. */
   | ({ readonly kind: 'measured-mtu'; readonly id: number } & MeasuredMtu)
+  | { readonly kind: 'cluster'; readonly command: ClusterCommand }
   /** The control thread took this many IKE datagrams off its queue. */
   | { readonly kind: 'ike-taken'; readonly count: number }
   /** Copies of packets are wanted from now on. */
@@ -126,6 +128,7 @@ export type PacketLoopReport =
       readonly packet: PacketEnds;
       readonly suppressed: number;
     }
+  | { readonly kind: 'cluster'; readonly report: ClusterReport }
   /** A packet waits at the trap of that policy for an SA that covers it. */
   | { readonly kind: 'acquire'; readonly policy: number; readonly flow: AcquiredFlow }
   /** Octets, packets or sequence numbers came to a limit; each once. `hard` ended a direction. */

@@ -16,6 +16,7 @@ import { originDestination, originSource } from '../esp/peer-origin.ts';
 import { WorkerCounter } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import { now } from './clock.ts';
+import { performClusterCommand } from './cluster-commands.ts';
 import { espContexts } from './esp-contexts.ts';
 import { keptParameters } from './kept-parameters.ts';
 import { type Native, native } from './native.ts';
@@ -143,6 +144,8 @@ export class PacketWorker {
           report({ kind: 'peer-moved', id, local, remote }),
         policyMismatch: ({ parameters: { id } }, packet, suppressed) =>
           report({ kind: 'policy-mismatch', id, packet, suppressed }),
+        sequenceWanted: ({ parameters: { id } }, upTo) =>
+          report({ kind: 'cluster', report: { kind: 'sequence-wanted', id, upTo } }),
         acquire: (policy, flow) => {
           report({ kind: 'acquire', policy, flow });
           this.#expireInTime();
@@ -206,6 +209,9 @@ export class PacketWorker {
         return true;
       case 'ike-taken':
         this.#ikeCredit = Math.min(IKE_IN_FLIGHT, this.#ikeCredit + command.count);
+        return true;
+      case 'cluster':
+        performClusterCommand(this.#engine, command.command, now());
         return true;
       case 'capture':
         this.#engine.tap.begin(command.settings);

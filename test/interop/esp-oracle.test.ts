@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EncryptionId, IntegrityId } from '../../src/crypto/transform.ts';
+import { espSuite } from '../../src/esp/esp-suite.ts';
 import { IpProtocol } from '../../src/wire/ip-protocol.ts';
 import { concatOctets, fromHex, toHex } from '../../src/wire/octets.ts';
 import {
@@ -214,6 +215,38 @@ describe('scapy opens what we sealed and seals what we open', function () {
     const answers = scapy(jobs);
     for (const [index, { name }] of known.entries()) {
       assert.deepEqual(answers.slice(index * 10, index * 10 + 10), expected, name);
+    }
+  });
+
+  it('also where the IV says which node of a cluster sealed, by every library', () => {
+    const used = { high: 1, low: 0xffff_fffd };
+    const reserved = { high: 2, low: 0x100 };
+    const known = suites.filter(({ crypt }) => crypt !== undefined);
+    const inner = [4, 5, 6].map((data) => udpPacket(...FOUR, data));
+    const runs = known.flatMap((suite, index) =>
+      (['evp', 'ipsec-mb'] as const).map((library) => ({ suite, library, sid: 0xff00 + index })),
+    );
+    const jobs = runs.flatMap(({ suite, library, sid }) => {
+      const cluster = { sid, used, reserved, solo: false };
+      const sealer = new NativeSealer(library);
+      const { a } = espPair({ ...suite.options, esn: true, cluster }, { sealer });
+      a.fromTun(...inner);
+      return a.sent.map(({ octets }, index) => {
+        if (espSuite(childSa(suite.options)).sequenceIv) {
+          assert.equal(toHex(octets.subarray(8, 16)), `${sid.toString(16)}00000000000${index + 1}`);
+        }
+        return {
+          ...{ ...jobOf(suite, true, outers[0]), verb: 'open' },
+          ...sequenceAt({ high: 1, low: 0xffff_fffe }, index),
+          packet: toHex(outerPacket(outers[0], octets)),
+        };
+      });
+    });
+    assert.ok(jobs.length === 6 * known.length && jobs.some(({ high }) => high === 2));
+    const answers = scapy(jobs);
+    for (const [index, { suite, library }] of runs.entries()) {
+      const opened = answers.slice(index * 3, index * 3 + 3);
+      assert.deepEqual(opened, inner.map(toHex), `${suite.name} by ${library}`);
     }
   });
 

@@ -158,6 +158,8 @@ export class EspGateway {
             `mismatch ${id} ${formatAddress(packet.source)} ${formatAddress(packet.destination)} ` +
               `${packet.protocol} ${packet.sourcePort} ${packet.destinationPort} +${suppressed}`,
           ),
+        sequenceWanted: ({ parameters: { id } }, { high, low }) =>
+          this.reports.push(`wanted ${id} ${high} ${low}`),
         acquire: (policy, { local, remote, protocol, localPort, remotePort }) =>
           this.reports.push(
             `acquire ${policy} ${formatAddress(local)} ${formatAddress(remote)} ` +
