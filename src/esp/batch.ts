@@ -77,6 +77,9 @@ export const DROP_ELSEWHERE = -4;
 /** In DROP, inbound: the row's octets are written with those of another row, which names it NEXT. */
 export const DROP_JOINED = -3;
 
+/** In DROP, inbound: another node has the packet's SA; it is opened for the window's sake and is no drop. */
+export const DROP_SAMPLED = -5;
+
 /** In PATH: the packet leaves as it is, to the destination in its origin (`sendTo`). */
 export const PATH_OF_ORIGIN = -2;
 

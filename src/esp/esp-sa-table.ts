@@ -10,6 +10,7 @@ import { Spd } from '../ipsec/spd.ts';
 import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
 import { type Endpoint, equalAddresses } from '../wire/address.ts';
 import type { Flow } from '../wire/flow.ts';
+import type { SaRole } from './cluster-share.ts';
 import {
   createEspSa,
   type EspHandles,
@@ -36,6 +37,8 @@ export interface ForeignPolicy extends Omit<EspPolicy, 'action'> {
 export class EspSaTable {
   readonly #mtu: LinkMtu;
   readonly #sad = new Sad();
+  /** SAs that another node of the cluster has: apart, so that looking for others costs what it did. */
+  readonly #passives = new Sad();
   readonly #spd = new Spd();
   readonly #sas: (EspSa | undefined)[] = [];
   /** Indexes of removed SAs. */
@@ -54,10 +57,11 @@ export class EspSaTable {
   install(parameters: EspSaParameters, handles: EspHandles): EspSa {
     const { id, spiIn } = parameters;
     if (this.#byId.has(id)) throw new Error(`Child SA ${id} is installed already`);
-    if (this.#sad.find(spiIn) >= 0) throw new Error(`Child SA ${id}: its SPI is in use`);
+    if (this.#sad.find(spiIn) >= 0 || this.#passives.find(spiIn) >= 0)
+      throw new Error(`Child SA ${id}: its SPI is in use`);
     const index = this.#free.pop() ?? this.#sas.length;
     const sa = createEspSa(index, parameters, handles, this.#mtu);
-    this.#sad.insert(spiIn, index);
+    this.#sadOf(parameters.cluster?.role).insert(spiIn, index);
     this.#sas[index] = sa;
     this.#byId.set(id, sa);
     if (sa.outbound === 'now') this.#protectBy(sa);
@@ -67,12 +71,20 @@ export class EspSaTable {
   remove(id: number): EspSa | undefined {
     const sa = this.#byId.get(id);
     if (sa === undefined) return undefined;
-    this.#sad.remove(sa.parameters.spiIn);
+    this.#sadOf(sa.share?.role).remove(sa.parameters.spiIn);
     this.#spd.remove(id);
     this.#sas[sa.index] = undefined;
     this.#free.push(sa.index);
     this.#byId.delete(id);
     return sa;
+  }
+
+  /** This node has the SA of a cluster, or another does; `change` says so to the SA itself. */
+  changeRole<Result>(sa: EspSa, change: () => Result): Result {
+    this.#sadOf(sa.share?.role).remove(sa.parameters.spiIn);
+    const result = change();
+    this.#sadOf(sa.share?.role).insert(sa.parameters.spiIn, sa.index);
+    return result;
   }
 
   /** Whether the SA sends; the one that began last is used among equals. */
@@ -109,6 +121,11 @@ export class EspSaTable {
     return this.#sad.find(spi);
   }
 
+  /** Index of the SA of an inbound SPI that another node has, or -1. */
+  findPassive(spi: number): number {
+    return this.#passives.find(spi);
+  }
+
   /** Index of the SA that protects an outbound packet, or one of `Policy` (`ipsec/spd.ts`). */
   findOutbound(flow: Flow): number {
     return this.#spd.lookup(flow);
@@ -127,6 +144,10 @@ export class EspSaTable {
       }
     }
     return undefined;
+  }
+
+  #sadOf(role: SaRole | undefined): Sad {
+    return role === 'passive' ? this.#passives : this.#sad;
   }
 
   #protectBy({ index, parameters }: EspSa): void {

@@ -209,9 +209,10 @@ export function moveEspSa(sa: EspSa, ends: EspSaEnds, path: number, mtu: LinkMtu
   updateWithheld(sa);
 }
 
-/** Brings in line what follows from the handles. */
+/** Brings in line what follows from path and share. */
 export function updateWithheld(sa: EspSa): void {
-  sa.withheld = sa.handles.path < 0 ? DropReason['send-unreachable'] : DropReason.NONE;
+  const unreachable = sa.handles.path < 0 ? DropReason['send-unreachable'] : DropReason.NONE;
+  sa.withheld = sa.share?.withheld || unreachable;
 }
 
 /** Brings in line with `pathMtu` what follows from it. */

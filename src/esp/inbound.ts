@@ -46,6 +46,7 @@ import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
 import { QuotedPacket } from './quoted-packet.ts';
 import type { SaWatch } from './sa-watch.ts';
+import { SampledPackets } from './sampling.ts';
 import { Limit } from './traffic-meter.ts';
 
 /** The socket a batch was received from. */
@@ -87,6 +88,7 @@ export class Inbound {
   readonly #quoted = new QuotedPacket();
   readonly #fragments: FragmentPolicy;
   readonly #decapsulation: Decapsulation;
+  readonly #sampled: SampledPackets;
 
   constructor(sas: EspSaTable, counters: SharedCounters, watch: SaWatch, options: InboundOptions) {
     this.#sas = sas;
@@ -98,6 +100,7 @@ export class Inbound {
     this.#coalescing = options.coalescing;
     this.#arrivals = options.arrivals;
     this.#handOver = options.handOver;
+    this.#sampled = new SampledPackets(sas, counters);
     const { size, slotOctets } = options.arrivals;
     this.#decapsulation = new Decapsulation({
       coalescing: options.coalescing,
@@ -148,7 +151,19 @@ export class Inbound {
       }
     }
     this.#coalescing?.finish();
+    if (this.#sampled.waiting > 0) this.#sampled.conclude(batch, count, now);
     return this.#watch.activations !== before;
+  }
+
+  /** In place of delivering: it is not known any more that these packets are this node's to deliver. */
+  withhold({ words }: Batch, count: number): void {
+    const reason = DropReason['lease-over'];
+    for (let at = 0; at < count * WORDS; at += WORDS) {
+      const drop = words[at + Word.DROP]!;
+      if (drop !== 0 && drop !== DROP_JOINED) continue;
+      words[at + Word.DROP] = reason;
+      this.#discarded(words, at, reason);
+    }
   }
 
   /** Step 15 after the rows with DROP 0 were offered to the device. */
@@ -195,6 +210,8 @@ export class Inbound {
         const given = this.#handOver.giveArrival(spi, batch, at, this.#arrivals);
         return given ? DROP_ELSEWHERE : DropReason['hand-over-full'];
       }
+      const passive = this.#sas.findPassive(spi);
+      if (passive >= 0) return this.#sample(batch, at, passive);
       const held = this.#expected.size > 0 && this.#expected.hold(spi, batch, at, now);
       return held ? DROP_HELD : DropReason['unknown-spi'];
     }
@@ -261,6 +278,15 @@ export class Inbound {
     // 13. A SYN from the peer announces what our side's answers must fit into.
     if (this.#mssClamp) clampFlow(arena, words[at + Word.OFFSET]!, flow, sa.innerMtu);
     return DropReason.NONE;
+  }
+
+  /** A packet of an SA that another node of the cluster has. */
+  #sample(batch: Batch, at: number, index: number): number {
+    const sa = this.#sas.at(index);
+    batch.words[at + Word.SA] = index;
+    return sa.share === undefined
+      ? DropReason['unknown-spi']
+      : this.#sampled.accept(batch, at, sa, sa.share);
   }
 
   /** RFC 4301 §6.2: an ICMP error fits the SA when the packet it is about went through it. */

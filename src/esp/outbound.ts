@@ -217,6 +217,19 @@ export class Outbound {
     }
   }
 
+  /** In place of sending: it is not known any more that these packets are this node's to send. */
+  withhold(count: number): void {
+    const { words } = this.#rows;
+    const reason = DropReason['lease-over'];
+    for (let at = 0; at < count * WORDS; at += WORDS) {
+      const path = words[at + Word.PATH]!;
+      if (path < 0 && path !== PATH_OF_ORIGIN) continue;
+      words[at + Word.PATH] = -1;
+      words[at + Word.DROP] = reason;
+      this.#discarded(words[at + Word.SA]!, reason);
+    }
+  }
+
   /** Step 9 for the rows that were offered to their paths. */
   settle(count: number, now: Instant): void {
     const { words } = this.#rows;

@@ -11,6 +11,7 @@ import { DropReason } from '../events/drop-reason.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import type { MeasuredMtu } from '../ipsec/path-mtu.ts';
+import type { Sampling } from '../ipsec/replay-sampling.ts';
 import type { SequenceHalves } from '../ipsec/sequence-number.ts';
 import type { Endpoint } from '../wire/address.ts';
 import { earliest, type Instant } from '../wire/instant.ts';
@@ -49,7 +50,17 @@ import { Outbound } from './outbound.ts';
 import type { PacketReports } from './packet-reports.ts';
 import { PacketTap } from './packet-tap.ts';
 import { REASSEMBLY_OCTETS } from './reassembly.ts';
-import { beginShare, renewShare, type ShareKeepers } from './sa-ownership.ts';
+import {
+  beginShare,
+  followEdge,
+  type GivenSa,
+  giveSa,
+  renewShare,
+  type ShareKeepers,
+  type TakenSa,
+  type TakeOver,
+  takeSa,
+} from './sa-ownership.ts';
 import { SaWatch } from './sa-watch.ts';
 import { TooBigAnswers } from './too-big-answers.ts';
 import { Traps } from './traps.ts';
@@ -84,6 +95,8 @@ export interface PacketEngineOptions {
   readonly offload?: { readonly udp: boolean };
   /** The way to other workers' SAs, where there are other workers. */
   readonly handOver?: HandOver;
+  /** In a cluster: whether this node still knows that it is the one to send. Asked for each batch. */
+  readonly lease?: () => boolean;
   /** Where copies of packets go while a capture runs. */
   readonly tap?: TapOutlet;
 }
@@ -113,6 +126,7 @@ export class PacketEngine {
   readonly #dummies: DummyTraffic;
   readonly #answers = new TooBigAnswers();
   readonly #handOver: HandOver | undefined;
+  readonly #lease: (() => boolean) | undefined;
   readonly #packets = new Arrivals(this.arrivals, this.inbound);
   readonly #inboundRules: Inbound;
   readonly #outboundRules: Outbound;
@@ -124,6 +138,7 @@ export class PacketEngine {
     this.#reports = reports;
     this.#keepers = { counters, reports };
     this.#handOver = handOver;
+    this.#lease = options.lease;
     this.#sas = new EspSaTable(mtu);
     this.tap = new PacketTap(this.#sas, this.arrivals, options.tap);
     const watch = new SaWatch(this.#sas, this.arrivals, reports);
@@ -217,6 +232,32 @@ export class PacketEngine {
     this.#renewShare(sa, now);
   }
 
+  /** This node carries the SA of a cluster from now on. */
+  take(sa: EspSa, how: TakeOver, now: Instant): TakenSa | undefined {
+    const { share } = sa;
+    if (share === undefined) return undefined;
+    return this.#sas.changeRole(sa, () => takeSa(sa, share, how, this.#keepers, now));
+  }
+
+  /** Another node does: nothing leaves by the SA, and its window follows samples and digests. */
+  give(sa: EspSa): GivenSa | undefined {
+    const { share } = sa;
+    return share && this.#sas.changeRole(sa, () => giveSa(sa, share));
+  }
+
+  /** The node that has the SA of this inbound SPI says where its window is. */
+  followEdge(spiIn: number, edge: SequenceHalves, now: Instant): void {
+    const index = this.#sas.findPassive(spiIn);
+    if (index < 0) return;
+    const sa = this.#sas.at(index);
+    if (sa.share) followEdge(sa, sa.share, edge, this.#counters, now);
+  }
+
+  /** Other packets of the SA come by while another node has it. */
+  sample(sa: EspSa, sampling: Sampling): void {
+    sa.share?.sample(sampling);
+  }
+
   /** When packets that a trap holds will have waited too long, or a dummy packet leaves. */
   nextDeadline(): Instant | undefined {
     return earliest(this.#traps.nextDeadline(), this.#dummies.nextDeadline());
@@ -229,6 +270,7 @@ export class PacketEngine {
     if (rows === 0) return;
     this.#doors.seal(rows);
     this.#outboundRules.finish(rows);
+    if (this.#lease?.() === false) this.#outboundRules.withhold(rows);
     this.#doors.send(rows);
     this.#outboundRules.settleDummies(rows, now);
     if (this.tap.on) this.tap.dummies(this.outbound, rows, now);
@@ -305,6 +347,7 @@ export class PacketEngine {
     if (tapped) this.tap.arrived(this.inbound, rows);
     this.#doors.open(rows);
     const activated = this.#inboundRules.finish(this.inbound, rows, now);
+    if (this.#lease?.() === false) this.#inboundRules.withhold(this.inbound, rows);
     this.#doors.deliver(rows);
     this.#inboundRules.settle(this.inbound, rows);
     if (tapped) this.tap.concluded(this.inbound, rows, now);
@@ -315,6 +358,7 @@ export class PacketEngine {
   #protect(rows: number, now: Instant): void {
     this.#doors.seal(rows);
     this.#outboundRules.finish(rows);
+    if (this.#lease?.() === false) this.#outboundRules.withhold(rows);
     this.#doors.send(rows);
     if (this.#outboundRules.bypassed > 0) this.#doors.bypass(rows);
     this.#outboundRules.settle(rows, now);

@@ -13,7 +13,6 @@ import {
   type Batch,
   DROP_ELSEWHERE,
   DROP_HELD,
-  DROP_JOINED,
   DROP_TAKEN,
   FLAG_DF,
   STATUS_OK,
@@ -120,7 +119,7 @@ export class PacketTap {
       const { kept, childSa, spi } = arrived;
       if (kept === undefined) this.#lot.miss();
       else this.#see('cause', { ...kept, point: TapPoint.RECEIVED, childSa, spi, reason });
-      if (reason !== 0 || drop === DROP_JOINED) continue;
+      if (reason !== 0 || drop < 0) continue;
       const delivered = whole(deliveredOctets(batch, at));
       this.#see('effect', { ...delivered, point: TapPoint.DELIVERED, childSa, spi: 0, reason });
     }

@@ -12,6 +12,7 @@ import { concatOctets, toHex } from '../../src/wire/octets.ts';
 import {
   type ChildSaOptions,
   childSa,
+  clusterParameters,
   EspGateway,
   mirrored,
   testKeys,
@@ -29,10 +30,8 @@ function packets(count: number): readonly Uint8Array[] {
 
 function clustered(options: Partial<ClusterParameters> = {}): ClusterParameters {
   return {
-    sid: 0xabcd,
-    used: { high: 0, low: 0 },
+    ...clusterParameters,
     reserved: { high: 0, low: 256 },
-    solo: false,
     ...options,
   };
 }

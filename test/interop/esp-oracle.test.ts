@@ -14,6 +14,7 @@ import { concatOctets, fromHex, toHex } from '../../src/wire/octets.ts';
 import {
   type ChildSaOptions,
   childSa,
+  clusterParameters,
   type EspGateway,
   espPair,
   mirrored,
@@ -227,7 +228,7 @@ describe('scapy opens what we sealed and seals what we open', function () {
       (['evp', 'ipsec-mb'] as const).map((library) => ({ suite, library, sid: 0xff00 + index })),
     );
     const jobs = runs.flatMap(({ suite, library, sid }) => {
-      const cluster = { sid, used, reserved, solo: false };
+      const cluster = { ...clusterParameters, sid, used, reserved };
       const sealer = new NativeSealer(library);
       const { a } = espPair({ ...suite.options, esn: true, cluster }, { sealer });
       a.fromTun(...inner);

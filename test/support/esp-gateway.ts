@@ -19,6 +19,7 @@ import {
   Word,
 } from '../../src/esp/batch.ts';
 import type { TapOutlet } from '../../src/esp/captured-lot.ts';
+import type { ClusterParameters } from '../../src/esp/cluster-share.ts';
 import type { EspSa, EspSaParameters } from '../../src/esp/esp-sa.ts';
 import { espSuite } from '../../src/esp/esp-suite.ts';
 import type { HandOver } from '../../src/esp/hand-over.ts';
@@ -98,6 +99,8 @@ export interface EspGatewayOptions {
   readonly offload?: { readonly udp: boolean };
   /** The way to another worker. */
   readonly handOver?: HandOver;
+  /** In a cluster. */
+  readonly lease?: () => boolean;
   /** Where copies of packets go once `engine.tap` began. */
   readonly tap?: TapOutlet;
 }
@@ -138,6 +141,7 @@ export class EspGateway {
       ...(options.offload && { offload: options.offload }),
       ...(options.tap && { tap: options.tap }),
       ...(options.handOver && { handOver: options.handOver }),
+      ...(options.lease && { lease: options.lease }),
       doors: {
         open: (count) => this.sealer.open(this.engine.inbound, count),
         deliver: (count) => this.#write(this.engine.inbound, count, this.delivered),
@@ -319,6 +323,18 @@ export function childSa(options: ChildSaOptions = {}): EspSaParameters {
     ...options,
   };
 }
+
+/** Of an SA that this node of a cluster carries from the beginning. */
+export const clusterParameters: ClusterParameters = {
+  role: 'active',
+  sid: 0xabcd,
+  used: { high: 0, low: 0 },
+  reserved: { high: 0, low: 0 },
+  solo: false,
+  edge: { high: 0, low: 0 },
+  sampling: { every: 64, residue: 0 },
+  foreign: 'discard',
+};
 
 /** The same Child SA as the peer sees it. */
 export function mirrored(sa: EspSaParameters): EspSaParameters {

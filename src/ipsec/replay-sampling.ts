@@ -1,0 +1,85 @@
+/**
+ * How far the replay window of a node that only samples an SA's packets may be behind its owner's, and what
+ * that means when it takes over (RFC 4303 §3.4.3, RFC 6027 §3.4).
+ *
+ * Packets are sampled by the low bits of their sequence number, which the kernel's filter can do, too; only
+ * those whose ICV is right move the window, so that nobody gains by choosing a number.
+ */
+import type { Instant } from '../wire/instant.ts';
+import { numbersBetween, type SequenceHalves } from './sequence-number.ts';
+
+/** Of `every` numbers, a power of two, the one with this remainder. `every` 0: no packet comes by. */
+export interface Sampling {
+  readonly every: number;
+  readonly residue: number;
+}
+
+/** How often owners tell where their windows are. */
+export const DIGEST_MS = 100;
+
+/**
+ * What a successor makes of a window it followed: everything up to its edge counts as seen; or everything up
+ * to a number that the owner's edge cannot have passed, at the price of packets that never arrived.
+ */
+export type TakeOverWindow = 'bounded' | 'strict';
+
+/** Every how many numbers may be sampled. */
+const MOST_EVERY = 65_536;
+/** How far a strict successor goes where nothing is known of an SA: a window of any peer. */
+const LEAD_UNKNOWN = 65_536;
+
+/** The bits of a number that are compared with the residue. */
+export function samplingMask({ every, residue }: Sampling): number {
+  const isPower = Number.isInteger(every) && every > 0 && (every & (every - 1)) === 0;
+  const isNone = every === 0 && residue === 0;
+  if (isNone || (isPower && every <= MOST_EVERY && residue >= 0 && residue < every))
+    return every - 1;
+  throw new RangeError(`samples of each ${every} packets with remainder ${residue}`);
+}
+
+/**
+ * How many packets that the owner accepted may be accepted once more after a take-over, each once, unless
+ * samples were lost; `rate` in packets a millisecond.
+ */
+export function replayExposure({ every }: Sampling, rate: number, window: TakeOverWindow): number {
+  if (window === 'strict') return 0;
+  const told = Math.ceil(rate * DIGEST_MS);
+  return every === 0 ? told : Math.min(every - 1, told);
+}
+
+/** By how many numbers the window of a strict successor begins ahead of what it saw. */
+export function strictLead({ every }: Sampling, rate: number): number {
+  // One sample may be lost, or one digest.
+  if (every > 0) return every * 2;
+  return Number.isFinite(rate) ? Math.ceil(rate * DIGEST_MS * 2) : LEAD_UNKNOWN;
+}
+
+/** How fast the numbers of an SA go on at most, as far as its edge shows. */
+export class EdgeRate {
+  #since: Instant;
+  #from: SequenceHalves;
+  #perMillisecond = Number.POSITIVE_INFINITY;
+
+  constructor(edge: SequenceHalves, now: Instant) {
+    this.#from = edge;
+    this.#since = now;
+  }
+
+  /** Infinite as long as nothing is known. */
+  get perMillisecond(): number {
+    return this.#perMillisecond;
+  }
+
+  /** The edge is at this number. */
+  note(high: number, low: number, now: Instant): void {
+    const elapsed = now - this.#since;
+    if (elapsed < DIGEST_MS) return;
+    const edge = { high, low };
+    const rate = Math.max(0, numbersBetween(this.#from, edge)) / elapsed;
+    const before = Number.isFinite(this.#perMillisecond) ? this.#perMillisecond : 0;
+    // What was fast a moment ago may be so again.
+    this.#perMillisecond = Math.max(rate, before / 2);
+    this.#from = edge;
+    this.#since = now;
+  }
+}
