@@ -1,25 +1,55 @@
 /**
- * A worker does what it is told about the SAs of a cluster.
+ * A worker does what it is told about the SAs of a cluster, and answers.
  */
 import type { PacketEngine } from '../esp/packet-engine.ts';
+import { EDGE_WORDS, type Edges } from '../events/edge-digest.ts';
 import type { Instant } from '../wire/instant.ts';
-import type { ClusterCommand } from './cluster-protocol.ts';
+import type { ClusterCommand, ClusterReport, ClusterSaCommand } from './cluster-protocol.ts';
 
 export function performClusterCommand(
   engine: PacketEngine,
   command: ClusterCommand,
   now: Instant,
-): void {
-  const sa = engine.find(command.id);
-  if (sa === undefined) return;
+): ClusterReport | undefined {
+  if (command.kind !== 'follow-edges') return performForSa(engine, command, now);
+  followEdges(engine, command.edges, now);
+  return undefined;
+}
+
+function performForSa(
+  engine: PacketEngine,
+  command: ClusterSaCommand,
+  now: Instant,
+): ClusterReport | undefined {
+  const { id } = command;
+  const sa = engine.find(id);
+  if (sa === undefined) return undefined;
   switch (command.kind) {
     case 'grant':
       engine.grantSequence(sa, command.upTo, now);
-      return;
+      return undefined;
     case 'go-alone':
       engine.goAlone(sa, now);
-      return;
+      return undefined;
+    case 'sample':
+      engine.sample(sa, command.sampling);
+      return undefined;
+    case 'take': {
+      const taken = engine.take(sa, command.how, now);
+      return taken && { kind: 'taken', id, ...taken };
+    }
+    case 'give': {
+      const given = engine.give(sa);
+      return given && { kind: 'given', id, ...given };
+    }
     default:
-      command satisfies never;
+      return command satisfies never;
+  }
+}
+
+function followEdges(engine: PacketEngine, edges: Edges, now: Instant): void {
+  for (let at = 0; at + EDGE_WORDS <= edges.length; at += EDGE_WORDS) {
+    const [spiIn = 0, high = 0, low = 0] = edges.subarray(at, at + EDGE_WORDS);
+    engine.followEdge(spiIn, { high, low }, now);
   }
 }

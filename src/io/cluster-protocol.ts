@@ -2,14 +2,33 @@
  * What the control thread and a packet loop's worker say to each other about SAs that several nodes of a
  * cluster may carry. Structured-clone data, a part of `packet-loop-protocol.ts`.
  */
+import type { GivenSa, TakenSa, TakeOver } from '../esp/sa-ownership.ts';
+import type { Edges } from '../events/edge-digest.ts';
+import type { Sampling } from '../ipsec/replay-sampling.ts';
 import type { SequenceHalves } from '../ipsec/sequence-number.ts';
 
-export type ClusterCommand =
+/** About one SA, by its Child SA's number. */
+export type ClusterSaCommand =
   /** Another node acknowledged outbound numbers up to this one. */
   | { readonly kind: 'grant'; readonly id: number; readonly upTo: SequenceHalves }
   /** No other node is there to acknowledge any: the SA goes on until the next grant. */
-  | { readonly kind: 'go-alone'; readonly id: number };
+  | { readonly kind: 'go-alone'; readonly id: number }
+  /** This node carries the SA from now on. */
+  | { readonly kind: 'take'; readonly id: number; readonly how: TakeOver }
+  /** Another node does. */
+  | { readonly kind: 'give'; readonly id: number }
+  /** Other packets of it come by while another node has it. */
+  | { readonly kind: 'sample'; readonly id: number; readonly sampling: Sampling };
+
+export type ClusterCommand =
+  | ClusterSaCommand
+  /** Other nodes say where the windows of their SAs are. */
+  | { readonly kind: 'follow-edges'; readonly edges: Edges };
 
 export type ClusterReport =
   /** The SA will soon need outbound numbers up to this one, acknowledged by another node. */
-  { readonly kind: 'sequence-wanted'; readonly id: number; readonly upTo: SequenceHalves };
+  | { readonly kind: 'sequence-wanted'; readonly id: number; readonly upTo: SequenceHalves }
+  /** It is carried here, from there on. */
+  | ({ readonly kind: 'taken'; readonly id: number } & TakenSa)
+  /** It is not carried here any more; no packet of it leaves behind these numbers. */
+  | ({ readonly kind: 'given'; readonly id: number } & GivenSa);

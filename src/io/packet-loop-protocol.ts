@@ -49,6 +49,8 @@ export interface PacketLoopSetup {
   readonly mssClamp: boolean;
   /** Where there are other workers. */
   readonly share?: PacketLoopShare;
+  /** In a cluster: until when this node sends (`events/send-lease.ts`). */
+  readonly lease?: Float64Array;
 }
 
 /** How a worker gives others the packets of their SAs, and gets those of its own. */

@@ -17,6 +17,7 @@ import type {
   PacketLoopSetup,
 } from './packet-loop-protocol.ts';
 import { PacketLoopsCapture } from './packet-loops-capture.ts';
+import { PacketLoopsCluster } from './packet-loops-cluster.ts';
 
 export interface PacketLoopsListener {
   readonly report: (report: PacketLoopReport) => void;
@@ -47,6 +48,7 @@ export class PacketLoops {
   readonly #foreign: ForeignSas;
   readonly #deaths: number[] = [];
   readonly capture: PacketLoopsCapture;
+  readonly cluster: PacketLoopsCluster;
   #look: NodeJS.Timeout | undefined;
   #stopping = false;
 
@@ -75,6 +77,10 @@ export class PacketLoops {
       tell: (worker, command) => this.#tell(worker, command),
       report: listener.report,
     });
+    this.cluster = new PacketLoopsCluster({
+      tell: (worker, command) => this.#tell(worker, { kind: 'cluster', command }),
+      workerOf: (spiIn) => this.workerOf(spiIn),
+    });
     this.#workers = setups.map((_, worker) => this.#open(worker));
   }
 
@@ -86,7 +92,9 @@ export class PacketLoops {
   install(sa: InstalledChildSa, kept: KeptSelectors, resumed = false): void {
     const worker = this.workerOf(sa.spiIn);
     this.#foreign.add(worker, sa, kept);
-    this.#tell(worker, { kind: 'install', sa, ...(resumed && { resumed }) });
+    const installed = this.cluster.installed(sa);
+    this.#tell(worker, { kind: 'install', sa: installed, ...(resumed && { resumed }) });
+    if (resumed) this.cluster.askAgain(sa.id);
   }
 
   remove(id: number): void {
@@ -190,6 +198,10 @@ export class PacketLoops {
       case 'removed':
         member?.answers.delete(answerKey(report));
         this.#foreign.forget(report.id);
+        this.cluster.forget(report.id);
+        break;
+      case 'cluster':
+        this.cluster.hear(report.report);
         break;
       case 'expected':
         member?.expected.delete(report.spiIn);

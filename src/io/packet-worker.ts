@@ -13,6 +13,7 @@ import { HandOver, HandOverRing } from '../esp/hand-over.ts';
 import type { Arrival } from '../esp/inbound.ts';
 import { PacketEngine } from '../esp/packet-engine.ts';
 import { originDestination, originSource } from '../esp/peer-origin.ts';
+import { SendLease } from '../events/send-lease.ts';
 import { WorkerCounter } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import { now } from './clock.ts';
@@ -121,6 +122,7 @@ export class PacketWorker {
       mssClamp: setup.mssClamp,
       random: randomBytes,
       ...(offload && { offload }),
+      ...(setup.lease && { lease: leaseOf(setup.lease) }),
       ...(setup.share && { handOver: this.#handOver(setup.share) }),
       tap: {
         post: (lot) => report({ kind: 'captured', ...lot }),
@@ -210,9 +212,11 @@ export class PacketWorker {
       case 'ike-taken':
         this.#ikeCredit = Math.min(IKE_IN_FLIGHT, this.#ikeCredit + command.count);
         return true;
-      case 'cluster':
-        performClusterCommand(this.#engine, command.command, now());
+      case 'cluster': {
+        const said = performClusterCommand(this.#engine, command.command, now());
+        if (said !== undefined) this.#report({ kind: 'cluster', report: said });
         return true;
+      }
       case 'capture':
         this.#engine.tap.begin(command.settings);
         return true;
@@ -408,6 +412,11 @@ export class PacketWorker {
   #register(batch: PacketEngine['inbound']): number {
     return this.#native.batch(batch.arena, batch.words, batch.origins);
   }
+}
+
+function leaseOf(memory: Float64Array): () => boolean {
+  const lease = new SendLease(memory);
+  return () => lease.holds(now());
 }
 
 function unheardOf(command: never): never {

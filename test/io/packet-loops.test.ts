@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import type { EspSaParameters } from '../../src/esp/esp-sa.ts';
+import { DropReason } from '../../src/events/drop-reason.ts';
+import { SendLease } from '../../src/events/send-lease.ts';
 import {
   createSharedCounters,
   SA_COUNTERS,
@@ -10,12 +12,17 @@ import {
   shareCounters,
   WorkerCounter,
 } from '../../src/events/shared-counters.ts';
+import { now } from '../../src/io/clock.ts';
+import type { ClusterReport } from '../../src/io/cluster-protocol.ts';
 import { native } from '../../src/io/native.ts';
 import type { PacketLoopReport } from '../../src/io/packet-loop-protocol.ts';
 import { PacketLoopShares } from '../../src/io/packet-loop-shares.ts';
 import { PacketLoops } from '../../src/io/packet-loops.ts';
 import { ipAddress } from '../../src/wire/address.ts';
-import { childSa, selector, withKeys } from '../support/esp-gateway.ts';
+import { after } from '../../src/wire/instant.ts';
+import { toHex } from '../../src/wire/octets.ts';
+import { halves, ivOf, numberOf } from '../support/cluster-engines.ts';
+import { childSa, clusterParameters, selector, withKeys } from '../support/esp-gateway.ts';
 import { udpPacket } from '../support/inner-packets.ts';
 import { describeNative } from '../support/native-addon.ts';
 import { portOf } from '../support/native-ends.ts';
@@ -34,6 +41,7 @@ describeNative('Workers of the packet path', () => {
   let reports: PacketLoopReport[];
   let replaced: ((spiIn: number) => boolean)[];
   let failures: Error[];
+  let lease: SendLease | undefined;
   let changed: () => void = () => {};
 
   beforeEach(async () => {
@@ -71,6 +79,7 @@ describeNative('Workers of the packet path', () => {
         outerMtu: 1500,
         mssClamp: true,
         ...(shares.all[worker] && { share: shares.all[worker] }),
+        ...(lease && { lease: lease.memory }),
       })),
       {
         report: (report) => {
@@ -94,6 +103,7 @@ describeNative('Workers of the packet path', () => {
     await loops.stop();
     shares.close();
     for (const fd of [...tuns, ...natts]) native().close(fd);
+    lease = undefined;
     peer.close();
     inside.close();
   });
@@ -132,12 +142,33 @@ describeNative('Workers of the packet path', () => {
 
   /** A packet comes in at a queue; answers SPI and sequence number that it left with. */
   async function pass(worker: number, net: number): Promise<readonly number[]> {
-    const packet = udpPacket('10.1.0.10', `10.2.${net}.10`, 1);
-    const arrived = once(peer, 'message');
-    inside.send(packet, portOf(tuns[worker] ?? -1), '127.0.0.1');
-    const [octets]: Uint8Array[] = await arrived;
-    const view = new DataView((octets ?? new Uint8Array(8)).buffer, octets?.byteOffset);
+    const octets = await passed(worker, net);
+    const view = new DataView(octets.buffer, octets.byteOffset);
     return [view.getUint32(0), view.getUint32(4)];
+  }
+
+  /** As `pass`, with all that left. */
+  async function passed(worker: number, net: number): Promise<Uint8Array> {
+    const arrived = once(peer, 'message');
+    enter(worker, net);
+    const [octets]: Uint8Array[] = await arrived;
+    return octets ?? assert.fail('a packet left');
+  }
+
+  function enter(worker: number, net: number): void {
+    const packet = udpPacket('10.1.0.10', `10.2.${net}.10`, 1);
+    inside.send(packet, portOf(tuns[worker] ?? -1), '127.0.0.1');
+  }
+
+  /** What workers said of SAs of a cluster. */
+  function clusterReports(): readonly ClusterReport[] {
+    return reports.flatMap((one) => (one.kind === 'cluster' ? [one.report] : []));
+  }
+
+  async function dropped(worker: number, reason: number, count: number): Promise<void> {
+    while ((counters[worker]?.drops[reason] ?? 0) < count) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
   }
 
   function work(worker: number, column: number): number {
@@ -219,6 +250,89 @@ describeNative('Workers of the packet path', () => {
     await death;
     await until(() => of('removed') === 1 && of('outbound-set') === 1);
     assert.equal(replaced.length, 1);
+  });
+
+  it('carry an SA of a cluster once they are told to, and until they are told not to', async () => {
+    const mine = {
+      ...sa(2, 0x1001, 2),
+      cluster: { ...clusterParameters, role: 'passive' } as const,
+    };
+    await install(mine);
+    enter(0, 2);
+    await dropped(1, DropReason['outbound-passive'], 1);
+    const [used, reserved] = [halves(500), halves(756)];
+    loops.cluster.take(2, { sid: 0x0102, used, reserved, solo: false, window: 'bounded' });
+    await until(() => clusterReports().length === 1);
+    assert.deepEqual(clusterReports()[0], {
+      ...{ kind: 'taken', id: 2, used, edge: halves(0), exposure: 63 },
+    });
+    const octets = await passed(0, 2);
+    assert.equal(toHex(octets.subarray(0, 16)), '00009002000001f50102000000000001');
+    const asked = performance.now();
+    loops.cluster.give(2);
+    await until(() => clusterReports().length === 2);
+    assert.ok(performance.now() - asked < 100, 'at once, also on a machine that is busy');
+    assert.deepEqual(clusterReports()[1], {
+      ...{ kind: 'given', id: 2, used: halves(501), edge: halves(0) },
+    });
+    enter(1, 2);
+    await dropped(1, DropReason['outbound-passive'], 2);
+  });
+
+  it('go on with an SA of a cluster at the place of one that died', async () => {
+    const cluster = { ...clusterParameters, sid: 0x0abc, reserved: halves(256) };
+    const mine = { ...sa(2, 0x1001, 2), cluster };
+    await install(mine);
+    const first = await passed(1, 2);
+    loops.cluster.grant(2, halves(700));
+    await loops.terminate(1);
+    await until(() => replaced.length === 1);
+    loops.install(withKeys(mine), mine, true);
+    await until(() => of('installed') === 2);
+    const second = await passed(1, 2);
+    assert.deepEqual([numberOf(first), numberOf(second)], [1, 2]);
+    assert.equal(ivOf(first), '0abc000000000001');
+    assert.ok(ivOf(second) > ivOf(first) && ivOf(second).startsWith('0abc'));
+    // What it has by now it had from the control thread.
+    const shared = mine.rowOut * SA_COUNTERS + SaCounter.SHARED;
+    assert.equal(counters[1]?.sas[shared], 700);
+    const death = loops.terminate(1);
+    loops.cluster.give(2);
+    await death;
+    await until(() => replaced.length === 2);
+    loops.install(withKeys(mine), mine, true);
+    await until(() => clusterReports().some(({ kind }) => kind === 'given'));
+    enter(1, 2);
+    await dropped(1, DropReason['outbound-passive'], 1);
+  });
+
+  it('follow the edges that other nodes tell', async () => {
+    const passive = { ...clusterParameters, role: 'passive' } as const;
+    const [one, other] = [sa(1, 0x1000, 1), sa(2, 0x1001, 2)];
+    await install({ ...one, cluster: passive }, { ...other, cluster: passive });
+    loops.cluster.followEdges(Uint32Array.of(0x1000, 0, 40, 0x1001, 0, 50));
+    for (const { id } of [one, other]) {
+      loops.cluster.take(id, { ...clusterParameters, window: 'bounded' });
+    }
+    await until(() => clusterReports().filter(({ kind }) => kind === 'taken').length === 2);
+    const edges = [one, other].map(
+      ({ rowIn }) => counters[0]?.sas[rowIn * SA_COUNTERS + SaCounter.SEQUENCE],
+    );
+    assert.deepEqual(edges, [40, 50]);
+  });
+
+  it('send as long as the lease of the node holds', async () => {
+    await loops.stop();
+    lease = new SendLease();
+    loops = await start();
+    await install(sa(1, 0x1000, 1));
+    enter(0, 1);
+    await dropped(0, DropReason['lease-over'], 1);
+    lease.extend(after(now(), 60_000));
+    assert.deepEqual(await pass(0, 1), [0x9001, 2]);
+    lease.end();
+    enter(0, 1);
+    await dropped(0, DropReason['lease-over'], 2);
   });
 
   it('are replaced when they stand still', async () => {
