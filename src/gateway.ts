@@ -227,6 +227,15 @@ export class Gateway {
       case 'send-nat-keepalive':
         this.#host.sendNatKeepalive(action.local, action.remote);
         break;
+      case 'install-passive-child-sa':
+        // The packet loop has it from when it is active.
+        break;
+      case 'activate-child-sa':
+        this.#childSas.install(action.childSa);
+        break;
+      case 'deactivate-child-sa':
+        this.#childSas.withdraw(action.childSa);
+        break;
       case 'remove-child-sa':
         this.#childSas.remove(action.childSa);
         break;

@@ -12,7 +12,7 @@ import type {
 } from './algorithms.ts';
 import { digest } from './digest.ts';
 import { computeIcv } from './integrity.ts';
-import { type KeyExchangeMethod, keyExchangeMethod } from './key-exchange.ts';
+import { type KeyExchangeArithmetic, keyExchangeMethod } from './key-exchange.ts';
 import { type OpenInput, open, type SealInput, seal } from './message-cipher.ts';
 import { prf, prfPlus } from './prf.ts';
 
@@ -40,7 +40,7 @@ export interface CryptoProvider {
   readonly hasCipher: (algorithm: EncryptionAlgorithm) => boolean;
   readonly seal: (input: SealInput) => Uint8Array;
   readonly open: (input: OpenInput) => Uint8Array | undefined;
-  readonly keyExchangeMethod: (id: number) => KeyExchangeMethod | undefined;
+  readonly keyExchangeMethod: (id: number) => KeyExchangeArithmetic | undefined;
 }
 
 /** What the product uses. */

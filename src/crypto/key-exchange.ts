@@ -23,32 +23,82 @@ import { SecretBytes } from './secret-bytes.ts';
 import { KeyExchangeId } from './transform.ts';
 
 /** One side's half of a key exchange. Used once: a new exchange draws a new pair (RFC 7296 §2.12). */
-export interface KeyExchangePair {
+export interface KeyExchangeHalf {
   /** Key Exchange Data as it stands in the KE payload. */
   readonly publicData: Uint8Array;
   /** g^ir as it enters the key derivation, or undefined where the peer's value is refused. */
   readonly shared: (peer: Uint8Array) => SecretBytes | undefined;
 }
 
-export interface KeyExchangeMethod extends KeyExchangeAlgorithm {
+export interface KeyExchangePair extends KeyExchangeHalf {
+  /** The random octets it was made of: `restore` makes the same pair of them elsewhere. */
+  readonly drawn: SecretBytes;
+}
+
+/** What an implementation of a method must do. */
+export interface KeyExchangeArithmetic extends KeyExchangeAlgorithm {
+  readonly generate: (random: RandomBytes) => KeyExchangeHalf;
+}
+
+export interface KeyExchangeMethod extends KeyExchangeArithmetic {
   readonly generate: (random: RandomBytes) => KeyExchangePair;
+  /** The pair made of these octets; undefined where they are too few or too many. */
+  readonly restore: (drawn: SecretBytes) => KeyExchangePair | undefined;
 }
 
 /** The method by its transform id, where we implement it. */
 export function keyExchangeMethod(id: number): KeyExchangeMethod | undefined {
   const algorithm = keyExchangeAlgorithm(id);
   if (algorithm === undefined) return undefined;
-  const modp = MODP_GROUPS.find((group) => group.id === id);
-  if (modp !== undefined) {
-    return { ...algorithm, generate: (random) => modpPair(algorithm, modp, random) };
-  }
-  const ecp = ECP_CURVES.find((curve) => curve.id === id);
-  if (ecp !== undefined) {
-    return { ...algorithm, generate: (random) => ecpPair(algorithm, ecp, random) };
-  }
-  const curve = MONTGOMERY_CURVES.get(id);
+  const make = arithmeticOf(algorithm);
+  return {
+    ...algorithm,
+    generate: (random) => recorded(make, random),
+    restore: (drawn) => replayed(make, drawn),
+  };
+}
+
+function arithmeticOf(algorithm: KeyExchangeAlgorithm): (random: RandomBytes) => KeyExchangeHalf {
+  const modp = MODP_GROUPS.find((group) => group.id === algorithm.id);
+  if (modp !== undefined) return (random) => modpPair(algorithm, modp, random);
+  const ecp = ECP_CURVES.find((curve) => curve.id === algorithm.id);
+  if (ecp !== undefined) return (random) => ecpPair(algorithm, ecp, random);
+  const curve = MONTGOMERY_CURVES.get(algorithm.id);
   assert(curve !== undefined, `${algorithm.name} has no arithmetic`);
-  return { ...algorithm, generate: (random) => montgomeryPair(algorithm, curve, random) };
+  return (random) => montgomeryPair(algorithm, curve, random);
+}
+
+function recorded(
+  make: (random: RandomBytes) => KeyExchangeHalf,
+  random: RandomBytes,
+): KeyExchangePair {
+  const draws: Uint8Array[] = [];
+  const pair = make((length) => {
+    const drawn = random(length);
+    draws.push(Uint8Array.from(drawn));
+    return drawn;
+  });
+  return { ...pair, drawn: new SecretBytes(concatOctets(...draws)) };
+}
+
+function replayed(
+  make: (random: RandomBytes) => KeyExchangeHalf,
+  drawn: SecretBytes,
+): KeyExchangePair | undefined {
+  let at = 0;
+  let short = false;
+  try {
+    const pair = make((length) => {
+      short ||= at + length > drawn.length;
+      at += length;
+      // What follows is of no use; any value ends it.
+      return short ? new Uint8Array(length).fill(1) : drawn.reveal().slice(at - length, at);
+    });
+    return short || at !== drawn.length ? undefined : { ...pair, drawn };
+  } catch {
+    // Octets that nobody drew: OpenSSL has its own opinion of each.
+    return undefined;
+  }
 }
 
 /** Left-pads a big-endian number to `length` octets. */
@@ -87,7 +137,7 @@ function modpPair(
   algorithm: KeyExchangeAlgorithm,
   group: ModpGroup,
   random: RandomBytes,
-): KeyExchangePair {
+): KeyExchangeHalf {
   const exchange = modpExchange(group);
   const prime = exchange.getPrime();
   const secret = random(group.privateLength);
@@ -141,7 +191,7 @@ function ecpPair(
   algorithm: KeyExchangeAlgorithm,
   curve: EcpCurve,
   random: RandomBytes,
-): KeyExchangePair {
+): KeyExchangeHalf {
   const exchange = createECDH(curve.node);
   exchange.setPrivateKey(drawBelow(curve.order, random));
   return {
@@ -164,7 +214,7 @@ function montgomeryPair(
   algorithm: KeyExchangeAlgorithm,
   curve: string,
   random: RandomBytes,
-): KeyExchangePair {
+): KeyExchangeHalf {
   const secret = base64Url(random(algorithm.publicLength));
   const privateKey = createPrivateKey(octetKey({ crv: curve, x: '', d: secret }));
   const { x = '' } = createPublicKey(privateKey).export({ format: 'jwk' });

@@ -135,13 +135,19 @@ export class ChildSas {
   }
 
   remove(childSa: ChildSa): void {
-    this.#installed.delete(childSa.id);
+    this.withdraw(childSa);
     for (const { encryption, integrity } of [childSa.keysIn, childSa.keysOut]) {
       encryption.wipe();
       integrity.wipe();
     }
-    this.#parts.spd.remove(childSa.id);
-    this.#parts.host().remove(childSa.id);
+  }
+
+  /** It goes on at another node: its keys stay with the IKE SA, which may come back. */
+  withdraw({ id }: ChildSa): void {
+    // One of another node may never have been here.
+    if (!this.#installed.delete(id)) return;
+    this.#parts.spd.remove(id);
+    this.#parts.host().remove(id);
   }
 
   setOutbound(id: number, outbound: OutboundUse): void {

@@ -9,7 +9,8 @@ import type { IdentityPattern } from '../ipsec/identity.ts';
 import type { Spi } from '../ipsec/spi.ts';
 import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
 import type { AddressRange, Endpoint, IpAddress } from '../wire/address.ts';
-import type { ConfigurationAttribute } from './message/message.ts';
+import type { ConfigurationAttribute, IkeSpi } from './message/message.ts';
+import type { ChildSequences, SnapshotBundle } from './snapshot.ts';
 
 /** Names SAs for termination the way swanctl does; unset = any. */
 export interface SaSelector {
@@ -86,6 +87,12 @@ export type Input =
   | { readonly kind: 'local-addresses'; readonly addresses: readonly IpAddress[] }
   /** Delete every SA and tell the peers; completes when they answered or were tried. */
   | { readonly kind: 'shutdown'; readonly request: number }
+  /** Snapshots of IKE SAs of other nodes: they are PASSIVE here, in place of older ones. */
+  | { readonly kind: 'install-snapshots'; readonly bundle: SnapshotBundle }
+  /** PASSIVE IKE SAs with these SPIs of ours go on here; those that know one another come together. */
+  | { readonly kind: 'activate'; readonly spis: Iterable<IkeSpi> }
+  /** IKE SAs with these SPIs of ours go on elsewhere, with the snapshots taken by now. */
+  | { readonly kind: 'deactivate'; readonly spis: Iterable<IkeSpi> }
   /** The clock passed `nextDeadline()`. */
   | { readonly kind: 'deadline' };
 
@@ -147,10 +154,24 @@ export type Action =
       readonly octets: Uint8Array;
       /** Unset: as IP has it. */
       readonly carriage?: Carriage;
+      /**
+       * Leaves when other nodes hold what was told of the IKE SA with this SPI of ours, in this turn
+       * and before. Unset: depends on nothing that is kept.
+       */
+      readonly after?: IkeSpi;
     }
   /** One octet 0xFF from the NAT traversal port (RFC 3948 §2.3). */
   | { readonly kind: 'send-nat-keepalive'; readonly local: Endpoint; readonly remote: Endpoint }
   | { readonly kind: 'install-child-sa'; readonly childSa: ChildSa }
+  /**
+   * A Child SA of an IKE SA that goes on at another node: nothing is sent or delivered under it, but
+   * its window may follow. Ends by `remove-child-sa`, or goes on here by `activate-child-sa`.
+   */
+  | PassiveChildSa<'install-passive-child-sa'>
+  /** It goes on here, behind these numbers. The keys are those it has. */
+  | PassiveChildSa<'activate-child-sa'>
+  /** It goes on at another node; until then it was ours. */
+  | { readonly kind: 'deactivate-child-sa'; readonly childSa: ChildSa }
   /** This SPI was offered: the peer may use it before its answer is here. */
   | { readonly kind: 'expect-spi'; readonly spiIn: Spi }
   | {
@@ -185,6 +206,13 @@ export type Action =
   | { readonly kind: 'complete'; readonly request: number; readonly outcome: Outcome }
   | { readonly kind: 'key-log'; readonly line: IkeKeyLog }
   | { readonly kind: 'emit'; readonly event: Event };
+
+interface PassiveChildSa<Kind> {
+  readonly kind: Kind;
+  readonly childSa: ChildSa;
+  /** How far it had counted; unset = nobody said. */
+  readonly sequences: ChildSequences | undefined;
+}
 
 /** Keys of an IKE SA for Wireshark's table; only made when the key log is on. */
 export interface IkeKeyLog {

@@ -1,13 +1,14 @@
 /**
  * Taking SAs down and telling the peer (RFC 7296 §1.4.1, §2.8, §2.25).
  */
+import type { OutboundUse } from '../ipsec/child-sa.ts';
 import { ProtocolId } from '../ipsec/proposal.ts';
 import type { Spi } from '../ipsec/spi.ts';
 import { after } from '../wire/instant.ts';
 import type { Outcome } from './action.ts';
 import { spiOctets } from './child-negotiation.ts';
 import type { HeldChild } from './held-child.ts';
-import { childDown, type IkeSa } from './ike-sa.ts';
+import { childDown, type IkeSa, type RequestWish } from './ike-sa.ts';
 import { type DeletePayload, ExchangeType, type Payload } from './message/message.ts';
 import type { Turn } from './turn.ts';
 
@@ -59,7 +60,12 @@ export function deleteChild(
 ): void {
   if (child.state.name === 'Deleting' || child.state.name === 'Draining') return;
   child.move({ name: 'Deleting', reason, replaced });
-  sa.request(turn, {
+  sa.request(turn, childDeletion(child));
+}
+
+/** The wish that asks the peer for it. */
+export function childDeletion(child: HeldChild): RequestWish {
+  return {
     purpose: { kind: 'delete-child-sa', child },
     compose: (_, carrier) =>
       carrier.children.has(child.childSa.id) && child.state.name === 'Deleting'
@@ -68,7 +74,7 @@ export function deleteChild(
             payloads: deletePayload([child.childSa.spiIn]),
           }
         : undefined,
-  });
+  };
 }
 
 /** Both ends have deleted it. */
@@ -82,7 +88,7 @@ export function childDeleted(turn: Turn, sa: IkeSa, child: HeldChild): void {
 export function drain(turn: Turn, sa: IkeSa, child: HeldChild): void {
   const { deleteRekeyedDelaySeconds } = turn.environment.settings;
   child.move({ name: 'Draining', until: after(turn.now, deleteRekeyedDelaySeconds * 1000) });
-  turn.push({ kind: 'set-outbound', childSaId: child.childSa.id, outbound: 'never' });
+  setOutbound(turn, child, 'never');
   turn.touched.add(sa.ownSpi);
 }
 
@@ -105,24 +111,37 @@ export function bequeath(turn: Turn, sa: IkeSa, heir: IkeSa, reason: string): vo
 /** The peer is known to have a Child SA: from now on it sends. */
 export function useNow(turn: Turn, child: HeldChild): void {
   if (!child.waitsForPeer || !child.isUp) return;
-  child.waitsForPeer = false;
-  turn.push({ kind: 'set-outbound', childSaId: child.childSa.id, outbound: 'now' });
+  setOutbound(turn, child, 'now');
+}
+
+/** Whether a Child SA sends from now on. */
+export function setOutbound(turn: Turn, child: HeldChild, outbound: OutboundUse): void {
+  child.outbound = outbound;
+  turn.push({ kind: 'set-outbound', childSaId: child.childSa.id, outbound });
 }
 
 /** The peer granted a Child SA that we cannot use: it shall forget it. */
 export function withdraw(turn: Turn, sa: IkeSa, spiIn: Spi): void {
-  sa.request(turn, {
+  sa.request(turn, withdrawal(spiIn));
+}
+
+export function withdrawal(spiIn: Spi): RequestWish {
+  return {
     purpose: { kind: 'withdraw-child-sa', spiIn },
     compose: () => ({
       exchangeType: ExchangeType.INFORMATIONAL,
       payloads: deletePayload([spiIn]),
     }),
-  });
+  };
 }
 
 function requestDelete(turn: Turn, sa: IkeSa, payload: Payload): void {
-  sa.request(turn, {
+  sa.request(turn, ikeDeletion(payload));
+}
+
+export function ikeDeletion(payload: Payload = DELETE_IKE_SA): RequestWish {
+  return {
     purpose: { kind: 'delete-ike-sa' },
     compose: () => ({ exchangeType: ExchangeType.INFORMATIONAL, payloads: [payload] }),
-  });
+  };
 }

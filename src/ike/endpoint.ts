@@ -15,14 +15,18 @@ import { initiate, settleReauthentication, tryAgain } from './initiation.ts';
 import { keepAlive, livenessDeadline } from './liveness.ts';
 import type { IkeSpi } from './message/message.ts';
 import { exchangeName } from './message/payload-rules.ts';
+import { PassiveSas } from './passive-sas.ts';
 import { Reception } from './reception.ts';
 import { RedirectHistory } from './redirect-history.ts';
 import { redirectClients } from './redirection.ts';
 import { followNat } from './relocation.ts';
 import { reopen } from './reopening.ts';
 import { startReplacements } from './replacement.ts';
+import { Replication } from './replication.ts';
 import { SaNumbers } from './sa-numbers.ts';
 import { SaRegistry } from './sa-registry.ts';
+import type { SnapshotBundle } from './snapshot.ts';
+import { activate, deactivate, type TakeOverParts } from './take-over.ts';
 import { Terminations } from './termination.ts';
 import { type IkeEnvironment, Turn } from './turn.ts';
 import { expireChild, rekeyChild, upkeep, upkeepDeadline } from './upkeep.ts';
@@ -38,6 +42,8 @@ export class IkeEndpoint {
   readonly #terminations = new Terminations();
   readonly #deadlines = new DeadlineQueue<IkeSpi>();
   readonly #redirects = new RedirectHistory();
+  readonly #passive: PassiveSas;
+  readonly #replication: Replication;
   #ownAddresses: readonly IpAddress[] = [];
 
   constructor(environment: IkeEnvironment) {
@@ -46,11 +52,39 @@ export class IkeEndpoint {
     this.#registry = new SaRegistry(environment.random);
     const admission = new Admission(this.#registry, environment.random);
     this.#reception = new Reception(this.#registry, admission);
+    this.#passive = new PassiveSas(environment, this.#registry);
+    this.#replication = new Replication(environment, this.#registry, this.#passive);
   }
 
   /** Every IKE SA that is not closed, oldest first. */
   ikeSas(): readonly IkeSa[] {
     return [...this.#registry.all()].filter(({ state }) => state.name !== 'Closed');
+  }
+
+  /** IKE SAs of other nodes, as they would go on here. */
+  passiveSas(now: Instant): readonly IkeSa[] {
+    return this.#passive.views({ now, numbers: this.#numbers });
+  }
+
+  /** How many of those there are. */
+  get passive(): number {
+    return this.#passive.size;
+  }
+
+  /**
+   * What changed since the last call, for other nodes to follow; undefined for nothing, and always
+   * where nobody follows (`replicated`). Called after each `handle`, before its actions are performed.
+   */
+  takeChanges(now: Instant): SnapshotBundle | undefined {
+    return this.#replication.take(now);
+  }
+
+  /** Every IKE SA that is active here, for a node that joins. */
+  snapshots(now: Instant): SnapshotBundle {
+    const snapshots = [...this.#registry.all()].map((sa) =>
+      this.#replication.snapshot({ now }, sa),
+    );
+    return { snapshots, gone: [] };
   }
 
   /** IKE SAs of responders that have not authenticated. */
@@ -100,6 +134,15 @@ export class IkeEndpoint {
         turn.ownAddresses = input.addresses;
         for (const sa of this.ikeSas()) heedOwnAddresses(turn, sa);
         break;
+      case 'install-snapshots':
+        this.#passive.install(turn, input.bundle);
+        break;
+      case 'activate':
+        activate(turn, this.#parts(), input.spis);
+        break;
+      case 'deactivate':
+        deactivate(turn, this.#parts(), input.spis);
+        break;
       case 'deadline':
         this.#expire(turn);
         break;
@@ -109,7 +152,18 @@ export class IkeEndpoint {
     this.#terminations.complete(turn);
     // Reviewing one may touch others, which then come after it.
     for (const spi of turn.touched) this.#review(turn, spi);
+    for (const spi of turn.reviewed) if (!turn.touched.has(spi)) this.#review(turn, spi);
+    this.#replication.note(turn.touched);
     return turn.actions;
+  }
+
+  #parts(): TakeOverParts {
+    return {
+      registry: this.#registry,
+      passive: this.#passive,
+      replication: this.#replication,
+      terminations: this.#terminations,
+    };
   }
 
   /** When to hand in `deadline`. Traffic of Child SAs may have put it off: then nothing happens. */
@@ -154,11 +208,11 @@ export class IkeEndpoint {
   #expire(turn: Turn): void {
     this.#reception.expire(turn);
     for (const ownSpi of this.#deadlines.due(turn.now)) {
-      turn.touched.add(ownSpi);
+      turn.reviewed.add(ownSpi);
       const sa = this.#registry.bySpi(ownSpi);
       if (!sa) continue;
       if (sa.state.name === 'Closed') {
-        if (turn.now >= sa.state.until) this.#registry.remove(sa);
+        if (turn.now >= sa.state.until) this.#remove(turn, sa);
         continue;
       }
       if (sa.state.name === 'AwaitingIkeAuthRequest' && turn.now >= sa.state.until) {
@@ -167,7 +221,7 @@ export class IkeEndpoint {
           reason: 'half-open-timeout',
           peer: formatEndpoint(sa.remote),
         });
-        this.#registry.remove(sa);
+        this.#remove(turn, sa);
         continue;
       }
       if (sa.expireRequest(turn) === 'give-up') {
@@ -178,6 +232,11 @@ export class IkeEndpoint {
       keepAlive(turn, sa);
       upkeep(turn, this.#registry, sa);
     }
+  }
+
+  #remove(turn: Turn, sa: IkeSa): void {
+    this.#registry.remove(sa);
+    turn.touched.add(sa.ownSpi);
   }
 
   /** Nobody answers (RFC 7296 §2.4): another try, or the end and what `dpd_action` wants. */

@@ -81,14 +81,21 @@ export function pathSizeOf(turn: Turn, sa: { pathSize: PathSize | undefined }): 
   return sa.pathSize;
 }
 
+/** Whose datagrams they are, and how IP carries them. */
+interface Dispatch {
+  readonly sa: { readonly ownSpi: IkeSpi };
+  readonly carriage?: Carriage;
+}
+
 export function sendDatagrams(
   turn: Turn,
   datagrams: readonly Uint8Array[],
   { local, remote }: Path,
-  carriage?: Carriage,
+  { sa, carriage }: Dispatch,
 ): void {
+  const after = turn.environment.replicated && { after: sa.ownSpi };
   for (const octets of datagrams) {
-    turn.push({ kind: 'send', local, remote, octets, ...(carriage && { carriage }) });
+    turn.push({ kind: 'send', local, remote, octets, ...(carriage && { carriage }), ...after });
   }
 }
 

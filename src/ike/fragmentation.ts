@@ -37,14 +37,28 @@ interface Path {
   readonly remote: Endpoint;
 }
 
+/** Octets of a packet that the path is believed to carry. */
+interface KnownSize {
+  readonly path: Path;
+  readonly packetOctets: number;
+}
+
 export class PathSize {
   readonly #settings: IkeSettings;
   #path = '';
   /** Octets of an IP packet. */
   #packetOctets = 0;
 
-  constructor(settings: IkeSettings) {
+  constructor(settings: IkeSettings, known?: KnownSize) {
     this.#settings = settings;
+    if (!known) return;
+    this.#path = pathKey(known.path);
+    this.#packetOctets = known.packetOctets;
+  }
+
+  /** What was found out about this path; undefined for another one. */
+  knownOf(path: Path): number | undefined {
+    return this.#path === pathKey(path) ? this.#packetOctets : undefined;
   }
 
   /** Octets that an IKE message may have on this path without being fragmented. */
@@ -76,14 +90,18 @@ export class PathSize {
     this.#packetOctets = Math.min(size, Math.max(least, heard));
   }
 
-  #turnTo({ local, remote }: Path): number {
-    const path = `${formatAddress(local.address)} ${formatAddress(remote.address)}`;
+  #turnTo(at: Path): number {
+    const path = pathKey(at);
     if (path !== this.#path) {
       this.#path = path;
       this.#packetOctets = this.#settings.fragmentSize;
     }
     return this.#packetOctets;
   }
+}
+
+function pathKey({ local, remote }: Path): string {
+  return `${formatAddress(local.address)} ${formatAddress(remote.address)}`;
 }
 
 /** Octets of a packet that are not the IKE message. */

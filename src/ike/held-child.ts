@@ -3,7 +3,7 @@
  * (RFC 7296 §2.8, §2.25.1). The state says what is awaited.
  */
 import type { RandomBytes } from '../crypto/random.ts';
-import type { ChildSa } from '../ipsec/child-sa.ts';
+import type { ChildSa, OutboundUse } from '../ipsec/child-sa.ts';
 import type { ChildPolicy } from '../ipsec/connection.ts';
 import { drawSoft } from '../ipsec/lifetime.ts';
 import { after, earliest, type Instant } from '../wire/instant.ts';
@@ -33,6 +33,25 @@ export const CHILD_TRANSITIONS: Readonly<Record<ChildStateName, readonly ChildSt
   Draining: [],
 };
 
+/** How far a Child SA has come: of one that goes on here, made elsewhere. */
+export interface ChildLife {
+  readonly installed: Instant;
+  readonly rekeyAt: Instant | undefined;
+  readonly expireAt: Instant | undefined;
+  readonly state: ChildState;
+}
+
+function newLife({ lifetime }: ChildPolicy, now: Instant, random: RandomBytes): ChildLife {
+  const { rekey, life, random: spread } = lifetime.seconds;
+  const soft = drawSoft(rekey, spread, random);
+  return {
+    installed: now,
+    rekeyAt: soft === undefined ? undefined : after(now, soft * 1000),
+    expireAt: life === 0 ? undefined : after(now, life * 1000),
+    state: { name: 'Installed' },
+  };
+}
+
 export class HeldChild {
   readonly policy: ChildPolicy;
   readonly installed: Instant;
@@ -42,23 +61,29 @@ export class HeldChild {
   childSa: ChildSa;
   /** When to replace it; a failed attempt puts it off. */
   rekeyAt: Instant | undefined;
-  /** It does not send until the peer proves that it has it (`OutboundUse`). */
-  waitsForPeer: boolean;
-  #state: ChildState = { name: 'Installed' };
+  /** Whether it sends, as far as the packet loop was told. */
+  outbound: OutboundUse;
+  #state: ChildState;
 
-  constructor(childSa: ChildSa, policy: ChildPolicy, now: Instant, random: RandomBytes) {
-    const { rekey, life, random: spread } = policy.lifetime.seconds;
-    const soft = drawSoft(rekey, spread, random);
+  constructor(childSa: ChildSa, policy: ChildPolicy, now: Instant, life: RandomBytes | ChildLife) {
+    const { installed, rekeyAt, expireAt, state } =
+      typeof life === 'function' ? newLife(policy, now, life) : life;
     this.childSa = childSa;
     this.policy = policy;
-    this.installed = now;
-    this.rekeyAt = soft === undefined ? undefined : after(now, soft * 1000);
-    this.expireAt = life === 0 ? undefined : after(now, life * 1000);
-    this.waitsForPeer = childSa.outbound === 'after-inbound';
+    this.installed = installed;
+    this.rekeyAt = rekeyAt;
+    this.expireAt = expireAt;
+    this.outbound = childSa.outbound;
+    this.#state = state;
   }
 
   get state(): ChildState {
     return this.#state;
+  }
+
+  /** It does not send until the peer proves that it has it (`OutboundUse`). */
+  get waitsForPeer(): boolean {
+    return this.outbound === 'after-inbound';
   }
 
   /** Carries traffic for its policy, and nobody is taking it down. */

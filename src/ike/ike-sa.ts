@@ -81,13 +81,18 @@ export type RequestPurpose =
   | { readonly kind: 'update-addresses'; readonly told?: Path }
   | { readonly kind: 'tell-addresses' }
   | { readonly kind: 'check-routability'; readonly cookie: Uint8Array }
-  | { readonly kind: 'redirect' }
+  | { readonly kind: 'redirect'; readonly gateway: string }
   | { readonly kind: 'probe-path'; readonly measuring: PathMeasuring }
   | { readonly kind: 'delete-ike-sa' }
   | { readonly kind: 'delete-child-sa'; readonly child: HeldChild }
   | { readonly kind: 'withdraw-child-sa'; readonly spiIn: Spi }
   | { readonly kind: 'create-child'; readonly wish: ChildWish; readonly attempt?: ChildAttempt }
-  | { readonly kind: 'rekey-ike-sa'; readonly attempt?: IkeRekeyAttempt };
+  | {
+      readonly kind: 'rekey-ike-sa';
+      /** The key exchange method the peer asked for (INVALID_KE_PAYLOAD). */
+      readonly method?: number;
+      readonly attempt?: IkeRekeyAttempt;
+    };
 
 /** A request as it goes out; `purpose` where sending told more than wishing. */
 export interface Composed {
@@ -139,6 +144,8 @@ export interface IkeSaOptions {
   readonly wishes?: readonly ChildWish[];
   /** Initiator: which attempt of `keyingtries` this is. */
   readonly tries?: number;
+  /** Unset = the path it has. */
+  readonly initiation?: Path;
   /** The IKE SA that this one makes unnecessary once it is up (reauthentication). */
   readonly reauthenticates?: IkeSa;
   /** Of the IKE SA that this one replaces. */
@@ -226,7 +233,7 @@ export class IkeSa {
     this.connection = options.connection;
     this.local = options.local;
     this.remote = options.remote;
-    this.initiation = { local: options.local, remote: options.remote };
+    this.initiation = options.initiation ?? { local: options.local, remote: options.remote };
     this.tries = options.tries ?? 1;
     this.spiI = options.spiI;
     this.spiR = options.spiR;
@@ -252,6 +259,11 @@ export class IkeSa {
     return this.#lineage;
   }
 
+  /** It is one of those that `other` is of. */
+  joinLineage(other: IkeSa): void {
+    this.#lineage = other.lineage.add(this);
+  }
+
   get state(): IkeSaState {
     return this.#state;
   }
@@ -259,6 +271,11 @@ export class IkeSa {
   /** Keys, once IKE_SA_INIT is done. */
   get secured(): Secured | undefined {
     return 'secured' in this.#state ? this.#state.secured : undefined;
+  }
+
+  /** It was begun later, here or elsewhere. */
+  isYoungerThan({ created, id }: IkeSa): boolean {
+    return this.created > created || (this.created === created && this.id > id);
   }
 
   /** A Delete is on its way, ours or the peer's. */
@@ -357,7 +374,7 @@ export class IkeSa {
     this.window.answered(messageId, datagrams);
     const sizes = datagrams.map(({ length }) => length);
     reportMessage(turn, this, { direction: 'sent', header, payloads, sizes });
-    sendDatagrams(turn, datagrams, request);
+    sendDatagrams(turn, datagrams, request, { sa: this });
   }
 
   /** The cached answer once more, to where the request came from. */
@@ -365,8 +382,14 @@ export class IkeSa {
     const response = this.window.lastResponse;
     if (!response) return;
     response.repeats++;
-    response.datagrams = sealedAgain(turn, this, response, path);
-    sendDatagrams(turn, response.datagrams, path);
+    const before = response.datagrams;
+    const { repeats } = response;
+    const datagrams = sealedAgain(turn, this, { datagrams: before, repeats }, path);
+    if (datagrams !== before) {
+      response.datagrams = datagrams;
+      turn.touched.add(this.ownSpi);
+    }
+    sendDatagrams(turn, datagrams, path, { sa: this });
   }
 
   received(turn: Turn, { header, payloads, octets, fragments }: Incoming): void {
@@ -382,7 +405,7 @@ export class IkeSa {
     if (verdict === 'give-up') return 'give-up';
     const { header, payloads, datagrams, purpose, retransmission } = request;
     if (verdict === 'early' && retransmission.hasEarly) {
-      sendDatagrams(turn, datagrams, this, 'whole');
+      sendDatagrams(turn, datagrams, this, { sa: this, carriage: 'whole' });
       return 'waiting';
     }
     const attempt = retransmission.attempts;
@@ -404,7 +427,7 @@ export class IkeSa {
     const sizes = again.map(({ length }) => length);
     const message = { direction: 'sent', header, payloads, sizes } as const;
     reportMessage(turn, this, { ...message, retransmission: attempt });
-    sendDatagrams(turn, again, this, asItIs ? 'in-fragments' : undefined);
+    sendDatagrams(turn, again, this, { sa: this, ...(asItIs && { carriage: 'in-fragments' }) });
     return 'waiting';
   }
 
@@ -486,7 +509,7 @@ export class IkeSa {
     this.window.sent({ purpose, header, payloads, datagrams }, settings, turn.now, whole);
     const sizes = datagrams.map(({ length }) => length);
     reportMessage(turn, this, { direction: 'sent', header, payloads, sizes });
-    sendDatagrams(turn, datagrams, this, whole && 'whole');
+    sendDatagrams(turn, datagrams, this, { sa: this, ...(whole && { carriage: 'whole' }) });
   }
 
   #header(exchangeType: number, messageId: MessageId, isResponse: boolean): IkeHeader {

@@ -73,7 +73,7 @@ function bringUp(
   const establishing = sas.find((sa) => sa.isEstablishing);
   const up = sas.find((sa) => sa.state.name === 'Established' && !sa.replaced);
   if (up) requestChild(turn, up, wish);
-  else if (establishing) establishing.wishes.push(wish);
+  else if (establishing) joinWishes(turn, establishing, wish);
   else start(turn, registry, { ...startOf(turn, connection, input), wishes: [wish] });
 }
 
@@ -89,7 +89,7 @@ function goElsewhere(
   const old = sas.find(({ id }) => id === input.redirected?.replaces);
   const begun = sas.find((sa) => sa.isEstablishing && sa.redirectedFrom === input.redirected?.from);
   if (begun) {
-    begun.wishes.push(wish);
+    joinWishes(turn, begun, wish);
     return;
   }
   start(turn, registry, {
@@ -97,6 +97,12 @@ function goElsewhere(
     wishes: [wish],
     ...(old && { reauthenticates: old }),
   });
+}
+
+/** It comes with an IKE SA that is on its way. */
+function joinWishes(turn: Turn, sa: IkeSa, wish: ChildWish): void {
+  sa.wishes.push(wish);
+  turn.touched.add(sa.ownSpi);
 }
 
 /** The IKE SA without a Child SA (RFC 6023). */

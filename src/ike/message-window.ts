@@ -46,6 +46,14 @@ export interface RequestInFlight<Purpose> {
   datagrams: readonly Uint8Array[];
 }
 
+/** Where a window stands, all but what waits: of an IKE SA that goes on here. */
+export interface WindowState<Purpose> {
+  readonly nextId: number;
+  readonly expectedId: number;
+  readonly inFlight: RequestInFlight<Purpose> | undefined;
+  readonly answered: SentResponse | undefined;
+}
+
 export class MessageWindow<Purpose, Wish> {
   #nextId = 0;
   #expectedId = 0;
@@ -64,6 +72,18 @@ export class MessageWindow<Purpose, Wish> {
   /** When the request in flight wants to be repeated or given up. */
   get deadline(): Instant | undefined {
     return this.#inFlight?.retransmission.nextAt;
+  }
+
+  /** The id of the peer's next request. */
+  get expectedId(): number {
+    return this.#expectedId;
+  }
+
+  restore({ nextId, expectedId, inFlight, answered }: WindowState<Purpose>): void {
+    this.#nextId = nextId;
+    this.#expectedId = expectedId;
+    this.#inFlight = inFlight;
+    this.#answered = answered;
   }
 
   add(wish: Wish): void {

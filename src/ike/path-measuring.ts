@@ -5,7 +5,7 @@
 import type { Endpoint } from '../wire/address.ts';
 import type { Instant } from '../wire/instant.ts';
 import type { Outcome } from './action.ts';
-import type { PathSearch } from './path-search.ts';
+import { PathSearch } from './path-search.ts';
 import type { Turn } from './turn.ts';
 
 export interface MeasuredPath {
@@ -60,6 +60,13 @@ export class PathMeasuring {
   heard(now: Instant): void {
     if (!this.#lost) this.#roundTrip = Math.max(this.#roundTrip ?? 0, now - this.#sentAt);
     this.search.conclude(this.#octets, !this.#lost);
+  }
+
+  /** One whose operator asked another process: only its packet is still on its way. */
+  static orphaned(path: MeasuredPath, now: Instant): PathMeasuring {
+    const measuring = new PathMeasuring(0, new PathSearch(0, 0), path, now);
+    measuring.#over = true;
+    return measuring;
   }
 
   end(turn: Turn, outcome: Outcome): void {

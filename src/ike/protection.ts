@@ -31,6 +31,43 @@ import {
   PayloadType,
 } from './message/message.ts';
 
+/**
+ * IVs that no other node draws, for all keys that several nodes may seal with: SID | counter.
+ *
+ * RFC 6054 §2: of the 8 octets a part names the sender. The SID is of this incarnation of this node
+ * and never used again while a key of its time lives; one counter for all keys needs no carrying.
+ */
+export class IvPartition {
+  readonly #sid: number;
+  #drawn = 0;
+
+  /** `sid`: 16 bits. */
+  constructor(sid: number) {
+    if (!Number.isInteger(sid) || sid < 0 || sid > 0xffff) {
+      throw new RangeError(`SID ${sid}: 0 to 65535 are allowed`);
+    }
+    this.#sid = sid;
+  }
+
+  /** The next 8 octets. */
+  draw(): Uint8Array {
+    this.#drawn++;
+    if (this.#drawn >= 2 ** 48) throw new Error(`SID ${this.#sid}: all IVs are used`);
+    return new OctetWriter()
+      .u16(this.#sid)
+      .u16(Math.floor(this.#drawn / 2 ** 32))
+      .u32(this.#drawn % 2 ** 32)
+      .finish();
+  }
+}
+
+/** Where the IVs of a key come from. */
+export interface IvOrigin {
+  /** Messages sealed before with this key, in this process or by whoever had it. */
+  readonly messages?: number;
+  readonly partition?: IvPartition | undefined;
+}
+
 /** SK_e and SK_a of one direction with their algorithms, and the IVs already used. */
 export class MessageKey {
   readonly encr: EncryptionAlgorithm;
@@ -39,13 +76,15 @@ export class MessageKey {
   /** Ends with the salt where the algorithm has one. */
   readonly encryption: SecretBytes;
   readonly integrity: SecretBytes;
-  #messages = 0;
+  readonly #partition: IvPartition | undefined;
+  #messages: number;
 
   constructor(
     encr: Transform,
     integ: Transform | undefined,
     encryption: SecretBytes,
     integrity: SecretBytes,
+    { messages = 0, partition }: IvOrigin = {},
   ) {
     this.encr = known(encryptionAlgorithm(encr.id), `encryption algorithm ${encr.id}`);
     this.integ = this.encr.aead
@@ -53,6 +92,13 @@ export class MessageKey {
       : known(integ && integrityAlgorithm(integ.id), `integrity algorithm ${integ?.id}`);
     this.encryption = encryption;
     this.integrity = integrity;
+    this.#messages = messages;
+    this.#partition = partition;
+  }
+
+  /** Messages sealed with it. */
+  get messages(): number {
+    return this.#messages;
   }
 
   /** Octets of ICV at the end of every message. */
@@ -64,14 +110,19 @@ export class MessageKey {
     // RFC 7296 §3.14: with CBC the IV must be unpredictable.
     if (this.encr.mode === 'cbc') return random(this.encr.ivLength);
     // RFC 5282 §3.1, RFC 5930 §2: with an AEAD and in counter mode no two messages under one key may
-    // share an IV; a counter sees to it.
+    // share an IV; a counter sees to it, and between nodes the part that each of them has.
     this.#messages++;
-    return new OctetWriter()
-      .octets(new Uint8Array(this.encr.ivLength - 8))
-      .u32(Math.floor(this.#messages / 2 ** 32))
-      .u32(this.#messages % 2 ** 32)
-      .finish();
+    const drawn = this.#partition?.draw() ?? counterIv(this.#messages);
+    const { ivLength } = this.encr;
+    return ivLength === 8 ? drawn : concatOctets(new Uint8Array(ivLength - 8), drawn);
   }
+}
+
+function counterIv(count: number): Uint8Array {
+  return new OctetWriter()
+    .u32(Math.floor(count / 2 ** 32))
+    .u32(count % 2 ** 32)
+    .finish();
 }
 
 /** A message whose only payload in the clear is SK, with `payloads` inside. */

@@ -7,7 +7,7 @@
 import { matchIdentity } from '../ipsec/identity.ts';
 import { formatAddress, rangeContains } from '../wire/address.ts';
 import type { Input, Outcome } from './action.ts';
-import type { IkeSa } from './ike-sa.ts';
+import type { IkeSa, RequestWish } from './ike-sa.ts';
 import { ExchangeType, type NotifyPayload } from './message/message.ts';
 import { NotifyType } from './message/notify-types.ts';
 import { decodeRedirect, encodeRedirect } from './message/redirect.ts';
@@ -81,13 +81,7 @@ export function redirectClients(
   );
   for (const sa of willing) {
     turn.emit({ kind: 'redirected', by: 'us', gateway, ...sa.subject });
-    sa.request(turn, {
-      purpose: { kind: 'redirect' },
-      compose: () => ({
-        exchangeType: ExchangeType.INFORMATIONAL,
-        payloads: [statusNotify(NotifyType.REDIRECT, encodeRedirect({ gateway, nonce: NO_NONCE }))],
-      }),
-    });
+    sa.request(turn, redirection(gateway));
   }
   const unwilling = `${matching.length} SAs match, none of their clients can be redirected`;
   const outcome: Outcome =
@@ -98,6 +92,16 @@ export function redirectClients(
           what: matching.length > 0 ? unwilling : 'no matching SAs to redirect found',
         };
   turn.push({ kind: 'complete', request, outcome });
+}
+
+export function redirection(gateway: string): RequestWish {
+  return {
+    purpose: { kind: 'redirect', gateway },
+    compose: () => ({
+      exchangeType: ExchangeType.INFORMATIONAL,
+      payloads: [statusNotify(NotifyType.REDIRECT, encodeRedirect({ gateway, nonce: NO_NONCE }))],
+    }),
+  };
 }
 
 function equal(one: Uint8Array, other: Uint8Array): boolean {

@@ -11,15 +11,21 @@ import type { IkeSettings } from './settings.ts';
 export class Retransmission {
   readonly #settings: IkeSettings;
   readonly #early: readonly number[];
-  #attempts = 0;
+  #attempts: number;
   #earlyAttempts = 0;
   #nextAt: Instant;
 
-  /** `early`: waits before the first repeats, in milliseconds. */
-  constructor(settings: IkeSettings, now: Instant, early: readonly number[] = []) {
+  /** `early`: waits before the first repeats, in milliseconds; `attempts`: repeats made before. */
+  constructor(settings: IkeSettings, now: Instant, early: readonly number[] = [], attempts = 0) {
     this.#settings = settings;
     this.#early = early;
+    this.#attempts = attempts;
     this.#nextAt = after(now, this.#interval());
+  }
+
+  /** Waits of the early repeats that are still to come. */
+  get earlyLeft(): readonly number[] {
+    return this.#early.slice(this.#earlyAttempts);
   }
 
   /** The next repeat will be an early one. */

@@ -34,6 +34,11 @@ export class SaNumbers {
     }
   }
 
+  /** An SPI that another node drew for an SA that may go on here. */
+  claimSpi(spiIn: Spi): void {
+    this.#spisIn.add(spiIn);
+  }
+
   /** SPIs that are drawn and not free again. */
   get spisIn(): number {
     return this.#spisIn.size;

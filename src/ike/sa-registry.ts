@@ -12,6 +12,8 @@ import type { Turn } from './turn.ts';
 export class SaRegistry {
   readonly #random: RandomBytes;
   readonly #byOwnSpi = new Map<IkeSpi, IkeSa>();
+  /** Our SPIs of IKE SAs that go on elsewhere. */
+  readonly #reserved = new Set<IkeSpi>();
   /** Responder's IKE SAs by the initiator's SPI and address: repeated IKE_SA_INIT requests. */
   readonly #byInitiation = new Map<string, IkeSa>();
   readonly #halfOpenByAddress = new Map<string, Set<IkeSa>>();
@@ -114,14 +116,40 @@ export class SaRegistry {
     if (siblings?.size === 0) this.#halfOpenByAddress.delete(address);
   }
 
+  /** One that goes on here, as far as it had come elsewhere. */
+  adopt(turn: Turn, sa: IkeSa): void {
+    if (sa.state.name === 'AwaitingIkeAuthRequest') {
+      this.addHalfOpen(turn, sa);
+      return;
+    }
+    this.add(turn, sa);
+    if (sa.requestDigest === undefined) return;
+    this.#byInitiation.set(initiationKey(sa.spiI, sa.initiation.remote), sa);
+  }
+
+  /** It is gone, and its keys. */
   remove(sa: IkeSa): void {
+    this.release(sa);
+    sa.forget();
+  }
+
+  /** It goes on elsewhere. */
+  release(sa: IkeSa): void {
     this.#byOwnSpi.delete(sa.ownSpi);
     const initiation = initiationKey(sa.spiI, sa.initiation.remote);
     if (this.#byInitiation.get(initiation) === sa) this.#byInitiation.delete(initiation);
     this.settle(sa);
     this.#byPeer.forget(sa);
     sa.lineage.delete(sa);
-    sa.forget();
+  }
+
+  /** An SPI of ours that an IKE SA has elsewhere. */
+  reserve(spi: IkeSpi): void {
+    this.#reserved.add(spi);
+  }
+
+  unreserve(spi: IkeSpi): void {
+    this.#reserved.delete(spi);
   }
 
   #filter(fits: (sa: IkeSa) => boolean | undefined): readonly IkeSa[] {
@@ -133,7 +161,8 @@ export class SaRegistry {
   newIkeSpi(): IkeSpi {
     for (;;) {
       const candidate = ikeSpi(this.#random(8));
-      if (candidate !== NO_IKE_SPI && !this.#byOwnSpi.has(candidate)) return candidate;
+      const taken = this.#byOwnSpi.has(candidate) || this.#reserved.has(candidate);
+      if (candidate !== NO_IKE_SPI && !taken) return candidate;
     }
   }
 }

@@ -11,7 +11,7 @@ import {
 } from './keys.ts';
 import type { IkeSpi } from './message/message.ts';
 import type { NatDetection } from './nat-detection.ts';
-import { MessageKey } from './protection.ts';
+import { type IvOrigin, MessageKey } from './protection.ts';
 import type { Turn } from './turn.ts';
 
 export interface FinishedKeyExchange extends Omit<KeyExchangeResult, 'spiI' | 'spiR'> {
@@ -42,12 +42,30 @@ export function secure(
   const keys = old ? deriveRekeyedIkeKeys(suite, old, result) : deriveIkeKeys(suite, result);
   sharedSecret.wipe();
   if (turn.environment.keyLog) logKeys(turn, ends, suite, keys);
-  const ofInitiator = new MessageKey(suite.encr, suite.integ, keys.skEi, keys.skAi);
-  const ofResponder = new MessageKey(suite.encr, suite.integ, keys.skEr, keys.skAr);
-  const [sealing, opening] = ends.initiator
-    ? [ofInitiator, ofResponder]
-    : [ofResponder, ofInitiator];
-  return { suite, keys, sealing, opening, nat, udpEncapsulation };
+  const { ivs } = turn.environment;
+  return {
+    suite,
+    keys,
+    nat,
+    udpEncapsulation,
+    ...messageKeys(ends.initiator, suite, keys, { partition: ivs }),
+  };
+}
+
+/** The keys of both directions; `ivs` says how those of what we seal go on. */
+export function messageKeys(
+  initiator: boolean,
+  { encr, integ }: IkeSuite,
+  keys: IkeKeys,
+  ivs: IvOrigin,
+): Pick<Secured, 'sealing' | 'opening'> {
+  const ofInitiator = [keys.skEi, keys.skAi] as const;
+  const ofResponder = [keys.skEr, keys.skAr] as const;
+  const [ours, theirs] = initiator ? [ofInitiator, ofResponder] : [ofResponder, ofInitiator];
+  return {
+    sealing: new MessageKey(encr, integ, ...ours, ivs),
+    opening: new MessageKey(encr, integ, ...theirs),
+  };
 }
 
 function logKeys(turn: Turn, { spiI, spiR }: Ends, suite: IkeSuite, keys: IkeKeys): void {

@@ -2,7 +2,7 @@
  * What becomes of a Child SA, and of a second successor, when it is replaced (RFC 7296 §2.8.1).
  */
 import { after } from '../wire/instant.ts';
-import { deleteChild, drain } from './deletion.ts';
+import { deleteChild, drain, setOutbound } from './deletion.ts';
 import type { HeldChild } from './held-child.ts';
 import type { ChildAttempt, IkeSa } from './ike-sa.ts';
 import type { Turn } from './turn.ts';
@@ -29,11 +29,10 @@ export function rivalled(sa: IkeSa, child: HeldChild): ChildAttempt | undefined 
 export function rekeyed(turn: Turn, sa: IkeSa, old: HeldChild, rival: HeldChild | undefined): void {
   if (rival?.isUp && sa.children.has(rival.childSa.id)) {
     rival.move({ name: 'Redundant', until: after(turn.now, PATIENCE_MS) });
-    rival.waitsForPeer = false;
-    turn.push({ kind: 'set-outbound', childSaId: rival.childSa.id, outbound: 'never' });
+    setOutbound(turn, rival, 'never');
   }
   if (!sa.children.has(old.childSa.id)) return;
-  if (old.isUp) turn.push({ kind: 'set-outbound', childSaId: old.childSa.id, outbound: 'never' });
+  if (old.isUp) setOutbound(turn, old, 'never');
   deleteChild(turn, sa, old, 'rekeyed', true);
 }
 

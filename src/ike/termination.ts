@@ -9,6 +9,9 @@ import type { Turn } from './turn.ts';
 
 const DELETED: Outcome = { kind: 'failed', what: 'the IKE SA was deleted by the operator' };
 
+/** What operators hear of an IKE SA that another node goes on with. */
+export const ELSEWHERE: Outcome = { kind: 'failed', what: 'the IKE SA goes on at another node' };
+
 interface Termination {
   readonly request: number;
   readonly matches: number;
@@ -35,6 +38,15 @@ export class Terminations {
     for (const sa of ikeSas) terminate(turn, sa, force);
     const matches = ikeSas.length + children.length;
     this.#waiting.set(request, { request, matches, ikeSas, children });
+  }
+
+  /** These IKE SAs go on elsewhere: who waits for their end waits no longer. */
+  abandon(turn: Turn, sas: ReadonlySet<IkeSa>): void {
+    for (const { request, ikeSas, children } of this.#waiting.values()) {
+      if (!ikeSas.some((sa) => sas.has(sa)) && !children.some(({ sa }) => sas.has(sa))) continue;
+      this.#waiting.delete(request);
+      turn.push({ kind: 'complete', request, outcome: ELSEWHERE });
+    }
   }
 
   /** Answers the requests whose SAs are gone. */

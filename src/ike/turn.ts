@@ -12,9 +12,11 @@ import type { IpAddress } from '../wire/address.ts';
 import type { Instant } from '../wire/instant.ts';
 import type { Action } from './action.ts';
 import type { IkeSpi } from './message/message.ts';
+import type { IvPartition } from './protection.ts';
 import { RedirectHistory } from './redirect-history.ts';
 import type { SaNumbers } from './sa-numbers.ts';
 import type { IkeSettings } from './settings.ts';
+import type { ChildSequences } from './snapshot.ts';
 
 /** When the packet loop last saw a packet of a Child SA. */
 export interface TrafficClock {
@@ -33,6 +35,17 @@ export interface IkeEnvironment {
   readonly sourceFor?: (destination: IpAddress) => IpAddress | undefined;
   /** Hand out keys of IKE SAs for decryption by Wireshark. Never on unless asked for. */
   readonly keyLog: boolean;
+  /** IVs of a part of their own for keys that other nodes may get; unset = nobody gets them. */
+  readonly ivs?: IvPartition;
+  /**
+   * Other nodes follow every change of an IKE SA (`IkeEndpoint.takeChanges`), and what is sent says
+   * which IKE SA it depends on. Unset = there are none.
+   */
+  readonly replicated?: boolean;
+  /** The epoch in which this node has the IKE SA with this SPI of ours. */
+  readonly epochOf?: (spi: IkeSpi) => number;
+  /** How far the packet loop has counted a Child SA, for its snapshot. */
+  readonly sequences?: (childSaId: number) => ChildSequences | undefined;
 }
 
 export class Turn {
@@ -40,8 +53,10 @@ export class Turn {
   readonly environment: IkeEnvironment;
   readonly numbers: SaNumbers;
   readonly actions: Action[] = [];
-  /** IKE SAs whose deadlines may have changed, by their own SPI. */
+  /** IKE SAs that changed, and with them their deadlines, by their own SPI. */
   readonly touched = new Set<IkeSpi>();
+  /** Those whose deadlines alone may have changed. */
+  readonly reviewed = new Set<IkeSpi>();
   /** Addresses of the machine that peers may reach us by. */
   ownAddresses: readonly IpAddress[] = [];
   redirects = new RedirectHistory();

@@ -4,7 +4,7 @@
  */
 import { after, earliest, type Instant } from '../wire/instant.ts';
 import { currentPolicy } from './current-policy.ts';
-import { deleteChild, deleteIkeSa, useNow } from './deletion.ts';
+import { deleteChild, deleteIkeSa, setOutbound, useNow } from './deletion.ts';
 import { requestChild } from './exchange/create-child-initiator.ts';
 import { requestIkeRekey } from './exchange/rekey-ike-sa.ts';
 import type { HeldChild } from './held-child.ts';
@@ -49,6 +49,7 @@ export function upkeep(turn: Turn, registry: SaRegistry, sa: IkeSa): void {
     reopen(turn, sa, childrenUp, 'closed');
   } else if (isDue(turn, sa.reauthenticateAt)) {
     sa.reauthenticateAt = undefined;
+    turn.touched.add(sa.ownSpi);
     reauthenticate(turn, registry, sa);
   } else if (isDue(turn, sa.rekeyAt)) {
     requestIkeRekey(turn, registry, sa);
@@ -70,9 +71,7 @@ export function rekeyChild(
 /** Hard limits end a Child SA at once: nothing more is sent under its keys. */
 export function expireChild(turn: Turn, sa: IkeSa, child: HeldChild, reason: string): void {
   const wasUp = child.isUp;
-  if (wasUp) {
-    turn.push({ kind: 'set-outbound', childSaId: child.childSa.id, outbound: 'never' });
-  }
+  if (wasUp) setOutbound(turn, child, 'never');
   deleteChild(turn, sa, child, reason);
   if (wasUp) reopen(turn, sa, [child], 'closed');
 }

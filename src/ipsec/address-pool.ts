@@ -136,6 +136,20 @@ export class AddressPool {
     return this.#take(lease, holder);
   }
 
+  /** This very address, which another node leased to this identity; undefined where it is taken. */
+  claim({ identity, requested, holder }: LeaseRequest): Lease | undefined {
+    if (!rangeContains(this.#policy.range, requested)) return undefined;
+    const lease = this.#byAddress.get(formatAddress(requested));
+    if (!lease) return this.#create(requested, { identity, requested, holder });
+    if (identityKey(lease.identity) !== identityKey(identity)) {
+      if (lease.holders.size > 0) return undefined;
+      this.#disown(lease);
+      lease.identity = identity;
+      this.#own(lease);
+    }
+    return this.#take(lease, holder);
+  }
+
   /** The address stays with its identity until another needs it. */
   release(lease: Lease, holder: LeaseHolder): void {
     const own = this.#byAddress.get(formatAddress(lease.address));

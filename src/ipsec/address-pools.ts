@@ -90,6 +90,17 @@ export class AddressPools {
     return undefined;
   }
 
+  /** The very address that was asked for, leased elsewhere: undefined where nobody could have. */
+  claim(names: readonly string[], request: LeaseRequest): Acquired | undefined {
+    for (const name of names) {
+      const pool = this.#pools.get(name);
+      if (pool?.policy.base.family !== request.requested.family) continue;
+      const lease = pool.claim(request);
+      if (lease) return this.#hold(request.holder, pool, lease);
+    }
+    return undefined;
+  }
+
   /** The IKE SA is gone, or never heard of these addresses: they are free. */
   release(holder: LeaseHolder, addresses?: readonly IpAddress[]): void {
     const kept: Holding[] = [];

@@ -4,10 +4,12 @@ import { brainpoolP256r1, brainpoolP384r1, brainpoolP512r1 } from '@noble/curves
 import { p256, p384, p521 } from '@noble/curves/nist.js';
 import fc from 'fast-check';
 import { KEY_EXCHANGE_ALGORITHMS } from '../../src/crypto/algorithms.ts';
+import type { CryptoProvider } from '../../src/crypto/crypto-provider.ts';
 import { drawBelow, keyExchangeMethod, padLeft } from '../../src/crypto/key-exchange.ts';
 import { modpPrime } from '../../src/crypto/noble/modp-prime.ts';
 import { nobleCrypto } from '../../src/crypto/noble/noble-crypto.ts';
 import type { RandomBytes } from '../../src/crypto/random.ts';
+import { SecretBytes } from '../../src/crypto/secret-bytes.ts';
 import { KeyExchangeId } from '../../src/crypto/transform.ts';
 import { concatOctets, equalOctets, fromHex, toHex } from '../../src/wire/octets.ts';
 
@@ -46,7 +48,7 @@ function seeded(seed: number): RandomBytes {
   };
 }
 
-function method(id: number, provider: { keyExchangeMethod: typeof keyExchangeMethod } = node) {
+function method(id: number, provider: Pick<CryptoProvider, 'keyExchangeMethod'> = node) {
   const found = provider.keyExchangeMethod(id);
   assert(found !== undefined);
   return found;
@@ -76,6 +78,25 @@ describe('Key exchange (RFC 7296 §3.4)', () => {
       const [one, two, other] = [1, 1, 2].map((seed) => method(id).generate(seeded(seed)));
       assert.deepEqual(one?.publicData, two?.publicData);
       assert.notDeepEqual(one?.publicData, other?.publicData);
+    });
+
+    it(`${name}: goes on elsewhere with what it was made of`, () => {
+      const pair = keyExchangeMethod(id)?.generate(seeded(1));
+      const peer = method(id).generate(seeded(2));
+      assert(pair);
+      const restored = keyExchangeMethod(id)?.restore(new SecretBytes(pair.drawn.reveal().slice()));
+      assert.deepEqual(restored?.publicData, pair.publicData);
+      assert.deepEqual(
+        restored?.shared(peer.publicData)?.reveal(),
+        pair.shared(peer.publicData)?.reveal(),
+      );
+      const drawn = pair.drawn.reveal();
+      for (const other of [
+        drawn.slice(1),
+        concatOctets(drawn, Uint8Array.of(1)),
+        drawn.slice(0, 0),
+      ])
+        assert.equal(keyExchangeMethod(id)?.restore(new SecretBytes(other)), undefined);
     });
 
     it(`${name}: a value of another length is refused`, () => {

@@ -8,6 +8,8 @@
 import type { Event } from '../../src/events/event.ts';
 import type { Action, Carriage, Input, Outcome, VirtualSettings } from '../../src/ike/action.ts';
 import { IkeEndpoint } from '../../src/ike/endpoint.ts';
+
+import { IvPartition } from '../../src/ike/protection.ts';
 import { DEFAULT_IKE_SETTINGS, type IkeSettings } from '../../src/ike/settings.ts';
 import { AddressPools } from '../../src/ipsec/address-pools.ts';
 import type { ChildSa, OutboundUse } from '../../src/ipsec/child-sa.ts';
@@ -41,6 +43,12 @@ export interface Flight {
   readonly carriage?: Carriage;
 }
 
+/** One of several nodes that take each other's place. */
+export interface Node {
+  readonly sid: number;
+  readonly skewMs: number;
+}
+
 export class Side {
   readonly name: string;
   readonly pad = new Pad();
@@ -56,6 +64,10 @@ export class Side {
   readonly redirects: Extract<Action, { readonly kind: 'reinitiate' }>[] = [];
   readonly traps: string[] = [];
   readonly virtual = new Map<number, VirtualSettings>();
+  /** Child SAs of IKE SAs that another node has, by their inbound SPI. */
+  readonly passive = new Map<number, ChildSa>();
+  /** Its clock shows so much more than the pair's. */
+  readonly skewMs: number;
   keepalives = 0;
   /** SPIs whose packets wait for their SA. */
   readonly expected = new Set<number>();
@@ -72,9 +84,11 @@ export class Side {
   lastInbound: Instant | undefined;
   lastOutbound: Instant | undefined;
 
-  constructor(name: string, seed: number, settings: Partial<IkeSettings>) {
+  constructor(name: string, seed: number, settings: Partial<IkeSettings>, node?: Node) {
     this.name = name;
+    this.skewMs = node?.skewMs ?? 0;
     this.engine = new IkeEndpoint({
+      ...(node && { replicated: true, ivs: new IvPartition(node.sid) }),
       random: seededRandom(seed),
       pad: this.pad,
       pools: this.pools,
@@ -126,8 +140,10 @@ export class Side {
 }
 
 export class Pair {
-  readonly a: Side;
-  readonly b: Side;
+  a: Side;
+  b: Side;
+  /** What of a turn's actions is performed. */
+  settle: (side: Side, actions: readonly Action[]) => readonly Action[] = (_, actions) => actions;
   readonly ladder: string[] = [];
   /** Every datagram put on the wire, lost ones too. */
   readonly flights: Flight[] = [];
@@ -150,11 +166,12 @@ export class Pair {
       wire?: WireOptions;
       a?: Partial<IkeSettings>;
       b?: Partial<IkeSettings>;
+      nodes?: { a?: Node; b?: Node };
     } = {},
   ) {
     const seed = options.seed ?? 1;
-    this.a = new Side('a', seed * 2 + 1, options.a ?? {});
-    this.b = new Side('b', seed * 2 + 2, options.b ?? {});
+    this.a = new Side('a', seed * 2 + 1, options.a ?? {}, options.nodes?.a);
+    this.b = new Side('b', seed * 2 + 2, options.b ?? {}, options.nodes?.b);
     this.wire = options.wire ?? {};
     this.#chance = seededNumbers(seed);
   }
@@ -164,7 +181,16 @@ export class Pair {
   }
 
   handle(side: Side, input: Input): void {
-    this.#perform(side, side.engine.handle(input, this.now));
+    this.#perform(side, this.settle(side, side.engine.handle(input, this.clock(side))));
+  }
+
+  /** What the clock of a side shows. */
+  clock({ skewMs }: Side): Instant {
+    return instant(this.#now + skewMs);
+  }
+
+  launch({ local, remote, octets, carriage }: Extract<Action, { readonly kind: 'send' }>): void {
+    this.#launch({ from: local, to: remote, octets, ...(carriage && { carriage }) });
   }
 
   /** Sends octets as if a stranger had. */
@@ -196,14 +222,18 @@ export class Pair {
       ...this.#queue.map(({ at }) => at),
       ...this.#packets.map(({ at }) => at),
       this.trafficEveryMs > 0 ? Math.max(this.#now, this.#nextPacket) : undefined,
-      this.a.engine.nextDeadline(),
-      this.b.engine.nextDeadline(),
+      ...[this.a, this.b].map((side) => this.#deadline(side)),
     ].filter((time) => time !== undefined);
     return times.length > 0 ? Math.min(...times) : undefined;
   }
 
+  #deadline({ engine, skewMs }: Side): number | undefined {
+    const deadline = engine.nextDeadline();
+    return deadline === undefined ? undefined : deadline - skewMs;
+  }
+
   #expire(side: Side): void {
-    const deadline = side.engine.nextDeadline();
+    const deadline = this.#deadline(side);
     if (deadline !== undefined && deadline <= this.#now) this.handle(side, { kind: 'deadline' });
   }
 
@@ -252,12 +282,7 @@ export class Pair {
     for (const action of actions) {
       switch (action.kind) {
         case 'send':
-          this.#launch({
-            from: action.local,
-            to: action.remote,
-            octets: action.octets,
-            ...(action.carriage && { carriage: action.carriage }),
-          });
+          this.launch(action);
           break;
         case 'install-child-sa':
           side.children.set(action.childSa.id, action.childSa);
@@ -265,6 +290,19 @@ export class Pair {
           break;
         case 'remove-child-sa':
           side.removeChild(action.childSa.id);
+          side.passive.delete(action.childSa.spiIn);
+          break;
+        case 'install-passive-child-sa':
+          side.passive.set(action.childSa.spiIn, action.childSa);
+          break;
+        case 'activate-child-sa':
+          side.passive.delete(action.childSa.spiIn);
+          side.children.set(action.childSa.id, action.childSa);
+          side.use(action.childSa.id, action.childSa.outbound);
+          break;
+        case 'deactivate-child-sa':
+          side.removeChild(action.childSa.id);
+          side.passive.set(action.childSa.spiIn, action.childSa);
           break;
         case 'complete':
           side.outcomes.set(action.request, action.outcome);

@@ -16,13 +16,13 @@ import { brainpoolP256r1, brainpoolP384r1, brainpoolP512r1 } from '@noble/curves
 import { p256, p384, p521 } from '@noble/curves/nist.js';
 import { concatOctets, fromHex, toHex } from '../../wire/octets.ts';
 import { type KeyExchangeAlgorithm, keyExchangeAlgorithm } from '../algorithms.ts';
-import { drawBelow, type KeyExchangeMethod, type KeyExchangePair } from '../key-exchange.ts';
+import { drawBelow, type KeyExchangeArithmetic, type KeyExchangeHalf } from '../key-exchange.ts';
 import type { RandomBytes } from '../random.ts';
 import { SecretBytes } from '../secret-bytes.ts';
 import { KeyExchangeId } from '../transform.ts';
 import { modpPrime } from './modp-prime.ts';
 
-export function nobleKeyExchangeMethod(id: number): KeyExchangeMethod | undefined {
+export function nobleKeyExchangeMethod(id: number): KeyExchangeArithmetic | undefined {
   const algorithm = keyExchangeAlgorithm(id);
   const generate = algorithm === undefined ? undefined : generator(algorithm);
   return algorithm === undefined || generate === undefined ? undefined : { ...algorithm, generate };
@@ -30,7 +30,7 @@ export function nobleKeyExchangeMethod(id: number): KeyExchangeMethod | undefine
 
 function generator(
   algorithm: KeyExchangeAlgorithm,
-): ((random: RandomBytes) => KeyExchangePair) | undefined {
+): ((random: RandomBytes) => KeyExchangeHalf) | undefined {
   const { id } = algorithm;
   const exponent = MODP_EXPONENTS.get(id);
   if (exponent !== undefined) return (random) => modpPair(algorithm, random(exponent));
@@ -41,7 +41,7 @@ function generator(
   return (random) => montgomeryPair(curve, random(algorithm.publicLength));
 }
 
-function modpPair(algorithm: KeyExchangeAlgorithm, secret: Uint8Array): KeyExchangePair {
+function modpPair(algorithm: KeyExchangeAlgorithm, secret: Uint8Array): KeyExchangeHalf {
   const prime = modpPrime(8 * algorithm.publicLength);
   const exponent = toNumber(secret);
   return {
@@ -60,7 +60,7 @@ function ecpPair(
   algorithm: KeyExchangeAlgorithm,
   point: WeierstrassPointCons<bigint>,
   random: RandomBytes,
-): KeyExchangePair {
+): KeyExchangeHalf {
   const { getPublicKey, getSharedSecret } = ecdh(point);
   const order = toOctets(point.Fn.ORDER, algorithm.sharedLength);
   const secret = drawBelow(order, random);
@@ -74,7 +74,7 @@ function ecpPair(
   };
 }
 
-function montgomeryPair(curve: typeof x25519, secret: Uint8Array): KeyExchangePair {
+function montgomeryPair(curve: typeof x25519, secret: Uint8Array): KeyExchangeHalf {
   return {
     publicData: curve.getPublicKey(secret),
     shared: (peer) => refused(() => curve.getSharedSecret(secret, peer)),

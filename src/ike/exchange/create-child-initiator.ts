@@ -30,6 +30,7 @@ import {
   completeRequests,
   type IkeSa,
   type Incoming,
+  type RequestWish,
 } from '../ike-sa.ts';
 import type { Secured } from '../ike-sa-state.ts';
 import { reportMode, reportNarrowing } from '../latent-mismatch.ts';
@@ -61,10 +62,14 @@ const MAX_POSTPONEMENTS = 5;
 /** Asks for a Child SA as soon as the window opens. */
 export function requestChild(turn: Turn, sa: IkeSa, wish: ChildWish): void {
   if (wish.replaces?.state.name === 'Installed') wish.replaces.move({ name: 'Rekeying' });
-  sa.request(turn, {
+  sa.request(turn, childCreation(wish));
+}
+
+export function childCreation(wish: ChildWish): RequestWish {
+  return {
     purpose: { kind: 'create-child', wish },
     compose: (now, carrier) => compose(now, carrier, wish),
-  });
+  };
 }
 
 function compose(turn: Turn, sa: IkeSa, wish: ChildWish): Composed | undefined {

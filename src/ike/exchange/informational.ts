@@ -8,7 +8,7 @@ import { answerConfigurationMessage } from '../configuration.ts';
 import { bequeath, deletePayload, drain, useNow } from '../deletion.ts';
 import type { HeldChild } from '../held-child.ts';
 import { heedAuthLifetime } from '../ike-lifetime.ts';
-import type { IkeSa, Incoming } from '../ike-sa.ts';
+import type { IkeSa, Incoming, RequestWish } from '../ike-sa.ts';
 import type { Authenticated } from '../ike-sa-state.ts';
 import { type DeletePayload, ExchangeType, type NotifyPayload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
@@ -94,13 +94,17 @@ function rejects(sa: IkeSa, { header, payloads }: Incoming): NotifyPayload | und
 
 /** An INFORMATIONAL request without a wish: is the peer alive, and the NAT the same? */
 export function startLiveness(turn: Turn, sa: IkeSa): void {
-  sa.request(turn, {
+  sa.request(turn, livenessCheck());
+}
+
+export function livenessCheck(): RequestWish {
+  return {
     purpose: { kind: 'liveness' },
     compose: (_, carrier) => ({
       exchangeType: ExchangeType.INFORMATIONAL,
       payloads: livenessPayloads(carrier),
     }),
-  });
+  };
 }
 
 function closedByPeer(turn: Turn, registry: SaRegistry, sa: IkeSa): void {
@@ -126,6 +130,7 @@ function yieldTraffic(turn: Turn, registry: SaRegistry, sa: IkeSa): void {
   for (const one of registry.between(localId, remoteId)) {
     if (one === sa) continue;
     for (const child of one.children.values()) useNow(turn, child);
+    turn.touched.add(one.ownSpi);
   }
 }
 
@@ -140,7 +145,7 @@ function successorOf(
     one.childrenUp.some(({ policy }) => policy.name === name);
   return registry
     .between(localId, remoteId)
-    .find((one) => one.id > sa.id && names.every((name) => has(one, name)));
+    .find((one) => one.isYoungerThan(sa) && names.every((name) => has(one, name)));
 }
 
 /**

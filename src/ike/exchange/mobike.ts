@@ -8,7 +8,7 @@ import type { RandomBytes } from '../../crypto/random.ts';
 import { matchAddress, type ResolvedNames } from '../../ipsec/address-match.ts';
 import { equalAddresses, formatAddress, type IpAddress, ipAddress } from '../../wire/address.ts';
 import { sendDatagrams } from '../envelope.ts';
-import type { IkeSa, Incoming, Path } from '../ike-sa.ts';
+import type { IkeSa, Incoming, Path, RequestWish } from '../ike-sa.ts';
 import { ExchangeType, type NotifyPayload, type Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
 import { detectNat, natDetectionNotifies } from '../nat-detection.ts';
@@ -67,7 +67,11 @@ export function answerMobike(turn: Turn, sa: IkeSa, request: Incoming): readonly
 export function requestAddressUpdate(turn: Turn, sa: IkeSa): void {
   // One that waits for the window will tell where we are by then.
   if (sa.queued.some(({ kind }) => kind === 'update-addresses')) return;
-  sa.request(turn, {
+  sa.request(turn, addressUpdate());
+}
+
+export function addressUpdate(): RequestWish {
+  return {
     purpose: { kind: 'update-addresses' },
     compose: (now, carrier) =>
       carrier.state.name === 'Established'
@@ -81,18 +85,22 @@ export function requestAddressUpdate(turn: Turn, sa: IkeSa): void {
             purpose: { kind: 'update-addresses', told: pathOf(carrier) },
           }
         : undefined,
-  });
+  };
 }
 
 /** Only tells our further addresses: they changed, not those in use (§3.6). */
 function requestAddressList(turn: Turn, sa: IkeSa): void {
-  sa.request(turn, {
+  sa.request(turn, addressList());
+}
+
+export function addressList(): RequestWish {
+  return {
     purpose: { kind: 'tell-addresses' },
     compose: (now, carrier) => ({
       exchangeType: ExchangeType.INFORMATIONAL,
       payloads: addressNotifies(now, carrier),
     }),
-  });
+  };
 }
 
 /** The responder has moved too, or will not. */
@@ -135,14 +143,17 @@ export function heedLiveness(turn: Turn, sa: IkeSa, response: Incoming): void {
 function checkRoutability(turn: Turn, sa: IkeSa): void {
   // One that waits for the window finds out about the place of by then.
   if (sa.queued.some(({ kind }) => kind === 'check-routability')) return;
-  const cookie = newCookie(turn.environment.random);
-  sa.request(turn, {
+  sa.request(turn, routabilityCheck(newCookie(turn.environment.random)));
+}
+
+export function routabilityCheck(cookie: Uint8Array): RequestWish {
+  return {
     purpose: { kind: 'check-routability', cookie },
     compose: () => ({
       exchangeType: ExchangeType.INFORMATIONAL,
       payloads: [statusNotify(NotifyType.COOKIE2, cookie)],
     }),
-  });
+  };
 }
 
 /** Whether the answer carries the cookie it must (RFC 4555 §3.7). */
@@ -273,7 +284,7 @@ export function probeOtherPaths(turn: Turn, sa: IkeSa): void {
   }
   sa.probed = request.retransmission.attempts;
   for (const path of alternatives(turn, sa).slice(0, MAX_PROBES)) {
-    sendDatagrams(turn, request.datagrams, path);
+    sendDatagrams(turn, request.datagrams, path, { sa });
   }
 }
 
@@ -289,7 +300,7 @@ export function heedProbe(turn: Turn, sa: IkeSa, response: Incoming): void {
 
 /** A request in flight goes out once more, from where we are now. */
 function repeatFromHere(turn: Turn, sa: IkeSa): void {
-  if (sa.window.inFlight) sendDatagrams(turn, sa.window.inFlight.datagrams, sa);
+  if (sa.window.inFlight) sendDatagrams(turn, sa.window.inFlight.datagrams, sa, { sa });
 }
 
 /** To the same address of the peer if we can, or else to another. */

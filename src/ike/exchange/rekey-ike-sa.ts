@@ -10,7 +10,13 @@ import { chosenAsProposal, isSingle } from '../child-negotiation.ts';
 import { currentConnection } from '../current-policy.ts';
 import { deleteIkeSa } from '../deletion.ts';
 import { startIkeLifetime } from '../ike-lifetime.ts';
-import { type Composed, type IkeRekeyAttempt, IkeSa, type Incoming } from '../ike-sa.ts';
+import {
+  type Composed,
+  type IkeRekeyAttempt,
+  IkeSa,
+  type Incoming,
+  type RequestWish,
+} from '../ike-sa.ts';
 import type { Secured } from '../ike-sa-state.ts';
 import { type IkeSuite, ikeSuite } from '../keys.ts';
 import {
@@ -64,10 +70,15 @@ export function requestIkeRekey(
   method?: number,
 ): void {
   sa.rekeyAt = undefined;
-  sa.request(turn, {
-    purpose: { kind: 'rekey-ike-sa' },
+  sa.request(turn, ikeRekeying(registry, method));
+}
+
+/** `method`: the key exchange method that the peer asked for. */
+export function ikeRekeying(registry: SaRegistry, method?: number): RequestWish {
+  return {
+    purpose: { kind: 'rekey-ike-sa', ...(method !== undefined && { method }) },
     compose: (now, carrier) => compose(now, registry, carrier, method),
-  });
+  };
 }
 
 function compose(
@@ -193,6 +204,7 @@ export function adoptRival(turn: Turn, old: IkeSa, attempt: IkeRekeyAttempt): vo
   if (!rival) return;
   delete attempt.rival;
   rival.sa.rivalOf = undefined;
+  turn.touched.add(rival.sa.ownSpi);
   if (rival.sa.state.name !== 'Established') return;
   if (old.state.name === 'AwaitingDeleteResponse') {
     // Whoever wants the old one gone wants its successor gone too.

@@ -1,0 +1,182 @@
+/**
+ * Fields of a snapshot as octets: tag, length, value.
+ *
+ * | octet | field                                                       |
+ * |-------|-------------------------------------------------------------|
+ * | 0     | Tag                                                         |
+ * | 1     | Length (2), or 65535 and then the length (4)                |
+ * | 3     | Value: a number in as few octets as it takes, octets, or fields |
+ *
+ * A reader passes over tags it does not know, so an older node reads what a newer one writes. Decoding
+ * throws `MalformedError` and nothing else.
+ */
+import { MalformedError, type OctetReader, OctetWriter } from '../wire/octets.ts';
+
+/** How a value stands in a field. `decode` reads the field to its end. */
+export interface Coding<T> {
+  encode(writer: OctetWriter, value: T): void;
+  decode(reader: OctetReader): T;
+}
+
+const LONG = 0xffff;
+
+export class FieldWriter {
+  readonly #writer: OctetWriter;
+
+  constructor(writer: OctetWriter) {
+    this.#writer = writer;
+  }
+
+  /** Nothing for undefined. */
+  put<T>(tag: number, coding: Coding<T>, value: T | undefined): this {
+    if (value === undefined) return this;
+    const inner = new OctetWriter();
+    coding.encode(inner, value);
+    const octets = inner.finish();
+    this.#writer.u8(tag);
+    if (octets.length < LONG) this.#writer.u16(octets.length);
+    else this.#writer.u16(LONG).u32(octets.length);
+    this.#writer.octets(octets);
+    return this;
+  }
+
+  /** One field for each. */
+  each<T>(tag: number, coding: Coding<T>, values: readonly T[]): this {
+    for (const value of values) this.put(tag, coding, value);
+    return this;
+  }
+
+  /** A field without a value where it is so. */
+  flag(tag: number, set: boolean): this {
+    return this.put(tag, NOTHING, set ? true : undefined);
+  }
+}
+
+export class FieldReader {
+  readonly #fields = new Map<number, OctetReader[]>();
+  readonly #at: number;
+
+  constructor(reader: OctetReader) {
+    this.#at = reader.at;
+    while (reader.remaining > 0) {
+      const tag = reader.u8('tag');
+      const short = reader.u16('length');
+      const length = short === LONG ? reader.u32('length') : short;
+      const value = reader.within(length, `field ${tag}`);
+      const before = this.#fields.get(tag);
+      if (before) before.push(value);
+      else this.#fields.set(tag, [value]);
+    }
+  }
+
+  need<T>(tag: number, coding: Coding<T>, what: string): T {
+    const value = this.maybe(tag, coding);
+    return value === undefined ? this.fail(`${what}: no field ${tag}`) : value;
+  }
+
+  maybe<T>(tag: number, coding: Coding<T>): T | undefined {
+    const [field, ...more] = this.#fields.get(tag) ?? [];
+    if (more.length > 0) field?.fail(`field ${tag} stands ${more.length + 1} times`);
+    return field && decodeField(tag, coding, field);
+  }
+
+  all<T>(tag: number, coding: Coding<T>): readonly T[] {
+    return (this.#fields.get(tag) ?? []).map((field) => decodeField(tag, coding, field));
+  }
+
+  flag(tag: number): boolean {
+    return this.maybe(tag, NOTHING) ?? false;
+  }
+
+  fail(what: string): never {
+    throw new MalformedError(this.#at, what);
+  }
+}
+
+function decodeField<T>(tag: number, coding: Coding<T>, field: OctetReader): T {
+  const value = coding.decode(field);
+  field.end(`field ${tag}`);
+  return value;
+}
+
+/** A value that is made of fields itself. */
+export function fields<T>(
+  encode: (writer: FieldWriter, value: T) => void,
+  decode: (reader: FieldReader) => T,
+): Coding<T> {
+  return {
+    encode: (writer, value) => encode(new FieldWriter(writer), value),
+    decode: (reader) => decode(new FieldReader(reader)),
+  };
+}
+
+/** A value that stands for another. */
+export function mapped<Inner, T>(
+  inner: Coding<Inner>,
+  to: (value: T) => Inner,
+  from: (value: Inner, reader: OctetReader) => T,
+): Coding<T> {
+  return {
+    encode: (writer, value) => inner.encode(writer, to(value)),
+    decode: (reader) => from(inner.decode(reader), reader),
+  };
+}
+
+/** One of these words, as its place among them. New words come last. */
+export function word<Word extends string>(words: readonly Word[]): Coding<Word> {
+  return {
+    encode: (writer, value) => writer.u8(words.indexOf(value)),
+    decode: (reader) => {
+      const index = reader.u8('word');
+      return words[index] ?? reader.fail(`no word ${index} of ${words.join(', ')}`);
+    },
+  };
+}
+
+const NOTHING: Coding<true> = { encode: () => {}, decode: () => true };
+
+const NUMBER_OCTETS = 7;
+
+/** A whole number from 0 to 2^53-1, in as few octets as it takes. */
+export const NUMBER: Coding<number> = {
+  encode(writer, value) {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${value} is no number`);
+    const octets: number[] = [];
+    for (let rest = value; rest > 0; rest = Math.floor(rest / 256)) octets.unshift(rest % 256);
+    writer.octets(Uint8Array.from(octets));
+  },
+  decode(reader) {
+    if (reader.remaining > NUMBER_OCTETS) reader.fail(`a number of ${reader.remaining} octets`);
+    let value = 0;
+    while (reader.remaining > 0) value = value * 256 + reader.u8('number');
+    return Number.isSafeInteger(value) ? value : reader.fail('a number above 2^53-1');
+  },
+};
+
+/** A whole number of either sign, the sign in the lowest bit. */
+export const SIGNED: Coding<number> = mapped(
+  NUMBER,
+  (value) => (value < 0 ? -2 * value - 1 : 2 * value),
+  (value) => (value % 2 === 0 ? value / 2 : -(value + 1) / 2),
+);
+
+/** A number of so many bits. */
+export function bits(count: number): Coding<number> {
+  return mapped(
+    NUMBER,
+    (value: number) => value,
+    (value, reader) =>
+      value < 2 ** count ? value : reader.fail(`${value} has more than ${count} bits`),
+  );
+}
+
+export const OCTETS: Coding<Uint8Array> = {
+  encode: (writer, value) => writer.octets(value),
+  decode: (reader) => reader.rest(),
+};
+
+export const TEXT: Coding<string> = mapped(
+  OCTETS,
+  (value) => new TextEncoder().encode(value),
+  (value) => new TextDecoder().decode(value),
+);

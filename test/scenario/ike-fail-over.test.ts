@@ -1,0 +1,189 @@
+/**
+ * A node dies at every message it sends, and another goes on from the octets of its snapshots: the peer
+ * notices nothing.
+ */
+import assert from 'node:assert/strict';
+import type { Connection } from '../../src/ipsec/connection.ts';
+import {
+  AES_GCM_256,
+  child,
+  connection,
+  espProposal,
+  ikeProposal,
+  NO_ESN,
+  network,
+  PRF_SHA2_256,
+  X25519,
+} from '../support/connections.ts';
+import {
+  assertNothingTwice,
+  type Crash,
+  FailOver,
+  firstNode,
+  type Which,
+} from '../support/fail-over.ts';
+import { endpoint, type Pair } from '../support/pair.ts';
+import { assertAgreement, deleteChild, rekey } from '../support/rekeying.ts';
+import { initiate, type PairOptions, sites, terminate } from '../support/sites.ts';
+
+const IKE_GCM = ikeProposal(AES_GCM_256, PRF_SHA2_256, X25519);
+const PFS = espProposal(AES_GCM_256, X25519, NO_ESN);
+const GCM = { proposals: [IKE_GCM] };
+
+interface Scenario {
+  readonly title: string;
+  readonly one?: Connection;
+  readonly options?: PairOptions;
+  /** What happens before anything can die. */
+  readonly before?: (pair: Pair) => void;
+  readonly deeds: (pair: Pair) => void;
+  /** Child SAs at the end; undefined = no IKE SA either. */
+  readonly children: number | undefined;
+}
+
+const up = (pair: Pair): void => {
+  initiate(pair);
+  pair.run(1000);
+  assert.equal(pair.a.children.size, 1, 'the tunnel is up before');
+};
+
+const TWO = connection({
+  ...GCM,
+  children: [
+    child(),
+    child({ name: 'more', localTs: [network('10.5.0.0/16')], remoteTs: [network('10.6.0.0/16')] }),
+  ],
+});
+
+const SCENARIOS: readonly Scenario[] = [
+  { title: 'IKE_SA_INIT and IKE_AUTH', deeds: (pair) => initiate(pair), children: 1 },
+  {
+    title: 'IKE_SA_INIT with a cookie',
+    options: { b: { cookieThreshold: 0 } },
+    deeds: (pair) => initiate(pair),
+    children: 1,
+  },
+  {
+    title: 'IKE_AUTH in fragments',
+    one: connection({
+      ...GCM,
+      fragmentation: 'yes',
+      children: [
+        child({ localTs: Array.from({ length: 60 }, (_, at) => network(`10.${at}.0.0/16`)) }),
+      ],
+    }),
+    options: { a: { fragmentSize: 576 }, b: { fragmentSize: 576 } },
+    deeds: (pair) => initiate(pair),
+    children: 1,
+  },
+  {
+    title: 'a second Child SA',
+    one: TWO,
+    before: up,
+    deeds: (pair) => initiate(pair, pair.a, { request: 2, child: 'more' }),
+    children: 2,
+  },
+  ...(['a', 'b'] as const).flatMap((who): readonly Scenario[] => [
+    {
+      title: `a rekey of the Child SA by ${who}`,
+      one: connection({ ...GCM, children: [child({ proposals: [PFS] })] }),
+      before: up,
+      deeds: (pair) => rekey(pair, pair[who], 'child', 2),
+      children: 1,
+    },
+    {
+      title: `a rekey of the IKE SA by ${who}`,
+      one: connection(GCM),
+      before: up,
+      deeds: (pair) => rekey(pair, pair[who], 'ike', 2),
+      children: 1,
+    },
+    {
+      title: `a Delete of the Child SA by ${who}`,
+      one: connection(GCM),
+      before: up,
+      deeds: (pair) => deleteChild(pair, pair[who], 2),
+      children: 0,
+    },
+    {
+      title: `a Delete of the IKE SA by ${who}`,
+      one: connection(GCM),
+      before: up,
+      deeds: (pair) => terminate(pair, pair[who], 2),
+      children: undefined,
+    },
+  ]),
+  ...(['child', 'ike'] as const).flatMap((ours) =>
+    (['child', 'ike'] as const).map(
+      (theirs): Scenario => ({
+        title: `rekeys that collide: ${ours} and ${theirs}`,
+        one: connection(GCM),
+        before: up,
+        deeds: (pair) => {
+          rekey(pair, pair.a, ours, 2);
+          rekey(pair, pair.b, theirs, 3);
+        },
+        children: 1,
+      }),
+    ),
+  ),
+  {
+    title: 'a liveness check',
+    one: connection({ ...GCM, dpdDelaySeconds: 120 }),
+    before: up,
+    deeds: () => {},
+    children: 1,
+  },
+  {
+    title: 'a move to another address',
+    one: connection({ ...GCM, mobike: true }),
+    before: up,
+    deeds: (pair) => {
+      pair.a.places.push('192.0.2.77');
+      const addresses = [endpoint('192.0.2.77').address];
+      pair.handle(pair.a, { kind: 'local-addresses', addresses });
+    },
+    children: 1,
+  },
+];
+
+/** Runs a scenario in which a node dies, or none; answers in how many turns the side changed. */
+function play(scenario: Scenario, which: Which, crash?: Crash): FailOver {
+  const { one = connection(GCM), options = {}, before, deeds, children, title } = scenario;
+  const pair = sites(one, undefined, { ...options, nodes: firstNode(which) });
+  const failOver = new FailOver(pair, which, options[which]);
+  before?.(pair);
+  failOver.arm(crash);
+  deeds(pair);
+  pair.run(300_000);
+  const about = `${title}, ${which} dies in turn ${crash?.turn} (sent: ${crash?.sent})`;
+  assertNothingTwice(pair.flights, about);
+  const peer = which === 'a' ? pair.b : pair.a;
+  assert.deepEqual(peer.seen('peer-unreachable'), [], about);
+  if (children === undefined) {
+    for (const side of [pair.a, pair.b]) {
+      assert.equal(side.engine.ikeSas().length, 0, `${about}: IKE SAs at ${side.name}`);
+      assert.equal(side.children.size, 0, `${about}: Child SAs at ${side.name}`);
+    }
+  } else {
+    assertAgreement(pair, children, about);
+    if (before) assert.deepEqual(peer.seen('ike-sa-down'), [], about);
+  }
+  if (crash) assert.ok(failOver.crashed, about);
+  assert.equal(failOver.standby.passive.size, crash ? 0 : failOver.standby.passive.size);
+  return failOver;
+}
+
+describe('A node that dies at each message, and one that goes on (RFC 6027 §3)', () => {
+  for (const scenario of SCENARIOS) {
+    for (const which of ['a', 'b'] as const) {
+      it(`${scenario.title}; ${which} is two nodes`, () => {
+        const { turns } = play(scenario, which);
+        assert.ok(turns > 0);
+        for (let turn = 0; turn < turns; turn++) {
+          for (const sent of [true, false]) play(scenario, which, { turn, sent });
+        }
+      });
+    }
+  }
+});
