@@ -12,7 +12,7 @@ import { type Flow, Fragment } from '../wire/flow.ts';
 import { IpProtocol } from '../wire/ip-protocol.ts';
 import { IPV4_HEADER } from '../wire/ipv4.ts';
 import { IPV6_HEADER, ipv6NextHeader } from '../wire/ipv6.ts';
-import { type Batch, Word } from './batch.ts';
+import { type Batch, WORDS, Word } from './batch.ts';
 import { BEET_HEADER, beetPadding } from './beet.ts';
 import type { EspSa } from './esp-sa.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
@@ -57,6 +57,34 @@ export function writeEsp(
   words[at + Word.OFFSET] = start;
   words[at + Word.LENGTH] = end - start;
   return end;
+}
+
+/**
+ * As `writeEsp`, right behind the packet of the row before, which is of the same SA and as long: only
+ * what counts up differs. Without TFC padding.
+ */
+export function repeatEsp(batch: Batch, view: DataView, at: number, sa: EspSa): void {
+  const { words } = batch;
+  const { suite, sequence } = sa;
+  const before = at - WORDS;
+  const length = words[before + Word.LENGTH]!;
+  const start = words[before + Word.OFFSET]! + length;
+  view.setInt32(start, sa.spiOut);
+  view.setInt32(start + 4, sequence.low);
+  if (suite.sequenceIv) {
+    view.setInt32(start + ESP_HEADER, sequence.high);
+    view.setInt32(start + ESP_HEADER + 4, sequence.low);
+  } else if (suite.partitionedIv) {
+    writePartitionedIv(batch.arena, start + ESP_HEADER, sa);
+  }
+  const trailer = start + length - suite.icvLength - ESP_TRAILER;
+  const padding = trailer - view.getUint8(trailer - length);
+  for (let octet = padding; octet < trailer + ESP_TRAILER; octet++) {
+    view.setUint8(octet, view.getUint8(octet - length));
+  }
+  words[at + Word.SEQUENCE_HIGH] = sequence.high | 0;
+  words[at + Word.OFFSET] = start;
+  words[at + Word.LENGTH] = length;
 }
 
 /** RFC 6054 §2: where several seal with a key, the IV says who did. */

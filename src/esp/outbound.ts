@@ -42,7 +42,7 @@ import {
 import type { ClusterShare } from './cluster-share.ts';
 import { type DummyPacket, writeDummy } from './dummy-traffic.ts';
 import { encapsulatedClass } from './ecn.ts';
-import { Encapsulation, writeEsp } from './encapsulation.ts';
+import { Encapsulation, repeatEsp, writeEsp } from './encapsulation.ts';
 import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER } from './esp-suite.ts';
@@ -93,6 +93,7 @@ export class Outbound {
   readonly #mssClamp: boolean;
   readonly #reads: Batch;
   readonly #rows: Batch;
+  readonly #view: DataView;
   readonly #flow: Flow = createFlow();
   /** The packet that is being written, as long as segments of it are left. */
   readonly #segments = new Segments();
@@ -135,6 +136,8 @@ export class Outbound {
     const { traps, handOver } = options;
     this.#policy = new OutboundPolicy({ sas, traps, handOver, reads: this.#reads });
     this.#rows = options.batches.rows;
+    const { arena } = this.#rows;
+    this.#view = new DataView(arena.buffer, arena.byteOffset, arena.length);
     this.#reassembly = new Reassembly(this.#reads.arena);
     this.#limit = this.#reads.arena.length - REASSEMBLY_OCTETS;
   }
@@ -372,6 +375,10 @@ export class Outbound {
 
     // 6. and 7.
     const { shed, nextHeader } = this.#encapsulation;
+    if (this.#segments.repeats && sa.index === this.#last && shed === 0 && sa.tfcOctets === 0) {
+      this.#repeat(at, sa);
+      return true;
+    }
     const payload = start + ESP_HEADER + sa.suite.ivLength;
     if (shed === 0) this.#place(at, payload);
     else this.#encapsulation.place(this.#rows, at, payload, this.#segments);
@@ -381,6 +388,26 @@ export class Outbound {
     this.#last = sa.index;
     this.#filled++;
     return true;
+  }
+
+  /** Steps 6 and 7 for a segment that is like the one in the row before. */
+  #repeat(at: number, sa: EspSa): void {
+    const { words } = this.#rows;
+    const before = at - WORDS;
+    const from = words[before + Word.OFFSET]!;
+    const length = words[before + Word.LENGTH]!;
+    const inside = ESP_HEADER + sa.suite.ivLength;
+    words[at + Word.SOURCE] = this.#segments.payloadAt;
+    words[at + Word.SOURCE_LENGTH] = words[before + Word.SOURCE_LENGTH]!;
+    words[at + Word.COPY_TO] = words[before + Word.COPY_TO]! + length;
+    words[at + Word.SUM_FROM] = words[before + Word.SUM_FROM]! + length;
+    words[at + Word.SUM_AT] = words[before + Word.SUM_AT]! + length;
+    words[at + Word.INNER] = words[before + Word.INNER]!;
+    this.#segments.repeatHeaders(this.#view, from + inside, from + length + inside);
+    repeatEsp(this.#rows, this.#view, at, sa);
+    this.#address(at, sa, this.#trafficClass, this.#flags);
+    this.#end = from + length + length;
+    this.#filled++;
   }
 
   /** What a row says besides its octets. */

@@ -143,6 +143,32 @@ export class Segments {
     writeU16(arena, to + this.#sumAt, foldSum(this.#pseudoSum + upperLength));
   }
 
+  /**
+   * The next segment is like the one before it but for what counts up: as long, and neither the first
+   * nor the last of the packet.
+   */
+  get repeats(): boolean {
+    return this.#next > 1 && this.#next < this.#count - 1;
+  }
+
+  /** As `writeHeaders` where the segment `repeats`: those of the one before stand at `from`. */
+  repeatHeaders(view: DataView, from: number, to: number): void {
+    const index = this.#next++;
+    for (let at = 0; at < this.#headers; at += 4) view.setInt32(to + at, view.getInt32(from + at));
+    if (this.#family === 4) {
+      const identification = (this.#identification + index) & 0xffff;
+      const checksum = updateChecksum(
+        view.getUint16(from + Ipv4Field.HEADER_CHECKSUM),
+        view.getUint16(from + Ipv4Field.IDENTIFICATION),
+        identification,
+      );
+      view.setUint16(to + Ipv4Field.IDENTIFICATION, identification);
+      view.setUint16(to + Ipv4Field.HEADER_CHECKSUM, checksum);
+    }
+    if (this.#protocol === IpProtocol.UDP) return;
+    view.setInt32(to + this.#upperAt + TcpField.SEQUENCE, this.#sequence + index * this.#size);
+  }
+
   #beginSegments(arena: Uint8Array, flow: Flow, kind: number, size: number): boolean {
     const { family, headerLength, protocol } = flow;
     const upper = this.#source + headerLength;

@@ -76,6 +76,7 @@ export class ReplayWindow {
 
   /** Judges again and, when fresh, takes the number in. Only for packets whose ICV is verified. */
   update(high: number, low: number): number {
+    if (high === this.#topHigh && low === this.#topLow + 1) return this.#next(low);
     const verdict = this.#judge(high, low);
     this.#advanced = false;
     if (verdict !== ReplayVerdict.FRESH) return verdict;
@@ -97,6 +98,16 @@ export class ReplayWindow {
     // Those above the top within its block are still to come.
     const block = (low >>> 5) & this.#mask;
     this.#blocks[block] = 0xffff_ffff >>> (31 - (low & 31));
+  }
+
+  /** The usual packet: the one after the last. */
+  #next(low: number): number {
+    const block = (low >>> 5) & this.#mask;
+    const bit = 1 << (low & 31);
+    this.#blocks[block] = bit === 1 ? bit : this.#blocks[block]! | bit;
+    this.#topLow = low;
+    this.#advanced = true;
+    return ReplayVerdict.FRESH;
   }
 
   /** RFC 4303 Appendix A2.2: the high half that puts the number nearest to the window. */
