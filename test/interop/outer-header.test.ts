@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { Capture, dissect } from '../../lab/capture.ts';
-import { nft } from '../../lab/topology.ts';
+import { nft, setOffloads } from '../../lab/topology.ts';
 import { onlyTsgw, useLab } from '../support/lab.ts';
 import { dropped } from '../support/tunnel-life.ts';
 
@@ -15,6 +15,8 @@ const COUNT = 3;
 describe('The outer header and the inner one (RFC 4301 §5.1.2)', () => {
   onlyTsgw();
   const lab = useLab();
+  // A super-packet would be one in the capture.
+  before(() => setOffloads(lab.topology, 'off'));
   afterEach(() => lab.clear());
 
   async function echo(trafficClass: number, how: 'do' | 'dont'): Promise<void> {

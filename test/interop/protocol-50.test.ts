@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Capture, type Dissected, dissect } from '../../lab/capture.ts';
 import type { PairSettings } from '../../lab/swanctl-conf.ts';
-import type { Family } from '../../lab/topology.ts';
+import { type Family, setOffloads } from '../../lab/topology.ts';
 import { ping } from '../../lab/traffic.ts';
 import { IpProtocol } from '../../src/wire/ip-protocol.ts';
 import { toHex } from '../../src/wire/octets.ts';
@@ -20,6 +20,8 @@ const families: readonly Family[] = ['ipv4', 'ipv6'];
 describe('Two tsgw (RFC 4303)', () => {
   onlyTsgw();
   const lab = useLab({ peer: subjectKind });
+  // A super-packet would be one in the capture.
+  before(() => setOffloads(lab.topology, 'off'));
   afterEach(() => lab.clear());
 
   for (const outer of families) {

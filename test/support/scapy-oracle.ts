@@ -31,7 +31,7 @@ export function scapy(jobs: readonly ScapyJob[]): readonly unknown[] {
     input: JSON.stringify(jobs),
     encoding: 'utf8',
     stdio: ['pipe', 'pipe', 'inherit'],
-    maxBuffer: 1 << 24,
+    maxBuffer: 1 << 26,
   });
   const answers: unknown = JSON.parse(printed);
   assert.ok(Array.isArray(answers) && answers.length === jobs.length);
