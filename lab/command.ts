@@ -129,15 +129,18 @@ export function killLaunched(): void {
   running.clear();
 }
 
-/** Waits until `ready` answers a value; `what` names it in the error after `timeout` ms. */
+/**
+ * Waits until `ready` answers a value; `what` names it in the error after `timeout` ms. Asks often at
+ * first and less often the longer it takes: to ask is to start a process, more often than not.
+ */
 export async function until<T>(
   what: string,
   ready: () => Promise<T | undefined> | T | undefined,
   timeout = 10_000,
-  interval = 50,
+  longestPause = 150,
 ): Promise<T> {
   const start = performance.now();
-  for (;;) {
+  for (let pause = Math.min(20, longestPause); ; pause = Math.min(pause * 1.4, longestPause)) {
     const value = await ready();
     if (value !== undefined) {
       return value;
@@ -145,7 +148,7 @@ export async function until<T>(
     if (performance.now() - start > timeout) {
       throw new Error(`waited ${timeout} ms for ${what}`);
     }
-    await sleep(interval);
+    await sleep(pause);
   }
 }
 

@@ -94,7 +94,7 @@ describe('SIGTERM with tunnels up', () => {
     await until(
       'the peer to have no SA',
       async () => (await lab.peer.swanctl.sas()).length === 0 || undefined,
-      2_000,
+      10_000,
     );
     assert.equal(await sockets(lab), '');
     const { stdout } = await lab.topology.network.exec(lab.subjectNode, ['ip', '-o', 'link']);

@@ -156,7 +156,7 @@ async function moved(lab: Lab, mover: Gateway, address: string): Promise<void> {
       }
       return true;
     },
-    8_000,
+    20_000,
   );
 }
 

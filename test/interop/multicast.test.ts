@@ -81,7 +81,7 @@ class Program {
   }
 
   says(what: string): Promise<unknown> {
-    return until(what, () => readLog(this.#log).includes(what) || undefined, 3_000).catch(() =>
+    return until(what, () => readLog(this.#log).includes(what) || undefined, 10_000).catch(() =>
       assert.fail(`${what}: ${readLog(this.#log)}`),
     );
   }

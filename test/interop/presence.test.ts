@@ -41,9 +41,13 @@ describe('A peer that is cut off (RFC 7296 §2.4)', () => {
       await lab.up(role, watching('restart'));
       const first = await lab.tunnel();
       await lose(lab.topology, 100);
-      await until('another IKE SA to be tried', () => spiOtherThan(lab, first.subject.raw), 8_000);
+      await until('another IKE SA to be tried', () => spiOtherThan(lab, first.subject.raw), 20_000);
       await lose(lab.topology, 0);
-      await until('the peer to be back', () => establishedOtherThan(lab, first.subject.raw), 8_000);
+      await until(
+        'the peer to be back',
+        () => establishedOtherThan(lab, first.subject.raw),
+        20_000,
+      );
       await settled(lab);
       await lab.carries();
     });
@@ -231,7 +235,7 @@ async function cutOff(lab: Lab): Promise<void> {
   await until(
     'the subject to give the peer up',
     async () => (await lab.subject.swanctl.sas()).length === 0 || undefined,
-    8_000,
+    20_000,
   );
 }
 

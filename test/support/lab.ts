@@ -200,7 +200,7 @@ export class Lab {
         ];
         return counted.every((packets) => packets >= count) || undefined;
       },
-      2_000,
+      10_000,
     );
   }
 
@@ -221,7 +221,7 @@ export class Lab {
   }
 
   /** Waits until neither end has an SA left. */
-  async empty(timeout = 5_000): Promise<void> {
+  async empty(timeout = 10_000): Promise<void> {
     for (const gateway of [this.subject, this.peer]) {
       await until(
         `${gateway.kind} at ${gateway.node} to have no SA`,
@@ -261,7 +261,7 @@ async function listed({ swanctl, node }: Gateway, connection: string): Promise<I
     const sas = all.filter(({ name, state }) => name === connection && state !== 'CONNECTING');
     return sas.length === 1 && sas[0]?.children.length === 1 ? sas : undefined;
   };
-  const sas = await until(`${node} to list one IKE SA with one Child SA`, complete, 2_000);
+  const sas = await until(`${node} to list one IKE SA with one Child SA`, complete);
   return only(sas, `IKE SA at ${node}`);
 }
 

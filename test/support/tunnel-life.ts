@@ -57,7 +57,7 @@ function told({ sent, lost, reordered, deepest, gaps }: StreamDirection): string
 }
 
 /** Waits until both ends list the same IKE SA with the same Child SA and nothing else. */
-export async function settled(lab: Lab, timeout = 8_000): Promise<Tunnel> {
+export async function settled(lab: Lab, timeout = 15_000): Promise<Tunnel> {
   await until(
     'both ends to list one IKE SA with one Child SA',
     async () => {
@@ -71,7 +71,7 @@ export async function settled(lab: Lab, timeout = 8_000): Promise<Tunnel> {
 }
 
 /** Waits until the SAs in use are the same at both ends; ones that are going do not count. */
-export async function agreed(lab: Lab, timeout = 5_000): Promise<void> {
+export async function agreed(lab: Lab, timeout = 10_000): Promise<void> {
   await until(
     'both ends to use the same SAs',
     async () => {
@@ -85,7 +85,7 @@ export async function agreed(lab: Lab, timeout = 5_000): Promise<void> {
 /** Waits until nothing comes or goes and both ends list the same; answers how much there is. */
 export async function quiet(
   lab: Lab,
-  timeout = 5_000,
+  timeout = 10_000,
 ): Promise<{ readonly ikeSas: number; readonly childSas: number }> {
   return until(
     'both ends to be quiet and to list the same',
