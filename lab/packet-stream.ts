@@ -1,6 +1,7 @@
 /**
  * A stream of numbered datagrams between the hosts, both ways at once, for what happens in the
- * tunnel meanwhile: which were lost, and how far any came out of order.
+ * tunnel meanwhile: which were lost, and how far any came out of order. The program at each end is
+ * `lab/datagrams/stream-end.c`.
  */
 import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
@@ -8,6 +9,7 @@ import { join } from 'node:path';
 import { end, launch, sleep, until } from './command.ts';
 import { readLog } from './gateway.ts';
 import type { Network } from './namespaces.ts';
+import { compiledProgram } from './programs.ts';
 import { type Family, hostAddress, type Node, type Topology } from './topology.ts';
 
 /** What one end sent, and what it saw of the other's. */
@@ -79,8 +81,11 @@ export class PacketStream {
     streams += 1;
     const port = String(options.port ?? 20_000 + (streams % 1000));
     const directory = mkdtempSync(join(network.directory, 'stream-'));
-    const begin = (from: StreamEnd, to: StreamEnd) =>
-      launchEnd(network, from, join(directory, from.node), [to.address, port, String(perSecond)]);
+    const program = await compiledProgram('stream-end');
+    const begin = (from: StreamEnd, to: StreamEnd) => {
+      const argv = [program, to.address, port, String(perSecond)];
+      return launchEnd(network, from, join(directory, from.node), argv);
+    };
     const stream = new PacketStream([begin(one, other), begin(other, one)]);
     for (const { logFile } of stream.#ends) {
       await until('the ends of the stream', () => readLog(logFile).includes('ready') || undefined);
@@ -122,8 +127,7 @@ function launchEnd(
   logFile: string,
   argv: readonly string[],
 ): RunningEnd {
-  const program = [process.execPath, 'build/lab/stream-end.js', ...argv];
-  return { process: launch([...network.at(node), ...program], { logFile }), logFile };
+  return { process: launch([...network.at(node), ...argv], { logFile }), logFile };
 }
 
 function direction(sent: number, { received, ...seen }: StreamCounts): StreamDirection {

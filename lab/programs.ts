@@ -8,7 +8,7 @@ import { run } from './command.ts';
 const compiled = new Map<string, Promise<string>>();
 
 /** Compiles a program unless that is done; answers its path. */
-export function compiledProgram(name: 'datagrams' | 'echo'): Promise<string> {
+export function compiledProgram(name: 'datagrams' | 'echo' | 'stream-end'): Promise<string> {
   const known = compiled.get(name) ?? compile(name);
   compiled.set(name, known);
   return known;
