@@ -15,6 +15,7 @@
         "ipsec-mb-seal.c",
         "mac.c",
         "netlink.c",
+        "packet.c",
         "path.c",
         "receive.c",
         "ring.c",

@@ -303,3 +303,40 @@ napi_value tsgw_send_to(napi_env env, napi_callback_info info) {
   }
   return result_integer(env, sent);
 }
+
+/** Gathers rows that are whole frames; bad ones get their STATUS. */
+static void gather_frames(struct state *state, const struct rows *rows, uint32_t *next,
+                          struct run *run) {
+  struct message_scratch *scratch = state->scratch;
+  for (; *next < rows->end && run->count < BURST; (*next)++) {
+    struct row row;
+    if (!batch_row(rows->batch, *next, &row)) {
+      row_set(&row, WORD_STATUS, -EINVAL);
+      continue;
+    }
+    unsigned at = run->count++;
+    scratch->rows[at] = *next;
+    scratch->counts[at] = 1;
+    scratch->vectors[at] = (struct iovec){ .iov_base = row.packet, .iov_len = row.length };
+    scratch->messages[at].msg_hdr =
+        (struct msghdr){ .msg_iov = &scratch->vectors[at], .msg_iovlen = 1 };
+  }
+}
+
+napi_value tsgw_send_frames(napi_env env, napi_callback_info info) {
+  napi_value values[4];
+  struct rows rows;
+  int fd;
+  struct state *state = arguments(env, info, 4, values);
+  if (state == NULL || !argument_fd(env, values[0], &fd) ||
+      !argument_rows(state, values + 1, &rows)) {
+    return NULL;
+  }
+  unsigned sent = 0;
+  for (uint32_t next = rows.first; next < rows.end;) {
+    struct run run = { .fd = fd };
+    gather_frames(state, &rows, &next, &run);
+    sent += send_run(state, rows.batch, &run);
+  }
+  return result_integer(env, sent);
+}

@@ -52,6 +52,11 @@ export interface SegmentFilter {
     readonly hardwareAddresses: readonly string[];
     readonly pinned: readonly PinnedRange[];
   };
+  /** Virtual hardware addresses that are this node's now (`active-passive`). */
+  readonly mastered?: readonly {
+    readonly device: string;
+    readonly hardwareAddresses: readonly string[];
+  }[];
 }
 
 /** An IPv4 address that is given as the cluster's hardware address in the kernel's own ARP packets. */
@@ -93,13 +98,14 @@ export function samplingOf(node: number, interval: number): Sampling {
 
 /** The whole filter of a node, for `nft -f`. */
 export function segmentRuleset(filter: SegmentFilter): string {
-  const { wan, lan } = filter;
+  const { wan, lan, mastered = [] } = filter;
   const own = filter.own.toSorted((a, b) => a - b);
   const wrong = own.find((one) => !(one >= 0 && one < filter.hash.count));
   if (wrong !== undefined) throw new RangeError(`segment ${wrong} of ${filter.hash.count}`);
   const chains = [
     ...(wan === undefined ? [] : wanChains(wan, new OwnSegments(filter, own))),
     ...(lan === undefined ? [] : [lanChain(lan, new OwnSegments(filter, own), own)]),
+    ...mastered.map(masteredChain),
   ];
   return replaced('netdev', [...Object.values(FilterCounter).map(counter), ...chains]);
 }
@@ -240,6 +246,18 @@ function lanChain(
   ]);
 }
 
+/** The kernel takes frames to another hardware address than the device's for somebody else's. */
+function masteredChain(
+  { device, hardwareAddresses }: NonNullable<SegmentFilter['mastered']>[number],
+  index: number,
+): string {
+  const addresses = hardwareAddresses.map(hardwareText).join(', ');
+  return chain(`mastered_${index}`, [
+    ingress(device, -310),
+    ...(addresses === '' ? [] : [`ether daddr { ${addresses} } ${AS_HOST}accept`]),
+  ]);
+}
+
 function inRanges(pinned: readonly PinnedRange[], verdict: string): readonly string[] {
   return ([4, 6] as const).flatMap((family) => {
     const ranges = pinned
@@ -286,8 +304,9 @@ const PROBES = `udp sport ${PROBE_PORT} udp dport ${PROBE_PORT} accept`;
 const AS_HOST = 'meta pkttype set host ';
 
 /** Before anything else of this machine looks at the packet. */
-function ingress(device: string): string {
-  return `type filter hook ingress device ${deviceText(device)} priority -300; policy accept;`;
+function ingress(device: string, priority = -300): string {
+  const hook = `type filter hook ingress device ${deviceText(device)}`;
+  return `${hook} priority ${priority}; policy accept;`;
 }
 
 function chain(name: string, lines: readonly string[]): string {

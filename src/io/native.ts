@@ -58,6 +58,13 @@ export interface NativeUdpSocketOptions {
 
 export type NativeRawSocketOptions = Pick<NativeUdpSocketOptions, 'bufferOctets' | 'mark'>;
 
+export interface NativePacketSocketOptions {
+  readonly interfaceIndex: number;
+  readonly etherType: number;
+  /** A classic BPF program, 8 octets an instruction, that says how much of a frame is kept. */
+  readonly filter?: Uint8Array;
+}
+
 export interface NativeTunOptions {
   readonly vnetHeader: boolean;
   /** The device may have several queues; the kernel chooses one for each flow. */
@@ -106,6 +113,18 @@ export interface Native {
   /** A non-blocking raw socket for an IP protocol; IPv4 datagrams arrive with their IP header. */
   rawSocket(family: 4 | 6, protocol: number, options?: NativeRawSocketOptions): number;
   /**
+   * Whole frames of one EtherType that come in by an interface, behind the filters of its ingress; `receive` takes
+   * them. What the machine sends itself is not among them.
+   */
+  packetSocket(options: NativePacketSocketOptions): number;
+  /** Frames to the hardware address come in too, or no longer; closing the socket ends it as well. */
+  packetMembership(
+    fd: number,
+    interfaceIndex: number,
+    hardwareAddress: Uint8Array,
+    join: boolean,
+  ): void;
+  /**
    * Of the UDP sockets that share the port of this one, the one that was bound as number SPI modulo
    * `shares` has a datagram; the first has those that begin with zeros or end before.
    */
@@ -142,6 +161,8 @@ export interface Native {
    * raw socket that takes IP headers (protocol 255). STATUS and answer as with `send`.
    */
   sendTo(fd: number, family: 4 | 6, batch: number, first: number, count: number): number;
+  /** Sends all rows as frames by a packet socket; never blocks. STATUS and answer as with `send`. */
+  sendFrames(fd: number, batch: number, first: number, count: number): number;
   /**
    * One packet per read until the rows are full, the device is empty or more than `octets` were read;
    * LENGTH and STATUS as with `receive`. `header` octets stand in front of each packet: 0, or 10 for

@@ -34,6 +34,7 @@ export interface Link {
   readonly name: string;
   readonly mtu: number;
   readonly up: boolean;
+  readonly hardwareAddress?: Uint8Array;
 }
 
 export interface LinkChange {
@@ -49,6 +50,8 @@ export interface InterfaceAddress {
   readonly interfaceIndex: number;
   readonly address: IpAddress;
   readonly prefixLength: number;
+  /** Who put it there, as with routes; kernels before 5.18 do not keep it. */
+  readonly protocol?: number;
 }
 
 /** An address as listed; `usable` is false while or after duplicate detection objects. */
@@ -110,11 +113,13 @@ export function decodeLink(body: Uint8Array): Link | undefined {
   const attributes = decodeAttributes(body, 16);
   const name = attributes.get(LinkAttribute.NAME);
   if (name === undefined) return undefined;
+  const hardwareAddress = attributes.get(LinkAttribute.ADDRESS);
   return {
     index: viewOf(body).getInt32(4, true),
     name: new TextDecoder().decode(name.subarray(0, -1)),
     mtu: attribute32(attributes.get(LinkAttribute.MTU)) ?? 0,
     up: (viewOf(body).getUint32(8, true) & LINK_UP) !== 0,
+    ...(hardwareAddress && { hardwareAddress: hardwareAddress.slice() }),
   };
 }
 
@@ -124,12 +129,15 @@ export function encodeAddress(one: InterfaceAddress): Uint8Array {
   const { address } = one;
   // An IPv6 address is ours alone: waiting for duplicate detection would only delay its use.
   const flags = address.family === 6 ? ADDRESS_NODAD : 0;
-  return new NetlinkWriter()
+  const body = new NetlinkWriter()
     .u8(familyNumber(address.family), one.prefixLength, flags, 0)
     .u32(one.interfaceIndex)
     .attribute(AddressAttribute.LOCAL, address.octets)
-    .attribute(AddressAttribute.ADDRESS, address.octets)
-    .finish();
+    .attribute(AddressAttribute.ADDRESS, address.octets);
+  if (one.protocol !== undefined) {
+    body.attribute(AddressAttribute.PROTOCOL, Uint8Array.of(one.protocol));
+  }
+  return body.finish();
 }
 
 export function encodeAddressQuery(): Uint8Array {
@@ -143,12 +151,14 @@ export function decodeAddress(body: Uint8Array): ListedAddress | undefined {
   const address = decodeIpAddress(octets);
   if (address === undefined) return undefined;
   const flags = attribute32(attributes.get(AddressAttribute.FLAGS)) ?? body[2] ?? 0;
+  const protocol = attributes.get(AddressAttribute.PROTOCOL)?.[0];
   return {
     interfaceIndex: viewOf(body).getUint32(4, true),
     address,
     prefixLength: body[1] ?? 0,
     usable: (flags & ADDRESS_UNUSABLE) === 0,
     scope: body[3] ?? 0,
+    ...(protocol === undefined ? {} : { protocol }),
   };
 }
 
@@ -310,11 +320,11 @@ function decodeIpAddress(octets: Uint8Array | undefined): IpAddress | undefined 
 const Family = { INET: 2, INET6: 10 } as const;
 
 const LINK_UP = 1;
-const LinkAttribute = { NAME: 3, MTU: 4, TXQLEN: 13, FAMILY_SPECIFIC: 26 } as const;
+const LinkAttribute = { ADDRESS: 1, NAME: 3, MTU: 4, TXQLEN: 13, FAMILY_SPECIFIC: 26 } as const;
 /** IFLA_INET6_ADDR_GEN_MODE; 1 = none. */
 const ADDRESS_GENERATION_MODE = 8;
 
-const AddressAttribute = { ADDRESS: 1, LOCAL: 2, FLAGS: 8 } as const;
+const AddressAttribute = { ADDRESS: 1, LOCAL: 2, FLAGS: 8, PROTOCOL: 11 } as const;
 const ADDRESS_NODAD = 0x02;
 /** Tentative (0x40) or refused by duplicate detection (0x08). */
 const ADDRESS_UNUSABLE = 0x48;

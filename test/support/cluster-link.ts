@@ -22,8 +22,8 @@ const PORTS = [
 ] as const;
 
 export interface ClusterLinkOptions {
-  /** Do the bridges look into IGMP and MLD? */
-  readonly snooping?: boolean;
+  /** The bridges look into IGMP and MLD, and ask who joined what: soon they drop what nobody joined. */
+  readonly querier?: boolean;
   readonly sysctls?: readonly string[];
 }
 
@@ -47,11 +47,14 @@ async function build(network: Network, options: ClusterLinkOptions): Promise<voi
   for (const node of ['a', 'b', 'p', 'h']) {
     await network.addNode(node, [...quiet, ...(options.sysctls ?? [])]);
   }
-  // The switch has no addresses: it says nothing of its own.
-  await network.addNode('s', ['net.ipv6.conf.default.disable_ipv6=1']);
-  const snooping = options.snooping === true ? 1 : 0;
+  // Only a querier has addresses: otherwise the switch says nothing of its own.
+  const querier = options.querier === true;
+  await network.addNode('s', querier ? quiet : ['net.ipv6.conf.default.disable_ipv6=1']);
+  const snooping = querier
+    ? 'mcast_snooping 1 mcast_query_response_interval 50 mcast_startup_query_interval 50'
+    : 'mcast_snooping 0';
   const bridges = ['wan', 'lan'].flatMap((name) => [
-    `link add ${name} type bridge mcast_snooping ${snooping} forward_delay 0`,
+    `link add ${name} type bridge ${snooping} forward_delay 0`,
     `link set ${name} up`,
   ]);
   await network.ip('s', bridges);
@@ -65,4 +68,5 @@ async function build(network: Network, options: ClusterLinkOptions): Promise<voi
     );
     await network.ip('s', [`link set ${device}-${node} master ${device}`]);
   }
+  if (querier) await network.ip('s', ['link set wan type bridge mcast_querier 1']);
 }

@@ -47,9 +47,15 @@ export function generalQueries(own: OwnLinkAddresses): readonly GroupPacket[] {
 /** For how long PIM neighbours may believe it; switches forget after 255 s at most. */
 export const HOLD_SECONDS = 210;
 
+/**
+ * How long hosts may take to answer. A switch that has heard a query floods until then: a test must not be passed
+ * in that time.
+ */
+const RESPONSE_MILLISECONDS = 100;
+
 function igmpQuery(source: IpAddress): GroupPacket {
-  // Type, response time of 10 s, checksum, group 0.0.0.0, robustness 2, interval 125 s, no sources.
-  const query = Uint8Array.of(0x11, 100, 0, 0, 0, 0, 0, 0, 2, 125, 0, 0);
+  // Type, response time of 100 ms, checksum, group 0.0.0.0, robustness 2, interval 125 s, no sources.
+  const query = Uint8Array.of(0x11, RESPONSE_MILLISECONDS / 100, 0, 0, 0, 0, 0, 0, 2, 125, 0, 0);
   return igmpPacket(source, ALL_SYSTEMS, query);
 }
 
@@ -64,7 +70,7 @@ function advertisementV6(source: IpAddress): GroupPacket {
 
 function mldQuery(source: IpAddress): GroupPacket {
   const body = new OctetWriter()
-    .u16(10_000)
+    .u16(RESPONSE_MILLISECONDS)
     .u16(0)
     .octets(new Uint8Array(16))
     .octets(Uint8Array.of(2, 125, 0, 0))
