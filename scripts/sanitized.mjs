@@ -78,6 +78,6 @@ export function sanitizedTests() {
 }
 
 /** Those whose children do, with packets of a real device and of real sockets; they want root. */
-export const sanitizedInteropTests = ['io-machine', 'file-transfer-tsgw'].map(
+export const sanitizedInteropTests = ['io-machine', 'link-machine', 'file-transfer-tsgw'].map(
   (name) => `build/test/interop/${name}.test.js`,
 );

@@ -180,6 +180,22 @@ describeNative('Arguments of a wrong kind', () => {
         ['netlinkDrain', fd] as const,
         ['watch', fd, () => assert.fail('called')] as const,
       ]),
+      ...[-1, 0, 2 ** 31].map((interfaceIndex) => {
+        return ['packetSocket', { interfaceIndex, etherType: 0x806 }] as const;
+      }),
+      ...[0, 0x5ff, 0x1_0000].map((etherType) => {
+        return ['packetSocket', { interfaceIndex: 1, etherType }] as const;
+      }),
+      ...[0, 7, 9, 65 * 8].map((length) => {
+        const filter = new Uint8Array(length);
+        return ['packetSocket', { interfaceIndex: 1, etherType: 0x806, filter }] as const;
+      }),
+      ...[5, 7].map((length) => {
+        return ['packetMembership', udp, 1, new Uint8Array(length), true] as const;
+      }),
+      ['packetMembership', udp, 0, octets.subarray(0, 6), true],
+      ['packetMembership', udp, 1, octets.subarray(0, 6), true],
+      ['sendFrames', udp, number, 1, 2],
       ['netlinkRequest', udp, octets],
       ['netlinkRequest', udp, octets.subarray(0, 3)],
       ['checksum', octets, 0, 33, 0],
@@ -304,6 +320,7 @@ class Subject {
     this.addon.seal(this.number, 0, ROWS);
     this.addon.open(this.number, 0, ROWS);
     this.addon.send(this.number, 0, ROWS);
+    this.addon.sendFrames(this.#udp, this.number, 0, ROWS);
     this.addon.receive(this.#udp, this.number, 0, ROWS);
     this.addon.readTun(this.#file, this.number, 0, ROWS, 0, 1 << 20);
     this.addon.writeTun(this.#file, this.number, 0, ROWS, 0);
