@@ -23,11 +23,17 @@ export interface PinnedRange {
   readonly segment: number;
 }
 
-/** Of foreign SAs a node verifies packets whose sequence number modulo `interval` is `residue`. */
+/** Of foreign SAs a node verifies one in `interval` packets, another one than the other nodes. */
 export interface Sampling {
+  /** This node's number. */
+  readonly node: number;
   /** A power of two. */
   readonly interval: number;
-  readonly residue: number;
+  /** SAs with an interval of their own, by their inbound SPI: slow ones a short one, fast ones a long one. */
+  readonly others?: readonly {
+    readonly interval: number;
+    readonly spis: readonly number[];
+  }[];
 }
 
 export interface SegmentFilter {
@@ -88,12 +94,9 @@ export type FilterCounter = (typeof FilterCounter)[keyof typeof FilterCounter];
 /** Of a cluster, in the families `netdev` and `arp`. */
 export const TABLE = 'tsgw_cluster';
 
-/** The residue for a node's samples: another one for each node, as far as there are. */
-export function samplingOf(node: number, interval: number): Sampling {
-  if (interval < 1 || !Number.isInteger(Math.log2(interval))) {
-    throw new RangeError(`every ${interval}th packet: not a power of two`);
-  }
-  return { interval, residue: node % interval };
+/** Whether a packet of a foreign SA is a sample for the node: the filter's own rule. */
+export function isSample(node: number, interval: number, sequence: number): boolean {
+  return sequence % interval === residueOf(node, interval);
 }
 
 /** The whole filter of a node, for `nft -f`. */
@@ -177,13 +180,13 @@ function wanChains(wan: NonNullable<SegmentFilter['wan']>, own: OwnSegments): re
     ...ikeChains('marked_ike_messages', 96, own),
     chain('esp_packets', [
       ...own.accept('esp spi', ESP_OWN),
-      ...sampled(wan.sampling, '@th,32,32', ESP_SAMPLED),
+      ...sampled(wan.sampling, 'esp spi', '@th,32,32', ESP_SAMPLED, ESP_FOREIGN),
       dropped(ESP_FOREIGN),
     ]),
     chain('udp_esp_packets', [
       '@th,64,32 0 goto marked_ike_messages',
       ...own.accept('@th,64,32', UDP_ESP_OWN),
-      ...sampled(wan.sampling, '@th,96,32', UDP_ESP_SAMPLED),
+      ...sampled(wan.sampling, '@th,64,32', '@th,96,32', UDP_ESP_SAMPLED, UDP_ESP_FOREIGN),
       dropped(UDP_ESP_FOREIGN),
     ]),
     chain('to_shared', [
@@ -276,13 +279,37 @@ function rangeText({ first, last }: AddressRange): string {
 
 function sampled(
   sampling: Sampling | undefined,
+  spi: string,
   sequence: string,
   name: FilterCounter,
+  otherwise: FilterCounter,
 ): readonly string[] {
   if (sampling === undefined) return [];
-  const { interval, residue } = sampling;
-  if (interval === 1) return [accepted(name)];
-  return [`${sequence} & ${interval - 1} == ${residue} ${accepted(name)}`];
+  const { node, interval, others = [] } = sampling;
+  const special = others
+    .filter(({ spis }) => spis.length > 0)
+    .flatMap(({ interval: own, spis }) => {
+      const of = `${spi} { ${spis.map((one) => `0x${(one >>> 0).toString(16)}`).join(', ')} }`;
+      return [
+        `${of} ${sample(node, own, sequence)}${accepted(name)}`,
+        `${of} ${dropped(otherwise)}`,
+      ];
+    });
+  return [...special, `${sample(node, interval, sequence)}${accepted(name)}`];
+}
+
+/** The match of a node's samples; nothing where every packet is one. */
+function sample(node: number, interval: number, sequence: string): string {
+  const residue = residueOf(node, interval);
+  return interval === 1 ? '' : `${sequence} & ${interval - 1} == ${residue} `;
+}
+
+/** Another one for each node, as far as there are. */
+function residueOf(node: number, interval: number): number {
+  if (interval < 1 || !Number.isInteger(Math.log2(interval))) {
+    throw new RangeError(`every ${interval}th packet: not a power of two`);
+  }
+  return node % interval;
 }
 
 function accepted(name: FilterCounter): string {

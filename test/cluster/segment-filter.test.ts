@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import {
   arpRuleset,
+  isSample,
   noRuleset,
   type SegmentFilter,
-  samplingOf,
   segmentRuleset,
   TABLE,
 } from '../../src/cluster/segment-filter.ts';
@@ -29,7 +29,7 @@ const filter = {
     addresses: [addressOf('192.0.2.100'), addressOf('2001:db8::64')],
     port: 500,
     portNatT: 4500,
-    sampling: samplingOf(65, 64),
+    sampling: { node: 65, interval: 64 },
   },
 } satisfies SegmentFilter;
 
@@ -51,7 +51,10 @@ describe('The packet filter of a node', () => {
   });
 
   it('accepts every packet of an SA where every one is a sample', () => {
-    const text = segmentRuleset({ ...filter, wan: { ...filter.wan, sampling: samplingOf(3, 1) } });
+    const text = segmentRuleset({
+      ...filter,
+      wan: { ...filter.wan, sampling: { node: 3, interval: 1 } },
+    });
     assert.match(text, /^counter name "esp_sampled" accept$/m);
   });
 
@@ -60,10 +63,12 @@ describe('The packet filter of a node', () => {
   });
 
   it('gives neighbouring nodes other samples', () => {
-    const residues = [1, 2, 3, 64].map((node) => samplingOf(node, 64).residue);
-    assert.deepEqual(residues, [1, 2, 3, 0]);
-    assert.throws(() => samplingOf(1, 48), /every 48th packet: not a power of two/);
-    assert.throws(() => samplingOf(1, 0), RangeError);
+    for (const sequence of [64, 65, 66, 127]) {
+      const nodes = [1, 2, 63, 64].filter((node) => isSample(node, 64, sequence));
+      assert.deepEqual(nodes, [sequence - 64 === 0 ? 64 : sequence - 64]);
+    }
+    assert.throws(() => isSample(1, 48, 1), /every 48th packet: not a power of two/);
+    assert.throws(() => isSample(1, 0, 1), RangeError);
   });
 
   it('takes no word from its settings that nft could read otherwise', () => {

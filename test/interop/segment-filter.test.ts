@@ -5,9 +5,11 @@
 import assert from 'node:assert/strict';
 import type { Network } from '../../lab/namespaces.ts';
 import {
+  arpRuleset,
   FilterCounter,
+  isSample,
+  noRuleset,
   type SegmentFilter,
-  samplingOf,
   segmentRuleset,
 } from '../../src/cluster/segment-filter.ts';
 import {
@@ -47,9 +49,12 @@ const number = seededNumbers(51);
 const hash = segmentHash(256, 0x5eed);
 const sourceSeed = 0xabcd1234;
 const sourceHash = segmentHash(256, sourceSeed);
-const SPIS = 16;
+const SPIS = 12;
 const PACKETS = 128;
 const SAMPLED = 16;
+/** SAs that are sampled otherwise. */
+const SLOW = [0x1001, 0xc0ffee01];
+const FAST = [0x2002, 0xfedcba98, 0x99999999];
 const ESP = 50;
 const CLUSTER_MAC = '01:00:5e:00:00:20';
 const LAN_MACS = ['01:00:5e:00:00:21', '33:33:00:00:00:21'] as const;
@@ -90,10 +95,26 @@ function filterOf(node: ClusterNode, own?: readonly number[]): SegmentFilter {
       addresses: SHARED,
       port: 500,
       portNatT: 4500,
-      sampling: samplingOf(NUMBER[node], SAMPLED),
+      sampling: {
+        node: NUMBER[node],
+        interval: SAMPLED,
+        others: [
+          { interval: 1, spis: SLOW },
+          { interval: 64, spis: FAST },
+        ],
+      },
     },
     lan: { device: 'lan', hardwareAddresses: LAN_MACS, pinned: PINNED },
   };
+}
+
+function spis(): readonly number[] {
+  const any = Array.from({ length: SPIS }, () => Math.floor(number() * 2 ** 32));
+  return [...any, ...SLOW, ...FAST];
+}
+
+function intervalOf(spi: number): number {
+  return SLOW.includes(spi) ? 1 : FAST.includes(spi) ? 64 : SAMPLED;
 }
 
 /** Counts at both nodes that a packet makes. */
@@ -102,10 +123,10 @@ type Kind = 'esp' | 'udp_esp' | 'ike' | 'source' | 'lan';
 class Expected {
   readonly counts = { a: noCounts(), b: noCounts() };
 
-  add(kind: Kind, segment: number, sequence?: number): void {
+  add(kind: Kind, segment: number, sequence?: number, interval = SAMPLED): void {
     for (const node of CLUSTER_NODES) {
       const own = ownerOf(segment) === node;
-      const sampled = sequence !== undefined && sequence % SAMPLED === NUMBER[node];
+      const sampled = sequence !== undefined && isSample(NUMBER[node], interval, sequence);
       this.#count(node, kind, own ? 'own' : sampled ? 'sampled' : 'foreign');
     }
   }
@@ -157,24 +178,22 @@ describe('The packet filter of two nodes', function () {
     const nat = { from: 4501, to: 4500 };
 
     it(`gives each ESP packet over ${name} to its owner, and samples to the other`, async () => {
-      for (let each = 0; each < SPIS; each++) {
-        const spi = Math.floor(number() * 2 ** 32);
+      for (const spi of spis()) {
         const first = Math.floor(number() * 2 ** 31);
         for (let sequence = first; sequence < first + PACKETS; sequence++) {
           packets.push(ipPacket(ends, ESP, espPayload(spi, sequence)));
-          expected.add('esp', segmentOfSpi(spi, hash), sequence);
+          expected.add('esp', segmentOfSpi(spi, hash), sequence, intervalOf(spi));
         }
       }
       await check();
     });
 
     it(`does so with ESP in UDP over ${name}`, async () => {
-      for (let each = 0; each < SPIS; each++) {
-        const spi = Math.floor(number() * 2 ** 32);
+      for (const spi of spis()) {
         const first = Math.floor(number() * 2 ** 31);
         for (let sequence = first; sequence < first + PACKETS; sequence++) {
           packets.push(udpPacket(ends, nat, espPayload(spi, sequence)));
-          expected.add('udp_esp', segmentOfSpi(spi, hash), sequence);
+          expected.add('udp_esp', segmentOfSpi(spi, hash), sequence, intervalOf(spi));
         }
       }
       await check();
@@ -287,6 +306,33 @@ describe('The packet filter of two nodes', function () {
       else expected.counts.b[sequence % SAMPLED === NUMBER.b ? 'esp_sampled' : 'esp_foreign']++;
     }
     await check();
+  });
+
+  it('gives an address of the machine with the hardware address of the cluster in ARP', async () => {
+    await network.ip('a', ['address add 192.0.2.100/32 dev wan']);
+    const mangled = {
+      device: 'wan',
+      address: SHARED[0] ?? addressOf('::'),
+      hardwareAddress: CLUSTER_MAC,
+    };
+    const known = async () => {
+      await network.ip('p', ['neigh flush dev wan']);
+      await network.exec('p', ['ping', '-c1', '-W0.2', '192.0.2.100'], { mayFail: true });
+      const { stdout } = await network.exec('p', [
+        'ip',
+        'neigh',
+        'show',
+        '192.0.2.100',
+        'dev',
+        'wan',
+      ]);
+      return /lladdr (\S+)/.exec(stdout)?.[1];
+    };
+    await network.exec('a', ['nft', '-f', '-'], { input: arpRuleset([mangled]) });
+    assert.equal(await known(), CLUSTER_MAC);
+    await network.exec('a', ['nft', '-f', '-'], { input: noRuleset('arp') });
+    assert.equal(await known(), await hardwareAddress(network, 'a', 'wan'));
+    await network.ip('a', ['address delete 192.0.2.100/32 dev wan']);
   });
 
   it('is replaced in one piece: no packet passes between, none is lost', async () => {

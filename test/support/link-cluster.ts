@@ -17,6 +17,7 @@ export interface Told {
   readonly deaf: readonly number[];
   readonly rounds: number;
   readonly counts: Readonly<Record<string, number>>;
+  readonly answered: number;
 }
 
 const NUMBERS: Readonly<Record<ClusterNode, number>> = { a: 1, b: 2 };
@@ -57,6 +58,12 @@ export class LinkCluster {
   async counts(node: ClusterNode): Promise<Readonly<Record<string, number>>> {
     this.order(node, { kind: 'count' });
     return (await this.wait(node, 'counts')).counts;
+  }
+
+  /** How many questions where the addresses are the node answered. */
+  async answered(node: ClusterNode): Promise<number> {
+    this.order(node, { kind: 'count' });
+    return (await this.wait(node, 'counts')).answered;
   }
 
   stop(): void {

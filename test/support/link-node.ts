@@ -64,6 +64,7 @@ const addressOf = (text: string) => need(parseAddress(text), text);
 const local = new LocalAddresses(rtnetlink);
 local.have(settings.flatMap(({ shared }) => shared.map(({ address }) => addressOf(address))));
 
+const links: SharedLink[] = [];
 const ports = new Map(
   settings.map(({ device, mode, node, shared }) => {
     applySettings(sharedAddressSettings(device));
@@ -95,6 +96,7 @@ const ports = new Map(
         tell({ device, ...word, ...nonce, ...address });
       },
     });
+    links.push(link);
     return [device, port] as const;
   }),
 );
@@ -112,6 +114,11 @@ for (const { shared } of settings) {
   }
 }
 
+/** Questions where the addresses are that this node answered. */
+function answered(): number {
+  return links.reduce((sum, link) => sum + link.counts.answered, 0);
+}
+
 function inputOf(order: Exclude<LinkNodeOrder, { kind: 'count' }>): LinkInput {
   if (order.kind === 'serve') {
     const until = instant(Number.POSITIVE_INFINITY);
@@ -123,7 +130,7 @@ function inputOf(order: Exclude<LinkNodeOrder, { kind: 'count' }>): LinkInput {
 createInterface({ input: process.stdin })
   .on('line', (line) => {
     const order: LinkNodeOrder = JSON.parse(line);
-    if (order.kind === 'count') tell({ kind: 'counts', counts });
+    if (order.kind === 'count') tell({ kind: 'counts', counts, answered: answered() });
     else ports.get(order.device)?.handle(inputOf(order));
   })
   .on('close', () => process.exit());

@@ -80,7 +80,7 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
     const rtnetlink = new Rtnetlink();
     const y = indexOf(rtnetlink, 'y');
     const fd = addon.packetSocket({ interfaceIndex: y, etherType: EtherType.ARP });
-    const groups = () => execFileSync('ip', ['maddr', 'show', 'dev', 'y'], { encoding: 'utf8' });
+    const groups = () => groupsOf('y');
     for (const join of [true, false]) {
       addon.packetMembership(fd, y, GROUP, join);
       assert.equal(groups().includes('01:00:5e:00:00:20'), join);
@@ -98,6 +98,8 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
     const [x, y] = ['x', 'y'].map((device) => new LinkSocket({ device, ...options }));
     assert.ok(x !== undefined && y !== undefined);
     assert.equal(toHex(y.hardwareAddress), hardwareOf('y'));
+    y.listen(GROUP, true);
+    assert.match(groupsOf('y'), /01:00:5e:00:00:20/);
     const heard: string[] = [];
     y.onFrame((octets) => heard.push(toHex(octets)));
     const wanted = wantedFrames();
@@ -268,6 +270,10 @@ function indexOf(rtnetlink: Rtnetlink, name: string): number {
   const link = rtnetlink.link({ name });
   assert.ok(link !== undefined, name);
   return link.index;
+}
+
+function groupsOf(device: string): string {
+  return execFileSync('ip', ['maddr', 'show', 'dev', device], { encoding: 'utf8' });
 }
 
 function hardwareOf(device: string): string {
