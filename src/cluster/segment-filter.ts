@@ -8,6 +8,7 @@
  *
  * The text replaces what was there in one transaction: no packet sees half of a ruleset.
  */
+import { type Sampling, samplingMask } from '../ipsec/replay-sampling.ts';
 import {
   type AddressRange,
   compareAddresses,
@@ -23,17 +24,10 @@ export interface PinnedRange {
   readonly segment: number;
 }
 
-/** Of foreign SAs a node verifies one in `interval` packets, another one than the other nodes. */
-export interface Sampling {
-  /** This node's number. */
-  readonly node: number;
-  /** A power of two. */
-  readonly interval: number;
-  /** SAs with an interval of their own, by their inbound SPI: slow ones a short one, fast ones a long one. */
-  readonly others?: readonly {
-    readonly interval: number;
-    readonly spis: readonly number[];
-  }[];
+/** SAs that are sampled otherwise than most, by their inbound SPI: slow ones more often, fast ones less. */
+export interface OwnSampling {
+  readonly sampling: Sampling;
+  readonly spis: readonly number[];
 }
 
 export interface SegmentFilter {
@@ -49,8 +43,9 @@ export interface SegmentFilter {
     /** Where IKE is heard without and with the marker of RFC 3948: 500 and 4500. */
     readonly port: number;
     readonly portNatT: number;
-    /** Undefined: nothing of foreign SAs comes in. */
-    readonly sampling: Sampling | undefined;
+    /** Of foreign SAs, the same as their windows are followed by (`ipsec/replay-sampling.ts`). */
+    readonly sampling: Sampling;
+    readonly ownSamplings?: readonly OwnSampling[];
   };
   readonly lan?: {
     readonly device: string;
@@ -94,9 +89,9 @@ export type FilterCounter = (typeof FilterCounter)[keyof typeof FilterCounter];
 /** Of a cluster, in the families `netdev` and `arp`. */
 export const TABLE = 'tsgw_cluster';
 
-/** Whether a packet of a foreign SA is a sample for the node: the filter's own rule. */
-export function isSample(node: number, interval: number, sequence: number): boolean {
-  return sequence % interval === residueOf(node, interval);
+/** The samples of a node: of other packets than those of other nodes, as far as there are enough. */
+export function samplingOf(node: number, every: number): Sampling {
+  return { every, residue: every === 0 ? 0 : node % every };
 }
 
 /** The whole filter of a node, for `nft -f`. */
@@ -180,14 +175,15 @@ function wanChains(wan: NonNullable<SegmentFilter['wan']>, own: OwnSegments): re
     ...ikeChains('marked_ike_messages', 96, own),
     chain('esp_packets', [
       ...own.accept('esp spi', ESP_OWN),
-      ...sampled(wan.sampling, 'esp spi', '@th,32,32', ESP_SAMPLED, ESP_FOREIGN),
-      dropped(ESP_FOREIGN),
+      ...foreign(wan, 'esp spi', '@th,32,32', { sampled: ESP_SAMPLED, foreign: ESP_FOREIGN }),
     ]),
     chain('udp_esp_packets', [
       '@th,64,32 0 goto marked_ike_messages',
       ...own.accept('@th,64,32', UDP_ESP_OWN),
-      ...sampled(wan.sampling, '@th,64,32', '@th,96,32', UDP_ESP_SAMPLED, UDP_ESP_FOREIGN),
-      dropped(UDP_ESP_FOREIGN),
+      ...foreign(wan, '@th,64,32', '@th,96,32', {
+        sampled: UDP_ESP_SAMPLED,
+        foreign: UDP_ESP_FOREIGN,
+      }),
     ]),
     chain('to_shared', [
       // Only the first fragment shows whose it is; the others are of use to the node that has it.
@@ -277,39 +273,38 @@ function rangeText({ first, last }: AddressRange): string {
   return compareAddresses(first, last) === 0 ? from : `${from}-${to}`;
 }
 
-function sampled(
-  sampling: Sampling | undefined,
+interface EspCounters {
+  readonly sampled: FilterCounter;
+  readonly foreign: FilterCounter;
+}
+
+/** Rules for packets of foreign SAs: `spi` and the sequence number behind it, as nft names them. */
+function foreign(
+  { sampling, ownSamplings = [] }: NonNullable<SegmentFilter['wan']>,
   spi: string,
   sequence: string,
-  name: FilterCounter,
-  otherwise: FilterCounter,
+  counters: EspCounters,
 ): readonly string[] {
-  if (sampling === undefined) return [];
-  const { node, interval, others = [] } = sampling;
-  const special = others
+  const special = ownSamplings
     .filter(({ spis }) => spis.length > 0)
-    .flatMap(({ interval: own, spis }) => {
-      const of = `${spi} { ${spis.map((one) => `0x${(one >>> 0).toString(16)}`).join(', ')} }`;
-      return [
-        `${of} ${sample(node, own, sequence)}${accepted(name)}`,
-        `${of} ${dropped(otherwise)}`,
-      ];
+    .flatMap(({ sampling: own, spis }) => {
+      const of = `${spi} { ${spis.map((one) => `0x${(one >>> 0).toString(16)}`).join(', ')} } `;
+      return [...samples(own, of, sequence, counters), `${of}${dropped(counters.foreign)}`];
     });
-  return [...special, `${sample(node, interval, sequence)}${accepted(name)}`];
+  return [...special, ...samples(sampling, '', sequence, counters), dropped(counters.foreign)];
 }
 
-/** The match of a node's samples; nothing where every packet is one. */
-function sample(node: number, interval: number, sequence: string): string {
-  const residue = residueOf(node, interval);
-  return interval === 1 ? '' : `${sequence} & ${interval - 1} == ${residue} `;
-}
-
-/** Another one for each node, as far as there are. */
-function residueOf(node: number, interval: number): number {
-  if (interval < 1 || !Number.isInteger(Math.log2(interval))) {
-    throw new RangeError(`every ${interval}th packet: not a power of two`);
-  }
-  return node % interval;
+/** No rule where there are no samples, and no match where every packet is one. */
+function samples(
+  sampling: Sampling,
+  of: string,
+  sequence: string,
+  { sampled }: EspCounters,
+): readonly string[] {
+  const mask = samplingMask(sampling);
+  if (sampling.every === 0) return [];
+  const match = mask === 0 ? '' : `${sequence} & ${mask} == ${sampling.residue} `;
+  return [`${of}${match}${accepted(sampled)}`];
 }
 
 function accepted(name: FilterCounter): string {

@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import {
   arpRuleset,
-  isSample,
   noRuleset,
   type SegmentFilter,
+  samplingOf,
   segmentRuleset,
   TABLE,
 } from '../../src/cluster/segment-filter.ts';
@@ -29,7 +29,7 @@ const filter = {
     addresses: [addressOf('192.0.2.100'), addressOf('2001:db8::64')],
     port: 500,
     portNatT: 4500,
-    sampling: { node: 65, interval: 64 },
+    sampling: samplingOf(65, 64),
   },
 } satisfies SegmentFilter;
 
@@ -53,7 +53,7 @@ describe('The packet filter of a node', () => {
   it('accepts every packet of an SA where every one is a sample', () => {
     const text = segmentRuleset({
       ...filter,
-      wan: { ...filter.wan, sampling: { node: 3, interval: 1 } },
+      wan: { ...filter.wan, sampling: samplingOf(3, 1) },
     });
     assert.match(text, /^counter name "esp_sampled" accept$/m);
   });
@@ -63,12 +63,10 @@ describe('The packet filter of a node', () => {
   });
 
   it('gives neighbouring nodes other samples', () => {
-    for (const sequence of [64, 65, 66, 127]) {
-      const nodes = [1, 2, 63, 64].filter((node) => isSample(node, 64, sequence));
-      assert.deepEqual(nodes, [sequence - 64 === 0 ? 64 : sequence - 64]);
-    }
-    assert.throws(() => isSample(1, 48, 1), /every 48th packet: not a power of two/);
-    assert.throws(() => isSample(1, 0, 1), RangeError);
+    const residues = [1, 2, 3, 64].map((node) => samplingOf(node, 64).residue);
+    assert.deepEqual(residues, [1, 2, 3, 0]);
+    const wan = { ...filter.wan, sampling: { every: 48, residue: 1 } };
+    assert.throws(() => segmentRuleset({ ...filter, wan }), /samples of each 48 packets/);
   });
 
   it('takes no word from its settings that nft could read otherwise', () => {

@@ -7,9 +7,9 @@ import type { Network } from '../../lab/namespaces.ts';
 import {
   arpRuleset,
   FilterCounter,
-  isSample,
   noRuleset,
   type SegmentFilter,
+  samplingOf,
   segmentRuleset,
 } from '../../src/cluster/segment-filter.ts';
 import {
@@ -95,14 +95,11 @@ function filterOf(node: ClusterNode, own?: readonly number[]): SegmentFilter {
       addresses: SHARED,
       port: 500,
       portNatT: 4500,
-      sampling: {
-        node: NUMBER[node],
-        interval: SAMPLED,
-        others: [
-          { interval: 1, spis: SLOW },
-          { interval: 64, spis: FAST },
-        ],
-      },
+      sampling: samplingOf(NUMBER[node], SAMPLED),
+      ownSamplings: [
+        { sampling: samplingOf(NUMBER[node], 1), spis: SLOW },
+        { sampling: samplingOf(NUMBER[node], 64), spis: FAST },
+      ],
     },
     lan: { device: 'lan', hardwareAddresses: LAN_MACS, pinned: PINNED },
   };
@@ -126,7 +123,7 @@ class Expected {
   add(kind: Kind, segment: number, sequence?: number, interval = SAMPLED): void {
     for (const node of CLUSTER_NODES) {
       const own = ownerOf(segment) === node;
-      const sampled = sequence !== undefined && isSample(NUMBER[node], interval, sequence);
+      const sampled = sequence !== undefined && sequence % interval === NUMBER[node] % interval;
       this.#count(node, kind, own ? 'own' : sampled ? 'sampled' : 'foreign');
     }
   }
@@ -292,7 +289,10 @@ describe('The packet filter of two nodes', function () {
     const own: number[] = [];
     const filter = filterOf('a', own);
     assert.ok(filter.wan !== undefined);
-    const without = { ...filter, wan: { ...filter.wan, sampling: undefined } };
+    const without = {
+      ...filter,
+      wan: { ...filter.wan, sampling: samplingOf(NUMBER.a, 0), ownSamplings: [] },
+    };
     await network.exec('a', ['nft', '-f', '-'], { input: segmentRuleset(without) });
     const four = {
       source: Uint8Array.of(192, 0, 2, 9),

@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import { until } from '../../lab/command.ts';
 import type { Network } from '../../lab/namespaces.ts';
 import {
-  isSample,
   noRuleset,
   type SegmentFilter,
+  samplingOf,
   segmentRuleset,
 } from '../../src/cluster/segment-filter.ts';
 import { segmentHash, segmentOfAddress, segmentOfSpi } from '../../src/cluster/segment-hash.ts';
@@ -50,7 +50,7 @@ function ownerOf(segment: number): ClusterNode {
 
 function filterOf(node: ClusterNode): SegmentFilter {
   const all = Array.from({ length: hash.count }, (_, segment) => segment);
-  const sampling = { node: NUMBER[node], interval: SAMPLED };
+  const sampling = samplingOf(NUMBER[node], SAMPLED);
   return {
     hash,
     sourceSeed: 1,
@@ -107,7 +107,7 @@ function espTo(address: string, spis: readonly number[], perSpi: number) {
       lines.push(`${address} 4500 ${toHex(espPayload(spi, sequence))}`);
       for (const node of CLUSTER_NODES) {
         const own = ownerOf(segmentOfSpi(spi, hash)) === node;
-        if (own || isSample(NUMBER[node], SAMPLED, sequence)) expected[node]++;
+        if (own || sequence % SAMPLED === NUMBER[node]) expected[node]++;
       }
     }
   }
