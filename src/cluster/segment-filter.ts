@@ -6,23 +6,20 @@
  * What carries no SPI of ours - IKE_SA_INIT, echo requests, anything else - goes by its source, so that exactly
  * one node answers. On the LAN the addresses of clients decide. Everything it counts has a name (`FilterCounter`).
  *
- * The text replaces what was there in one transaction: no packet sees half of a ruleset.
+ * The text replaces what was there in one transaction: no packet sees half of a ruleset. What changes with
+ * the node's segments alone is in sets (`segment-sets.ts`).
  */
 import { type Sampling, samplingMask } from '../ipsec/replay-sampling.ts';
-import {
-  type AddressRange,
-  compareAddresses,
-  formatAddress,
-  type IpAddress,
-} from '../wire/address.ts';
+import { formatAddress, type IpAddress } from '../wire/address.ts';
 import type { SegmentHash } from './segment-hash.ts';
+import {
+  declaredSets,
+  FilterSet,
+  ownershipRuleset,
+  type PinnedRange,
+  TABLE,
+} from './segment-sets.ts';
 import { PROBE_PORT } from './virtual-address/flooding-probe.ts';
-
-/** A range of inner addresses whose SAs are in a segment that the hash of an address does not give. */
-export interface PinnedRange {
-  readonly range: AddressRange;
-  readonly segment: number;
-}
 
 /** SAs that are sampled otherwise than most, by their inbound SPI: slow ones more often, fast ones less. */
 export interface OwnSampling {
@@ -86,9 +83,6 @@ export const FilterCounter = {
 } as const;
 export type FilterCounter = (typeof FilterCounter)[keyof typeof FilterCounter];
 
-/** Of a cluster, in the families `netdev` and `arp`. */
-export const TABLE = 'tsgw_cluster';
-
 /** The samples of a node: of other packets than those of other nodes, as far as there are enough. */
 export function samplingOf(node: number, every: number): Sampling {
   return { every, residue: every === 0 ? 0 : node % every };
@@ -97,15 +91,16 @@ export function samplingOf(node: number, every: number): Sampling {
 /** The whole filter of a node, for `nft -f`. */
 export function segmentRuleset(filter: SegmentFilter): string {
   const { wan, lan, mastered = [] } = filter;
-  const own = filter.own.toSorted((a, b) => a - b);
-  const wrong = own.find((one) => !(one >= 0 && one < filter.hash.count));
-  if (wrong !== undefined) throw new RangeError(`segment ${wrong} of ${filter.hash.count}`);
+  const own = ownRule(filter);
   const chains = [
-    ...(wan === undefined ? [] : wanChains(wan, new OwnSegments(filter, own))),
-    ...(lan === undefined ? [] : [lanChain(lan, new OwnSegments(filter, own), own)]),
+    ...(wan === undefined ? [] : wanChains(wan, own, filter.sourceSeed)),
+    ...(lan === undefined ? [] : [lanChain(lan, own)]),
     ...mastered.map(masteredChain),
   ];
-  return replaced('netdev', [...Object.values(FilterCounter).map(counter), ...chains]);
+  const counters = Object.values(FilterCounter).map(counter);
+  const { count } = filter.hash;
+  const ownership = ownershipRuleset({ own: filter.own, count, pinned: lan?.pinned ?? [] });
+  return replaced('netdev', [...declaredSets(), ...counters, ...chains]) + ownership;
 }
 
 /**
@@ -127,35 +122,25 @@ export function noRuleset(family: 'netdev' | 'arp'): string {
   return `table ${family} ${TABLE} {\n}\ndelete table ${family} ${TABLE}\n`;
 }
 
-/** What hashes to the node's own segments, as nft says it; nothing where it has none. */
-class OwnSegments {
-  readonly #hash: SegmentHash;
-  readonly #sourceSeed: number;
-  readonly #set: string | undefined;
+/** A rule that accepts what hashes to the node's own segments, and counts it. */
+type OwnRule = (
+  key: string,
+  name: FilterCounter,
+  other?: { readonly seed?: number; readonly also?: string },
+) => string;
 
-  constructor({ hash, sourceSeed }: SegmentFilter, own: readonly number[]) {
-    this.#hash = hash;
-    this.#sourceSeed = sourceSeed;
-    this.#set = own.length === 0 ? undefined : `{ ${own.join(', ')} }`;
-  }
-
-  /** Rules that accept by a key, and count. */
-  accept(key: string, name: FilterCounter, also = ''): readonly string[] {
-    return this.#rule(key, this.#hash.seed, name, also);
-  }
-
-  acceptSource(key: string): readonly string[] {
-    return this.#rule(key, this.#sourceSeed, FilterCounter.SOURCE_OWN, AS_HOST);
-  }
-
-  #rule(key: string, seed: number, name: FilterCounter, also: string): readonly string[] {
-    if (this.#set === undefined) return [];
-    const hashed = `jhash ${key} mod ${this.#hash.count} seed 0x${seed.toString(16)}`;
-    return [`${hashed} ${this.#set} counter name "${name}" ${also}accept`];
-  }
+function ownRule({ hash }: SegmentFilter): OwnRule {
+  return (key, name, { seed = hash.seed, also = '' } = {}) => {
+    const hashed = `jhash ${key} mod ${hash.count} seed 0x${seed.toString(16)}`;
+    return `${hashed} @${FilterSet.OWN} ${also}${accepted(name)}`;
+  };
 }
 
-function wanChains(wan: NonNullable<SegmentFilter['wan']>, own: OwnSegments): readonly string[] {
+function wanChains(
+  wan: NonNullable<SegmentFilter['wan']>,
+  own: OwnRule,
+  sourceSeed: number,
+): readonly string[] {
   const families = [4, 6] as const;
   const jumps = families.flatMap((family) => {
     const addresses = wan.addresses.filter((one) => one.family === family).map(formatAddress);
@@ -166,20 +151,20 @@ function wanChains(wan: NonNullable<SegmentFilter['wan']>, own: OwnSegments): re
   const { UDP_ESP_OWN, UDP_ESP_SAMPLED, UDP_ESP_FOREIGN } = FilterCounter;
   return [
     chain('by_source', [
-      ...own.acceptSource('ip saddr'),
-      ...own.acceptSource('ip6 saddr'),
+      own('ip saddr', FilterCounter.SOURCE_OWN, { seed: sourceSeed, also: AS_HOST }),
+      own('ip6 saddr', FilterCounter.SOURCE_OWN, { seed: sourceSeed, also: AS_HOST }),
       dropped(FilterCounter.SOURCE_FOREIGN),
     ]),
     ...ikeChains('ike_messages', 64, own),
     // RFC 3948 §2.2: where ESP in UDP is heard IKE stands behind four octets of zero.
     ...ikeChains('marked_ike_messages', 96, own),
     chain('esp_packets', [
-      ...own.accept('esp spi', ESP_OWN),
+      own('esp spi', ESP_OWN),
       ...foreign(wan, 'esp spi', '@th,32,32', { sampled: ESP_SAMPLED, foreign: ESP_FOREIGN }),
     ]),
     chain('udp_esp_packets', [
       '@th,64,32 0 goto marked_ike_messages',
-      ...own.accept('@th,64,32', UDP_ESP_OWN),
+      own('@th,64,32', UDP_ESP_OWN),
       ...foreign(wan, '@th,64,32', '@th,96,32', {
         sampled: UDP_ESP_SAMPLED,
         foreign: UDP_ESP_FOREIGN,
@@ -206,41 +191,38 @@ function wanChains(wan: NonNullable<SegmentFilter['wan']>, own: OwnSegments): re
  * RFC 7296 §3.1: who sets the I flag is the initiator, and ours is the responder's SPI; else ours is the initiator's.
  * `at` is the bit of the UDP datagram where the message begins.
  */
-function ikeChains(name: string, at: number, own: OwnSegments): readonly string[] {
+function ikeChains(name: string, at: number, own: OwnRule): readonly string[] {
   const responder = `@th,${at + 64},64`;
   return [
     chain(`${name}_of_responder`, [
-      ...own.accept(`@th,${at},64`, FilterCounter.IKE_OWN),
+      own(`@th,${at},64`, FilterCounter.IKE_OWN),
       dropped(FilterCounter.IKE_FOREIGN),
     ]),
     chain(name, [
       `@th,${at + 152},8 & 0x08 == 0 goto ${name}_of_responder`,
       // RFC 7296 §3.1: zero in the first message of a new IKE SA.
       `${responder} 0 goto by_source`,
-      ...own.accept(responder, FilterCounter.IKE_OWN),
+      own(responder, FilterCounter.IKE_OWN),
       dropped(FilterCounter.IKE_FOREIGN),
     ]),
   ];
 }
 
 /** Of frames to the cluster's hardware address: who owns the inner address they are for. */
-function lanChain(
-  lan: NonNullable<SegmentFilter['lan']>,
-  own: OwnSegments,
-  segments: readonly number[],
-): string {
-  const mine = lan.pinned.filter(({ segment }) => segments.includes(segment));
-  const others = lan.pinned.filter(({ segment }) => !segments.includes(segment));
+function lanChain(lan: NonNullable<SegmentFilter['lan']>, own: OwnRule): string {
   const { LAN_OWN, LAN_FOREIGN } = FilterCounter;
+  const { PINNED_HERE_4, PINNED_HERE_6, PINNED_ELSEWHERE_4, PINNED_ELSEWHERE_6 } = FilterSet;
   return chain('from_lan', [
     ingress(lan.device),
     `ether daddr != { ${lan.hardwareAddresses.map(hardwareText).join(', ')} } accept`,
     PROBES,
     'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept',
-    ...inRanges(mine, `counter name "${LAN_OWN}" ${AS_HOST}accept`),
-    ...inRanges(others, dropped(LAN_FOREIGN)),
-    ...own.accept('ip daddr', LAN_OWN, AS_HOST),
-    ...own.accept('ip6 daddr', LAN_OWN, AS_HOST),
+    `ip daddr @${PINNED_HERE_4} ${AS_HOST}${accepted(LAN_OWN)}`,
+    `ip6 daddr @${PINNED_HERE_6} ${AS_HOST}${accepted(LAN_OWN)}`,
+    `ip daddr @${PINNED_ELSEWHERE_4} ${dropped(LAN_FOREIGN)}`,
+    `ip6 daddr @${PINNED_ELSEWHERE_6} ${dropped(LAN_FOREIGN)}`,
+    own('ip daddr', LAN_OWN, { also: AS_HOST }),
+    own('ip6 daddr', LAN_OWN, { also: AS_HOST }),
     `meta protocol { ip, ip6 } ${dropped(LAN_FOREIGN)}`,
   ]);
 }
@@ -255,22 +237,6 @@ function masteredChain(
     ingress(device, -310),
     ...(addresses === '' ? [] : [`ether daddr { ${addresses} } ${AS_HOST}accept`]),
   ]);
-}
-
-function inRanges(pinned: readonly PinnedRange[], verdict: string): readonly string[] {
-  return ([4, 6] as const).flatMap((family) => {
-    const ranges = pinned
-      .map(({ range }) => range)
-      .filter(({ first }) => first.family === family)
-      .map(rangeText);
-    const field = family === 4 ? 'ip daddr' : 'ip6 daddr';
-    return ranges.length === 0 ? [] : [`${field} { ${ranges.join(', ')} } ${verdict}`];
-  });
-}
-
-function rangeText({ first, last }: AddressRange): string {
-  const [from, to] = [formatAddress(first), formatAddress(last)];
-  return compareAddresses(first, last) === 0 ? from : `${from}-${to}`;
 }
 
 interface EspCounters {

@@ -1,6 +1,7 @@
 /**
  * Shared addresses on this machine: on `lo`, so that the kernel takes packets for them and lets sockets have
- * them, and says nothing about them on any link.
+ * them, and says nothing about them on any link; or on the link's own device, where the kernel is to answer for them and
+ * the packet filter gives its answers the hardware address.
  *
  * They carry our mark, where the kernel keeps one (Linux 5.18): what a killed process left is swept away at the next start.
  */
@@ -10,17 +11,17 @@ import { type InterfaceAddress, PROTOCOL_TSGW } from './rtnetlink-message.ts';
 
 export class LocalAddresses {
   readonly #rtnetlink: Rtnetlink;
-  readonly #loopback: number;
+  readonly #device: number;
   readonly #here: IpAddress[] = [];
 
   /** Removes what an earlier process left. */
-  constructor(rtnetlink: Rtnetlink) {
-    const loopback = rtnetlink.link({ name: 'lo' });
-    if (loopback === undefined) throw new Error('interface lo: there is none of that name');
+  constructor(rtnetlink: Rtnetlink, device = 'lo') {
+    const link = rtnetlink.link({ name: device });
+    if (link === undefined) throw new Error(`interface ${device}: there is none of that name`);
     this.#rtnetlink = rtnetlink;
-    this.#loopback = loopback.index;
+    this.#device = link.index;
     for (const one of rtnetlink.addresses()) {
-      if (one.interfaceIndex === loopback.index && one.protocol === PROTOCOL_TSGW) {
+      if (one.interfaceIndex === link.index && one.protocol === PROTOCOL_TSGW) {
         rtnetlink.deleteAddress(one);
       }
     }
@@ -32,7 +33,7 @@ export class LocalAddresses {
       list.some((one) => equalAddresses(one, address));
     for (const address of this.#here.filter((one) => !has(addresses, one))) this.#remove(address);
     for (const address of addresses.filter((one) => !has(this.#here, one))) {
-      this.#rtnetlink.addAddress(this.#onLoopback(address));
+      this.#rtnetlink.addAddress(this.#onDevice(address));
       this.#here.push(address);
     }
   }
@@ -56,12 +57,12 @@ export class LocalAddresses {
   #remove(address: IpAddress): void {
     const at = this.#here.indexOf(address);
     if (at >= 0) this.#here.splice(at, 1);
-    this.#rtnetlink.deleteAddress(this.#onLoopback(address));
+    this.#rtnetlink.deleteAddress(this.#onDevice(address));
   }
 
-  #onLoopback(address: IpAddress): InterfaceAddress {
+  #onDevice(address: IpAddress): InterfaceAddress {
     return {
-      interfaceIndex: this.#loopback,
+      interfaceIndex: this.#device,
       address,
       prefixLength: address.octets.length * 8,
       protocol: PROTOCOL_TSGW,

@@ -9,15 +9,21 @@ import {
   type SegmentFilter,
   samplingOf,
   segmentRuleset,
-  TABLE,
 } from '../../src/cluster/segment-filter.ts';
 import { segmentHash } from '../../src/cluster/segment-hash.ts';
-import { parseAddress } from '../../src/wire/address.ts';
+import { ownershipRuleset, TABLE } from '../../src/cluster/segment-sets.ts';
+import { parseAddress, parsePrefix, prefixRange } from '../../src/wire/address.ts';
 
 function addressOf(text: string) {
   const address = parseAddress(text);
   assert.ok(address !== undefined);
   return address;
+}
+
+function rangeOf(text: string) {
+  const prefix = parsePrefix(text);
+  assert.ok(prefix !== undefined);
+  return prefixRange(prefix);
 }
 
 const filter = {
@@ -37,10 +43,11 @@ describe('The packet filter of a node', () => {
   it('names its segments, its samples and the seeds', () => {
     const text = segmentRuleset(filter);
     const lines = text.split('\n');
-    const bare = 'jhash esp spi mod 256 seed 0x5eed { 1, 5 } counter name "esp_own" accept';
+    const bare = 'jhash esp spi mod 256 seed 0x5eed @own counter name "esp_own" accept';
     assert.ok(lines.includes(bare), text);
     assert.ok(lines.includes('@th,32,32 & 63 == 1 counter name "esp_sampled" accept'), text);
-    assert.match(text, /jhash ip6 saddr mod 256 seed 0xc0ffee { 1, 5 } /);
+    assert.match(text, /jhash ip6 saddr mod 256 seed 0xc0ffee @own /);
+    assert.ok(lines.includes(`add element netdev ${TABLE} own { 5, 1 }`), text);
     assert.doesNotMatch(text, /from_lan/);
   });
 
@@ -58,8 +65,25 @@ describe('The packet filter of a node', () => {
     assert.match(text, /^counter name "esp_sampled" accept$/m);
   });
 
-  it('has no rule for segments where it has none', () => {
-    assert.doesNotMatch(segmentRuleset({ ...filter, own: [] }), /jhash|_own" /);
+  it('says anew what the node has without a rule', () => {
+    const pinned = [
+      { range: rangeOf('10.8.0.0/16'), segment: 5 },
+      { range: rangeOf('10.9.0.1/32'), segment: 4 },
+      { range: rangeOf('2001:db8:9::/48'), segment: 4 },
+    ];
+    const set = (name: string, elements: string) =>
+      `flush set netdev ${TABLE} ${name}\n${elements === '' ? '' : `add element netdev ${TABLE} ${name} { ${elements} }\n`}`;
+    assert.equal(
+      ownershipRuleset({ own: [5, 1], count: 256, pinned }),
+      [
+        set('own', '5, 1'),
+        set('pinned_here_4', '10.8.0.0-10.8.255.255'),
+        set('pinned_here_6', ''),
+        set('pinned_elsewhere_4', '10.9.0.1'),
+        set('pinned_elsewhere_6', '2001:db8:9::-2001:db8:9:ffff:ffff:ffff:ffff:ffff'),
+      ].join(''),
+    );
+    assert.equal(ownershipRuleset({ own: [], count: 256, pinned: [] }).includes('element'), false);
   });
 
   it('gives neighbouring nodes other samples', () => {

@@ -18,6 +18,7 @@ import {
   segmentOfIkeSpi,
   segmentOfSpi,
 } from '../../src/cluster/segment-hash.ts';
+import { ownershipRuleset } from '../../src/cluster/segment-sets.ts';
 import {
   formatAddress as formatted,
   type IpAddress,
@@ -308,6 +309,39 @@ describe('The packet filter of two nodes', function () {
     await check();
   });
 
+  it('gives and takes segments and what is pinned to them without a rule', async () => {
+    const swapped = { a: filterOf('b').own, b: filterOf('a').own };
+    for (const node of CLUSTER_NODES) {
+      const input = ownershipRuleset({ own: swapped[node], count: hash.count, pinned: PINNED });
+      await network.exec(node, ['nft', '-f', '-'], { input });
+    }
+    const four = { source: random(4), destination: Uint8Array.of(192, 0, 2, 100) };
+    const other = { a: 'b', b: 'a' } as const;
+    for (const spi of spis()) {
+      packets.push(ipPacket(four, ESP, espPayload(spi, 0x10000)));
+      const owner = other[ownerOf(segmentOfSpi(spi, hash))];
+      expected.counts[owner].esp_own++;
+      expected.counts[other[owner]][SLOW.includes(spi) ? 'esp_sampled' : 'esp_foreign']++;
+    }
+    await check();
+    expected = new Expected();
+    packets = [];
+    const before = { a: await filterCounts(network, 'a'), b: await filterCounts(network, 'b') };
+    for (const node of CLUSTER_NODES) Object.assign(expected.counts[node], before[node]);
+    for (const { range, segment } of PINNED) {
+      const { octets, family } = range.last;
+      const source = random(octets.length);
+      if (family === 6) continue;
+      packets.push(
+        udpPacket({ source, destination: octets }, { from: 53, to: 53 }, new Uint8Array(9)),
+      );
+      const owner = other[ownerOf(segment)];
+      expected.counts[owner].lan_own++;
+      expected.counts[other[owner]].lan_foreign++;
+    }
+    await check(LAN_MACS[0], 'h');
+  });
+
   it('gives an address of the machine with the hardware address of the cluster in ARP', async () => {
     await network.ip('a', ['address add 192.0.2.100/32 dev wan']);
     const mangled = {
@@ -355,7 +389,9 @@ describe('The packet filter of two nodes', function () {
     const replacing = (async () => {
       for (; replaced < 10; replaced++) {
         const now = replaced % 2 === 0 ? segments.filter((one) => one !== 9) : segments;
-        await network.exec('a', ['nft', '-f', '-'], { input: segmentRuleset(filterOf('a', now)) });
+        const rules = segmentRuleset(filterOf('a', now));
+        const sets = ownershipRuleset({ own: now, count: hash.count, pinned: PINNED });
+        await network.exec('a', ['nft', '-f', '-'], { input: replaced % 4 < 2 ? rules : sets });
       }
     })();
     for (; replaced < 10; rounds++) await sendFrames(network, 'p', 'wan', frames);

@@ -1,6 +1,7 @@
 /** What the counters of a node's packet filter say. */
 import type { Network } from '../../lab/namespaces.ts';
-import { FilterCounter, TABLE } from '../../src/cluster/segment-filter.ts';
+import { FilterCounter } from '../../src/cluster/segment-filter.ts';
+import { TABLE } from '../../src/cluster/segment-sets.ts';
 
 export type FilterCounts = Readonly<Record<FilterCounter, number>>;
 

@@ -143,6 +143,12 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
     next.have([addressOf('192.0.2.100')]);
     execFileSync('ip', ['address', 'delete', '192.0.2.100/32', 'dev', 'lo']);
     next.close();
+    const linked = new LocalAddresses(rtnetlink, 'x');
+    linked.have([addressOf('192.0.2.100')]);
+    const onLink = execFileSync('ip', ['-o', 'address', 'show', 'dev', 'x'], { encoding: 'utf8' });
+    assert.match(onLink, /192\.0\.2\.100\/32/);
+    linked.close();
+    assert.throws(() => new LocalAddresses(rtnetlink, 'none'), /interface none: there is none/);
     rtnetlink.close();
   },
 
