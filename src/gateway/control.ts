@@ -286,7 +286,11 @@ export class GatewayControl implements Control {
 
   ikeSas(): readonly IkeSaView[] {
     const context = this.#parts.view();
-    return this.#parts.engine.ikeSas().map((sa) => ikeSaView(sa, context));
+    const { engine } = this.#parts;
+    return [
+      ...engine.ikeSas().map((sa) => ikeSaView(sa, context)),
+      ...engine.passiveSas(context.now).map((sa) => ikeSaView(sa, context, true)),
+    ];
   }
 
   policies(): readonly PolicyView[] {

@@ -46,14 +46,15 @@ const CHILD_STATE_NAMES: Readonly<Record<ChildStateName, string>> = {
   Draining: 'DELETED',
 };
 
-export function ikeSaView(sa: IkeSa, context: ViewContext): IkeSaView {
+/** `passive`: another node has it. */
+export function ikeSaView(sa: IkeSa, context: ViewContext, passive = false): IkeSaView {
   const peer = 'peer' in sa.state ? sa.state.peer : undefined;
   const age = peer && (context.now - peer.since) / 1000;
   return {
     // As with charon: which connection it is, only the peer's identity tells.
     connection: sa.state.name === 'AwaitingIkeAuthRequest' ? '(unnamed)' : sa.connection.name,
     uniqueId: sa.id,
-    state: STATE_NAMES[sa.state.name],
+    state: passive ? 'PASSIVE' : STATE_NAMES[sa.state.name],
     localHost: formatAddress(sa.local.address),
     localPort: sa.local.port,
     localId: peer ? formatIdentity(peer.localId) : '%any',

@@ -35,6 +35,8 @@ export class PassiveSa {
   snapshot: IkeSaSnapshot;
   /** The moment of the snapshot on our clock. */
   at: Instant;
+  /** As it would be here, once somebody looked. */
+  view: IkeSa | undefined;
   /** Undefined as long as nobody here has a connection of its name. */
   connection: Connection | undefined;
 
@@ -156,8 +158,12 @@ export class PassiveSas {
 
   /** As they would be here: to be looked at. */
   views(turn: Pick<Turn, 'now' | 'numbers'>): readonly IkeSa[] {
-    const received = [...this.#sas.values()].flatMap((one) => this.received(one) ?? []);
-    return restoreIkeSas(this.restoring(turn, 0), received).filter((sa) => sa !== undefined);
+    const restoring = this.restoring(turn, 0);
+    return [...this.#sas.values()].flatMap((one) => {
+      const received = this.received(one);
+      if (received && !one.view) [one.view] = restoreIkeSas(restoring, [received]);
+      return one.view ?? [];
+    });
   }
 
   #isNews(spi: IkeSpi, order: SnapshotOrder): boolean {
@@ -172,6 +178,7 @@ export class PassiveSas {
       releaseSpis(turn, known.snapshot);
       known.snapshot = snapshot;
       known.at = turn.now;
+      known.view = undefined;
     } else {
       this.#sas.set(spi, one);
       this.#registry.reserve(spi);

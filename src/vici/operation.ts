@@ -136,7 +136,10 @@ export function selected(
   control: Control,
   selection: SaSelection,
 ): { readonly ikeSas: readonly IkeSaView[]; readonly matches: number } {
-  const ikeSas = control.ikeSas().filter((view) => isSelected(view, selection));
+  // Those of other nodes are theirs to command.
+  const ikeSas = control
+    .ikeSas()
+    .filter((view) => view.state !== 'PASSIVE' && isSelected(view, selection));
   const matches = byChild(selection)
     ? ikeSas.flatMap(({ children }) => children.filter((one) => childMatches(one, selection)))
     : ikeSas;
