@@ -9,6 +9,7 @@ import type { IdentityPattern } from '../ipsec/identity.ts';
 import type { Spi } from '../ipsec/spi.ts';
 import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
 import type { AddressRange, Endpoint, IpAddress } from '../wire/address.ts';
+import type { SharedSecrets } from './cookie.ts';
 import type { ConfigurationAttribute, IkeSpi } from './message/message.ts';
 import type { ChildSequences, SnapshotBundle } from './snapshot.ts';
 
@@ -93,6 +94,8 @@ export type Input =
   | { readonly kind: 'activate'; readonly spis: Iterable<IkeSpi> }
   /** IKE SAs with these SPIs of ours go on elsewhere, with the snapshots taken by now. */
   | { readonly kind: 'deactivate'; readonly spis: Iterable<IkeSpi> }
+  /** Tokens for strangers are made with these, on every node; a new one comes every minute or so. */
+  | { readonly kind: 'token-secrets'; readonly secrets: SharedSecrets }
   /** The clock passed `nextDeadline()`. */
   | { readonly kind: 'deadline' };
 

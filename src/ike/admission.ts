@@ -6,7 +6,7 @@
  */
 import type { RandomBytes } from '../crypto/random.ts';
 import { formatEndpoint } from '../wire/address.ts';
-import { CookieJar } from './cookie.ts';
+import { CookieJar, type SharedSecrets } from './cookie.ts';
 import type { Incoming } from './ike-sa.ts';
 import { peekCookieRequest } from './message/cookie-request.ts';
 import { NotifyType } from './message/notify-types.ts';
@@ -46,6 +46,11 @@ export class Admission {
     const crowded =
       halfOpen >= settings.cookieThreshold || fromAddress >= settings.cookieThresholdPerAddress;
     return !crowded || this.showsCookie(turn, request);
+  }
+
+  /** Any node takes the cookies of any other. */
+  share(secrets: SharedSecrets): void {
+    this.#cookies.share(secrets);
   }
 
   /** Does the sender receive what we send to its address? Otherwise it is asked to show it. */

@@ -7,6 +7,7 @@
 import { equalSecrets } from '../crypto/constant-time.ts';
 import { digest } from '../crypto/digest.ts';
 import type { RandomBytes } from '../crypto/random.ts';
+import type { SecretBytes } from '../crypto/secret-bytes.ts';
 import type { IpAddress } from '../wire/address.ts';
 import { after, type Instant } from '../wire/instant.ts';
 import { concatOctets, fromHex } from '../wire/octets.ts';
@@ -22,15 +23,33 @@ export interface CookieSubject {
   readonly spiI: IkeSpi;
 }
 
+/** What several nodes make tokens for strangers with; the one before is still good. */
+export interface SharedSecrets {
+  readonly current: SecretBytes;
+  readonly previous?: SecretBytes;
+}
+
 export class CookieJar {
   readonly #random: RandomBytes;
   #current: Uint8Array;
   #previous: Uint8Array | undefined;
   #renewAt: Instant | undefined;
+  /** The secrets are those of several nodes, and somebody else renews them. */
+  #shared = false;
 
   constructor(random: RandomBytes) {
     this.#random = random;
     this.#current = random(SECRET_OCTETS);
+  }
+
+  /**
+   * From now on cookies are made with a secret that other nodes have too, and those made with the one
+   * before are good. Whoever gives secrets gives a new one every minute or so (RFC 7296 §2.6).
+   */
+  share({ current, previous }: SharedSecrets): void {
+    this.#shared = true;
+    this.#current = current.reveal();
+    this.#previous = previous?.reveal();
   }
 
   issue(subject: CookieSubject, now: Instant): Uint8Array {
@@ -45,6 +64,7 @@ export class CookieJar {
   }
 
   #renew(now: Instant): void {
+    if (this.#shared) return;
     if (this.#renewAt === undefined) {
       this.#renewAt = after(now, SECRET_LIFETIME_MS);
       return;

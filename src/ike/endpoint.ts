@@ -38,6 +38,7 @@ export class IkeEndpoint {
   readonly #environment: IkeEnvironment;
   readonly #numbers: SaNumbers;
   readonly #registry: SaRegistry;
+  readonly #admission: Admission;
   readonly #reception: Reception;
   readonly #terminations = new Terminations();
   readonly #deadlines = new DeadlineQueue<IkeSpi>();
@@ -50,8 +51,8 @@ export class IkeEndpoint {
     this.#environment = environment;
     this.#numbers = new SaNumbers(environment.random);
     this.#registry = new SaRegistry(environment.random);
-    const admission = new Admission(this.#registry, environment.random);
-    this.#reception = new Reception(this.#registry, admission);
+    this.#admission = new Admission(this.#registry, environment.random);
+    this.#reception = new Reception(this.#registry, this.#admission);
     this.#passive = new PassiveSas(environment, this.#registry);
     this.#replication = new Replication(environment, this.#registry, this.#passive);
   }
@@ -142,6 +143,9 @@ export class IkeEndpoint {
         break;
       case 'deactivate':
         deactivate(turn, this.#parts(), input.spis);
+        break;
+      case 'token-secrets':
+        this.#admission.share(input.secrets);
         break;
       case 'deadline':
         this.#expire(turn);

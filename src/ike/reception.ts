@@ -64,12 +64,12 @@ export class Reception {
         refuseVersion(turn, datagram, header);
         return;
       }
-      const sa = this.#registry.bySpi(
-        header.fromInitiator ? header.responderSpi : header.initiatorSpi,
-      );
+      const ownSpi = header.fromInitiator ? header.responderSpi : header.initiatorSpi;
+      const sa = this.#registry.bySpi(ownSpi);
       if (sa && sa.initiator !== header.fromInitiator) {
         this.#receiveFor(turn, sa, datagram, header);
       } else if (isFirstRequest(header)) this.#receiveFirst(turn, datagram, header);
+      else if (this.#registry.isReserved(ownSpi)) drop(turn, datagram, 'passive-ike-sa');
       else drop(turn, datagram, 'unknown-ike-spi');
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error;

@@ -148,6 +148,10 @@ export class SaRegistry {
     this.#reserved.add(spi);
   }
 
+  isReserved(spi: IkeSpi): boolean {
+    return this.#reserved.has(spi);
+  }
+
   unreserve(spi: IkeSpi): void {
     this.#reserved.delete(spi);
   }

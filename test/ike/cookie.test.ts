@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { SecretBytes } from '../../src/crypto/secret-bytes.ts';
 import { CookieJar } from '../../src/ike/cookie.ts';
 import { ikeSpi } from '../../src/ike/message/message.ts';
 import { instant } from '../../src/wire/instant.ts';
@@ -56,5 +57,22 @@ describe('Cookies (RFC 7296 §2.6)', () => {
   it('differ from one gateway to the next', () => {
     const [one, other] = [new CookieJar(seededRandom(1)), new CookieJar(seededRandom(2))];
     assert.equal(other.verify(one.issue(subject, instant(0)), subject, instant(0)), false);
+  });
+
+  it('of one node are good at another that has the same secret, and no longer than one renewal', () => {
+    const [one, other] = [1, 2].map((seed) => new CookieJar(seededRandom(seed)));
+    assert.ok(one && other);
+    const [first, second, third] = [1, 2, 3].map(
+      (fill) => new SecretBytes(new Uint8Array(32).fill(fill)),
+    );
+    assert.ok(first && second && third);
+    for (const jar of [one, other]) jar.share({ current: first });
+    const cookie = one.issue(subject, instant(0));
+    // Clocks of nodes have nothing to do with one another.
+    assert.ok(other.verify(cookie, subject, instant(9e9)));
+    other.share({ current: second, previous: first });
+    assert.ok(other.verify(cookie, subject, instant(9e9)));
+    other.share({ current: third, previous: second });
+    assert.equal(other.verify(cookie, subject, instant(9e9)), false);
   });
 });

@@ -13,6 +13,7 @@ import { type Payload, PayloadType } from '../../src/ike/message/message.ts';
 import { NotifyType } from '../../src/ike/message/notify-types.ts';
 import {
   fragmentAgain,
+  IvPartition,
   MessageKey,
   openFragment,
   openMessage,
@@ -21,6 +22,7 @@ import {
 } from '../../src/ike/protection.ts';
 import type { Transform } from '../../src/ipsec/proposal.ts';
 import { concatOctets, fromHex, MalformedError, toHex } from '../../src/wire/octets.ts';
+import { seededRandom } from '../support/seeded-random.ts';
 import { readVectorFiles } from '../vectors/vector-file.ts';
 import { header, payloadOfKind } from './message/arbitrary-payload.ts';
 
@@ -434,3 +436,47 @@ function withLengths(octets: Uint8Array): Uint8Array {
   if (octets.length >= 32) view.setUint16(30, octets.length - 28);
   return octets;
 }
+
+describe('IVs of several nodes under one key (RFC 6054 §2)', () => {
+  const key = (partition: IvPartition | undefined, messages = 0) =>
+    new MessageKey(
+      { type: TransformType.ENCR, id: 20, keyLength: 256 },
+      undefined,
+      new SecretBytes(new Uint8Array(36)),
+      new SecretBytes(new Uint8Array()),
+      { messages, partition },
+    );
+  const random = seededRandom(1);
+
+  it('begin with the number of the node and then count, over all keys of it', () => {
+    const partition = new IvPartition(0xabcd);
+    const [one, other] = [key(partition), key(partition)];
+    const drawn = [one, other, one].map((each) => toHex(each.nextIv(random)));
+    assert.deepEqual(drawn, ['abcd000000000001', 'abcd000000000002', 'abcd000000000003']);
+  });
+
+  it('of two nodes are never the same', () => {
+    const nodes = [1, 2].map((sid) => key(new IvPartition(sid)));
+    const drawn = nodes.flatMap((each) =>
+      Array.from({ length: 100 }, () => toHex(each.nextIv(random))),
+    );
+    assert.equal(new Set(drawn).size, 200);
+  });
+
+  it('go on behind those that were used where one node follows another without a number', () => {
+    const first = key(undefined);
+    for (let count = 0; count < 5; count++) first.nextIv(random);
+    assert.equal(first.messages, 5);
+    assert.equal(toHex(key(undefined, first.messages).nextIv(random)), '0000000000000006');
+  });
+
+  it('have numbers of 16 bits', () => {
+    for (const sid of [-1, 0x10000, 1.5, Number.NaN]) {
+      assert.throws(() => new IvPartition(sid), RangeError);
+    }
+  });
+
+  it('are not made of sequence numbers: implicit ones cannot be negotiated (RFC 8750)', () => {
+    for (const id of [29, 30, 31]) assert.equal(encryptionAlgorithm(id), undefined);
+  });
+});

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Connection } from '../../src/ipsec/connection.ts';
+import { toHex } from '../../src/wire/octets.ts';
 import {
   AES_GCM_256,
   child,
@@ -34,6 +35,10 @@ interface Scenario {
   readonly title: string;
   readonly one?: Connection;
   readonly options?: PairOptions;
+  readonly seeds?: readonly number[];
+  readonly lastsMs?: number;
+  /** The IKE SA ends for another. */
+  readonly replaced?: boolean;
   /** What happens before anything can die. */
   readonly before?: (pair: Pair) => void;
   readonly deeds: (pair: Pair) => void;
@@ -117,6 +122,8 @@ const SCENARIOS: readonly Scenario[] = [
     (['child', 'ike'] as const).map(
       (theirs): Scenario => ({
         title: `rekeys that collide: ${ours} and ${theirs}`,
+        // Nonces decide: each end wins some and loses some.
+        seeds: [1, 2, 3],
         one: connection(GCM),
         before: up,
         deeds: (pair) => {
@@ -128,10 +135,20 @@ const SCENARIOS: readonly Scenario[] = [
     ),
   ),
   {
+    title: 'a reauthentication',
+    one: connection(GCM),
+    before: up,
+    deeds: (pair) =>
+      pair.handle(pair.a, { kind: 'rekey', request: 2, selector: {}, reauthenticate: true }),
+    children: 1,
+    replaced: true,
+  },
+  {
     title: 'a liveness check',
     one: connection({ ...GCM, dpdDelaySeconds: 120 }),
     before: up,
     deeds: () => {},
+    lastsMs: 300_000,
     children: 1,
   },
   {
@@ -148,15 +165,16 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 
 /** Runs a scenario in which a node dies, or none; answers in how many turns the side changed. */
-function play(scenario: Scenario, which: Which, crash?: Crash): FailOver {
+function play(scenario: Scenario, which: Which, seed: number, crash?: Crash): FailOver {
   const { one = connection(GCM), options = {}, before, deeds, children, title } = scenario;
-  const pair = sites(one, undefined, { ...options, nodes: firstNode(which) });
+  const pair = sites(one, undefined, { ...options, seed, nodes: firstNode(which) });
   const failOver = new FailOver(pair, which, options[which]);
   before?.(pair);
   failOver.arm(crash);
   deeds(pair);
-  pair.run(300_000);
-  const about = `${title}, ${which} dies in turn ${crash?.turn} (sent: ${crash?.sent})`;
+  // Less than peers wait for one another to clean up: nobody has to.
+  pair.run(pair.now + (scenario.lastsMs ?? 45_000));
+  const about = `${title}, seed ${seed}, ${which} dies in turn ${crash?.turn} (sent: ${crash?.sent})`;
   assertNothingTwice(pair.flights, about);
   const peer = which === 'a' ? pair.b : pair.a;
   assert.deepEqual(peer.seen('peer-unreachable'), [], about);
@@ -167,7 +185,8 @@ function play(scenario: Scenario, which: Which, crash?: Crash): FailOver {
     }
   } else {
     assertAgreement(pair, children, about);
-    if (before) assert.deepEqual(peer.seen('ike-sa-down'), [], about);
+    const ended = peer.seen('ike-sa-down').length;
+    if (before) assert.equal(ended, scenario.replaced ? 1 : 0, about);
   }
   if (crash) assert.ok(failOver.crashed, about);
   assert.equal(failOver.standby.passive.size, crash ? 0 : failOver.standby.passive.size);
@@ -178,12 +197,35 @@ describe('A node that dies at each message, and one that goes on (RFC 6027 §3)'
   for (const scenario of SCENARIOS) {
     for (const which of ['a', 'b'] as const) {
       it(`${scenario.title}; ${which} is two nodes`, () => {
-        const { turns } = play(scenario, which);
-        assert.ok(turns > 0);
-        for (let turn = 0; turn < turns; turn++) {
-          for (const sent of [true, false]) play(scenario, which, { turn, sent });
+        for (const seed of scenario.seeds ?? [1]) {
+          const { turns } = play(scenario, which, seed);
+          assert.ok(turns > 0);
+          for (let turn = 0; turn < turns; turn++) {
+            for (const sent of [true, false]) play(scenario, which, seed, { turn, sent });
+          }
         }
       });
     }
   }
+});
+
+describe('Two nodes that both go on', () => {
+  it('seal nothing under an IV of the other (RFC 5282 §3.1)', () => {
+    const pair = sites(connection(GCM), undefined, { nodes: firstNode('a') });
+    const failOver = new FailOver(pair, 'a');
+    up(pair);
+    const first = pair.a;
+    failOver.crash();
+    // It was asleep, and wakes with old intentions.
+    for (const side of [first, pair.a]) {
+      pair.handle(side, { kind: 'rekey', request: 9, selector: {}, reauthenticate: false });
+    }
+    const sent = pair.flights.filter(({ octets }) => octets[18] === 36);
+    assert.equal(sent.length, 2);
+    const ivs = sent.map(({ octets }) => toHex(octets.subarray(32, 40)));
+    assert.deepEqual(
+      ivs.map((iv) => iv.slice(0, 4)),
+      ['0101', '0202'],
+    );
+  });
 });
