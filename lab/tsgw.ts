@@ -54,14 +54,18 @@ export class TsgwGateway implements Gateway {
     return this.#process;
   }
 
-  async start(settings: DaemonSettings = {}): Promise<void> {
+  /** `program`: what runs in place of `tsgw run`, with the same options. */
+  async start(
+    settings: DaemonSettings = {},
+    program: readonly string[] = [tsgw, 'run'],
+  ): Promise<void> {
     const config = join(this.#directory, 'tsgw.conf');
     writeFileSync(config, tsgwConf(settings, this.resolvConf));
     const before = readyLines(this.log());
     this.#process = launch(
       [
         ...this.network.at(this.node),
-        ...[tsgw, 'run', '--config', config],
+        ...[...program, '--config', config],
         ...['--vici', this.swanctl.uri, '--keylog', this.keyLog],
       ],
       { logFile: this.#logFile },

@@ -29,6 +29,9 @@ import { Requests } from './gateway/requests.ts';
 import type { ViewContext } from './gateway/sa-views.ts';
 import type { Input } from './ike/action.ts';
 import { IkeEndpoint } from './ike/endpoint.ts';
+import type { IkeSpi } from './ike/message/message.ts';
+import { IvPartition } from './ike/protection.ts';
+import type { SnapshotBundle } from './ike/snapshot.ts';
 import { now } from './io/clock.ts';
 import { Host } from './io/host.ts';
 import { KeyLog } from './io/key-log.ts';
@@ -53,7 +56,23 @@ export interface GatewayOptions {
   readonly failed: (error: Error) => void;
   /** Reads the configuration again, for `reload-settings`; unset = there is nothing to read. */
   readonly reload?: () => Config;
+  /** Other nodes follow this one, and it may follow them; unset = there are none. */
+  readonly following?: Following;
 }
+
+/** How nodes follow one another. */
+export interface Following {
+  /** Of this node in this incarnation; no other had it as long as a key lives (16 bits). */
+  readonly sid: number;
+  /** What a turn changed. Its messages leave when this returns. */
+  readonly changed: (bundle: SnapshotBundle) => void;
+}
+
+/** What nodes that follow are told to do. */
+export type FollowingInput = Extract<
+  Input,
+  { readonly kind: 'install-snapshots' | 'activate' | 'deactivate' }
+>;
 
 /** Time `stop` gives peers to answer a Delete. */
 const SHUTDOWN_MS = 1500;
@@ -146,6 +165,10 @@ export class Gateway {
       },
       sourceFor: (destination) => this.#host.sourceFor(destination),
       keyLog: this.#keyLog !== undefined,
+      ...(options.following && {
+        replicated: true,
+        ivs: new IvPartition(options.following.sid),
+      }),
     });
     this.control = new GatewayControl(this.#parts());
     this.#vici = new ViciServer({
@@ -205,10 +228,21 @@ export class Gateway {
 
   // The way in and out of the engine
 
+  /** PASSIVE IKE SAs come, become ours, or go on elsewhere. */
+  follow(input: FollowingInput): void {
+    this.#handle(input);
+  }
+
+  /** Our SPIs of the IKE SAs that other nodes have. */
+  passiveSpis(): readonly IkeSpi[] {
+    return this.#engine.passiveSas(now()).map(({ ownSpi }) => ownSpi);
+  }
+
   #handle(input: Input): void {
-    this.#held.performAll(this.#engine.handle(input, now()), ({ childSa }) =>
-      this.#childSas.install(childSa),
-    );
+    const actions = this.#engine.handle(input, now());
+    const changes = this.#engine.takeChanges(now());
+    if (changes) this.#options.following?.changed(changes);
+    this.#held.performAll(actions, ({ childSa }) => this.#childSas.install(childSa));
     this.#schedule();
   }
 

@@ -5,15 +5,17 @@
  * octet, for nobody knows whether it left; a response is repeated when the peer asks again.
  */
 import { sendDatagrams } from './envelope.ts';
+import type { HeldChild } from './held-child.ts';
 import { abandon, type IkeSa } from './ike-sa.ts';
 import type { IkeSpi } from './message/message.ts';
 import { type PassiveSa, type PassiveSas, spisUnderWay } from './passive-sas.ts';
 import type { Replication } from './replication.ts';
 import type { SaRegistry } from './sa-registry.ts';
-import type { IkeSaSnapshot } from './snapshot.ts';
+import type { ChildSequences, IkeSaSnapshot } from './snapshot.ts';
 import { linkIkeSas, restoreIkeSas } from './snapshot-restoring.ts';
 import { ELSEWHERE, type Terminations } from './termination.ts';
 import type { Turn } from './turn.ts';
+import { rekeyChild } from './upkeep.ts';
 
 /** How long what came due before the take-over waits. */
 const GRACE_MS = 30_000;
@@ -57,11 +59,6 @@ function goOn(turn: Turn, sa: IkeSa, snapshot: IkeSaSnapshot): void {
   // Silence meanwhile says nothing about the peer.
   sa.lastHeard = turn.now;
   turn.touched.add(sa.ownSpi);
-  for (const { held, childSa, sequences } of snapshot.children) {
-    if (!held) continue;
-    const child = [...sa.children.values()].find((one) => one.childSa.spiIn === childSa.spiIn);
-    if (child) turn.push({ kind: 'activate-child-sa', childSa: child.childSa, sequences });
-  }
   for (const spiIn of spisUnderWay(snapshot)) turn.push({ kind: 'expect-spi', spiIn });
   const { virtual, window } = sa;
   if (virtual) turn.push({ kind: 'install-virtual', ikeSa: sa.id, virtual });
@@ -70,7 +67,31 @@ function goOn(turn: Turn, sa: IkeSa, snapshot: IkeSaSnapshot): void {
     const early = inFlight.retransmission.hasEarly;
     sendDatagrams(turn, inFlight.datagrams, sa, { sa, ...(early && { carriage: 'whole' }) });
   }
+  const sequences = new Map(
+    snapshot.children.map((one) => [one.childSa.spiIn, one.sequences] as const),
+  );
+  for (const child of sa.children.values()) {
+    activateChild(turn, sa, child, sequences.get(child.childSa.spiIn));
+  }
   sa.proceed(turn);
+}
+
+/**
+ * Nobody may send a sequence number again under the same key (RFC 4303 §3.3.3, RFC 4106 §2): where it
+ * is not known how far the numbers went, nothing is sent until there are new keys.
+ */
+function activateChild(
+  turn: Turn,
+  sa: IkeSa,
+  child: HeldChild,
+  sequences: ChildSequences | undefined,
+): void {
+  const sends = child.outbound !== 'never';
+  if (!sequences) child.outbound = 'never';
+  const childSa = { ...child.childSa, outbound: child.outbound };
+  turn.push({ kind: 'activate-child-sa', childSa, sequences });
+  const rekeys = !sequences && sends && child.state.name === 'Installed';
+  if (rekeys && sa.state.name === 'Established') rekeyChild(turn, sa, child);
 }
 
 /** They go on elsewhere, from snapshots of this moment. */

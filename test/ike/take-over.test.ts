@@ -226,6 +226,22 @@ describe('A take-over', () => {
     assert.equal(node.engine.ikeSas()[0]?.inFlight, undefined);
   });
 
+  it('sends nothing under keys of which nobody knows how far they went, and replaces them', () => {
+    const pair = up();
+    pair.a.sequences = undefined;
+    const node = standbyOf(pair.a);
+    follow(pair, pair.a, node);
+    const spis = spisOf(node, pair);
+    const [old] = [...pair.b.children.values()];
+    pair.a = node;
+    pair.handle(node, { kind: 'activate', spis });
+    assert.deepEqual([...node.outbound.values()], ['never']);
+    pair.run(pair.now + 10_000);
+    assert.deepEqual([...node.outbound.values()], ['now']);
+    assert.equal(pair.b.children.size, 1);
+    assert.notDeepEqual([...pair.b.children.values()], [old]);
+  });
+
   it('there and back leaves everything as it was, keys too', () => {
     const pair = up();
     const spis = pair.a.engine.ikeSas().map(({ ownSpi }) => ownSpi);

@@ -11,6 +11,7 @@ import { IkeEndpoint } from '../../src/ike/endpoint.ts';
 
 import { IvPartition } from '../../src/ike/protection.ts';
 import { DEFAULT_IKE_SETTINGS, type IkeSettings } from '../../src/ike/settings.ts';
+import type { ChildSequences } from '../../src/ike/snapshot.ts';
 import { AddressPools } from '../../src/ipsec/address-pools.ts';
 import type { ChildSa, OutboundUse } from '../../src/ipsec/child-sa.ts';
 import { Pad } from '../../src/ipsec/pad.ts';
@@ -66,6 +67,12 @@ export class Side {
   readonly virtual = new Map<number, VirtualSettings>();
   /** Child SAs of IKE SAs that another node has, by their inbound SPI. */
   readonly passive = new Map<number, ChildSa>();
+  /** What the packet loop would say of how far a Child SA has counted. */
+  sequences: ChildSequences | undefined = {
+    outboundReserved: { high: 0, low: 1000 },
+    inboundEdge: { high: 0, low: 0 },
+    ...{ octetsIn: 0, packetsIn: 0, octetsOut: 0, packetsOut: 0 },
+  };
   /** Its clock shows so much more than the pair's. */
   readonly skewMs: number;
   keepalives = 0;
@@ -88,7 +95,11 @@ export class Side {
     this.name = name;
     this.skewMs = node?.skewMs ?? 0;
     this.engine = new IkeEndpoint({
-      ...(node && { replicated: true, ivs: new IvPartition(node.sid) }),
+      ...(node && {
+        replicated: true,
+        ivs: new IvPartition(node.sid),
+        sequences: () => this.sequences,
+      }),
       random: seededRandom(seed),
       pad: this.pad,
       pools: this.pools,
