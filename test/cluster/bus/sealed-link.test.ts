@@ -202,6 +202,31 @@ describe('The sealed link', () => {
   });
 });
 
+describe('A sealed link whose peer fell silent', () => {
+  it('is asked again after a second of silence', () => {
+    const pair = SealedPair.started();
+    pair.run(10);
+    // A peer that starts anew, and whose own initiations nobody hears.
+    pair.two.restart(77, {});
+    pair.say(pair.one, 'is anybody there');
+    pair.run(1100);
+    assert.deepEqual(pair.one.story, ['up', 'down restarted', 'up']);
+  });
+
+  it('refuses a sealed datagram that claims another wire version', () => {
+    const pair = SealedPair.started();
+    pair.run(10);
+    pair.say(pair.one, 'version 1');
+    const last = pair.network.recorded.at(-1);
+    assert(last);
+    const octets = last.octets.slice();
+    octets[1] = 2;
+    pair.give(pair.two, { kind: 'datagram', path: 0, octets });
+    assert.equal(pair.two.counters.of('wrong-version'), 1);
+    assert.equal(pair.two.counters.of('bad-tag'), 0);
+  });
+});
+
 describe('The sealed link in a hostile network', () => {
   it('comes up and stays up, opens only what was sent, and each at most once', () => {
     fc.assert(
