@@ -16,7 +16,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   cluster: ['ipsec', 'crypto', 'events', 'wire'],
   config: ['ipsec', 'crypto', 'wire'],
   vici: ['config', 'events', 'wire'],
-  io: ['events', 'wire', 'crypto', 'esp', 'ipsec'],
+  io: ['events', 'wire', 'crypto', 'esp', 'ipsec', 'cluster'],
   cli: ['vici', 'config', 'io', 'events'],
   gateway: ['wire', 'crypto', 'events', 'ipsec', 'ike', 'cluster', 'config', 'vici', 'io'],
 };

@@ -6,7 +6,8 @@
 
 /** In the order in which a datagram meets them. */
 export const BUS_COUNTERS = [
-  // Before any cryptography.
+  // Before any cryptography. The first is counted where the socket is.
+  'unknown-source',
   'too-short',
   'oversized',
   'unknown-kind',

@@ -5,7 +5,7 @@
  * A message counts as acknowledged when every piece was given to whom it is for on the other side, not when
  * it merely arrived there: what waits behind a gap would be lost with us.
  */
-import { earliest, type Instant } from '../../wire/instant.ts';
+import type { Instant } from '../../wire/instant.ts';
 import { MAX_DATAGRAM_OCTETS } from './datagram.ts';
 import {
   type Acknowledgement,
@@ -54,8 +54,10 @@ export class LaneSender<Tag> {
   #threshold = Number.POSITIVE_INFINITY;
   #lastLoss: Instant | undefined;
   #repeats: Flight[] = [];
-  /** No flight is due before. */
-  #earliest: Instant | undefined;
+  /** When the first flights go out again, if nothing is heard. */
+  #repeatAt: Instant | undefined;
+  /** Rows of repetitions since anything was heard: each waits twice as long as the one before. */
+  #unheard = 0;
   /** Octets of frames on their way. */
   #flying = 0;
   /** Rows of losses since anything came through at the first try: a sign that a path is gone. */
@@ -98,7 +100,7 @@ export class LaneSender<Tag> {
   }
 
   nextDeadline(): Instant | undefined {
-    return this.#earliest;
+    return this.#repeatAt;
   }
 
   /** The next frame that fits into `room` octets; repetitions first. */
@@ -113,7 +115,7 @@ export class LaneSender<Tag> {
       this.#repeats.shift();
       repeat.sentAt = now;
       repeat.tries++;
-      this.#await(repeat);
+      this.#await(now);
       return { frame: repeat.frame, repeated: true };
     }
     if (!this.#mayCut()) return undefined;
@@ -124,29 +126,17 @@ export class LaneSender<Tag> {
   /** Tags of the messages that are acknowledged by it, in order. */
   acknowledge(ack: Acknowledgement, now: Instant): readonly Tag[] {
     this.#limit = Math.max(this.#limit, ack.limit);
-    let freed = 0;
-    let newest: Flight | undefined;
-    const free = (number: number): void => {
-      const flight = this.#flights.get(number);
-      if (!flight) return;
-      this.#flights.delete(number);
-      freed += flight.frame.length;
-      if (flight.tries === 1) newest = flight;
-    };
-    for (const number of this.#flights.keys()) {
-      if (number >= ack.next) break;
-      free(number);
-    }
-    for (const { first, length } of ack.ranges) {
-      for (let number = first; number < first + Math.min(length, MOST_RANGE); number++)
-        free(number);
-    }
-    if (freed > 0) {
-      this.#flying -= freed;
+    const freed = this.#free(ack);
+    if (freed.length > 0) {
+      for (const { frame } of freed) this.#flying -= frame.length;
       this.#repeats = this.#repeats.filter(({ number }) => this.#flights.has(number));
-      this.#grow(freed);
-      if (this.#flights.size === 0) this.#earliest = undefined;
+      this.#grow(freed.reduce((sum, { frame }) => sum + frame.length, 0));
+      this.#unheard = 0;
+      this.#findLost(freed, now);
+      this.#repeatAt = undefined;
+      if (this.#flights.size > 0) this.#await(now);
     }
+    const newest = freed.findLast(({ tries }) => tries === 1);
     if (newest) {
       this.#fruitless = 0;
       this.#roundTrip.measured(now - newest.sentAt);
@@ -163,7 +153,7 @@ export class LaneSender<Tag> {
     this.#flying = 0;
     this.#repeats = [];
     this.#octets = 0;
-    this.#earliest = undefined;
+    this.#repeatAt = undefined;
     return tags;
   }
 
@@ -198,7 +188,7 @@ export class LaneSender<Tag> {
     const flight = { number: this.#number, frame, sentAt: now, tries: 1 };
     this.#flights.set(flight.number, flight);
     this.#flying += frame.length;
-    this.#await(flight);
+    this.#await(now);
     this.#offset = end;
     if (end === body.length) {
       this.#waiting.shift();
@@ -209,23 +199,60 @@ export class LaneSender<Tag> {
     return frame;
   }
 
-  #await({ sentAt, tries }: Flight): void {
-    this.#earliest = earliest(this.#earliest, this.#roundTrip.repeatAt(sentAt, tries));
+  /** The flights that the acknowledgement names are over. */
+  #free({ next, ranges }: Acknowledgement): readonly Flight[] {
+    const freed: Flight[] = [];
+    const free = (number: number): void => {
+      const flight = this.#flights.get(number);
+      if (!flight) return;
+      this.#flights.delete(number);
+      freed.push(flight);
+    };
+    for (const number of this.#flights.keys()) {
+      if (number >= next) break;
+      free(number);
+    }
+    for (const { first, length } of ranges) {
+      for (let number = first; number < first + Math.min(length, MOST_RANGE); number++)
+        free(number);
+    }
+    return freed;
   }
 
-  /** Finds what is to be repeated. */
-  #expire(now: Instant): void {
-    if (this.#earliest === undefined || now < this.#earliest) return;
-    this.#earliest = undefined;
+  /** What was sent some time before something that arrived will not arrive any more. */
+  #findLost(freed: readonly Flight[], now: Instant): void {
+    const newest = Math.max(...freed.map(({ sentAt }) => sentAt));
+    const patience = Math.max((this.#roundTrip.smoothed ?? 0) / 2, REORDERING);
     const repeating = new Set(this.#repeats);
+    const lost: Flight[] = [];
     for (const flight of this.#flights.values()) {
-      if (repeating.has(flight)) continue;
-      const at = this.#roundTrip.repeatAt(flight.sentAt, flight.tries);
-      if (at > now) this.#earliest = earliest(this.#earliest, at);
-      else this.#repeats.push(flight);
+      const isOverdue = flight.sentAt < newest && now - flight.sentAt > patience;
+      if (isOverdue && !repeating.has(flight)) lost.push(flight);
     }
-    const lost = this.#repeats.slice(repeating.size);
+    this.#repeat(lost, now);
+  }
+
+  #await(now: Instant): void {
+    this.#repeatAt ??= this.#roundTrip.repeatAt(now, this.#unheard + 1);
+  }
+
+  /** Nothing was heard for long: the first flights go out again, and ask for an answer. */
+  #expire(now: Instant): void {
+    if (this.#repeatAt === undefined || now < this.#repeatAt) return;
+    this.#unheard++;
+    this.#repeatAt = this.#roundTrip.repeatAt(now, this.#unheard + 1);
+    const repeating = new Set(this.#repeats);
+    const lost: Flight[] = [];
+    for (const flight of this.#flights.values()) {
+      if (lost.length === MOST_UNHEARD) break;
+      if (!repeating.has(flight)) lost.push(flight);
+    }
+    this.#repeat(lost, now);
+  }
+
+  #repeat(lost: readonly Flight[], now: Instant): void {
     if (lost.length === 0) return;
+    this.#repeats.push(...lost);
     if (lost.some(({ tries }) => tries === 1)) this.#fruitless++;
     this.#shrink(now);
   }
@@ -248,10 +275,14 @@ export class LaneSender<Tag> {
 
 /** Pieces a receiver takes before it has said so. */
 const FIRST_LIMIT = 512;
-/** Octets on their way. */
-const FIRST_WINDOW = 48_000;
-const LEAST_WINDOW = 16_000;
-const MOST_WINDOW = 768_000;
+/** Octets on their way: what a socket holds whose owner is put aside for a moment. */
+const FIRST_WINDOW = 64_000;
+const LEAST_WINDOW = 64_000;
+const MOST_WINDOW = 192_000;
+/** Flights that go out again when nothing is heard: the answer says what else is missing. */
+const MOST_UNHEARD = 16;
+/** Milliseconds by which one datagram may pass another. */
+const REORDERING = 2;
 /** Where less of a message would fit, it waits for the next datagram. */
 const SMALLEST_PIECE = 64;
 /** A range is not believed beyond what can be on its way. */

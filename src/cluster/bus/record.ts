@@ -2,7 +2,12 @@
  * Records as octets, which of two is the later one, and their hash for digests.
  */
 import { digest } from '../../crypto/digest.ts';
-import { type OctetReader, OctetWriter } from '../../wire/octets.ts';
+import {
+  latin1OfOctets,
+  type OctetReader,
+  OctetWriter,
+  octetsOfLatin1,
+} from '../../wire/octets.ts';
 import { isNodeId } from '../node-id.ts';
 import { type BusRecord, MAX_KEY_OCTETS, MAX_VALUE_OCTETS, type Revision } from './bus.ts';
 import { readNumber, writeNumber } from './message.ts';
@@ -15,7 +20,7 @@ export function encodeRecord(record: BusRecord): Uint8Array {
 }
 
 export function writeRecord(writer: OctetWriter, record: BusRecord): void {
-  const key = textOctets(record.key);
+  const key = octetsOfLatin1(record.key);
   const value = record.value ?? NOTHING;
   writeNumber(writer, record.epoch);
   writeNumber(writer, record.revision.number);
@@ -38,7 +43,7 @@ export function readRecord(reader: OctetReader): BusRecord {
   const valueLength = reader.u32('value length');
   if (keyLength > MAX_KEY_OCTETS) reader.fail(`a key of ${keyLength} octets`);
   if (valueLength > MAX_VALUE_OCTETS) reader.fail(`a value of ${valueLength} octets`);
-  const key = octetsText(reader.take(keyLength, 'key'));
+  const key = latin1OfOctets(reader.take(keyLength, 'key'));
   const value = reader.take(valueLength, 'value');
   const revision = { number, writer, incarnation };
   return { key, value: hasValue ? value : undefined, epoch, revision };
@@ -65,12 +70,15 @@ export function sameRevision(one: Revision | undefined, other: Revision | undefi
 
 /** Two words that differ for different writes; a digest is their exclusive or. */
 export function recordHash(record: BusRecord): { readonly bucket: number; readonly words: Words } {
-  const writer = new OctetWriter().octets(textOctets(record.key));
+  const writer = new OctetWriter().octets(octetsOfLatin1(record.key));
   const bucket = digest('sha256', writer.finish())[0] ?? 0;
   const rest = new OctetWriter();
   writeNumber(rest, record.epoch);
   writeNumber(rest, record.revision.number);
-  rest.u32(record.revision.incarnation).u8(record.revision.writer).octets(textOctets(record.key));
+  rest
+    .u32(record.revision.incarnation)
+    .u8(record.revision.writer)
+    .octets(octetsOfLatin1(record.key));
   const hash = digest('sha256', rest.finish());
   const view = new DataView(hash.buffer, hash.byteOffset);
   return { bucket: bucket % BUCKETS, words: [view.getUint32(0), view.getUint32(4)] };
@@ -84,14 +92,6 @@ export const BUCKETS = 128;
 /** Keys are ASCII and such: one octet for each character, as far as octets go. */
 export function isKey(key: string): boolean {
   return key.length > 0 && key.length <= MAX_KEY_OCTETS && /^[\x21-\x7e]+$/.test(key);
-}
-
-function textOctets(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
-}
-
-function octetsText(octets: Uint8Array): string {
-  return String.fromCharCode(...octets);
 }
 
 const NOTHING = new Uint8Array(0);

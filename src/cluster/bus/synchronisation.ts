@@ -196,7 +196,7 @@ export function decodeDigest(body: Uint8Array): PeerDigest {
 
 const CHUNK_OCTETS = 48_000;
 const RECORD_OVERHEAD = 28;
-const MOST_ON_THEIR_WAY = 8;
+const MOST_ON_THEIR_WAY = 16;
 /** A request is given up, and made again, when nothing came for so long. */
 const AWAITED_MILLISECONDS = 2000;
 /** Between two requests: digests also come when somebody else's copy has changed. */
