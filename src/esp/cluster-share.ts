@@ -40,7 +40,8 @@ export interface ClusterParameters extends ReservationStart {
 
 export class ClusterShare {
   readonly ivs: IvPartition;
-  readonly foreign: ForeignPackets;
+  /** Packets of the SA go to whoever has it. */
+  readonly handsOn: boolean;
   readonly #esn: boolean;
   role: SaRole;
   reservation: SequenceReservation;
@@ -55,7 +56,7 @@ export class ClusterShare {
   constructor(cluster: ClusterParameters, esn: boolean, sealed: number, now: Instant) {
     this.#esn = esn;
     this.role = cluster.role;
-    this.foreign = cluster.foreign;
+    this.handsOn = cluster.foreign === 'hand-on';
     this.ivs = new IvPartition(cluster.sid, sealed);
     this.reservation = new SequenceReservation(esn, cluster, now);
     this.rate = new EdgeRate(cluster.edge, now);

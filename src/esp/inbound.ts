@@ -41,6 +41,7 @@ import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
 import type { ExpectedSpis } from './expected-spis.ts';
+import type { HandOn } from './foreign-packets.ts';
 import { FragmentPolicy } from './fragment-policy.ts';
 import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
@@ -64,6 +65,8 @@ export interface InboundOptions {
   /** What rows are packets of, and where those of other workers' SAs go. */
   readonly arrivals: Batch;
   readonly handOver: HandOver | undefined;
+  /** Where packets go of SAs that another node of the cluster has. */
+  readonly handOn: HandOn | undefined;
 }
 
 /** By ReplayVerdict. */
@@ -103,8 +106,9 @@ export class Inbound {
     this.#coalescing = options.coalescing;
     this.#arrivals = options.arrivals;
     this.#handOver = options.handOver;
-    this.#sampled = new SampledPackets(sas, counters);
-    const { arena, size, slotOctets } = options.arrivals;
+    const { arrivals, handOn } = options;
+    this.#sampled = new SampledPackets(sas, counters, arrivals, handOn);
+    const { arena, size, slotOctets } = arrivals;
     this.#view = new DataView(arena.buffer, arena.byteOffset, arena.length);
     this.#decapsulation = new Decapsulation({
       coalescing: options.coalescing,

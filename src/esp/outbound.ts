@@ -46,6 +46,7 @@ import { Encapsulation, repeatEsp, writeEsp } from './encapsulation.ts';
 import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER } from './esp-suite.ts';
+import { foreignRead, type HandOn } from './foreign-packets.ts';
 import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
 import { OutboundPolicy } from './outbound-policy.ts';
@@ -80,6 +81,8 @@ export interface OutboundOptions {
   readonly paths: PathObserver;
   readonly mssClamp: boolean;
   readonly handOver: HandOver | undefined;
+  /** Where packets go of SAs that another node of the cluster has. */
+  readonly handOn: HandOn | undefined;
 }
 
 export class Outbound {
@@ -88,6 +91,7 @@ export class Outbound {
   readonly #answers: TooBigAnswers;
   readonly #watch: SaWatch;
   readonly #keepers: ShareKeepers;
+  readonly #handOn: HandOn | undefined;
   readonly #policy: OutboundPolicy;
   readonly #paths: PathObserver;
   readonly #mssClamp: boolean;
@@ -130,6 +134,7 @@ export class Outbound {
     this.#answers = answers;
     this.#watch = options.watch;
     this.#keepers = { counters, reports: options.reports };
+    this.#handOn = options.handOn;
     this.#paths = options.paths;
     this.#mssClamp = options.mssClamp;
     this.#reads = options.batches.reads;
@@ -290,7 +295,7 @@ export class Outbound {
     words[at + Word.SA] = found;
     if (found < 0) return this.#policy.without(at, found, flow, now);
     const sa = this.#sas.at(found);
-    if (sa.withheld !== DropReason.NONE) return this.#refuse(sa, sa.withheld);
+    if (sa.withheld !== DropReason.NONE) return this.#withheld(at, sa);
     if (sa.pathMtu.age(now)) this.#paths.aged(sa);
 
     const unfit = this.#encapsulation.begin(arena, inner, flow, sa);
@@ -315,6 +320,14 @@ export class Outbound {
     this.#flags = size === 'fits' && sa.copyDf && whole ? FLAG_DF : 0;
     this.#sa = sa;
     return DropReason.NONE;
+  }
+
+  /** What becomes of a packet of an SA that sends nothing. */
+  #withheld(at: number, sa: EspSa): number {
+    const isForeign = sa.share?.handsOn === true && sa.withheld === DropReason['outbound-passive'];
+    const handOn = isForeign ? this.#handOn : undefined;
+    const taken = handOn?.(sa.parameters.id, foreignRead(this.#reads, at));
+    return taken === true ? DROP_TAKEN : this.#refuse(sa, sa.withheld);
   }
 
   /** RFC 4303 §3.3.4: what the host cut goes through the policies again once it is whole. */

@@ -44,6 +44,7 @@ import {
 } from './esp-sa.ts';
 import { type EspPolicy, EspSaTable, type ForeignPolicy } from './esp-sa-table.ts';
 import { ExpectedSpis } from './expected-spis.ts';
+import type { HandOn } from './foreign-packets.ts';
 import type { HandOver, HandOverTaker } from './hand-over.ts';
 import { type Arrival, Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
@@ -81,6 +82,8 @@ export interface PacketDoors {
   readonly answer: (count: number) => void;
   /** An IKE message stands in this row of `inbound`, marker included; false when nobody takes it. */
   readonly ike: (row: number) => boolean;
+  /** In a cluster: takes packets of SAs that another node has. */
+  readonly handOn?: HandOn;
 }
 
 export interface PacketEngineOptions {
@@ -147,7 +150,8 @@ export class PacketEngine {
     });
     const coalescing = offload && new Coalescing(this.inbound, offload);
     const { arrivals } = this;
-    const inbound = { expected: this.#expected, mssClamp, coalescing, arrivals, handOver };
+    const { handOn } = doors;
+    const inbound = { expected: this.#expected, mssClamp, coalescing, arrivals, handOver, handOn };
     this.#inboundRules = new Inbound(this.#sas, counters, watch, inbound);
     const paths = {
       refused: (sa: EspSa, octets: number, now: Instant): void => {
@@ -159,7 +163,7 @@ export class PacketEngine {
     this.#traps = new Traps(reports.acquire);
     const batches = { reads: this.reads, rows: this.outbound };
     const found = { watch, reports, traps: this.#traps, paths };
-    const outbound = { batches, ...found, mssClamp, handOver };
+    const outbound = { batches, ...found, mssClamp, handOver, handOn };
     this.#outboundRules = new Outbound(this.#sas, counters, this.#answers, outbound);
   }
 
@@ -337,6 +341,11 @@ export class PacketEngine {
       },
     };
     return this.#handOver?.take(this, taker) ?? false;
+  }
+
+  /** The first row of `arrivals` has an ESP packet that another node received. */
+  arrivedElsewhere(now: Instant): void {
+    this.received(1, HELD_ARRIVAL, now);
   }
 
   /** Rows of `inbound` on their way to the TUN device; answers whether an SA sends from now on. */

@@ -24,10 +24,7 @@ export class PeerOrigin {
   constructor(local: IpAddress, remote: Endpoint) {
     const { buffer, byteOffset } = smallWords(ORIGIN_WORDS);
     const octets = new Uint8Array(buffer, byteOffset, ORIGIN_OCTETS);
-    octets[Origin.FAMILY] = remote.address.family;
-    writeU16(octets, Origin.PORT, remote.port);
-    octets.set(remote.address.octets, Origin.SOURCE);
-    octets.set(local.octets, Origin.DESTINATION);
+    writeOrigin(octets, 0, local, remote);
     this.#words = new Int32Array(buffer, byteOffset, ORIGIN_WORDS);
     this.#width = remote.address.octets.length / 4;
   }
@@ -43,6 +40,20 @@ export class PeerOrigin {
     }
     return false;
   }
+}
+
+/** An origin as the native layer writes it, of no interface. */
+export function writeOrigin(
+  origins: Uint8Array,
+  at: number,
+  local: IpAddress,
+  remote: Endpoint,
+): void {
+  origins.fill(0, at, at + ORIGIN_OCTETS);
+  origins[at + Origin.FAMILY] = remote.address.family;
+  writeU16(origins, at + Origin.PORT, remote.port);
+  origins.set(remote.address.octets, at + Origin.SOURCE);
+  origins.set(local.octets, at + Origin.DESTINATION);
 }
 
 /** The origins of a batch in words. */

@@ -9,20 +9,31 @@ import { countSaDrop, SaCounter, type SharedCounters } from '../events/shared-co
 import { ReplayVerdict } from '../ipsec/replay-window.ts';
 import { readU32 } from '../wire/field.ts';
 import type { Instant } from '../wire/instant.ts';
-import { type Batch, DROP_SAMPLED, STATUS_OK, WORDS, Word } from './batch.ts';
+import { type Batch, DROP_ELSEWHERE, DROP_SAMPLED, STATUS_OK, WORDS, Word } from './batch.ts';
 import type { ClusterShare } from './cluster-share.ts';
 import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
+import { foreignArrival, type HandOn } from './foreign-packets.ts';
 
 export class SampledPackets {
   readonly #sas: EspSaTable;
   readonly #counters: SharedCounters;
+  readonly #arrivals: Batch;
+  readonly #handOn: HandOn | undefined;
   #waiting = 0;
 
-  constructor(sas: EspSaTable, counters: SharedCounters) {
+  /** `handOn`: where packets go that are not sampled, of SAs that say so. */
+  constructor(
+    sas: EspSaTable,
+    counters: SharedCounters,
+    arrivals: Batch,
+    handOn: HandOn | undefined,
+  ) {
     this.#sas = sas;
     this.#counters = counters;
+    this.#arrivals = arrivals;
+    this.#handOn = handOn;
   }
 
   /** Rows that `accept` wants opened since the last `conclude`. */
@@ -35,7 +46,7 @@ export class SampledPackets {
     const { arena, words } = batch;
     const offset = words[at + Word.OFFSET]!;
     const low = readU32(arena, offset + 4);
-    if (!share.samples(low)) return DropReason['inbound-passive'];
+    if (!share.samples(low)) return this.#foreign(batch, at, sa, share);
     // As for any packet (`inbound.ts`, steps 4 and 5).
     const { ivLength, icvLength, alignment } = sa.suite;
     const body = words[at + Word.LENGTH]! - ESP_HEADER - ivLength - icvLength;
@@ -48,6 +59,12 @@ export class SampledPackets {
     words[at + Word.FLAGS] = 0;
     this.#waiting++;
     return DROP_SAMPLED;
+  }
+
+  #foreign(batch: Batch, at: number, sa: EspSa, { handsOn }: ClusterShare): number {
+    const handOn = handsOn ? this.#handOn : undefined;
+    const taken = handOn?.(sa.parameters.id, foreignArrival(batch, at, this.#arrivals));
+    return taken === true ? DROP_ELSEWHERE : DropReason['inbound-passive'];
   }
 
   /** The rows were opened: windows move for those that are right. */

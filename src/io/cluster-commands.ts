@@ -1,19 +1,48 @@
 /**
  * A worker does what it is told about the SAs of a cluster, and answers.
  */
+import { type ForeignPacket, takeForeign } from '../esp/foreign-packets.ts';
 import type { PacketEngine } from '../esp/packet-engine.ts';
 import { EDGE_WORDS, type Edges } from '../events/edge-digest.ts';
 import type { Instant } from '../wire/instant.ts';
 import type { ClusterCommand, ClusterReport, ClusterSaCommand } from './cluster-protocol.ts';
 
-export function performClusterCommand(
-  engine: PacketEngine,
-  command: ClusterCommand,
-  now: Instant,
-): ClusterReport | undefined {
-  if (command.kind !== 'follow-edges') return performForSa(engine, command, now);
-  followEdges(engine, command.edges, now);
-  return undefined;
+/** Packets of other nodes' SAs on their way to the control thread. */
+const FOREIGN_IN_FLIGHT = 256;
+
+export class ClusterCommands {
+  readonly #report: (report: ClusterReport) => void;
+  #credit = FOREIGN_IN_FLIGHT;
+
+  constructor(report: (report: ClusterReport) => void) {
+    this.#report = report;
+  }
+
+  /** For the engine: false when the control thread has enough to do. */
+  handOn(id: number, packet: ForeignPacket): boolean {
+    if (this.#credit === 0) return false;
+    this.#credit--;
+    this.#report({ kind: 'foreign-packet', id, packet });
+    return true;
+  }
+
+  perform(engine: PacketEngine, command: ClusterCommand, now: Instant): void {
+    switch (command.kind) {
+      case 'foreign-taken':
+        this.#credit = Math.min(FOREIGN_IN_FLIGHT, this.#credit + command.count);
+        return;
+      case 'foreign-packet':
+        takeForeign(engine, command.packet, now);
+        return;
+      case 'follow-edges':
+        followEdges(engine, command.edges, now);
+        return;
+      default: {
+        const answer = performForSa(engine, command, now);
+        if (answer !== undefined) this.#report(answer);
+      }
+    }
+  }
 }
 
 function performForSa(

@@ -2,6 +2,7 @@
  * What the control thread and a packet loop's worker say to each other about SAs that several nodes of a
  * cluster may carry. Structured-clone data, a part of `packet-loop-protocol.ts`.
  */
+import type { ForeignPacket } from '../esp/foreign-packets.ts';
 import type { GivenSa, TakenSa, TakeOver } from '../esp/sa-ownership.ts';
 import type { Edges } from '../events/edge-digest.ts';
 import type { Sampling } from '../ipsec/replay-sampling.ts';
@@ -22,10 +23,16 @@ export type ClusterSaCommand =
 
 export type ClusterCommand =
   | ClusterSaCommand
+  /** Another node received or read a packet of an SA that is carried here. */
+  | { readonly kind: 'foreign-packet'; readonly packet: ForeignPacket }
+  /** The control thread took this many such packets off its queue. */
+  | { readonly kind: 'foreign-taken'; readonly count: number }
   /** Other nodes say where the windows of their SAs are. */
   | { readonly kind: 'follow-edges'; readonly edges: Edges };
 
 export type ClusterReport =
+  /** A packet of an SA that another node has, for that node. */
+  | { readonly kind: 'foreign-packet'; readonly id: number; readonly packet: ForeignPacket }
   /** The SA will soon need outbound numbers up to this one, acknowledged by another node. */
   | { readonly kind: 'sequence-wanted'; readonly id: number; readonly upTo: SequenceHalves }
   /** It is carried here, from there on. */

@@ -3,6 +3,7 @@
  * that takes the place of one that died: what stands by then, and what was asked and not answered.
  */
 import type { ClusterParameters } from '../esp/cluster-share.ts';
+import type { ForeignPacket } from '../esp/foreign-packets.ts';
 import type { TakeOver } from '../esp/sa-ownership.ts';
 import { EDGE_WORDS, type Edges } from '../events/edge-digest.ts';
 import type { Sampling } from '../ipsec/replay-sampling.ts';
@@ -24,9 +25,14 @@ interface ClusterSa {
   asked: ClusterSaCommand | undefined;
 }
 
+/** Packets taken before a worker is told: a small part of those it may hand on. */
+const FOREIGN_LOT = 32;
+
 export class PacketLoopsCluster {
   readonly #parts: PacketLoopsClusterParts;
   readonly #sas = new Map<number, ClusterSa>();
+  /** By worker: packets taken from it that it was not told of. */
+  readonly #untold = new Map<number, number>();
 
   constructor(parts: PacketLoopsClusterParts) {
     this.#parts = parts;
@@ -74,6 +80,11 @@ export class PacketLoopsCluster {
     }
   }
 
+  /** Another node had this packet of the SA of an inbound SPI that is carried here. */
+  foreignPacket(spiIn: number, packet: ForeignPacket): void {
+    this.#parts.tell(this.#parts.workerOf(spiIn), { kind: 'foreign-packet', packet });
+  }
+
   /** What to install the SA as, also at a worker that is a new one. */
   installed(sa: InstalledChildSa): InstalledChildSa {
     if (sa.cluster === undefined) return sa;
@@ -90,9 +101,10 @@ export class PacketLoopsCluster {
     if (asked !== undefined) this.#tell(asked);
   }
 
-  hear(report: ClusterReport): void {
+  hear(worker: number, report: ClusterReport): void {
     const { kind, id } = report;
-    if (kind === 'sequence-wanted') return;
+    if (kind === 'foreign-packet') this.#foreignTaken(worker);
+    if (kind === 'foreign-packet' || kind === 'sequence-wanted') return;
     const sa = this.#sas.get(id);
     if (sa === undefined) return;
     const { asked } = sa;
@@ -109,6 +121,13 @@ export class PacketLoopsCluster {
 
   forget(id: number): void {
     this.#sas.delete(id);
+  }
+
+  /** Told in lots: a worker has credit for many more. */
+  #foreignTaken(worker: number): void {
+    const untold = (this.#untold.get(worker) ?? 0) + 1;
+    this.#untold.set(worker, untold % FOREIGN_LOT);
+    if (untold === FOREIGN_LOT) this.#parts.tell(worker, { kind: 'foreign-taken', count: untold });
   }
 
   #ask(command: Extract<ClusterSaCommand, { readonly kind: 'take' | 'give' }>): void {

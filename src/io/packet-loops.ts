@@ -201,7 +201,7 @@ export class PacketLoops {
         this.cluster.forget(report.id);
         break;
       case 'cluster':
-        this.cluster.hear(report.report);
+        this.cluster.hear(worker, report.report);
         break;
       case 'expected':
         member?.expected.delete(report.spiIn);

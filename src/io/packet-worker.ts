@@ -17,7 +17,7 @@ import { SendLease } from '../events/send-lease.ts';
 import { WorkerCounter } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import { now } from './clock.ts';
-import { performClusterCommand } from './cluster-commands.ts';
+import { ClusterCommands } from './cluster-commands.ts';
 import { espContexts } from './esp-contexts.ts';
 import { keptParameters } from './kept-parameters.ts';
 import { type Native, native } from './native.ts';
@@ -92,6 +92,7 @@ export class PacketWorker {
   readonly #report: (report: PacketLoopReport) => void;
   readonly #native: PacketNative;
   readonly #engine: PacketEngine;
+  readonly #cluster: ClusterCommands;
   /** Octets in front of each packet of the device. */
   readonly #header: number;
   readonly #arrivals: number;
@@ -114,6 +115,7 @@ export class PacketWorker {
     this.#native = layer;
     this.#report = report;
     this.#header = setup.offload === undefined ? 0 : VNET_HEADER_OCTETS;
+    this.#cluster = new ClusterCommands((said) => report({ kind: 'cluster', report: said }));
     const { tun, offload } = setup;
     const header = this.#header;
     this.#engine = new PacketEngine({
@@ -136,6 +138,7 @@ export class PacketWorker {
         bypass: (count) => this.#sendPlain(count),
         answer: (count) => this.#native.writeTun(tun, this.#answers, 0, count, header),
         ike: (row) => this.#handOverIke(row),
+        handOn: (id, packet) => this.#cluster.handOn(id, packet),
       },
       reports: {
         pathMtuChanged: (sa) => this.#pathMtuChanged(sa),
@@ -212,11 +215,9 @@ export class PacketWorker {
       case 'ike-taken':
         this.#ikeCredit = Math.min(IKE_IN_FLIGHT, this.#ikeCredit + command.count);
         return true;
-      case 'cluster': {
-        const said = performClusterCommand(this.#engine, command.command, now());
-        if (said !== undefined) this.#report({ kind: 'cluster', report: said });
+      case 'cluster':
+        this.#cluster.perform(this.#engine, command.command, now());
         return true;
-      }
       case 'capture':
         this.#engine.tap.begin(command.settings);
         return true;

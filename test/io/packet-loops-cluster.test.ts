@@ -45,7 +45,7 @@ describe('SAs of a cluster, as the workers are told of them', () => {
     cluster.sample(7, { every: 8, residue: 1 });
     cluster.take(7, HOW);
     const taken = { used: halves(120), edge: halves(50), exposure: 0 };
-    cluster.hear({ kind: 'taken', id: 7, ...taken });
+    cluster.hear(1, { kind: 'taken', id: 7, ...taken });
     cluster.grant(7, halves(900));
     cluster.grant(7, halves(400));
     const active = {
@@ -57,7 +57,7 @@ describe('SAs of a cluster, as the workers are told of them', () => {
     cluster.goAlone(7);
     assert.equal(cluster.installed(PASSIVE).cluster?.solo, true);
     cluster.give(7);
-    cluster.hear({ kind: 'given', id: 7, used: halves(950), edge: halves(60) });
+    cluster.hear(1, { kind: 'given', id: 7, used: halves(950), edge: halves(60) });
     const { role, used } = cluster.installed(PASSIVE).cluster ?? assert.fail('it is of a cluster');
     assert.deepEqual([role, used], ['passive', halves(950)]);
   });
@@ -72,12 +72,26 @@ describe('SAs of a cluster, as the workers are told of them', () => {
     assert.deepEqual(told[1], told[0]);
     cluster.give(7);
     // The answer to what was asked before.
-    cluster.hear({ kind: 'taken', id: 7, used: halves(1), edge: halves(1), exposure: 0 });
+    cluster.hear(1, { kind: 'taken', id: 7, used: halves(1), edge: halves(1), exposure: 0 });
     cluster.askAgain(7);
     assert.deepEqual(told.at(-1), [1, { kind: 'give', id: 7 }]);
-    cluster.hear({ kind: 'given', id: 7, used: halves(1), edge: halves(1) });
+    cluster.hear(1, { kind: 'given', id: 7, used: halves(1), edge: halves(1) });
     cluster.askAgain(7);
     assert.equal(told.length, 4);
+  });
+
+  it('that are not here have their packets taken in lots, whoever they are of', () => {
+    const packet = { kind: 'read', octets: new Uint8Array(30) } as const;
+    for (let taken = 1; taken <= 70; taken++) {
+      cluster.hear(0, { kind: 'foreign-packet', id: 99, packet });
+    }
+    const lot = { kind: 'foreign-taken', count: 32 } as const;
+    assert.deepEqual(told, [
+      [0, lot],
+      [0, lot],
+    ]);
+    cluster.foreignPacket(0x1001, packet);
+    assert.deepEqual(told[2], [1, { kind: 'foreign-packet', packet }]);
   });
 
   it('get the edges of other nodes, each worker its own', () => {

@@ -321,6 +321,26 @@ describeNative('Workers of the packet path', () => {
     assert.deepEqual(edges, [40, 50]);
   });
 
+  it('hand on what belongs to another node, as much as is taken, and take what one hands on', async () => {
+    const foreign = { ...clusterParameters, role: 'passive', foreign: 'hand-on' } as const;
+    const mine = { ...sa(2, 0x1001, 2), cluster: foreign };
+    await install(mine, sa(1, 0x1000, 1));
+    // More than a worker may have on their way at once.
+    for (let packet = 1; packet <= 300; packet++) {
+      enter(1, 2);
+      await until(() => clusterReports().length === packet);
+    }
+    const [report] = clusterReports();
+    assert.ok(report?.kind === 'foreign-packet' && report.id === 2);
+    assert.equal(counters[1]?.drops[DropReason['outbound-passive']], 0);
+    loops.cluster.take(2, { ...foreign, reserved: halves(256), window: 'bounded' });
+    await until(() => clusterReports().some(({ kind }) => kind === 'taken'));
+    const arrived = once(peer, 'message');
+    loops.cluster.foreignPacket(0x1001, report.packet);
+    const [octets]: Uint8Array[] = await arrived;
+    assert.equal(numberOf(octets ?? new Uint8Array(8)), 1);
+  });
+
   it('send as long as the lease of the node holds', async () => {
     await loops.stop();
     lease = new SendLease();

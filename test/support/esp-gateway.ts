@@ -22,6 +22,7 @@ import type { TapOutlet } from '../../src/esp/captured-lot.ts';
 import type { ClusterParameters } from '../../src/esp/cluster-share.ts';
 import type { EspSa, EspSaParameters } from '../../src/esp/esp-sa.ts';
 import { espSuite } from '../../src/esp/esp-suite.ts';
+import type { ForeignPacket } from '../../src/esp/foreign-packets.ts';
 import type { HandOver } from '../../src/esp/hand-over.ts';
 import type { Arrival } from '../../src/esp/inbound.ts';
 import { PacketEngine } from '../../src/esp/packet-engine.ts';
@@ -119,6 +120,8 @@ export class EspGateway {
   readonly bypassed: { readonly octets: Uint8Array; readonly to: string }[] = [];
   readonly answered: Uint8Array[] = [];
   readonly ike: Uint8Array[] = [];
+  /** What was handed on to the node that has its SA. */
+  readonly foreign: { readonly childSa: number; readonly packet: ForeignPacket }[] = [];
   readonly pathMtuChanges: number[] = [];
   /** What the engine reported of its SAs, in words. */
   readonly reports: string[] = [];
@@ -128,6 +131,7 @@ export class EspGateway {
   sealStatus = STATUS_OK;
   deviceStatus = STATUS_OK;
   takesIke = true;
+  takesForeign = true;
   /** Whether there are sockets for packets that pass unprotected. */
   bypasses = true;
 
@@ -150,6 +154,10 @@ export class EspGateway {
         bypass: (count) => this.#bypass(count),
         answer: (count) => this.#write(this.engine.answers, count, this.answered),
         ike: (row) => this.#takeIke(row),
+        handOn: (childSa, packet) => {
+          if (this.takesForeign) this.foreign.push({ childSa, packet });
+          return this.takesForeign;
+        },
       },
       reports: {
         pathMtuChanged: (sa) => this.pathMtuChanges.push(sa.innerMtu),

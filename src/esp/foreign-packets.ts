@@ -1,0 +1,79 @@
+/**
+ * Packets of SAs that another node of the cluster has, on their way to that node: as they came from a socket
+ * of this one, or as they were read from its device.
+ *
+ * Allocates a copy per packet: where many come to the wrong node, it is the cluster's filter that is wrong.
+ */
+import type { Endpoint, IpAddress } from '../wire/address.ts';
+import type { Instant } from '../wire/instant.ts';
+import { type Batch, HEADROOM, VNET_HEADER_OCTETS, Word } from './batch.ts';
+import { originDestination, originSource, writeOrigin } from './peer-origin.ts';
+
+/** An ESP packet from SPI to ICV, and how it came. */
+export interface ForeignArrival {
+  readonly kind: 'arrival';
+  readonly octets: Uint8Array;
+  /** The address of ours it was sent to; who sent it, port 0 without UDP. */
+  readonly local: IpAddress;
+  readonly remote: Endpoint;
+  readonly trafficClass: number;
+}
+
+/** A packet that wants out, with what stands in front of those of the device (`wire/virtio-net.ts`). */
+export interface ForeignRead {
+  readonly kind: 'read';
+  readonly octets: Uint8Array;
+}
+
+export type ForeignPacket = ForeignArrival | ForeignRead;
+
+/** Answers false when nobody takes it. */
+export type HandOn = (childSa: number, packet: ForeignPacket) => boolean;
+
+/** The packet of a row of single packets; its origin is one of the arrivals'. */
+export function foreignArrival(packets: Batch, at: number, arrivals: Batch): ForeignArrival {
+  const { arena, words } = packets;
+  const offset = words[at + Word.OFFSET]!;
+  const origin = words[at + Word.ORIGIN]!;
+  return {
+    kind: 'arrival',
+    octets: arena.slice(offset, offset + words[at + Word.LENGTH]!),
+    local: originDestination(arrivals, origin),
+    remote: originSource(arrivals, origin),
+    trafficClass: words[at + Word.TOS]!,
+  };
+}
+
+/** The packet of a row of the reads. */
+export function foreignRead({ arena, words }: Batch, at: number): ForeignRead {
+  const offset = words[at + Word.OFFSET]!;
+  const front = offset - VNET_HEADER_OCTETS;
+  return { kind: 'read', octets: arena.slice(front, offset + words[at + Word.LENGTH]!) };
+}
+
+/** What handles the first row of its batches. */
+export interface PacketTaker {
+  readonly arrivals: Batch;
+  readonly reads: Batch;
+  arrivedElsewhere(now: Instant): void;
+  readFromTun(count: number, now: Instant): void;
+}
+
+/** A packet that another node had: it goes on as if it had come here; false when it cannot be one. */
+export function takeForeign(taker: PacketTaker, packet: ForeignPacket, now: Instant): boolean {
+  const isRead = packet.kind === 'read';
+  const batch = isRead ? taker.reads : taker.arrivals;
+  const front = isRead ? VNET_HEADER_OCTETS : 0;
+  const length = packet.octets.length - front;
+  if (length <= 0 || length > batch.slotOctets - HEADROOM) return false;
+  batch.arena.set(packet.octets, batch.words[Word.OFFSET]! - front);
+  batch.words[Word.LENGTH] = length;
+  if (packet.kind === 'read') {
+    taker.readFromTun(1, now);
+    return true;
+  }
+  batch.words[Word.TOS] = packet.trafficClass;
+  writeOrigin(batch.origins, 0, packet.local, packet.remote);
+  taker.arrivedElsewhere(now);
+  return true;
+}
