@@ -16,6 +16,7 @@ import {
 import type { SequenceHalves } from '../ipsec/sequence-number.ts';
 import { type ReservationStart, SequenceReservation } from '../ipsec/sequence-reservation.ts';
 import type { Instant } from '../wire/instant.ts';
+import { HeldPackets } from './held-packets.ts';
 
 /** Whether this node carries the SA, or follows it while another does. */
 export type SaRole = 'active' | 'passive';
@@ -40,6 +41,8 @@ export interface ClusterParameters extends ReservationStart {
 
 export class ClusterShare {
   readonly ivs: IvPartition;
+  /** Packets that wait for numbers. */
+  readonly held = new HeldPackets();
   /** Packets of the SA go to whoever has it. */
   readonly handsOn: boolean;
   readonly #esn: boolean;

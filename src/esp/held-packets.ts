@@ -1,8 +1,9 @@
 /**
- * Packets of one trap that wait for the SA they asked for, in the order they came.
+ * Packets that wait, in the order they came: at a trap for the SA they asked for, at an SA of a cluster for
+ * sequence numbers that another node acknowledges.
  *
  * Bounded in number and octets; memory is there only while packets are. Not the packet path of an
- * SA: a trap holds a handful of packets in its life.
+ * SA: a handful of packets in its life.
  */
 import { BATCH_SIZE, type Batch, emptyRows, VNET_HEADER_OCTETS, WORDS, Word } from './batch.ts';
 

@@ -192,7 +192,12 @@ export class Outbound {
     let start = this.#reads.size * this.#reads.slotOctets;
     for (const { sa, octets } of dummies) {
       if (filled === size || start + octets + SPARE > this.#limit) return filled;
-      if (sa.withheld !== DropReason.NONE || this.#take(sa, octets) !== DropReason.NONE) continue;
+      if (sa.withheld !== DropReason.NONE) continue;
+      const exhausted = this.#take(sa, octets);
+      if (exhausted !== DropReason.NONE) {
+        this.#discarded(sa.index, exhausted);
+        continue;
+      }
       const at = filled++ * WORDS;
       const inside = start + ESP_HEADER + sa.suite.ivLength;
       writeDummy(arena, inside, octets);
@@ -324,10 +329,35 @@ export class Outbound {
 
   /** What becomes of a packet of an SA that sends nothing. */
   #withheld(at: number, sa: EspSa): number {
-    const isForeign = sa.share?.handsOn === true && sa.withheld === DropReason['outbound-passive'];
+    const { withheld, share } = sa;
+    if (withheld === DropReason['sequence-unreserved'] && this.#wait(at, share)) return DROP_TAKEN;
+    const isForeign = share?.handsOn === true && withheld === DropReason['outbound-passive'];
     const handOn = isForeign ? this.#handOn : undefined;
     const taken = handOn?.(sa.parameters.id, foreignRead(this.#reads, at));
-    return taken === true ? DROP_TAKEN : this.#refuse(sa, sa.withheld);
+    return taken === true ? DROP_TAKEN : this.#refuse(sa, withheld);
+  }
+
+  /** There is no number for the next segment: it waits with the whole packet, or is discarded. */
+  #lose(sa: EspSa, reason: number): void {
+    const at = (this.#next - 1) * WORDS;
+    const waits = reason === DropReason['sequence-unreserved'];
+    // The next packets need not try.
+    if (waits) sa.withheld = reason;
+    if (waits && !this.#segments.begun && this.#wait(at, sa.share)) {
+      this.#reads.words[at + Word.DROP] = DROP_TAKEN;
+      this.#segments.clear();
+      return;
+    }
+    this.#reads.words[at + Word.DROP] = reason;
+    this.#discarded(sa.index, reason);
+    this.#segments.skip();
+  }
+
+  /** In a cluster: until another node acknowledged further numbers; false when too many wait. */
+  #wait(at: number, share: ClusterShare | undefined): boolean {
+    const { arena, words } = this.#reads;
+    const inner = words[at + Word.OFFSET]!;
+    return share?.held.add(arena, inner, this.#flow.totalLength) === true;
   }
 
   /** RFC 4303 §3.3.4: what the host cut goes through the policies again once it is whole. */
@@ -381,8 +411,7 @@ export class Outbound {
     // 5. RFC 4303 §3.3.3: a sequence number is never used twice; the last one ends the SA.
     const exhausted = this.#take(sa, length);
     if (exhausted !== DropReason.NONE) {
-      this.#segments.skip();
-      this.#reads.words[(this.#next - 1) * WORDS + Word.DROP] = exhausted;
+      this.#lose(sa, exhausted);
       return true;
     }
 
@@ -447,13 +476,10 @@ export class Outbound {
     segments.writeHeaders(arena, inner);
   }
 
-  /** As `#use`, with what is counted; a packet that the SA cannot carry is discarded. */
+  /** As `#use`, with what is counted. */
   #take(sa: EspSa, octets: number): number {
     const exhausted = this.#use(sa, octets);
-    if (exhausted !== DropReason.NONE) {
-      this.#discarded(sa.index, exhausted);
-      return exhausted;
-    }
+    if (exhausted !== DropReason.NONE) return exhausted;
     this.#counters.sas[sa.countersOut + SaCounter.SEQUENCE] =
       sa.sequence.high * 0x1_0000_0000 + sa.sequence.low;
     return DropReason.NONE;

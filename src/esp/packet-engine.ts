@@ -194,7 +194,10 @@ export class PacketEngine {
   /** Answers the SA that is gone, for its handles; undefined when there was none. */
   remove(id: number): EspSa | undefined {
     const sa = this.#sas.remove(id);
-    if (sa !== undefined) this.#dummies.remove(sa);
+    if (sa === undefined) return undefined;
+    this.#dummies.remove(sa);
+    const waiting = sa.share?.held.drop() ?? 0;
+    this.#counters.drops[DropReason['sequence-unreserved']]! += waiting;
     return sa;
   }
 
@@ -228,12 +231,14 @@ export class PacketEngine {
   grantSequence(sa: EspSa, upTo: SequenceHalves, now: Instant): void {
     sa.share?.reservation.grant(upTo, sa.sequence);
     this.#renewShare(sa, now);
+    this.#releaseWaiting(sa, now);
   }
 
   /** No other node is there to acknowledge the SA's numbers: it goes on until one does again. */
   goAlone(sa: EspSa, now: Instant): void {
     sa.share?.reservation.goAlone();
     this.#renewShare(sa, now);
+    this.#releaseWaiting(sa, now);
   }
 
   /** This node carries the SA of a cluster from now on. */
@@ -244,9 +249,11 @@ export class PacketEngine {
   }
 
   /** Another node does: nothing leaves by the SA, and its window follows samples and digests. */
-  give(sa: EspSa): GivenSa | undefined {
+  give(sa: EspSa, now: Instant): GivenSa | undefined {
     const { share } = sa;
-    return share && this.#sas.changeRole(sa, () => giveSa(sa, share));
+    const given = share && this.#sas.changeRole(sa, () => giveSa(sa, share));
+    this.#releaseWaiting(sa, now);
+    return given;
   }
 
   /** The node that has the SA of this inbound SPI says where its window is. */
@@ -398,6 +405,12 @@ export class PacketEngine {
 
   #renewShare(sa: EspSa, now: Instant): void {
     if (sa.share !== undefined) renewShare(sa, sa.share, this.#keepers, now);
+  }
+
+  /** What waited for numbers goes through the policies again. */
+  #releaseWaiting({ share }: EspSa, now: Instant): void {
+    const count = share?.held.moveInto(this.reads) ?? 0;
+    if (count > 0) this.readFromTun(count, now);
   }
 
   #pathMtuChanged(sa: EspSa): void {

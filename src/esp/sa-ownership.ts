@@ -83,6 +83,8 @@ export function renewShare(
   counters.sas[sa.countersOut + SaCounter.SHARED] = asNumber(reservation.reserved);
   const { wanted } = reservation;
   if (wanted !== undefined) reports.sequenceWanted(sa, wanted);
+  // It may have been without.
+  if (count > 0) updateWithheld(sa);
   return count > 0;
 }
 

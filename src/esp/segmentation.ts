@@ -52,6 +52,11 @@ export class Segments {
     return this.#count - this.#next;
   }
 
+  /** Some of them were written. */
+  get begun(): boolean {
+    return this.#next > 0;
+  }
+
   /** Octets of the next segment's inner packet. */
   get innerLength(): number {
     return this.#headers === 0 ? this.#length : this.#headers + this.payloadLength;

@@ -68,7 +68,7 @@ function performForSa(
       return taken && { kind: 'taken', id, ...taken };
     }
     case 'give': {
-      const given = engine.give(sa);
+      const given = engine.give(sa, now);
       return given && { kind: 'given', id, ...given };
     }
     default:

@@ -258,7 +258,7 @@ describe('Taking an SA over', () => {
     const plain = new EspGateway();
     const keys = testKeys(childSa(), 1);
     const sa = plain.install(childSa(), keys, keys);
-    assert.equal(plain.engine.give(sa), undefined);
+    assert.equal(plain.engine.give(sa, plain.now), undefined);
     const how = {
       sid: 1,
       used: halves(9),

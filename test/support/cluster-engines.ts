@@ -126,7 +126,7 @@ export class ClusterEngines {
 
   give(index: number): GivenSa {
     const { gateway, sa } = this.node(index);
-    const given = gateway.engine.give(sa);
+    const given = gateway.engine.give(sa, gateway.now);
     if (given === undefined) throw new Error('the SA is not of a cluster');
     return given;
   }
