@@ -23,10 +23,22 @@ export const DIGEST_MS = 100;
  */
 export type TakeOverWindow = 'bounded' | 'strict';
 
+/** Packets a second below which each is sampled, and above which fewer are than of others. */
+const SLOW = 64;
+const FAST = 100_000;
+const EVERY = 64;
+const EVERY_FAST = 256;
 /** Every how many numbers may be sampled. */
 const MOST_EVERY = 65_536;
 /** How far a strict successor goes where nothing is known of an SA: a window of any peer. */
 const LEAD_UNKNOWN = 65_536;
+
+/** Every how many packets a node samples of an SA that is so fast: slow ones each, fast ones few. */
+export function samplingEvery(perMillisecond: number): number {
+  const perSecond = perMillisecond * 1000;
+  if (perSecond < SLOW) return 1;
+  return perSecond > FAST ? EVERY_FAST : EVERY;
+}
 
 /** The bits of a number that are compared with the residue. */
 export function samplingMask({ every, residue }: Sampling): number {

@@ -249,6 +249,57 @@ describe('scapy opens what we sealed and seals what we open', function () {
     }
   });
 
+  it('also on both sides of a take-over at the end of the low half, both ways', () => {
+    const [suite = assert.fail('there is one'), outer] = [suites[0], outers[0]];
+    const start = { high: 0, low: 0xffff_fff0 };
+    const cluster = { ...clusterParameters, used: start, edge: start };
+    const reserved = { high: 1, low: 0x10 };
+    const [sampling, esn] = [{ every: 4, residue: 0 }, true];
+    const sealer = new NativeSealer();
+    const options = { ...suite.options, esn };
+    const active = { ...cluster, sid: 0x0a, reserved };
+    const passive = { ...cluster, role: 'passive', sid: 0x0b, sampling } as const;
+    const { a: first } = espPair({ ...options, cluster: active }, { sealer });
+    const { a: second, saA } = espPair({ ...options, cluster: passive }, { sealer });
+    const inner = Array.from({ length: 24 }, (_, data) => udpPacket(...FOUR, data));
+    // scapy is the peer: what it seals arrives, what arrives at it is opened.
+    const peer = { ...jobOf(suite, esn, outer), spi: childSa().spiIn };
+    const back = Array.from({ length: 24 }, (_, data) => udpPacket(FOUR[1], FOUR[0], data));
+    const keys = { cryptKey: toHex(testKeys(childSa(options), 2).encryption) };
+    const sealed = scapy(
+      back.map((packet, index) => ({
+        ...{ ...peer, ...keys, verb: 'seal', ...sequenceAt(start, index + 1) },
+        packet: toHex(packet),
+      })),
+    ).map((hex) => ({ octets: fromHex(String(hex)) }));
+    second.fromSocket(UDP, ...sealed.slice(0, 18));
+    assert.deepEqual([saA.window.topHigh, saA.window.topLow], [1, 0]);
+    first.fromTun(...inner.slice(0, 20));
+    second.engine.take(
+      saA,
+      {
+        sid: 0x0b,
+        used: reserved,
+        reserved: { high: 1, low: 0x20 },
+        solo: false,
+        window: 'bounded',
+      },
+      second.now,
+    );
+    second.fromSocket(UDP, ...sealed);
+    assert.deepEqual(second.delivered, back.slice(16), 'all that is above the edge');
+    second.fromTun(...inner.slice(20));
+    const jobs = [
+      ...first.sent.map(({ octets }, index) => ({ octets, ...sequenceAt(start, index + 1) })),
+      ...second.sent.map(({ octets }, index) => ({ octets, ...sequenceAt(reserved, index + 1) })),
+    ].map(({ octets, ...number }) => ({
+      ...{ ...jobOf(suite, esn, outer), ...number, verb: 'open' },
+      packet: toHex(outerPacket(outer, octets)),
+    }));
+    assert.ok(jobs.some(({ high }) => high === 0) && jobs.at(-1)?.high === 1);
+    assert.deepEqual(scapy(jobs), inner.map(toHex));
+  });
+
   it('says no to a wrong octet', () => {
     const known = suites.filter(({ crypt }) => crypt !== undefined);
     const answers = scapy(
