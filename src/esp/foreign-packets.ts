@@ -5,7 +5,6 @@
  * Allocates a copy per packet: where many come to the wrong node, it is the cluster's filter that is wrong.
  */
 import type { Endpoint, IpAddress } from '../wire/address.ts';
-import type { Instant } from '../wire/instant.ts';
 import { type Batch, HEADROOM, VNET_HEADER_OCTETS, Word } from './batch.ts';
 import { originDestination, originSource, writeOrigin } from './peer-origin.ts';
 
@@ -51,29 +50,15 @@ export function foreignRead({ arena, words }: Batch, at: number): ForeignRead {
   return { kind: 'read', octets: arena.slice(front, offset + words[at + Word.LENGTH]!) };
 }
 
-/** What handles the first row of its batches. */
-export interface PacketTaker {
-  readonly arrivals: Batch;
-  readonly reads: Batch;
-  arrivedElsewhere(now: Instant): void;
-  readFromTun(count: number, now: Instant): void;
-}
-
-/** A packet that another node had: it goes on as if it had come here; false when it cannot be one. */
-export function takeForeign(taker: PacketTaker, packet: ForeignPacket, now: Instant): boolean {
-  const isRead = packet.kind === 'read';
-  const batch = isRead ? taker.reads : taker.arrivals;
-  const front = isRead ? VNET_HEADER_OCTETS : 0;
+/** Puts the packet into the first row of an empty batch for its kind; false when it cannot be one. */
+export function putForeign(batch: Batch, packet: ForeignPacket): boolean {
+  const front = packet.kind === 'read' ? VNET_HEADER_OCTETS : 0;
   const length = packet.octets.length - front;
   if (length <= 0 || length > batch.slotOctets - HEADROOM) return false;
   batch.arena.set(packet.octets, batch.words[Word.OFFSET]! - front);
   batch.words[Word.LENGTH] = length;
-  if (packet.kind === 'read') {
-    taker.readFromTun(1, now);
-    return true;
-  }
+  if (packet.kind === 'read') return true;
   batch.words[Word.TOS] = packet.trafficClass;
   writeOrigin(batch.origins, 0, packet.local, packet.remote);
-  taker.arrivedElsewhere(now);
   return true;
 }

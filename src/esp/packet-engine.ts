@@ -44,7 +44,7 @@ import {
 } from './esp-sa.ts';
 import { type EspPolicy, EspSaTable, type ForeignPolicy } from './esp-sa-table.ts';
 import { ExpectedSpis } from './expected-spis.ts';
-import type { HandOn } from './foreign-packets.ts';
+import { type ForeignPacket, type HandOn, putForeign } from './foreign-packets.ts';
 import type { HandOver, HandOverTaker } from './hand-over.ts';
 import { type Arrival, Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
@@ -130,6 +130,8 @@ export class PacketEngine {
   readonly #answers = new TooBigAnswers();
   readonly #handOver: HandOver | undefined;
   readonly #lease: (() => boolean) | undefined;
+  /** What is being handled was handed on by another node. */
+  #isRelayed = false;
   readonly #packets = new Arrivals(this.arrivals, this.inbound);
   readonly #inboundRules: Inbound;
   readonly #outboundRules: Outbound;
@@ -150,7 +152,10 @@ export class PacketEngine {
     });
     const coalescing = offload && new Coalescing(this.inbound, offload);
     const { arrivals } = this;
-    const { handOn } = doors;
+    const { handOn: taker } = doors;
+    // What was handed on here stays here: two nodes that each take the other for its owner would go on and on.
+    const handOn: HandOn | undefined =
+      taker && ((childSa, packet) => !this.#isRelayed && taker(childSa, packet));
     const inbound = { expected: this.#expected, mssClamp, coalescing, arrivals, handOver, handOn };
     this.#inboundRules = new Inbound(this.#sas, counters, watch, inbound);
     const paths = {
@@ -350,9 +355,15 @@ export class PacketEngine {
     return this.#handOver?.take(this, taker) ?? false;
   }
 
-  /** The first row of `arrivals` has an ESP packet that another node received. */
-  arrivedElsewhere(now: Instant): void {
-    this.received(1, HELD_ARRIVAL, now);
+  /** Another node had this packet, which goes on as if it had come here; false when it is none. */
+  takeForeign(packet: ForeignPacket, now: Instant): boolean {
+    const isRead = packet.kind === 'read';
+    if (!putForeign(isRead ? this.reads : this.arrivals, packet)) return false;
+    this.#isRelayed = true;
+    if (isRead) this.readFromTun(1, now);
+    else this.received(1, HELD_ARRIVAL, now);
+    this.#isRelayed = false;
+    return true;
   }
 
   /** Rows of `inbound` on their way to the TUN device; answers whether an SA sends from now on. */

@@ -1,7 +1,7 @@
 /**
  * A worker does what it is told about the SAs of a cluster, and answers.
  */
-import { type ForeignPacket, takeForeign } from '../esp/foreign-packets.ts';
+import type { ForeignPacket } from '../esp/foreign-packets.ts';
 import type { PacketEngine } from '../esp/packet-engine.ts';
 import { EDGE_WORDS, type Edges } from '../events/edge-digest.ts';
 import type { Instant } from '../wire/instant.ts';
@@ -32,7 +32,7 @@ export class ClusterCommands {
         this.#credit = Math.min(FOREIGN_IN_FLIGHT, this.#credit + command.count);
         return;
       case 'foreign-packet':
-        takeForeign(engine, command.packet, now);
+        engine.takeForeign(command.packet, now);
         return;
       case 'follow-edges':
         followEdges(engine, command.edges, now);

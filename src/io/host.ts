@@ -9,6 +9,7 @@ import type { TapSettings } from '../esp/captured-lot.ts';
 import type { EspSaEnds } from '../esp/esp-sa.ts';
 import type { EspPolicy } from '../esp/esp-sa-table.ts';
 import { dropReasonName } from '../events/drop-reason.ts';
+import type { SendLease } from '../events/send-lease.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
 import { ASSUMED_OUTER_MTU, type MeasuredMtu } from '../ipsec/path-mtu.ts';
@@ -28,6 +29,7 @@ import type {
 } from './packet-loop-protocol.ts';
 import { PacketLoopShares } from './packet-loop-shares.ts';
 import { PacketLoops } from './packet-loops.ts';
+import type { PacketLoopsCluster } from './packet-loops-cluster.ts';
 import type { RoutedPolicy } from './passed-prefixes.ts';
 import { resolveName } from './resolve.ts';
 import { strictInterfaces } from './reverse-path.ts';
@@ -82,13 +84,20 @@ export class Host {
   /** By worker. */
   readonly #counters: readonly SharedCounters[];
   readonly #listener: HostListener;
+  readonly #lease: SendLease | undefined;
   readonly #opened: (() => void)[] = [];
   #saidOfReversePath = false;
   #running: Running | undefined;
   #icmp: IcmpListener | undefined;
 
-  /** There are as many workers as counters. */
-  constructor(settings: HostSettings, counters: readonly SharedCounters[], listener: HostListener) {
+  /** There are as many workers as counters; `lease`: of a node of a cluster. */
+  constructor(
+    settings: HostSettings,
+    counters: readonly SharedCounters[],
+    listener: HostListener,
+    lease?: SendLease,
+  ) {
+    this.#lease = lease;
     this.#settings = settings;
     this.#counters = counters;
     this.#listener = listener;
@@ -140,6 +149,7 @@ export class Host {
         tun: queues[worker] ?? tun.fd,
         ...own,
         ...(share && { share }),
+        ...(this.#lease && { lease: this.#lease.memory }),
       };
     });
     const loops = await this.#startLoops(setups);
@@ -157,6 +167,11 @@ export class Host {
     };
     this.#listenToIcmp();
     this.#watchAddresses(this.#running);
+  }
+
+  /** How SAs come and go that several nodes may carry; undefined while the host is closed. */
+  get cluster(): PacketLoopsCluster | undefined {
+    return this.#running?.loops.cluster;
   }
 
   /** The device that the inside sees, with the most it takes now. */

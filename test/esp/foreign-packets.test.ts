@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { takeForeign } from '../../src/esp/foreign-packets.ts';
 import { parseAddress } from '../../src/wire/address.ts';
 import {
   type ChildSaOptions,
@@ -38,7 +37,7 @@ function nodes(
 
 /** Everything that a node handed on comes to the other. */
 function handOn(from: EspGateway, to: EspGateway): readonly boolean[] {
-  return from.foreign.splice(0).map(({ packet }) => takeForeign(to.engine, packet, to.now));
+  return from.foreign.splice(0).map(({ packet }) => to.engine.takeForeign(packet, to.now));
 }
 
 describe('Packets of an SA that another node has', () => {
@@ -90,6 +89,20 @@ describe('Packets of an SA that another node has', () => {
     }
   });
 
+  it('go no further than to one other node', () => {
+    const { other, peer } = nodes('hand-on');
+    peer.fromTun(BACK);
+    other.fromSocket(UDP, ...peer.sent);
+    other.fromTun(OUT);
+    assert.equal(other.foreign.length, 2);
+    const { other: third } = nodes('hand-on');
+    handOn(other, third);
+    assert.deepEqual(third.foreign, []);
+    assert.deepEqual(third.drops(), { 'inbound-passive': 1, 'outbound-passive': 1 });
+    third.fromTun(OUT);
+    assert.equal(third.foreign.length, 1, 'its own packets do');
+  });
+
   it('go on whole when they are super-packets', () => {
     const payload = Uint8Array.from({ length: 6500 }, (_, index) => index);
     const stream = { family: 4, protocol: 'tcp', segment: 700, payload } as const;
@@ -105,7 +118,7 @@ describe('Packets of an SA that another node has', () => {
     const from = { address: ELSEWHERE, port: 1 };
     for (const length of [0, 10, 70_000]) {
       const octets = new Uint8Array(length);
-      assert.equal(takeForeign(owner.engine, { kind: 'read', octets }, owner.now), false);
+      assert.equal(owner.engine.takeForeign({ kind: 'read', octets }, owner.now), false);
     }
     for (const length of [0, 70_000]) {
       const octets = new Uint8Array(length);
@@ -116,7 +129,7 @@ describe('Packets of an SA that another node has', () => {
         remote: from,
         trafficClass: 0,
       } as const;
-      assert.equal(takeForeign(owner.engine, packet, owner.now), false);
+      assert.equal(owner.engine.takeForeign(packet, owner.now), false);
     }
     assert.deepEqual(owner.drops(), {});
   });
