@@ -37,6 +37,16 @@ export interface ClusterParameters extends ReservationStart {
   /** What this node sees of the SA while it is passive. */
   readonly sampling: Sampling;
   readonly foreign: ForeignPackets;
+  /** What it carried before, wherever that was. */
+  readonly carried?: CarriedTraffic;
+}
+
+/** For the limits of an SA, and whoever lists it. */
+export interface CarriedTraffic {
+  readonly packetsIn: number;
+  readonly octetsIn: number;
+  readonly packetsOut: number;
+  readonly octetsOut: number;
 }
 
 export class ClusterShare {
@@ -103,6 +113,6 @@ export class ClusterShare {
 
   /** Where the window of a successor begins that followed the SA up to `top`. */
   edgeLead(window: TakeOverWindow): number {
-    return window === 'bounded' ? 0 : strictLead(this.#sampling, this.rate.perMillisecond);
+    return window === 'strict' ? strictLead(this.#sampling, this.rate.perMillisecond) : 0;
   }
 }

@@ -4,7 +4,12 @@
  *
  * Sequence numbers are looked after only when those that were allotted are used up: once for many packets.
  */
-import { SaCounter, type SharedCounters, WorkerCounter } from '../events/shared-counters.ts';
+import {
+  SA_COUNTERS,
+  SaCounter,
+  type SharedCounters,
+  WorkerCounter,
+} from '../events/shared-counters.ts';
 import type { TakeOverWindow } from '../ipsec/replay-sampling.ts';
 import {
   laterNumber,
@@ -14,7 +19,7 @@ import {
 } from '../ipsec/sequence-number.ts';
 import type { ReservationStart } from '../ipsec/sequence-reservation.ts';
 import type { Instant } from '../wire/instant.ts';
-import { type ClusterParameters, ClusterShare } from './cluster-share.ts';
+import { type CarriedTraffic, type ClusterParameters, ClusterShare } from './cluster-share.ts';
 import { type EspSa, updateWithheld } from './esp-sa.ts';
 import type { PacketReports } from './packet-reports.ts';
 
@@ -28,6 +33,8 @@ export interface ShareKeepers {
 export interface TakeOver extends ReservationStart {
   readonly sid: number;
   readonly window: TakeOverWindow;
+  /** By whoever had it; otherwise what was said before stands. */
+  readonly carried?: CarriedTraffic;
 }
 
 /** Where it begins. */
@@ -60,6 +67,7 @@ export function beginShare(
   sa.share = share;
   skipUsed(sa, cluster.used);
   if (numbersBetween(edgeOf(sa), cluster.edge) > 0) skipSeen(sa, cluster.edge, keepers);
+  if (cluster.carried) resumeTraffic(sa, cluster.carried, keepers);
   updateWithheld(sa);
   if (share.role === 'active') renewShare(sa, share, keepers, now);
 }
@@ -101,7 +109,8 @@ export function takeSa(
   const lead = wasPassive ? share.edgeLead(how.window) : 0;
   const edge = withinSpace(numberAfter(edgeOf(sa), lead), sa.parameters.esn);
   // What arrived of what is to the left is not known here, save by the one who had the SA.
-  if (wasPassive) skipSeen(sa, edge, keepers);
+  if (wasPassive && how.window !== 'unchanged') skipSeen(sa, edge, keepers);
+  if (wasPassive && how.carried) resumeTraffic(sa, how.carried, keepers);
   share.role = 'active';
   share.ivs.become(how.sid);
   const used = skipUsed(sa, how.used);
@@ -141,6 +150,20 @@ function skipUsed(sa: EspSa, used: SequenceHalves): SequenceHalves {
   sa.sequence.resumeAfter(high, low);
   sa.sequence.allot(0);
   return { high, low };
+}
+
+/** RFC 4301 §4.4.2.1: the limits are the SA's, not a node's. What is counted here already counts. */
+function resumeTraffic(sa: EspSa, carried: CarriedTraffic, { counters }: ShareKeepers): void {
+  const { packetsIn, octetsIn, packetsOut, octetsOut } = carried;
+  for (const [meter, at, packets, octets] of [
+    [sa.meterIn, sa.countersIn, packetsIn, octetsIn],
+    [sa.meterOut, sa.countersOut, packetsOut, octetsOut],
+  ] as const) {
+    const row = counters.sas.subarray(at, at + SA_COUNTERS);
+    row[SaCounter.PACKETS] = Math.max(packets, row[SaCounter.PACKETS] ?? 0);
+    row[SaCounter.OCTETS] = Math.max(octets, row[SaCounter.OCTETS] ?? 0);
+    meter.resume(row[SaCounter.PACKETS] ?? 0, row[SaCounter.OCTETS] ?? 0);
+  }
 }
 
 /** None of the numbers up to `edge` is accepted from now on. */

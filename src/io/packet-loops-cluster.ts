@@ -110,10 +110,11 @@ export class PacketLoopsCluster {
     const { asked } = sa;
     if (kind === 'given') this.#change(id, () => ({ role: 'passive', used: report.used }));
     else if (asked?.kind === 'take') {
-      const { sid, reserved, solo } = asked.how;
+      const { sid, reserved, solo, carried } = asked.how;
       this.#change(id, (before) => ({
         ...{ role: 'active', sid, solo, used: report.used, edge: report.edge },
         reserved: laterNumber(before.reserved, reserved),
+        ...(carried && { carried }),
       }));
     }
     if (asked?.kind === (kind === 'given' ? 'give' : 'take')) sa.asked = undefined;

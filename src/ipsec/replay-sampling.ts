@@ -19,9 +19,10 @@ export const DIGEST_MS = 100;
 
 /**
  * What a successor makes of a window it followed: everything up to its edge counts as seen; or everything up
- * to a number that the owner's edge cannot have passed, at the price of packets that never arrived.
+ * to a number that the owner's edge cannot have passed, at the price of packets that never arrived. A node
+ * that gave an SA up and that nobody took it from goes on with the window as it is.
  */
-export type TakeOverWindow = 'bounded' | 'strict';
+export type TakeOverWindow = 'bounded' | 'strict' | 'unchanged';
 
 /** Packets a second below which each is sampled, and above which fewer are than of others. */
 const SLOW = 64;
@@ -54,7 +55,7 @@ export function samplingMask({ every, residue }: Sampling): number {
  * samples were lost; `rate` in packets a millisecond.
  */
 export function replayExposure({ every }: Sampling, rate: number, window: TakeOverWindow): number {
-  if (window === 'strict') return 0;
+  if (window !== 'bounded') return 0;
   const told = Math.ceil(rate * DIGEST_MS);
   return every === 0 ? told : Math.min(every - 1, told);
 }

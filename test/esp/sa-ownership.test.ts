@@ -230,6 +230,44 @@ describe('Taking an SA over', () => {
     assert.equal(cluster.peer.delivered.length, 15);
   });
 
+  it('back, when nobody took it meanwhile, leaves the window as it is', () => {
+    const cluster = new ClusterEngines(2, EACH_EIGHTH);
+    const packets = cluster.peerSends(20);
+    cluster.receive(0, packets.slice(10));
+    const { used } = cluster.give(0);
+    const { edge, exposure } = cluster.take(0, 'unchanged', { used, reserved: halves(256) });
+    assert.deepEqual([edge, exposure], [halves(20), 0]);
+    assert.equal(cluster.receive(0, packets), 10);
+  });
+
+  it('counts on against its limits', () => {
+    const limits = { softOctets: 0, hardOctets: 0, softPackets: 100, hardPackets: 105 };
+    const carried = { packetsIn: 7, octetsIn: 700, packetsOut: 98, octetsOut: 9800 };
+    const cluster = new ClusterEngines(2, EACH_EIGHTH, { limits });
+    cluster.take(1, 'bounded', { carried });
+    const { gateway } = cluster.node(1);
+    assert.deepEqual(
+      [0, 1].map((row) => gateway.counter(row, SaCounter.PACKETS)),
+      [7, 98],
+    );
+    assert.deepEqual(
+      [0, 1].map((row) => gateway.counter(row, SaCounter.OCTETS)),
+      [700, 9800],
+    );
+    assert.equal(
+      cluster.send(1, 20).length,
+      7,
+      'up to the hard limit, and the packet that reaches it',
+    );
+    assert.deepEqual(gateway.drops(), { 'outbound-hard-limit': 13 });
+    const installed = new EspGateway();
+    const keys = testKeys(childSa(), 1);
+    const active = { ...clusterParameters, reserved: halves(256), carried };
+    installed.install({ ...childSa({ limits }), cluster: active }, keys, keys);
+    installed.fromTun(PACKET, PACKET);
+    assert.ok(installed.reports.includes('soft limit 1'));
+  });
+
   it('leaves the high half right on both sides of the border of 2^32', () => {
     const start = 2 ** 32 - 50;
     const cluster = new ClusterEngines(3, EACH_EIGHTH, { esn: true, start });
