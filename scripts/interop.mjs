@@ -145,7 +145,8 @@ class Run {
 
   #mocha(file, totalsFile) {
     const argv = ['node_modules/.bin/mocha', '--reporter', './scripts/totals-reporter.mjs'];
-    if (process.stdout.isTTY) argv.push('--color');
+    // A pipe to us, but what we print to may be a terminal.
+    argv.push(process.stdout.isTTY ? '--color' : '--no-color');
     const env = { TSGW_TEST_REPORTER: 'spec', TSGW_TEST_TOTALS: totalsFile };
     return new Promise((resolve) => {
       const child = spawn(process.execPath, [...argv, ...this.#argv, file], {
@@ -174,6 +175,12 @@ class Run {
   }
 }
 
+/** A file that fails again may have ended before it came to this test. */
+function outcomeOf(failedAgain, title) {
+  if (failedAgain.size === 0) return 'passed at the second try';
+  return failedAgain.has(title) ? 'failed twice' : 'failed, and its file failed again';
+}
+
 /** Every test that needed a second try, with what it said at the first. */
 function tellSecondTries({ results }, failed, second) {
   if (second.length < failed.length) {
@@ -182,7 +189,7 @@ function tellSecondTries({ results }, failed, second) {
   for (const { file, failed: still, first = [] } of results) {
     const again = new Set(still.map(({ title }) => title));
     for (const { title, error } of first) {
-      const outcome = again.has(title) ? 'failed twice' : 'passed at the second try';
+      const outcome = outcomeOf(again, title);
       console.log(`${outcome}: ${nameOf(file)}: ${title}\n  the first try: ${error}`);
     }
   }

@@ -33,7 +33,7 @@ import {
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 const root = process.getuid?.() === 0;
-/** For tests that take longer than those of .mocharc.json. */
+/** For tests that .mocharc.json leaves out. */
 const unconfigured = '--no-config --require build/test/support/setup.js --timeout 60000'.split(' ');
 const inCi = (process.env.CI ?? '') !== '';
 const commands = { test, interop, demo, lab, bench, sanitize };

@@ -45,6 +45,15 @@ describe('The runner of the interop tests', function () {
     assert.match(said, /failed twice: wrong: is wrong\n {2}the first try: no/);
   });
 
+  it('takes no test for passed in a file that fails again', () => {
+    const { said, totals } = runs({
+      ending: `${firstTime} before(() => { if (!first) throw new Error('no lab'); });
+        it('is wrong', () => { throw new Error('no'); });`,
+    });
+    assert.deepEqual(totals, { passes: 0, failures: 1, pending: 0, status: 1 });
+    assert.match(said, /failed, and its file failed again: ending: is wrong\n/);
+  });
+
   it('counts a file that ends before its tests do', () => {
     const { said, totals } = runs({ dead: `it('ends', () => process.exit(3));` });
     assert.deepEqual(totals, { passes: 0, failures: 1, pending: 0, status: 1 });

