@@ -16,8 +16,9 @@ export async function overflowed(
   const charons = gateways.filter(({ kind }) => kind === 'strongswan').map(({ node }) => node);
   let count = 0;
   for (const node of ['h1', 'h2', ...charons]) {
-    const { stdout } = await network.exec(node, ['nstat', '-asz', 'UdpRcvbufErrors']);
-    count += Number(/UdpRcvbufErrors\s+(\d+)/.exec(stdout)?.[1] ?? 0);
+    const names = ['UdpRcvbufErrors', 'Udp6RcvbufErrors'];
+    const { stdout } = await network.exec(node, ['nstat', '-asz', ...names]);
+    for (const [, errors] of stdout.matchAll(/Udp6?RcvbufErrors\s+(\d+)/g)) count += Number(errors);
   }
   for (const node of charons) {
     const { stdout } = await network.exec(node, ['ip', '-s', '-j', 'link']);

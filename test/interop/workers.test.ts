@@ -10,7 +10,7 @@ import type { ChildSaState } from '../../lab/swanctl.ts';
 import { childName, type PairSettings } from '../../lab/swanctl-conf.ts';
 import { workerOfSpi } from '../../src/ipsec/spi.ts';
 import { impatient, type Lab, onlyTsgw, subjectKind, useLab } from '../support/lab.ts';
-import { agreed, underStream } from '../support/tunnel-life.ts';
+import { agreed, underStream, withoutRoom } from '../support/tunnel-life.ts';
 
 const WORKERS = 2;
 const subjectSettings = {
@@ -69,10 +69,12 @@ async function splitsAndLosesNothing(lab: Lab): Promise<void> {
   for (const port of ports) {
     await lab.initiator('initiator').swanctl.must(['--initiate', '--child', `port-${port}`]);
   }
-  for (const [index, { there, back }] of (await streams(lab)).entries()) {
-    assert.deepEqual([there.lost, back.lost], [0, 0], `port ${ports[index]}`);
-    assert.ok(there.received > 100 && back.received > 100, `port ${ports[index]}`);
-  }
+  const before = await withoutRoom(lab);
+  const reports = (await streams(lab)).flatMap(({ there, back }) => [there, back]);
+  const noRoom = (await withoutRoom(lab)) - before;
+  const lost = reports.reduce((all, way) => all + way.lost, 0);
+  assert.ok(lost <= noRoom, `${lost} lost, ${noRoom} of them for want of room in the machine`);
+  for (const { received } of reports) assert.ok(received > 100, `${received} arrived`);
   const [sa] = await lab.subject.swanctl.sas();
   const workers = await workersOf(lab);
   assert.deepEqual(
@@ -116,14 +118,18 @@ describe('Two workers and strongSwan', () => {
     it(`keep ${family} flows that nothing answers with the worker of their SA`, async () => {
       await lab.up('initiator', { inner: family });
       const before = sum(await workersOf(lab), 'handed-over');
+      const roomBefore = await withoutRoom(lab);
+      let arrived = 0;
       let sent = 0;
       // Each flow has a port of its own, so that some are read by the other worker at first.
       for (let flow = 0; flow < 6; flow++) {
         const offered = { octets: 600, perSecond: 1000, seconds: 0.5, family };
         const { sent: packets, received } = await offer(lab.topology, offered);
-        assert.equal(received, packets);
+        arrived += received;
         sent += packets;
       }
+      const noRoom = (await withoutRoom(lab)) - roomBefore;
+      assert.ok(arrived >= sent - noRoom, `${arrived} of ${sent}, ${noRoom} had no room`);
       const handed = sum(await workersOf(lab), 'handed-over') - before;
       assert.ok(sent > 2000 && handed > 0, `${handed} of ${sent} handed over`);
       assert.ok(handed < sent / 10, `${handed} of ${sent} handed over`);

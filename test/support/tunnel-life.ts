@@ -25,8 +25,7 @@ export async function underStream(
   body: () => Promise<void>,
   options: StreamOptions = {},
 ): Promise<StreamReport> {
-  const gateways = [lab.subject, lab.peer];
-  const before = await overflowed(lab.topology, gateways);
+  const before = await withoutRoom(lab);
   const stream = await PacketStream.start(lab.topology, options);
   let report: StreamReport | undefined;
   try {
@@ -36,7 +35,7 @@ export async function underStream(
   }
   const { there, back } = report;
   const lost = there.lost + back.lost;
-  const noRoom = lost === 0 ? 0 : (await overflowed(lab.topology, gateways)) - before;
+  const noRoom = lost === 0 ? 0 : (await withoutRoom(lab)) - before;
   if (noRoom > 0) console.log(`        ${noRoom} packets had no room in this machine`);
   const drops = JSON.stringify(await tunnelDrops(lab));
   assert.ok(
@@ -49,6 +48,11 @@ export async function underStream(
     assert.equal(direction.late, 0, told(direction));
   }
   return report;
+}
+
+/** Packets for which the machine has had no room, so far. */
+export function withoutRoom({ topology, subject, peer }: Lab): Promise<number> {
+  return overflowed(topology, [subject, peer]);
 }
 
 function told({ sent, lost, reordered, deepest, gaps }: StreamDirection): string {
