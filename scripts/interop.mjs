@@ -23,14 +23,13 @@ const mostSecondTries = 8;
 /** A file that takes longer than this hangs. */
 const longestMs = 600_000;
 
-/** Compiled interop tests, all of them or those that are named: `presence`, `nat`. */
+/** Compiled interop tests, all of them or those that are named: `presence`, `nat`; none for a wrong name. */
 export function interopFiles(names = []) {
   const all = readdirSync(directory).filter((file) => file.endsWith(suffix));
   const unknown = names.filter((name) => !all.includes(`${name}${suffix}`));
   if (unknown.length > 0) {
-    throw new Error(
-      `no interop test: ${unknown.join(', ')}; there are ${all.map(nameOf).join(' ')}`,
-    );
+    console.error(`no interop test: ${unknown.join(', ')}; there are ${all.map(nameOf).join(' ')}`);
+    return [];
   }
   const wanted = names.length > 0 ? names.map((name) => `${name}${suffix}`) : all;
   return wanted.map((file) => join(directory, file));
