@@ -90,8 +90,11 @@ export type Input =
   | { readonly kind: 'shutdown'; readonly request: number }
   /** Snapshots of IKE SAs of other nodes: they are PASSIVE here, in place of older ones. */
   | { readonly kind: 'install-snapshots'; readonly bundle: SnapshotBundle }
-  /** PASSIVE IKE SAs with these SPIs of ours go on here; those that know one another come together. */
-  | { readonly kind: 'activate'; readonly spis: Iterable<IkeSpi> }
+  /**
+   * PASSIVE IKE SAs with these SPIs of ours go on here; those that know one another come together.
+   * `unsure`: messages may have left that nobody here heard of; peers that can be are asked (RFC 6311).
+   */
+  | { readonly kind: 'activate'; readonly spis: Iterable<IkeSpi>; readonly unsure?: boolean }
   /** IKE SAs with these SPIs of ours go on elsewhere, with the snapshots taken by now. */
   | { readonly kind: 'deactivate'; readonly spis: Iterable<IkeSpi> }
   /** Tokens for strangers are made with these, on every node; a new one comes every minute or so. */

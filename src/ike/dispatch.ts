@@ -10,6 +10,7 @@ import { answerCreateChild } from './exchange/create-child-responder.ts';
 import { handleIkeAuthResponse } from './exchange/ike-auth-initiator.ts';
 import { handleIkeAuthRequest } from './exchange/ike-auth-responder.ts';
 import { handleInformationalRequest } from './exchange/informational.ts';
+import { answerSync, heedSync, isSync } from './exchange/message-id-sync.ts';
 import {
   handleAddressUpdateResponse,
   heedLiveness,
@@ -40,6 +41,10 @@ export function receiveResponse(
   sa: IkeSa,
   response: Incoming,
 ): void {
+  if (isSync(response)) {
+    if (!heedSync(turn, sa, response)) drop(turn, response, 'message-id-sync');
+    return;
+  }
   const purpose = sa.window.take(response.header);
   if (!purpose) {
     drop(turn, response, 'ike-response-not-awaited');
@@ -105,6 +110,10 @@ export function receiveRequest(
   sa: IkeSa,
   request: Incoming,
 ): void {
+  if (isSync(request)) {
+    if (!answerSync(turn, registry, sa, request)) drop(turn, request, 'message-id-sync');
+    return;
+  }
   switch (sa.window.place(request.header.messageId)) {
     case 'repeated':
       sa.repeatResponse(turn, request);

@@ -8,6 +8,7 @@ import { earliest, type Instant } from '../wire/instant.ts';
 import type { Action, Input } from './action.ts';
 import { Admission } from './admission.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
+import { repeatSync } from './exchange/message-id-sync.ts';
 import { heedOwnAddresses, probeOtherPaths } from './exchange/mobike.ts';
 import { measurePath } from './exchange/path-probe.ts';
 import type { IkeSa } from './ike-sa.ts';
@@ -139,7 +140,7 @@ export class IkeEndpoint {
         this.#passive.install(turn, input.bundle);
         break;
       case 'activate':
-        activate(turn, this.#parts(), input.spis);
+        activate(turn, this.#parts(), input);
         break;
       case 'deactivate':
         deactivate(turn, this.#parts(), input.spis);
@@ -228,6 +229,7 @@ export class IkeEndpoint {
         this.#remove(turn, sa);
         continue;
       }
+      repeatSync(turn, sa);
       if (sa.expireRequest(turn) === 'give-up') {
         this.#giveUp(turn, sa);
         continue;

@@ -24,7 +24,13 @@ import {
   type IkeSaStateName,
   type Secured,
 } from './ike-sa-state.ts';
-import type { IkeHeader, IkeSpi, MessageId, Payload } from './message/message.ts';
+import {
+  type IkeHeader,
+  type IkeSpi,
+  type MessageId,
+  type Payload,
+  messageId as toMessageId,
+} from './message/message.ts';
 import { MessageWindow } from './message-window.ts';
 import type { PathMeasuring } from './path-measuring.ts';
 import type { Turn } from './turn.ts';
@@ -128,6 +134,17 @@ export interface Incoming extends Path {
   readonly fragments?: readonly number[];
 }
 
+/** A question about message ids that is out (RFC 6311). */
+export interface SyncQuestion {
+  readonly nonce: Uint8Array;
+  /** The id it named for our next request. */
+  readonly send: number;
+  /** How many were asked. */
+  readonly questions: number;
+  /** When to ask again. */
+  readonly until: Instant;
+}
+
 export interface IkeSaOptions {
   readonly id: number;
   readonly initiator: boolean;
@@ -220,6 +237,10 @@ export class IkeSa {
   /** Virtual addresses and more that the peer gave us, and addresses we gave the peer. */
   virtual: VirtualSettings | undefined;
   remoteVips: readonly IpAddress[] = NOTHING;
+  /** Our question where the peer stands; nothing else is sent meanwhile. */
+  sync: SyncQuestion | undefined;
+  /** The highest id that a node of the peer's cluster named in such a question. */
+  highestSync: number | undefined;
   /** Another has taken its place: its end is nobody's loss and no event. */
   replaced = false;
   #state: IkeSaState;
@@ -354,6 +375,7 @@ export class IkeSa {
   /** Sends the next request that is still needed, if the window is open. */
   proceed(turn: Turn): void {
     turn.touched.add(this.ownSpi);
+    if (this.sync) return;
     while (this.#state.name !== 'Closed') {
       const wish = this.window.shift();
       if (!wish) return;
@@ -375,6 +397,20 @@ export class IkeSa {
     const sizes = datagrams.map(({ length }) => length);
     reportMessage(turn, this, { direction: 'sent', header, payloads, sizes });
     sendDatagrams(turn, datagrams, request, { sa: this });
+  }
+
+  /** A message that is outside of the window, under id 0. */
+  sendApart(
+    turn: Turn,
+    { exchangeType, isResponse }: Pick<IkeHeader, 'exchangeType' | 'isResponse'>,
+    payloads: readonly Payload[],
+    path: Path,
+  ): void {
+    const header = this.#header(exchangeType, toMessageId(0), isResponse);
+    const datagrams = sealed(turn, this, { header, payloads }, path);
+    const sizes = datagrams.map(({ length }) => length);
+    reportMessage(turn, this, { direction: 'sent', header, payloads, sizes });
+    sendDatagrams(turn, datagrams, path, { sa: this });
   }
 
   /** The cached answer once more, to where the request came from. */
@@ -490,7 +526,7 @@ export class IkeSa {
   /** When this SA wants to be called again for what it sent; liveness and lifetimes come on top. */
   nextDeadline(): Instant | undefined {
     const until = 'until' in this.#state ? this.#state.until : undefined;
-    return earliest(this.window.deadline, until);
+    return earliest(this.window.deadline, until, this.sync?.until);
   }
 
   // RFC 7296 §2.19: an address is the client's until its IKE SA is deleted.

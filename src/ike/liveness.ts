@@ -28,7 +28,7 @@ export function keepAlive(turn: Turn, sa: IkeSa): void {
 function probeAt(sa: IkeSa, { traffic }: IkeEnvironment): Instant | undefined {
   const { dpdDelaySeconds } = sa.connection;
   if (sa.state.name !== 'Established' || sa.rivalOf) return undefined;
-  if (dpdDelaySeconds === 0 || sa.inFlight) return undefined;
+  if (dpdDelaySeconds === 0 || sa.inFlight || sa.sync) return undefined;
   let heard = sa.lastHeard;
   for (const id of sa.children.keys()) {
     const inbound = traffic.lastInbound(id);

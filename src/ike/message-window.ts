@@ -86,6 +86,30 @@ export class MessageWindow<Purpose, Wish> {
     this.#answered = answered;
   }
 
+  /** Both sides said where they stand (RFC 6311). */
+  synchronise({
+    nextId,
+    expectedId,
+  }: {
+    readonly nextId: number;
+    readonly expectedId: number;
+  }): void {
+    this.#nextId = nextId;
+    this.#expectedId = expectedId;
+  }
+
+  /** The request in flight will have no answer. */
+  recall(): Purpose | undefined {
+    const purpose = this.#inFlight?.purpose;
+    this.#inFlight = undefined;
+    return purpose;
+  }
+
+  /** Before all others that wait. */
+  addFirst(wish: Wish): void {
+    this.#waiting.unshift(wish);
+  }
+
   add(wish: Wish): void {
     this.#waiting.push(wish);
   }

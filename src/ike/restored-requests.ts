@@ -5,28 +5,14 @@
 import { keyExchangeMethod } from '../crypto/key-exchange.ts';
 import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
 import type { Spi } from '../ipsec/spi.ts';
-import { childDeletion, ikeDeletion, withdrawal } from './deletion.ts';
-import { childCreation } from './exchange/create-child-initiator.ts';
-import { livenessCheck } from './exchange/informational.ts';
-import { addressList, addressUpdate, routabilityCheck } from './exchange/mobike.ts';
-import { ikeRekeying } from './exchange/rekey-ike-sa.ts';
 import type { HeldChild } from './held-child.ts';
-import type {
-  ChildAttempt,
-  ChildWish,
-  IkeRekeyAttempt,
-  IkeSa,
-  RequestPurpose,
-  RequestWish,
-} from './ike-sa.ts';
+import type { ChildAttempt, ChildWish, IkeRekeyAttempt, IkeSa, RequestPurpose } from './ike-sa.ts';
 import { decodeHeader } from './message/header.ts';
 import { type RequestInFlight, SentResponse } from './message-window.ts';
 import { PathMeasuring } from './path-measuring.ts';
 import type { Restoring } from './received-snapshot.ts';
-import { redirection } from './redirection.ts';
 import { standInPolicy } from './restored-children.ts';
 import { Retransmission } from './retransmission.ts';
-import type { SaRegistry } from './sa-registry.ts';
 import type {
   ChildAttemptSnapshot,
   IkeRekeyAttemptSnapshot,
@@ -35,6 +21,7 @@ import type {
   WindowSnapshot,
   WishSnapshot,
 } from './snapshot.ts';
+import { wishOf } from './wish-again.ts';
 
 type Children = ReadonlyMap<Spi, HeldChild>;
 
@@ -51,7 +38,8 @@ export function restoreRequests(
   const answered = window.answered && restoreAnswered(window.answered);
   sa.window.restore({ nextId, expectedId, inFlight, answered });
   for (const purpose of window.waiting) {
-    const wish = waitingWish(restoring.registry, sa, purpose, children);
+    const restored = restorePurpose(sa, purpose, children, restoring.now);
+    const wish = restored && wishOf(restoring.registry, restored);
     if (wish) sa.window.add(wish);
   }
   return true;
@@ -107,50 +95,11 @@ function restorePurpose(
     case 'rekey-ike-sa': {
       const attempt = purpose.attempt && restoreIkeRekeyAttempt(purpose.attempt);
       if (purpose.attempt && !attempt) return undefined;
-      return { kind: purpose.kind, ...(attempt && { attempt }) };
+      const { kind, method } = purpose;
+      return { kind, ...(method !== undefined && { method }), ...(attempt && { attempt }) };
     }
     default:
       return purpose;
-  }
-}
-
-/** As it was wished; nothing where what it is about is gone. */
-function waitingWish(
-  registry: SaRegistry,
-  { connection }: IkeSa,
-  purpose: PurposeSnapshot,
-  children: Children,
-): RequestWish | undefined {
-  switch (purpose.kind) {
-    case 'liveness':
-      return livenessCheck();
-    case 'update-addresses':
-      return addressUpdate();
-    case 'tell-addresses':
-      return addressList();
-    case 'check-routability':
-      return routabilityCheck(purpose.cookie);
-    case 'redirect':
-      return redirection(purpose.gateway);
-    case 'delete-ike-sa':
-      return ikeDeletion();
-    case 'delete-child-sa': {
-      const child = children.get(purpose.spiIn);
-      return child && childDeletion(child);
-    }
-    case 'withdraw-child-sa':
-      return withdrawal(purpose.spiIn);
-    case 'create-child':
-      return childCreation(restoreWish(connection, purpose.wish, children));
-    case 'rekey-ike-sa':
-      return ikeRekeying(registry, purpose.method);
-    // These never wait: the window is open when they are made.
-    case 'ike-sa-init':
-    case 'ike-auth':
-    case 'probe-path':
-      return undefined;
-    default:
-      return purpose satisfies never;
   }
 }
 

@@ -84,6 +84,7 @@ const Field = {
   VIRTUAL: 35,
   REMOTE_VIP: 36,
   REPLACED: 37,
+  HIGHEST_SYNC: 38,
 } as const;
 
 const HALF = bits(16);
@@ -141,7 +142,8 @@ function encodeSnapshot(writer: FieldWriter, sa: IkeSaSnapshot): void {
     .put(Field.AUTHENTICATION_EXPIRES_AT, SIGNED, sa.authenticationExpiresAt)
     .put(Field.VIRTUAL, VIRTUAL, sa.virtual)
     .each(Field.REMOTE_VIP, ADDRESS, sa.remoteVips)
-    .flag(Field.REPLACED, sa.replaced);
+    .flag(Field.REPLACED, sa.replaced)
+    .put(Field.HIGHEST_SYNC, LONG, sa.highestSync);
 }
 
 function decodeSnapshot(reader: FieldReader): IkeSaSnapshot {
@@ -184,6 +186,7 @@ function decodeSnapshot(reader: FieldReader): IkeSaSnapshot {
     virtual: reader.maybe(Field.VIRTUAL, VIRTUAL),
     remoteVips: reader.all(Field.REMOTE_VIP, ADDRESS),
     replaced: reader.flag(Field.REPLACED),
+    highestSync: reader.maybe(Field.HIGHEST_SYNC, LONG),
   };
 }
 

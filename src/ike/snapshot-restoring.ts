@@ -101,6 +101,7 @@ function restoreFields(restoring: Restoring, received: Received, sa: IkeSa): voi
   sa.virtual = snapshot.virtual;
   sa.remoteVips = snapshot.remoteVips;
   sa.replaced = snapshot.replaced;
+  sa.highestSync = snapshot.highestSync;
   if (snapshot.packetOctets !== undefined) {
     const { packetOctets } = snapshot;
     sa.pathSize = new PathSize(restoring.environment.settings, { path: sa, packetOctets });

@@ -78,6 +78,7 @@ export function takeSnapshot(
     virtual: sa.virtual,
     remoteVips: sa.remoteVips,
     replaced: sa.replaced,
+    highestSync: sa.highestSync,
   };
 }
 

@@ -81,6 +81,7 @@ export interface IkeSaSnapshot extends SnapshotOrder {
   readonly virtual: VirtualSnapshot | undefined;
   readonly remoteVips: readonly IpAddress[];
   readonly replaced: boolean;
+  readonly highestSync: number | undefined;
 }
 
 export interface PathSnapshot {

@@ -5,6 +5,7 @@
  * octet, for nobody knows whether it left; a response is repeated when the peer asks again.
  */
 import { sendDatagrams } from './envelope.ts';
+import { startSync } from './exchange/message-id-sync.ts';
 import type { HeldChild } from './held-child.ts';
 import { abandon, type IkeSa } from './ike-sa.ts';
 import type { IkeSpi } from './message/message.ts';
@@ -28,7 +29,11 @@ export interface TakeOverParts {
 }
 
 /** Those that cannot go on here, for want of a connection or an algorithm, stay PASSIVE. */
-export function activate(turn: Turn, parts: TakeOverParts, spis: Iterable<IkeSpi>): void {
+export function activate(
+  turn: Turn,
+  parts: TakeOverParts,
+  { spis, unsure = false }: { readonly spis: Iterable<IkeSpi>; readonly unsure?: boolean },
+): void {
   const { passive, registry } = parts;
   const wanted = [...new Set(spis)].flatMap((spi) => passive.get(spi) ?? []);
   const able = wanted.flatMap((one) => {
@@ -52,7 +57,10 @@ export function activate(turn: Turn, parts: TakeOverParts, spis: Iterable<IkeSpi
     turn.environment.pools.handOver(one, sa);
   }
   linkIkeSas(registry, active);
-  for (const { sa, snapshot } of active) goOn(turn, sa, snapshot);
+  for (const { sa, snapshot } of active) {
+    if (unsure) startSync(turn, sa);
+    goOn(turn, sa, snapshot);
+  }
 }
 
 function goOn(turn: Turn, sa: IkeSa, snapshot: IkeSaSnapshot): void {

@@ -59,6 +59,8 @@ const IKE_SA: Decisions = {
   virtual: 'kept',
   remoteVips: 'kept',
   replaced: 'kept',
+  sync: 'left: who takes over asks anew',
+  highestSync: 'kept',
   '#state': 'kept',
   '#requests': OPERATORS,
   '#lineage': 'kept',

@@ -3,7 +3,7 @@
  * notices nothing: same IKE SA, its questions answered, its rekeys too.
  */
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { until } from '../../lab/command.ts';
 import type { IkeSaState } from '../../lab/swanctl.ts';
@@ -13,8 +13,8 @@ import { impatient, onlyTsgw, roles, useLab } from '../support/lab.ts';
 
 const program = resolve('build/test/support/followed-gateway.js');
 
-/** What was replaced is gone soon. */
-const prompt = { ...impatient, deleteRekeyedDelaySeconds: 1 };
+/** What was replaced is gone soon; who does not answer may be on its way back. */
+const prompt = { ...impatient, deleteRekeyedDelaySeconds: 1, retransmitTries: 12 };
 
 describe('A tsgw that goes on for another (RFC 6027)', () => {
   onlyTsgw();
@@ -37,8 +37,8 @@ describe('A tsgw that goes on for another (RFC 6027)', () => {
     return sa;
   }
 
-  async function takeOver(): Promise<void> {
-    lab.tsgw.process().kill('SIGUSR2');
+  async function takeOver(signal: 'SIGUSR2' | 'SIGHUP' = 'SIGUSR2'): Promise<void> {
+    lab.tsgw.process().kill(signal);
     await until('the IKE SA to be active', async () => {
       const [sa] = await lab.subject.swanctl.sas();
       return sa?.state === 'ESTABLISHED' || undefined;
@@ -137,5 +137,33 @@ describe('A tsgw that goes on for another (RFC 6027)', () => {
       });
     }
     await lab.carries({ count: 2 });
+  });
+
+  it('asks strongSwan where it stands after it missed something (RFC 6311)', async () => {
+    const pair = { connection: { dpd_delay: '1s' } };
+    const before = await lab.up('responder', pair);
+    const heard = readFileSync(file());
+    const checks = () => lab.peer.log().split('INFORMATIONAL response').length;
+    const first = checks();
+    await until('exchanges that the next node will not hear of', async () => {
+      return checks() > first + 4 || undefined;
+    });
+    await lab.tsgw.kill();
+    writeFileSync(file(), heard);
+    await standby(pair);
+    await takeOver('SIGHUP');
+    // It passes over the first questions: they name ids that it has seen.
+    await until('strongSwan to say where it stands', async () => {
+      return lab.peer.log().includes('responder requested MID sync') || undefined;
+    });
+    await until('one Child SA at both ends, another one', async () => {
+      const all = [await lab.subject.swanctl.sas(), await lab.peer.swanctl.sas()];
+      const [child] = all[1]?.[0]?.children ?? [];
+      const other = child && child.raw['spi-in'] !== before.peerChild.raw['spi-in'];
+      return (other && all.every(([sa]) => sa?.children.length === 1)) || undefined;
+    });
+    await lab.carries({ count: 2 });
+    await lab.peer.swanctl.must(['--rekey', '--child', childName]);
+    assert.deepEqual(spisOf((await lab.peer.swanctl.sas())[0]!), spisOf(before.peer));
   });
 });

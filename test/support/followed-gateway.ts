@@ -1,6 +1,6 @@
 /**
  * A gateway whose snapshots go to a file, and that has those of the file as PASSIVE when it starts; on
- * SIGUSR2 it goes on with them. Two of these, one after the other, are two nodes with one path between.
+ * SIGUSR2 it goes on with them, on SIGHUP so too but asks peers where they stand. Two of these, one after the other, are two nodes with one path between.
  *
  * Run as a program: `followed-gateway.js SID FILE --config CONF --vici URI --keylog DIRECTORY`.
  */
@@ -50,9 +50,14 @@ const gateway = await Gateway.start({
 for (const octets of bundles) {
   gateway.follow({ kind: 'install-snapshots', bundle: decodeBundle(octets) });
 }
-process.on('SIGUSR2', () => {
-  gateway.follow({ kind: 'activate', spis: gateway.passiveSpis() });
-});
+for (const [signal, unsure] of [
+  ['SIGUSR2', false],
+  ['SIGHUP', true],
+] as const) {
+  process.on(signal, () => {
+    gateway.follow({ kind: 'activate', spis: gateway.passiveSpis(), unsure });
+  });
+}
 const stop = (): void => {
   void gateway.stop().then(() => process.exit(0));
 };

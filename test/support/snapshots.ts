@@ -184,5 +184,6 @@ function rareSnapshot(): IkeSaSnapshot {
     },
     remoteVips: [six],
     replaced: true,
+    highestSync: 2 ** 32 - 1,
   };
 }

@@ -35,6 +35,7 @@ import type { Turn } from '../turn.ts';
 import { askForAddresses, takeAddresses } from '../virtual-addresses.ts';
 import { requestChild } from './create-child-initiator.ts';
 import { establish } from './ike-auth.ts';
+import { heedSyncSupport, syncSupport } from './message-id-sync.ts';
 import { heedMobike, mobikeNotifies } from './mobike.ts';
 
 /** What IKE_SA_INIT left. */
@@ -84,6 +85,7 @@ export function startIkeAuth(turn: Turn, registry: SaRegistry, sa: IkeSa, agreed
     ...askForAddresses(sa),
     ...(first && spiIn !== undefined ? firstChildOffer(sa, first, spiIn) : []),
     ...(connection.mobike ? mobikeNotifies(turn, sa) : []),
+    ...syncSupport(sa),
   ];
   sa.request(turn, {
     purpose: { kind: 'ike-auth' },
@@ -145,6 +147,7 @@ export function handleIkeAuthResponse(turn: Turn, sa: IkeSa, response: Incoming)
     reportAuthLifetime(turn, sa, seconds);
   }
   heedMobike(sa, payloads);
+  heedSyncSupport(sa, payloads);
   if (redirect && obstacle === undefined) {
     // RFC 5685 §6: this IKE SA is of no use; the wishes have gone ahead.
     if (spiIn !== undefined) turn.numbers.releaseSpi(spiIn);

@@ -38,6 +38,7 @@ import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
 import { giveAddresses, settleAddresses } from '../virtual-addresses.ts';
 import { establish } from './ike-auth.ts';
+import { heedSyncSupport, syncSupport } from './message-id-sync.ts';
 import { heedMobike, mobikeNotifies } from './mobike.ts';
 
 /** What IKE_SA_INIT left. */
@@ -89,6 +90,7 @@ export function handleIkeAuthRequest(
   establish(turn, sa, secured, peer);
   sa.authMessageId = request.header.messageId;
   heedMobike(sa, request.payloads);
+  heedSyncSupport(sa, request.payloads);
   const given = giveAddresses(turn, sa, request.payloads);
   if (given.kind === 'given') settleAddresses(turn, sa, given, true);
   else if (isFatal(given)) {
@@ -107,6 +109,7 @@ export function handleIkeAuthRequest(
     ...rest,
     // RFC 4478 §3: the time within which the peer shall prove itself again.
     ...(sa.mobike ? mobikeNotifies(turn, sa) : []),
+    ...syncSupport(sa),
     ...(reauth > 0 ? [statusNotify(NotifyType.AUTH_LIFETIME, secondsData(reauth))] : []),
   ]);
 }
