@@ -78,6 +78,6 @@ describe('An IKE SA without a Child SA (RFC 6023)', () => {
   it('is announced unless it is never wanted', () => {
     const pair = up('allow');
     const [sa] = pair.a.engine.ikeSas();
-    assert.deepEqual(sa?.announced, [NotifyType.CHILDLESS_IKEV2_SUPPORTED]);
+    assert.ok(sa?.announced.includes(NotifyType.CHILDLESS_IKEV2_SUPPORTED));
   });
 });
