@@ -10,7 +10,7 @@ import { answerCreateChild } from './exchange/create-child-responder.ts';
 import { handleIkeAuthResponse } from './exchange/ike-auth-initiator.ts';
 import { handleIkeAuthRequest } from './exchange/ike-auth-responder.ts';
 import { handleInformationalRequest } from './exchange/informational.ts';
-import { answerSync, heedSync, isSync } from './exchange/message-id-sync.ts';
+import { answerSync, heedSync, isSync, supportsSync } from './exchange/message-id-sync.ts';
 import {
   handleAddressUpdateResponse,
   heedLiveness,
@@ -41,7 +41,7 @@ export function receiveResponse(
   sa: IkeSa,
   response: Incoming,
 ): void {
-  if (isSync(response)) {
+  if (sa.sync && isSync(response)) {
     if (!heedSync(turn, sa, response)) drop(turn, response, 'message-id-sync');
     return;
   }
@@ -110,7 +110,7 @@ export function receiveRequest(
   sa: IkeSa,
   request: Incoming,
 ): void {
-  if (isSync(request)) {
+  if (supportsSync(sa) && isSync(request)) {
     if (!answerSync(turn, registry, sa, request)) drop(turn, request, 'message-id-sync');
     return;
   }

@@ -42,7 +42,8 @@ export function heedSyncSupport(sa: IkeSa, payloads: readonly Payload[]): void {
   sa.announced = [...sa.announced, type];
 }
 
-function supportsSync({ announced }: IkeSa): boolean {
+/** Both said it. */
+export function supportsSync({ announced }: IkeSa): boolean {
   return announced.includes(NotifyType.IKEV2_MESSAGE_ID_SYNC_SUPPORTED);
 }
 
@@ -113,7 +114,7 @@ export function answerSync(
   request: Incoming,
 ): boolean {
   const asked = decodeSync(request);
-  if (!asked || sa.state.name !== 'Established' || !supportsSync(sa)) return false;
+  if (!asked || sa.state.name !== 'Established') return false;
   const { window } = sa;
   // RFC 6311 §5.1: at or below what we have seen, in requests or in questions, it is a replay.
   if (asked.send < window.expectedId || asked.send <= (sa.highestSync ?? -1)) return false;
