@@ -1,11 +1,11 @@
 /**
  * The 256-bit key that all nodes of a cluster hold, and the ring of keys that are valid at once.
  *
- * From the key come three others, so that none serves two purposes: the pre-shared key of the
- * handshake, the key of challenges, and a number that names the key on the wire and tells nothing of
- * it. Rotation: every node learns the new key as its second, then has it first, then forgets the old.
+ * From the key come four others, so that none serves two purposes: the pre-shared key of the
+ * handshake, the key of challenges, that of values an engine keeps, and a number that names the key and
+ * tells nothing of it. Rotation: every node learns the new key as its second, then has it first, then forgets the old.
  */
-import { prf } from '../../crypto/prf.ts';
+import { prf, prfPlus } from '../../crypto/prf.ts';
 import { SecretBytes } from '../../crypto/secret-bytes.ts';
 import { octetsOfLatin1 } from '../../wire/octets.ts';
 import { HMAC_SHA256 } from './noise.ts';
@@ -17,6 +17,7 @@ export class ClusterKey {
   readonly id: number;
   readonly psk: SecretBytes;
   readonly #challengeKey: SecretBytes;
+  readonly #valueKey: SecretBytes;
 
   constructor(key: SecretBytes) {
     if (key.length !== CLUSTER_KEY_OCTETS) {
@@ -28,11 +29,17 @@ export class ClusterKey {
     this.id = new DataView(name.buffer, name.byteOffset).getUint32(0);
     this.psk = new SecretBytes(derive('handshake'));
     this.#challengeKey = new SecretBytes(derive('challenge'));
+    this.#valueKey = new SecretBytes(derive('value'));
   }
 
   /** The tag that proves a challenge to be of a holder of the key. */
   challengeTag(...parts: readonly Uint8Array[]): Uint8Array {
     return prf(HMAC_SHA256, this.#challengeKey.reveal(), ...parts).slice(0, CHALLENGE_TAG_OCTETS);
+  }
+
+  /** Key and salt of what one process of one node seals for an engine to keep. */
+  valueKey(seed: Uint8Array, length: number): SecretBytes {
+    return new SecretBytes(prfPlus(HMAC_SHA256, this.#valueKey.reveal(), seed, length));
   }
 }
 
