@@ -24,6 +24,7 @@ import { RecordStore } from '../cluster/bus/record-store.ts';
 import { ValueSealer } from '../cluster/bus/sealed-value.ts';
 import type { NodeId } from '../cluster/node-id.ts';
 import type { RandomBytes } from '../crypto/random.ts';
+import { NatsBurial } from './nats-burial.ts';
 import {
   checkServer,
   isWrongRevision,
@@ -42,6 +43,9 @@ export interface NatsBusSettings {
   readonly random: RandomBytes;
   readonly onEvent: (event: BusEvent) => void;
   readonly onNotice: (notice: NatsNotice) => void;
+  /** How long a tombstone stays in the bucket, and how often it is looked whose time has come. */
+  readonly holdMilliseconds?: number;
+  readonly sweepMilliseconds?: number;
 }
 
 /** What an operator may want to know of the engine. */
@@ -79,13 +83,22 @@ export class NatsBus implements RecordReader {
   readonly #sets: Write[] = [];
   readonly #underWay = new Set<string>();
   readonly #members = new Map<NodeId, Member['state']>();
+  readonly #burial: NatsBurial;
+  #stopWatch = (): void => {};
+  readonly #sweeps: NodeJS.Timeout;
   #retry: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  private constructor(settings: NatsBusSettings, connection: NatsConnection, kv: KV) {
+  private constructor(
+    settings: NatsBusSettings,
+    { connection, kv, purge }: Awaited<ReturnType<typeof openNats>>,
+  ) {
     this.#settings = settings;
     this.#connection = connection;
     this.#kv = kv;
+    this.#burial = new NatsBurial(purge, settings.holdMilliseconds);
+    const sweep = (): void => void this.#burial.sweep(performance.now());
+    this.#sweeps = setInterval(sweep, settings.sweepMilliseconds ?? SWEEP_MILLISECONDS).unref();
     const { local, ring, random } = settings;
     this.#sealer = new ValueSealer({ bucket: settings.bucket.bucket, local, ring, random });
     this.#incarnation = new DataView(random(4).slice().buffer).getUint32(0);
@@ -93,8 +106,7 @@ export class NatsBus implements RecordReader {
 
   /** Connects and answers when this node's copy is complete. */
   static async open(settings: NatsBusSettings): Promise<NatsBus> {
-    const { connection, kv } = await openNats(settings.servers, settings.bucket);
-    const bus = new NatsBus(settings, connection, kv);
+    const bus = new NatsBus(settings, await openNats(settings.servers, settings.bucket));
     bus.#greet();
     void bus.#watchConnection();
     await new Promise<void>((complete) => void bus.#keepCopy(complete));
@@ -162,6 +174,7 @@ export class NatsBus implements RecordReader {
     while (this.unwritten > 0 && performance.now() < end) await pause(10);
     this.#isClosed = true;
     clearTimeout(this.#retry);
+    clearInterval(this.#sweeps);
     await this.#connection.close();
   }
 
@@ -245,6 +258,7 @@ export class NatsBus implements RecordReader {
       write.mayBeThere = true;
       const sequence = await this.#kv.put(engineKey(key), sealed, { previousSeq: known });
       this.#sequences.set(key, Math.max(sequence, this.#sequences.get(key) ?? 0));
+      this.#burial.written(key, sequence, record.value === undefined, performance.now());
       this.#apply(record);
       this.#done(write);
     } catch (error) {
@@ -306,9 +320,12 @@ export class NatsBus implements RecordReader {
   async #learn(key: string): Promise<{ readonly record: BusRecord | undefined } | 'nothing'> {
     try {
       const entry = await this.#kv.get(engineKey(key));
-      const known = this.#sequences.get(key) ?? 0;
-      if ((entry?.revision ?? 0) < known) return 'nothing';
-      if (!entry) return { record: undefined };
+      if (!entry) {
+        // Its tombstone was taken away, or this is a copy that is behind: the next attempt shows which.
+        this.#sequences.delete(key);
+        return { record: undefined };
+      }
+      if (entry.revision < (this.#sequences.get(key) ?? 0)) return 'nothing';
       const sealed = entry.operation === 'PUT' ? entry.value : undefined;
       return { record: this.#take(key, entry.revision, sealed) };
     } catch {
@@ -350,6 +367,7 @@ export class NatsBus implements RecordReader {
       try {
         if ((await this.#kv.status()).values === 0) complete();
         const watch = await this.#kv.watch();
+        this.#stopWatch = () => watch.stop();
         for await (const entry of watch) {
           this.#onEntry(entry);
           if (entry.isUpdate || entry.delta === 0) complete();
@@ -398,6 +416,8 @@ export class NatsBus implements RecordReader {
       if (status.type === 'disconnect') this.#settings.onNotice({ kind: 'disconnected' });
       if (status.type === 'reconnect') {
         this.#greet();
+        // What came meanwhile is asked for at once, not when the library misses a sign of life.
+        this.#stopWatch();
         this.#flush();
       }
     }
@@ -436,4 +456,5 @@ const PRESENT = Uint8Array.of(1);
 const MOST_WAITING = 65_536;
 const MOST_UNDER_WAY = 64;
 const RETRY_MILLISECONDS = 100;
+const SWEEP_MILLISECONDS = 60_000;
 const MOST_ATTEMPTS = 20;

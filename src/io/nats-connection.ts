@@ -6,6 +6,8 @@
 import type { JetStreamApiError } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import type { ConnectionOptions, NatsConnection } from '@nats-io/nats-core';
+import type { Purge } from './nats-burial.ts';
+import { engineKey } from './nats-key.ts';
 
 export interface NatsServers {
   /** `host:port` of each; any of them will do. With TLS by the names in their certificates. */
@@ -28,7 +30,7 @@ export interface NatsBucket {
 export async function openNats(
   servers: NatsServers,
   { bucket, replicas, storage }: NatsBucket,
-): Promise<{ readonly connection: NatsConnection; readonly kv: KV }> {
+): Promise<{ readonly connection: NatsConnection; readonly kv: KV; readonly purge: Purge }> {
   const { transport, jetstream, kv, core } = await loadLibrary();
   const options = connectionOptions(servers);
   const { credentials } = servers;
@@ -45,7 +47,12 @@ export async function openNats(
     const client = jetstream.jetstream(connection, { timeout: REQUEST_MILLISECONDS });
     const type = storage === 'memory' ? jetstream.StorageType.Memory : jetstream.StorageType.File;
     const opened = await new kv.Kvm(client).create(bucket, { replicas, storage: type, history: 1 });
-    return { connection, kv: opened };
+    const { streams } = await jetstream.jetstreamManager(connection);
+    const purge = async (key: string, sequence: number): Promise<void> => {
+      const filter = `$KV.${bucket}.${engineKey(key)}`;
+      await streams.purge(`KV_${bucket}`, { filter, seq: sequence + 1 });
+    };
+    return { connection, kv: opened, purge };
   } catch (error) {
     await connection.close();
     throw error;

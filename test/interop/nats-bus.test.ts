@@ -4,7 +4,7 @@ import { connect } from '@nats-io/transport-node';
 import { until } from '../../lab/command.ts';
 import type { BusEvent, BusRecord } from '../../src/cluster/bus/bus.ts';
 import { KeyRing } from '../../src/cluster/bus/cluster-key.ts';
-import { NatsBus, type NatsNotice } from '../../src/io/nats-bus.ts';
+import { NatsBus, type NatsBusSettings, type NatsNotice } from '../../src/io/nats-bus.ts';
 import { randomBytes } from '../../src/io/random.ts';
 import { NatsCluster } from '../support/nats-servers.ts';
 import { clusterKey } from '../support/sealed-pair.ts';
@@ -25,17 +25,18 @@ describe('The bus over NATS JetStream', () => {
 
   after(() => cluster.stop());
 
-  async function open(local: number, ring = new KeyRing(clusterKey(1))) {
+  async function open(local: number, over: Partial<NatsBusSettings> = {}) {
     const events: BusEvent[] = [];
     const notices: NatsNotice[] = [];
     const settings = {
       local,
       servers: cluster.servers,
       bucket: BUCKET,
-      ring,
+      ring: new KeyRing(clusterKey(1)),
       random: randomBytes,
       onEvent: (event: BusEvent) => events.push(event),
       onNotice: (notice: NatsNotice) => notices.push(notice),
+      ...over,
     };
     const bus = await eventually(() => NatsBus.open(settings));
     buses.push(bus);
@@ -83,6 +84,25 @@ describe('The bus over NATS JetStream', () => {
     assert.ok(one.notices.some(({ kind }) => kind === 'old-server'));
   });
 
+  it('takes tombstones away in time, and a key can be written again by anybody', async () => {
+    const one = await open(1, { holdMilliseconds: 200, sweepMilliseconds: 50 });
+    const two = await open(2);
+    put(one.bus, 'short/life', 'x');
+    const end = put(one.bus, 'short/life', undefined);
+    await when('it is deleted', () => fate(one.events, end) === 'written');
+    await when('the other knows', () => two.bus.get('short/life')?.value === undefined);
+    const observer = await connect(cluster.login);
+    const subject = '$JS.API.DIRECT.GET.KV_tsgw.$KV.tsgw.short/life';
+    await until('nothing is left of it', async () => {
+      const { headers } = await observer.request(subject, '');
+      return headers?.code === 404 || undefined;
+    });
+    await observer.close();
+    const again = put(two.bus, 'short/life', 'again');
+    await when('it is written again', () => fate(two.events, again) === 'written');
+    await when('the first knows', () => text(one.bus, 'short/life') === 'again');
+  });
+
   it('settles one of concurrent sets, and a lower epoch overwrites nothing', async () => {
     const [one, two] = [await open(1), await open(2)];
     const first = set(one.bus, 'pool/1', 'one', undefined);
@@ -118,14 +138,7 @@ describe('The bus over NATS JetStream', () => {
       assert.ok(!stored.includes(secret.slice(at, at + 8)));
     }
     assert.ok(!stored.includes(Buffer.alloc(8, 1)), 'the cluster key');
-    const { servers, tls, credentials } = cluster.servers;
-    assert(tls && credentials && 'user' in credentials);
-    const forger = await connect({
-      servers: [...servers],
-      tls,
-      user: credentials.user,
-      pass: credentials.password,
-    });
+    const forger = await connect(cluster.login);
     const before = one.bus.get('secret');
     const sealed = await forger.request('$JS.API.DIRECT.GET.KV_tsgw.$KV.tsgw.other', '');
     for (const forged of [sealed.data, new Uint8Array(0), new Uint8Array(99), Buffer.from('x')]) {
@@ -170,7 +183,12 @@ describe('The bus over NATS JetStream', () => {
       () => ids.every((id) => fate(one.events, id) === 'written'),
       40_000,
     );
-    await when('the other has them', () => two.bus.snapshot('during/').records.length === 500);
+    // A watch whose server is gone is set up anew after two signs of life were missed, five seconds each.
+    await when(
+      'the other has them',
+      () => two.bus.snapshot('during/').records.length === 500,
+      30_000,
+    );
     cluster.run(leader);
   });
 });
@@ -181,10 +199,7 @@ function when(what: string, is: () => boolean, timeout?: number): Promise<true> 
 
 /** The number of the server that leads the bucket's stream. */
 async function leaderOf(cluster: NatsCluster): Promise<number> {
-  const { servers, tls, credentials } = cluster.servers;
-  assert(tls && credentials && 'user' in credentials);
-  const { user, password: pass } = credentials;
-  const connection = await connect({ servers: [...servers], tls, user, pass });
+  const connection = await connect(cluster.login);
   try {
     const answer = await connection.request('$JS.API.STREAM.INFO.KV_tsgw', '');
     const { cluster: of } = answer.json<{ readonly cluster: { readonly leader: string } }>();

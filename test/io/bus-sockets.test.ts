@@ -13,7 +13,7 @@ import { ipAddress } from '../../src/wire/address.ts';
 import { clusterKey } from '../support/sealed-pair.ts';
 
 const LOOPBACK = ipAddress(Uint8Array.of(127, 0, 0, 1));
-const RECORDS = 2000;
+const RECORDS = 500;
 
 describe('The built-in bus between two processes', () => {
   const children: ChildProcess[] = [];

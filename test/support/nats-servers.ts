@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import type { NatsServers } from '../../src/io/nats-connection.ts';
 
 const PROGRAM = resolve('build/peers/nats-server/usr/sbin/nats-server');
@@ -36,6 +37,17 @@ export class NatsCluster {
       tls: { ca: this.#read('ca.pem'), cert: this.#read('node.pem'), key: this.#read('node.key') },
       credentials: { user: USER, password: PASSWORD },
     };
+  }
+
+  /** For who speaks to the servers directly. */
+  get login(): NodeConnectionOptions {
+    const { servers } = this.servers;
+    const tls = {
+      ca: this.#read('ca.pem'),
+      cert: this.#read('node.pem'),
+      key: this.#read('node.key'),
+    };
+    return { servers: [...servers], tls, user: USER, pass: PASSWORD, ignoreClusterUpdates: true };
   }
 
   /** Names of the servers, by number. */

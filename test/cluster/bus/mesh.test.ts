@@ -235,7 +235,7 @@ describe('Messages over a hostile network', () => {
         assert.equal(world.node(1).mesh.loadOf(2)?.unacknowledged, 0);
         assert.equal(world.node(1).counters.of('malformed-frame'), 0);
       }),
-      { seed: 20261122, numRuns: 12 },
+      { seed: 20261122, numRuns: 6 },
     );
   });
 
@@ -267,7 +267,7 @@ describe('Messages over a hostile network', () => {
         assert.equal(new Set(received).size, received.length);
         for (const tag of node.tags('acknowledged')) assert.ok(received.includes(tag));
       }),
-      { seed: 4711, numRuns: 12 },
+      { seed: 4711, numRuns: 6 },
     );
   });
 

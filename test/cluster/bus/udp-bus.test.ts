@@ -242,7 +242,7 @@ describe('The built-in bus in a hostile network', () => {
         }
         assert.ok([...seen.values()].filter((fate) => fate === 'written').length > 5);
       }),
-      { seed: 99, numRuns: 10 },
+      { seed: 99, numRuns: 5 },
     );
   });
 
@@ -267,7 +267,7 @@ describe('The built-in bus in a hostile network', () => {
           assert.ok(node.bus.members().every(({ state }) => state === 'synchronised'));
         }
       }),
-      { seed: 5, numRuns: 8 },
+      { seed: 5, numRuns: 4 },
     );
   });
 });
