@@ -20,7 +20,9 @@ import {
   ReceivedInitiation,
   type WireVersions,
 } from './handshake.ts';
+import { InitiationAttempts, retryMilliseconds } from './initiation-attempts.ts';
 import { Session } from './session.ts';
+import { Sessions } from './sessions.ts';
 
 export interface LinkSettings {
   readonly local: NodeId;
@@ -58,12 +60,8 @@ export class SealedLink {
   readonly #rollDatagrams: number;
   #ring: KeyRing;
   #actions: LinkAction[] = [];
-  #pending: PendingInitiation | undefined;
-  #current: Session | undefined;
-  /** Replaced, but the peer may still send under it. */
-  #previous: Session | undefined;
-  /** We answered; the peer has not yet shown that it holds the keys. */
-  #unconfirmed: Session | undefined;
+  readonly #sessions = new Sessions();
+  #attempts: InitiationAttempts | undefined;
   /** Confirmation of a session we initiated, until anything arrives under it. */
   #confirm: { readonly session: Session; at: Instant; tries: number } | undefined;
   #ownChallenge: Uint8Array;
@@ -85,7 +83,7 @@ export class SealedLink {
   handle(input: LinkInput, now: Instant): readonly LinkAction[] {
     switch (input.kind) {
       case 'start':
-        if (!this.#pending) this.#initiate(now);
+        if (!this.#attempts) this.#initiate(now);
         break;
       case 'datagram':
         this.#count(this.#datagram(input.path, input.octets, now));
@@ -105,23 +103,23 @@ export class SealedLink {
   }
 
   nextDeadline(): Instant | undefined {
-    const current = this.#current;
+    const current = this.#sessions.current;
+    const isCalm = this.#attempts === undefined;
     return earliest(
-      this.#pending?.at,
+      this.#attempts?.at,
       this.#confirm?.at,
-      this.#pending || !current ? undefined : this.#rollAt(current),
+      this.#sessions.nextDeadline(),
+      current && isCalm ? this.#rollAt(current) : undefined,
       current && after(current.settings.now, this.#rollMilliseconds + EXPIRY_MILLISECONDS),
-      this.#previous && after(lastUse(this.#previous), PREVIOUS_MILLISECONDS),
-      this.#unconfirmed && after(this.#unconfirmed.settings.now, PREVIOUS_MILLISECONDS),
-      this.#pending || this.#silentSince === undefined
-        ? undefined
-        : after(this.#silentSince, SILENCE_MILLISECONDS),
+      this.#silentSince !== undefined && isCalm
+        ? after(this.#silentSince, SILENCE_MILLISECONDS)
+        : undefined,
     );
   }
 
   /** A datagram with the plaintext, or undefined while there is no session. */
   seal(plaintext: Uint8Array, now: Instant): Uint8Array | undefined {
-    const sealed = this.#current?.seal(plaintext);
+    const sealed = this.#sessions.current?.seal(plaintext);
     if (sealed !== undefined && plaintext.length > 0) this.#silentSince ??= now;
     return sealed;
   }
@@ -174,7 +172,7 @@ export class SealedLink {
       return 'no-common-version';
     }
     // Both initiated: the initiation of the lower number goes on.
-    if (this.#pending && this.#pending.tries === 0 && this.#settings.local < this.#settings.peer) {
+    if (this.#attempts?.isFresh && this.#settings.local < this.#settings.peer) {
       return 'crossed-initiation';
     }
     return this.#answer(path, received, octets, version, now);
@@ -195,39 +193,38 @@ export class SealedLink {
     if (answer === undefined) return 'bad-handshake';
     this.#ownChallenge = challenge;
     this.#answered = { initiation: octets.slice(), response: answer.datagram };
-    this.#unconfirmed?.wipe();
-    this.#unconfirmed = new Session({
-      ...this.#ends(now),
-      localIndex: index,
-      peerIndex: payload.index,
-      peerIncarnation: payload.incarnation,
-      version,
-      initiator: false,
-      keyId: key.id,
-      keys: answer.keys,
-    });
+    this.#sessions.offer(
+      new Session({
+        ...this.#ends(now),
+        localIndex: index,
+        peerIndex: payload.index,
+        peerIncarnation: payload.incarnation,
+        version,
+        initiator: false,
+        keyId: key.id,
+        keys: answer.keys,
+      }),
+    );
     // The challenge proves the initiation fresh: whoever was there before is gone.
-    if (this.#current && this.#current.settings.peerIncarnation !== payload.incarnation) {
-      this.#close('restarted');
-    }
-    // An initiation of ours that crossed it rests, in case this session is never confirmed.
-    if (this.#pending) this.#pending.at = after(now, LAST_RETRY_MILLISECONDS);
+    const known = this.#sessions.current?.settings.peerIncarnation;
+    if (known !== undefined && known !== payload.incarnation) this.#close('restarted');
+    this.#attempts?.rest(now);
     this.#send(path, answer.datagram);
     return undefined;
   }
 
   #onChallenge(keyId: number, octets: Uint8Array, now: Instant): BusCounter | undefined {
-    const pending = this.#pending;
-    if (!pending || pending.initiation.key.id !== keyId) return 'unexpected-challenge';
-    const challenge = pending.initiation.readChallenge(octets);
+    const attempts = this.#attempts;
+    if (attempts?.initiation.key.id !== keyId) return 'unexpected-challenge';
+    const challenge = attempts.initiation.readChallenge(octets);
     if (challenge === undefined) return 'unexpected-challenge';
     this.#peerChallenge = challenge;
-    this.#send(undefined, this.#draft(pending, now));
+    this.#send(undefined, attempts.challenged(now));
     return undefined;
   }
 
   #onResponse(index: number, octets: Uint8Array, now: Instant): BusCounter | undefined {
-    const initiation = this.#pending?.initiation;
+    const initiation = this.#attempts?.initiation;
     if (initiation?.index !== index) return 'unexpected-response';
     const read = initiation.read(octets);
     if (read === undefined) return 'bad-handshake';
@@ -236,7 +233,7 @@ export class SealedLink {
     if (payload.version < oldest || payload.version > newest) {
       return 'no-common-version';
     }
-    this.#pending = undefined;
+    this.#attempts = undefined;
     this.#peerChallenge = payload.challenge;
     // An initiation of the peer's earlier life that is still on its way must not find its challenge.
     this.#ownChallenge = this.#settings.random(CHALLENGE_OCTETS);
@@ -263,18 +260,15 @@ export class SealedLink {
     octets: Uint8Array,
     now: Instant,
   ): BusCounter | undefined {
-    const session = [this.#current, this.#unconfirmed, this.#previous].find(
-      (one) => one?.settings.localIndex === index,
-    );
+    const session = this.#sessions.byIndex(index);
     if (session === undefined) return 'unknown-session';
     if (version !== session.settings.version) return 'wrong-version';
     const opened = session.open(octets, now);
     if (typeof opened === 'string') return opened;
     this.#silentSince = undefined;
     if (this.#confirm?.session === session) this.#confirm = undefined;
-    if (session === this.#unconfirmed) {
-      this.#unconfirmed = undefined;
-      this.#pending = undefined;
+    if (session === this.#sessions.unconfirmed) {
+      this.#attempts = undefined;
       this.#use(session);
       const answer = session.seal(NOTHING);
       if (answer) this.#send(undefined, answer);
@@ -286,20 +280,16 @@ export class SealedLink {
   /** Makes a session the one to send with. */
   #use(session: Session): void {
     const { peerIncarnation: incarnation, version } = session.settings;
-    const known = this.#current?.settings.peerIncarnation;
+    const known = this.#sessions.current?.settings.peerIncarnation;
     if (known !== undefined && known !== incarnation) this.#close('restarted');
-    this.#previous?.wipe();
-    this.#previous = this.#current;
-    this.#current = session;
+    this.#sessions.use(session);
     if (this.#isUp) return;
     this.#isUp = true;
     this.#actions.push({ kind: 'up', incarnation, version });
   }
 
   #close(reason: 'restarted' | 'key-withdrawn' | 'expired'): void {
-    for (const session of [this.#current, this.#previous]) session?.wipe();
-    this.#current = undefined;
-    this.#previous = undefined;
+    this.#sessions.close();
     this.#confirm = undefined;
     this.#silentSince = undefined;
     if (!this.#isUp) return;
@@ -309,71 +299,42 @@ export class SealedLink {
 
   #keys(ring: KeyRing, now: Instant): void {
     this.#ring = ring;
-    const valid = (session: Session | undefined): boolean =>
-      session !== undefined && ring.byId(session.settings.keyId) !== undefined;
-    if (this.#previous && !valid(this.#previous)) this.#dropPrevious();
-    if (this.#unconfirmed && !valid(this.#unconfirmed)) this.#dropUnconfirmed();
+    const isValid = (keyId: number): boolean => ring.byId(keyId) !== undefined;
+    this.#sessions.keep(isValid);
     this.#answered = undefined;
-    if (this.#current && !valid(this.#current)) this.#close('key-withdrawn');
-    if (this.#current?.settings.keyId !== ring.first.id) this.#initiate(now);
+    const { current } = this.#sessions;
+    if (current && !isValid(current.settings.keyId)) this.#close('key-withdrawn');
+    if (this.#sessions.current?.settings.keyId !== ring.first.id) this.#initiate(now);
   }
 
   #time(now: Instant): void {
-    const current = this.#current;
-    if (this.#previous && now >= after(lastUse(this.#previous), PREVIOUS_MILLISECONDS)) {
-      this.#dropPrevious();
-    }
-    const unconfirmed = this.#unconfirmed;
-    if (unconfirmed && now >= after(unconfirmed.settings.now, PREVIOUS_MILLISECONDS)) {
-      this.#dropUnconfirmed();
-    }
+    this.#sessions.time(now);
+    if (this.#sessions.unconfirmed === undefined) this.#answered = undefined;
+    const { current } = this.#sessions;
     if (current) {
       const expiry = this.#rollMilliseconds + EXPIRY_MILLISECONDS;
       if (now >= after(current.settings.now, expiry)) this.#close('expired');
       const silent =
         this.#silentSince !== undefined && now >= after(this.#silentSince, SILENCE_MILLISECONDS);
       const due = now >= this.#rollAt(current);
-      if (!this.#pending && (silent || due)) this.#initiate(now);
+      if (!this.#attempts && (silent || due)) this.#initiate(now);
     }
     this.#repeatConfirmation(now);
-    this.#repeatInitiation(now);
+    const repeated = this.#attempts?.repeat(now);
+    if (repeated) this.#send(undefined, repeated);
   }
 
   #initiate(now: Instant): void {
-    this.#pending = { initiation: this.#newInitiation(0), row: 0, tries: 0, at: now };
+    const draft = (row: number): Initiation =>
+      new Initiation(
+        this.#settings,
+        this.#ring.forAttempt(row),
+        this.#drawIndex(),
+        this.#peerChallenge,
+      );
+    this.#attempts = new InitiationAttempts(draft, now);
     this.#silentSince = undefined;
-    this.#sendInitiation(this.#pending, now);
-  }
-
-  /** The same octets a few times, for a slow answer; then new ones, under the other key if there is. */
-  #repeatInitiation(now: Instant): void {
-    const pending = this.#pending;
-    if (!pending || now < pending.at) return;
-    pending.tries++;
-    if (pending.tries % TRIES_PER_ROW === 0) {
-      pending.row++;
-      pending.initiation = this.#newInitiation(pending.row);
-    }
-    this.#sendInitiation(pending, now);
-  }
-
-  #sendInitiation(pending: PendingInitiation, now: Instant): void {
-    const wait = Math.min(FIRST_RETRY_MILLISECONDS * 2 ** pending.tries, LAST_RETRY_MILLISECONDS);
-    pending.at = after(now, wait);
-    this.#send(undefined, pending.initiation.datagram);
-  }
-
-  /** The same initiation again, with the challenge that the peer just gave. */
-  #draft(pending: PendingInitiation, now: Instant): Uint8Array {
-    pending.initiation = this.#newInitiation(pending.row);
-    pending.at = after(now, FIRST_RETRY_MILLISECONDS);
-    pending.tries = 0;
-    return pending.initiation.datagram;
-  }
-
-  #newInitiation(row: number): Initiation {
-    const key = this.#ring.forAttempt(row);
-    return new Initiation(this.#settings, key, this.#drawIndex(), this.#peerChallenge);
+    this.#send(undefined, this.#attempts.initiation.datagram);
   }
 
   #repeatConfirmation(now: Instant): void {
@@ -381,10 +342,10 @@ export class SealedLink {
     if (!confirm || now < confirm.at) return;
     if (confirm.tries === MOST_CONFIRMATIONS) {
       this.#confirm = undefined;
-      if (!this.#pending) this.#initiate(now);
+      if (!this.#attempts) this.#initiate(now);
       return;
     }
-    confirm.at = after(now, FIRST_RETRY_MILLISECONDS * 2 ** confirm.tries++);
+    confirm.at = after(now, retryMilliseconds(confirm.tries++));
     const octets = confirm.session.seal(NOTHING);
     if (octets) this.#send(undefined, octets);
   }
@@ -397,24 +358,11 @@ export class SealedLink {
   }
 
   #drawIndex(): number {
-    const taken = [this.#current, this.#previous, this.#unconfirmed].map(
-      (session) => session?.settings.localIndex,
-    );
     for (;;) {
       const index = Number.parseInt(toHex(this.#settings.random(4)), 16);
-      if (!taken.includes(index) && index !== this.#pending?.initiation.index) return index;
+      const isTaken = index === this.#attempts?.initiation.index;
+      if (!isTaken && this.#sessions.byIndex(index) === undefined) return index;
     }
-  }
-
-  #dropPrevious(): void {
-    this.#previous?.wipe();
-    this.#previous = undefined;
-  }
-
-  #dropUnconfirmed(): void {
-    this.#unconfirmed?.wipe();
-    this.#unconfirmed = undefined;
-    this.#answered = undefined;
   }
 
   #ends(now: Instant): { readonly local: NodeId; readonly peer: NodeId; readonly now: Instant } {
@@ -430,27 +378,11 @@ export class SealedLink {
   }
 }
 
-interface PendingInitiation {
-  initiation: Initiation;
-  /** Rows of tries: each has a key of its own from the ring. */
-  row: number;
-  tries: number;
-  at: Instant;
-}
-
-function lastUse(session: Session): Instant {
-  return session.lastReceived ?? session.settings.now;
-}
-
 const NOTHING = new Uint8Array(0);
 const ROLL_MILLISECONDS = 3_600_000;
 const ROLL_DATAGRAMS = 2 ** 30;
 /** A session that could not be replaced for so long after its time is used no more. */
 const EXPIRY_MILLISECONDS = 600_000;
 const STEP_IN_MILLISECONDS = 30_000;
-const PREVIOUS_MILLISECONDS = 10_000;
 const SILENCE_MILLISECONDS = 1000;
-const FIRST_RETRY_MILLISECONDS = 50;
-const LAST_RETRY_MILLISECONDS = 1000;
-const TRIES_PER_ROW = 5;
 const MOST_CONFIRMATIONS = 6;
