@@ -18,12 +18,13 @@ import type { IkeSa } from './ike-sa.ts';
 import type { Secured } from './ike-sa-state.ts';
 import { type ChildKeying, childKeymat } from './keys.ts';
 import { reportFeatures } from './latent-mismatch.ts';
+import { drawSpi } from './own-spis.ts';
 import type { Turn } from './turn.ts';
 import { reportWeakAlgorithms } from './weak-algorithms.ts';
 
 /** An inbound SPI for an offer. The peer may use it before we have read its answer. */
-export function offerSpi(turn: Turn): Spi {
-  const spiIn = turn.numbers.newSpi();
+export function offerSpi(turn: Turn, sa: IkeSa): Spi {
+  const spiIn = drawSpi(turn, sa);
   turn.push({ kind: 'expect-spi', spiIn });
   return spiIn;
 }

@@ -2,6 +2,7 @@
  * Bringing an IKE SA and its Child SAs up for an operator or a trap, trying again (`keyingtries`),
  * and doing it all anew to prove who one is (reauthentication, make before break).
  */
+
 import { type ChildPolicy, type Connection, isProtecting } from '../ipsec/connection.ts';
 import { after } from '../wire/instant.ts';
 import type { Input, Outcome } from './action.ts';
@@ -10,6 +11,7 @@ import { retryDelay } from './exchange/create-child-sa.ts';
 import { firstAttempt, sendIkeSaInit } from './exchange/ike-sa-init-initiator.ts';
 import { type ChildWish, IkeSa, type Path, type RequestPurpose } from './ike-sa.ts';
 import { NO_IKE_SPI } from './message/message.ts';
+import { drawIkeSpi } from './own-spis.ts';
 import type { SaRegistry } from './sa-registry.ts';
 import type { Turn } from './turn.ts';
 
@@ -252,7 +254,7 @@ function start(turn: Turn, registry: SaRegistry, options: Start): IkeSa {
     connection,
     local: path.local,
     remote: path.remote,
-    spiI: registry.newIkeSpi(),
+    spiI: drawIkeSpi(turn, registry),
     spiR: NO_IKE_SPI,
     state: { name: 'AwaitingIkeSaInitResponse', attempt },
     now: turn.now,

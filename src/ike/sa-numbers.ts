@@ -23,8 +23,13 @@ export class SaNumbers {
     return ++this.#lastChildSaId;
   }
 
-  /** An inbound ESP SPI nobody here uses (RFC 4301 §4.4.2.1). */
-  newSpi(): Spi {
+  /** An inbound ESP SPI nobody here uses (RFC 4301 §4.4.2.1); by chance where `choose` knows none. */
+  newSpi(choose?: (isFree: (candidate: Spi) => boolean) => Spi | undefined): Spi {
+    const chosen = choose?.((candidate) => !this.#spisIn.has(candidate));
+    if (chosen !== undefined) {
+      this.#spisIn.add(chosen);
+      return chosen;
+    }
     for (;;) {
       const octets = this.#random(4);
       const candidate = spi(octets.reduce((sum, octet) => sum * 256 + octet, 0));

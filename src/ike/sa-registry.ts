@@ -162,11 +162,15 @@ export class SaRegistry {
     return found;
   }
 
-  newIkeSpi(): IkeSpi {
+  /** One nobody has; by chance where `choose` knows none. */
+  newIkeSpi(choose?: (isFree: (candidate: IkeSpi) => boolean) => IkeSpi | undefined): IkeSpi {
+    const isFree = (candidate: IkeSpi): boolean =>
+      !this.#byOwnSpi.has(candidate) && !this.#reserved.has(candidate);
+    const chosen = choose?.(isFree);
+    if (chosen !== undefined) return chosen;
     for (;;) {
       const candidate = ikeSpi(this.#random(8));
-      const taken = this.#byOwnSpi.has(candidate) || this.#reserved.has(candidate);
-      if (candidate !== NO_IKE_SPI && !taken) return candidate;
+      if (candidate !== NO_IKE_SPI && isFree(candidate)) return candidate;
     }
   }
 }

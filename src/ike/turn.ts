@@ -17,6 +17,7 @@ import { RedirectHistory } from './redirect-history.ts';
 import type { SaNumbers } from './sa-numbers.ts';
 import type { IkeSettings } from './settings.ts';
 import type { ChildSequences } from './snapshot.ts';
+import type { SpiSource } from './spi-source.ts';
 
 /** When the packet loop last saw a packet of a Child SA. */
 export interface TrafficClock {
@@ -42,6 +43,8 @@ export interface IkeEnvironment {
    * which IKE SA it depends on. Unset = there are none.
    */
   readonly replicated?: boolean;
+  /** Who chooses SPIs of ours; unset = chance. */
+  readonly spis?: SpiSource;
   /** The epoch in which this node has the IKE SA with this SPI of ours. */
   readonly epochOf?: (spi: IkeSpi) => number;
   /** How far the packet loop has counted a Child SA, for its snapshot. */

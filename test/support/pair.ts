@@ -12,6 +12,7 @@ import { IkeEndpoint } from '../../src/ike/endpoint.ts';
 import { IvPartition } from '../../src/ike/protection.ts';
 import { DEFAULT_IKE_SETTINGS, type IkeSettings } from '../../src/ike/settings.ts';
 import type { ChildSequences } from '../../src/ike/snapshot.ts';
+import type { SpiSource } from '../../src/ike/spi-source.ts';
 import { AddressPools } from '../../src/ipsec/address-pools.ts';
 import type { ChildSa, OutboundUse } from '../../src/ipsec/child-sa.ts';
 import { Pad } from '../../src/ipsec/pad.ts';
@@ -87,6 +88,8 @@ export class Side {
   packetsLost = 0;
   /** What the routing table would say; unset = nothing. */
   sourceFor: (destination: IpAddress) => IpAddress | undefined = () => undefined;
+  /** Who chooses SPIs; unset = chance. */
+  spis: SpiSource | undefined;
   /** What the packet loop would say about traffic. */
   lastInbound: Instant | undefined;
   lastOutbound: Instant | undefined;
@@ -107,6 +110,10 @@ export class Side {
       traffic: { lastInbound: () => this.lastInbound, lastOutbound: () => this.lastOutbound },
       sourceFor: (destination) => this.sourceFor(destination),
       keyLog: false,
+      spis: {
+        ikeSpi: (wish) => this.spis?.ikeSpi(wish),
+        espSpi: (wish) => this.spis?.espSpi(wish),
+      },
     });
   }
 

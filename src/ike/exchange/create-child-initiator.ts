@@ -88,7 +88,7 @@ function compose(turn: Turn, sa: IkeSa, wish: ChildWish): Composed | undefined {
   const keyExchange = method === undefined ? undefined : keyPair(turn, method);
   const attempt: ChildAttempt = {
     wish,
-    spiIn: offerSpi(turn),
+    spiIn: offerSpi(turn, sa),
     nonce: newNonce(turn),
     asked,
     keyExchange,

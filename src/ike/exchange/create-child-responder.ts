@@ -26,6 +26,7 @@ import type { IkeSa, Incoming } from '../ike-sa.ts';
 import type { Secured } from '../ike-sa-state.ts';
 import type { NotifyPayload, Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
+import { drawSpi } from '../own-spis.ts';
 import { notifiesOf, payloadOf, statusNotify } from '../payload-access.ts';
 import { faultNotify, type PeerFault, peerFault, refusedByUs } from '../peer-fault.ts';
 import { refuseRequest } from '../refusal.ts';
@@ -140,7 +141,7 @@ function create(
   if (keys?.kind === 'fault') return keys;
   const nonceR = newNonce(turn);
   const features = grantFeatures(agreed.policy, payloads);
-  const spiIn = turn.numbers.newSpi();
+  const spiIn = drawSpi(turn, sa);
   const child = createChildSa(turn, sa, secured, {
     agreed,
     features,

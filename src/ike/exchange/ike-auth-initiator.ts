@@ -64,7 +64,7 @@ export function startIkeAuth(turn: Turn, registry: SaRegistry, sa: IkeSa, agreed
     sa.close(turn, what, { kind: 'failed', what });
     return;
   }
-  const spiIn = childless.chosen ? undefined : offerSpi(turn);
+  const spiIn = childless.chosen ? undefined : offerSpi(turn, sa);
   sa.move({ name: 'AwaitingIkeAuthResponse', secured, handshake, localId, spiIn });
   const auth = sharedKeyAuth(secured.suite.prf, secret, {
     message: handshake.requestOctets,

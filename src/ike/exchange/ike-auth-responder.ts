@@ -24,6 +24,7 @@ import type { Handshake, Secured } from '../ike-sa-state.ts';
 import { foreseeRekey } from '../latent-mismatch.ts';
 import type { NotifyPayload, Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
+import { drawSpi } from '../own-spis.ts';
 import { notifiesOf, payloadOf, secondsData, statusNotify } from '../payload-access.ts';
 import {
   faultNotify,
@@ -260,7 +261,7 @@ function answerChild(
   if (agreed.kind === 'fault') return [refuseChild(turn, sa, agreed)];
   foreseeRekey(turn, sa, agreed, saPayload.proposals);
   const features = grantFeatures(agreed.policy, payloads);
-  const spiIn = turn.numbers.newSpi();
+  const spiIn = drawSpi(turn, sa);
   createChildSa(turn, sa, secured, {
     agreed,
     features,

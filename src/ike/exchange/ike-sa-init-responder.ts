@@ -29,6 +29,7 @@ import {
   natDetectionNotifies,
   needsEncapsulation,
 } from '../nat-detection.ts';
+import { drawIkeSpi } from '../own-spis.ts';
 import { payloadOf, statusNotify } from '../payload-access.ts';
 import {
   faultNotify,
@@ -151,7 +152,7 @@ function draftAnswer(
 ): Draft {
   const { connection, suite, ke } = agreement;
   const { initiatorSpi: spiI, responderSpi: none } = request.header;
-  const spiR = registry.newIkeSpi();
+  const spiR = drawIkeSpi(turn, registry, { asker: request.remote.address });
   const nonceR = turn.environment.random(NONCE_OCTETS);
   const nat = detectNat(request.payloads, spiI, none, request);
   const notifies: readonly Payload[] = [

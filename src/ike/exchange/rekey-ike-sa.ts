@@ -3,6 +3,7 @@
  *
  * The new IKE SA inherits the Child SAs; traffic notices nothing.
  */
+
 import { formatProposal, type Proposal, ProtocolId, selectProposal } from '../../ipsec/proposal.ts';
 import { after } from '../../wire/instant.ts';
 import { fromHex } from '../../wire/octets.ts';
@@ -28,6 +29,7 @@ import {
   type Payload,
 } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
+import { drawIkeSpi } from '../own-spis.ts';
 import { errorNotify, payloadOf } from '../payload-access.ts';
 import {
   isFatal,
@@ -89,7 +91,7 @@ function compose(
 ): Composed | undefined {
   if (sa.state.name !== 'Established') return undefined;
   const { suite } = sa.state.secured;
-  const spi = registry.newIkeSpi();
+  const spi = drawIkeSpi(turn, registry, { replaces: sa.ownSpi });
   const proposals = ikeRekeyProposals(sa.connection.proposals, suite).map((proposal, index) => ({
     ...proposal,
     number: index + 1,
@@ -278,7 +280,7 @@ function grant(
   const keys = answerKeyExchange(turn, suite.ke.id, ke, nonceI);
   if (keys.kind === 'fault') return keys;
   const nonceR = newNonce(turn);
-  const spiR = registry.newIkeSpi();
+  const spiR = drawIkeSpi(turn, registry, { replaces: old.ownSpi });
   const heir = bear(turn, registry, old, {
     initiator: false,
     suite,
