@@ -89,7 +89,7 @@ export class Side {
   /** What the routing table would say; unset = nothing. */
   sourceFor: (destination: IpAddress) => IpAddress | undefined = () => undefined;
   /** Who chooses SPIs; unset = chance. */
-  spis: SpiSource | undefined;
+  spis: ConstructorParameters<typeof IkeEndpoint>[0]['spis'];
   /** What the packet loop would say about traffic. */
   lastInbound: Instant | undefined;
   lastOutbound: Instant | undefined;
