@@ -2,9 +2,11 @@
  * Frames of shared addresses as scapy and tshark read them, and scapy's as we do. Needs no root and no network.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { run } from '../../lab/command.ts';
 import { decodeArp } from '../../src/cluster/virtual-address/arp.ts';
 import {
@@ -47,11 +49,33 @@ interface Read {
   readonly sum: boolean;
 }
 
-async function scapyReads(frames: readonly Uint8Array[]): Promise<readonly Read[]> {
-  const { stdout } = await run(['/usr/bin/python3', 'test/support/scapy-frames.py'], {
-    input: JSON.stringify(frames.map(toHex)),
+/** One scapy for all: it takes longer to start than to answer. */
+class Scapy {
+  readonly #child = spawn('/usr/bin/python3', ['test/support/scapy-frames.py'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
-  const answers: readonly Read[] = JSON.parse(stdout);
+  readonly #lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+
+  async ask(question: unknown): Promise<string> {
+    this.#child.stdin.write(`${JSON.stringify(question)}\n`);
+    const { value } = await this.#lines.next();
+    return String(value);
+  }
+
+  stop(): void {
+    this.#child.kill('SIGKILL');
+  }
+}
+
+let scapy: Scapy | undefined;
+
+async function askScapy(question: unknown): Promise<string> {
+  scapy ??= new Scapy();
+  return scapy.ask(question);
+}
+
+async function scapyReads(frames: readonly Uint8Array[]): Promise<readonly Read[]> {
+  const answers: readonly Read[] = JSON.parse(await askScapy(frames.map(toHex)));
   assert.equal(answers.length, frames.length);
   return answers;
 }
@@ -68,8 +92,7 @@ function fields(
 }
 
 async function scapyFrames(): Promise<Readonly<Record<string, Uint8Array>>> {
-  const { stdout } = await run(['/usr/bin/python3', 'test/support/scapy-frames.py', 'make']);
-  const made: Readonly<Record<string, string>> = JSON.parse(stdout);
+  const made: Readonly<Record<string, string>> = JSON.parse(await askScapy('make'));
   return Object.fromEntries(Object.entries(made).map(([name, hex]) => [name, fromHex(hex)]));
 }
 
@@ -87,6 +110,7 @@ function probe(to: IpAddress, from: IpAddress): Uint8Array {
 
 describe('Frames of a shared address, read by others', function () {
   this.timeout(30_000);
+  after(() => scapy?.stop());
 
   it('announce it', async () => {
     const virtual = { ...V4, hardwareAddress: fromHex(VIRTUAL) };

@@ -1,7 +1,7 @@
 """Says what scapy reads in Ethernet frames, or makes frames, for tests that want a second opinion.
 
-Reads a JSON list of hex frames and prints for each a list of [layer, {field: value}]; with the argument
-"make" prints hex frames by name. Checksums are computed again: `sum` is whether they were right.
+A line of input is a JSON list of hex frames, answered with their layers, [name, {field: value}] each, or the
+word "make", answered with hex frames by name. Checksums are computed again: `sum` is whether they were right.
 """
 import json
 import sys
@@ -63,7 +63,10 @@ def make():
     }
 
 
-if sys.argv[1:] == ["make"]:
-    print(json.dumps({name: raw(frame).hex() for name, frame in make().items()}))
-else:
-    print(json.dumps([read(bytes.fromhex(one)) for one in json.load(sys.stdin)]))
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked == "make":
+        answer = {name: raw(frame).hex() for name, frame in make().items()}
+    else:
+        answer = [read(bytes.fromhex(one)) for one in asked]
+    print(json.dumps(answer), flush=True)
