@@ -12,7 +12,6 @@ import { IkeEndpoint } from '../../src/ike/endpoint.ts';
 import { IvPartition } from '../../src/ike/protection.ts';
 import { DEFAULT_IKE_SETTINGS, type IkeSettings } from '../../src/ike/settings.ts';
 import type { ChildSequences } from '../../src/ike/snapshot.ts';
-import type { SpiSource } from '../../src/ike/spi-source.ts';
 import { AddressPools } from '../../src/ipsec/address-pools.ts';
 import type { ChildSa, OutboundUse } from '../../src/ipsec/child-sa.ts';
 import { Pad } from '../../src/ipsec/pad.ts';
