@@ -8,10 +8,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { charon } from '../lab/charon.ts';
 import { alive, end, launch, until } from '../lab/command.ts';
 import { type GatewayKind, readLog } from '../lab/gateway.ts';
 import type { Network } from '../lab/namespaces.ts';
-import { charon } from '../lab/strongswan.ts';
 import { Swanctl } from '../lab/swanctl.ts';
 import { gatewayAddress, innerNetwork, protectedNetwork } from './load-network.ts';
 

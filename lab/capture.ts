@@ -10,9 +10,8 @@ import { join } from 'node:path';
 import { end, launch, run, sleep, until } from './command.ts';
 import { readLog } from './gateway.ts';
 import type { Network } from './namespaces.ts';
-import type { GatewayNode } from './topology.ts';
 
-/** Everything on one gateway's wan, from `start` to `stop`. */
+/** Everything on one node's wan, or another of its devices, from `start` to `stop`. */
 export class Capture {
   readonly file: string;
   readonly #process: ChildProcess;
@@ -25,12 +24,12 @@ export class Capture {
     this.#process = process;
   }
 
-  static async start(network: Network, node: GatewayNode): Promise<Capture> {
+  static async start(network: Network, node: string, device = 'wan'): Promise<Capture> {
     const directory = mkdtempSync(join(network.directory, 'capture-'));
-    const file = join(directory, 'wan.pcap');
+    const file = join(directory, `${device}.pcap`);
     const logFile = join(directory, 'tcpdump.log');
     // Immediate mode: else packets sit in a ring for a while and the last ones are lost.
-    const tcpdump = ['tcpdump', '-i', 'wan', '-n', '--immediate-mode', '-U', '-Z', 'root'];
+    const tcpdump = ['tcpdump', '-i', device, '-n', '--immediate-mode', '-U', '-Z', 'root'];
     const process = launch([...network.at(node), ...tcpdump, '-w', file], { logFile });
     await until('tcpdump to listen', () => readLog(logFile).includes('listening on') || undefined);
     return new Capture(file, logFile, process);

@@ -20,6 +20,7 @@ import {
 } from '../../../src/cluster/charon-ha/message.ts';
 import { ipAddress } from '../../../src/wire/address.ts';
 import { fromHex, MalformedError, toHex } from '../../../src/wire/octets.ts';
+import { readHaRecording, understood } from '../../support/ha-frames.ts';
 
 describe('Codes of HA attributes', () => {
   const expected: readonly (readonly [string, number | undefined, number])[] = [
@@ -94,6 +95,14 @@ describe('HA messages', () => {
     const octets = fromHex('03 07 01 02 0102030405060708 1112131415161718 01 1b de2826ba');
     assert.equal(toHex(encodeHaMessage(message)), toHex(octets));
     assert.deepEqual(decodeHaMessage(octets), message);
+  });
+
+  it('that two charons sent come back as they were', () => {
+    const { frames } = readHaRecording();
+    const types = frames.map((frame) => haMessageTypeName(understood(frame).type));
+    assert.equal(types.length, 57);
+    assert.equal(types.filter((each) => each === 'IKE_ADD').length, 3);
+    assert.equal(types.filter((each) => each === 'CHILD_ADD').length, 5);
   });
 
   it('of STATUS name the segments that are served', () => {
