@@ -64,7 +64,7 @@ export function deriveIkeKeys(suite: IkeSuite, exchange: KeyExchangeResult): Ike
 /** The keys of an IKE SA that replaces another (§2.18): SKEYSEED comes from the old SK_d and PRF. */
 export function deriveRekeyedIkeKeys(
   suite: IkeSuite,
-  old: { readonly suite: IkeSuite; readonly keys: IkeKeys },
+  old: { readonly suite: Pick<IkeSuite, 'prf'>; readonly keys: Pick<IkeKeys, 'skD'> },
   exchange: KeyExchangeResult,
 ): IkeKeys {
   const shared = exchange.sharedSecret.reveal();
@@ -100,7 +100,7 @@ export interface ChildKeying {
 
 /** KEYMAT of a Child SA (§2.17). */
 export function childKeymat(
-  { suite, keys }: { readonly suite: IkeSuite; readonly keys: IkeKeys },
+  { suite, keys }: { readonly suite: Pick<IkeSuite, 'prf'>; readonly keys: Pick<IkeKeys, 'skD'> },
   { nonceI, nonceR, sharedSecret }: ChildKeying,
   length: number,
 ): Uint8Array {
