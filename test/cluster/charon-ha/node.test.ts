@@ -112,6 +112,19 @@ describe('A node beside charon, as it was recorded', () => {
     assert.equal(node.ikeSas[0]?.state, 'passive');
   });
 
+  it('goes on with what it heard of late, once the heartbeat shows that nobody else does', () => {
+    const node = haNode(listener);
+    node.handle({ kind: 'start' }, at);
+    node.handle({ kind: 'time' }, instant(at + 2100));
+    const aboutSas = firstTunnel.filter(({ octets: [, type = 0] }) => type <= 7);
+    give(node, aboutSas);
+    assert.equal(node.ikeSas[0]?.state, 'passive');
+    const nobody = encodeHaMessage(haMessage(3, HaMessageType.STATUS, []));
+    const actions = node.handle({ kind: 'datagram', octets: nobody }, instant(at + 2200));
+    assert.deepEqual(kindsOf(actions), ['other-back', 'activate']);
+    assert.equal(node.ikeSas[0]?.state, 'active');
+  });
+
   it('waits for a connection that comes later', () => {
     const known: string[] = [];
     const node = haNode(listener, known);
