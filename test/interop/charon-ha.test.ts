@@ -104,6 +104,7 @@ async function live({ nodes, client }: CharonHaCluster): Promise<void> {
     const [sa] = await client.swanctl.sas();
     return sa?.children.length === 1 || undefined;
   });
+  await said('b', /received HA CHILD_DELETE/);
   await client.swanctl.must(['--rekey', '--ike', 'gateway']);
   await said('b', /received HA IKE_DELETE/);
   await nodes.a.writeFifo('charon.ha', '-3');
