@@ -5,7 +5,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { VERBS } from '../src/cli/verbs.ts';
+import { CLUSTER } from '../src/config/cluster-schema.ts';
 import { loadConfig } from '../src/config/config.ts';
+import type { SectionRule } from '../src/config/section-rule.ts';
 
 const DOCUMENTS = readdirSync('.').filter((name) => name.endsWith('.md'));
 const README = read('README.md');
@@ -64,6 +66,34 @@ describe('Examples in README.md', () => {
     const { engines } = JSON.parse(read('package.json'));
     const [, version] = /Node (\d+\.\d+) or newer/.exec(README) ?? [];
     assert.equal(engines.node, `>=${version}`);
+  });
+});
+
+describe('docs/cluster-configuration.md', () => {
+  const text = read('docs/cluster-configuration.md');
+
+  it('has examples that load', () => {
+    const examples = fenced(text).map((each) => each.replace('0x5f0c...', `0x${'5f'.repeat(32)}`));
+    const clusters = examples.map((each) => loadConfig(each, 'cluster', () => []).cluster);
+    assert.deepEqual(
+      clusters.map((cluster) => cluster?.bus),
+      ['udp', 'charon-ha'],
+    );
+  });
+
+  it('names every key there is', () => {
+    const keys = (rule: SectionRule): readonly string[] => [
+      ...Object.keys(rule.keys),
+      ...Object.values(rule.sections).flatMap(keys),
+      ...(rule.anySection === undefined ? [] : keys(rule.anySection)),
+    ];
+    const own = new Set([...keys(CLUSTER), ...Object.keys(CLUSTER.sections)]);
+    own.delete('load');
+    assert.ok(own.size > 50, `${own.size} keys`);
+    assert.deepEqual(
+      [...own].filter((key) => !new RegExp(`\\b${key}\\b`).test(text)),
+      [],
+    );
   });
 });
 

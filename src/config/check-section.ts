@@ -3,8 +3,8 @@
  */
 import type { Findings } from './findings.ts';
 import { didYouMean } from './nearest-name.ts';
-import type { KeyRule, SectionRule, ValueKind } from './schema.ts';
 import type { Entry, Section } from './section.ts';
+import type { KeyRule, SectionRule, ValueKind } from './section-rule.ts';
 import { parseBoolean, parseInteger, parseSeconds, refuse, type Setting } from './values.ts';
 
 /** Checks the section and all below it; `path` is its full name, empty for the top level. */

@@ -4,6 +4,8 @@
 import type { PoolPolicy } from '../ipsec/address-pool.ts';
 import type { Connection } from '../ipsec/connection.ts';
 import { checkSection } from './check-section.ts';
+import type { ClusterConfig } from './cluster-config.ts';
+import { readCluster } from './cluster-section.ts';
 import { readConnection } from './connection.ts';
 import { ConfigErrors, type ConfigWarning, Findings } from './findings.ts';
 import { type GatewaySettings, readGatewaySettings } from './gateway-settings.ts';
@@ -19,6 +21,8 @@ export interface Config {
   readonly connections: readonly Connection[];
   readonly secrets: readonly ConfiguredSecret[];
   readonly pools: readonly PoolPolicy[];
+  /** Unset = this node is alone. */
+  readonly cluster?: ClusterConfig;
   readonly warnings: readonly ConfigWarning[];
 }
 
@@ -51,12 +55,18 @@ function readConfig({ root, templates }: ResolvedSettings): Config {
   const secrets = readSecrets(root.sections.get('secrets'), findings);
   const pools = readPools(root.sections.get('pools'), findings);
   warnOfMissingPools(root.sections.get('connections'), pools, findings);
+  const clusterSection = root.sections.get('cluster');
+  const cluster = readCluster(clusterSection, findings);
+  if (clusterSection !== undefined && cluster !== undefined) {
+    findings.warn(clusterSection.at, 'cluster is read and has no effect yet: this node is alone');
+  }
   if (findings.errors.length > 0) throw new ConfigErrors(findings.errors);
   return Object.freeze({
     gateway,
     connections: Object.freeze(connections),
     secrets: Object.freeze(secrets),
     pools: Object.freeze(pools),
+    ...(cluster && { cluster }),
     warnings: Object.freeze(findings.warnings),
   });
 }

@@ -55,6 +55,19 @@ export function parseSeconds(setting: Setting): number {
   return seconds;
 }
 
+/** Milliseconds; the text may say ms, or s with a fraction. */
+export function parseMilliseconds(setting: Setting, least: number, most: number): number {
+  const [, digits, unit = ''] = /^(\d{1,7}(?:\.\d{1,3})?) *(ms|s)?$/i.exec(setting.text) ?? [];
+  const value = Number(digits) * (unit.toLowerCase() === 's' ? 1000 : 1);
+  if (digits === undefined || !Number.isInteger(value) || value < least || value > most) {
+    refuse(
+      setting,
+      `write ${least} to ${most} milliseconds, such as ${least}ms or ${most / 1000}s`,
+    );
+  }
+  return value;
+}
+
 /** Octets; the number may end in k, m or g for powers of 1024. */
 export function parseOctets(setting: Setting): number {
   const [, digits, unit = ''] = /^(\d{1,15}) *([kmg]?)b?$/i.exec(setting.text) ?? [];
