@@ -3,6 +3,7 @@
  */
 import { measureAead } from './aead.ts';
 import { dataQuestions } from './data-questions.ts';
+import { failoverQuestions } from './failover-question.ts';
 import { measureFlood } from './flood.ts';
 import { measureHandshakes } from './handshakes.ts';
 import { type Question, UsageError, whole, wholes } from './question.ts';
@@ -69,5 +70,6 @@ about a minute a case: tsgw - tsgw, tsgw - strongSwan, strongSwan - strongSwan.`
 
 export const questions: Readonly<Record<string, Question>> = {
   ...dataQuestions,
+  ...failoverQuestions,
   ...otherQuestions,
 };

@@ -261,7 +261,7 @@ function nodeSettings(node: HaNode, settings: HaSettings): CharonSettings {
 const clientPlugins = [
   ...['random', 'nonce', 'openssl', 'pem', 'pkcs1', 'pubkey', 'x509', 'constraints', 'hmac', 'kdf'],
   ...['kernel-libipsec', 'kernel-netlink', 'socket-default', 'vici', 'gcm', 'aes', 'sha2', 'sha1'],
-  ...['curve25519', 'updown'],
+  ...['curve25519', 'updown', 'counters'],
 ];
 const impatient = {
   delete_rekeyed_delay: 1,

@@ -10,7 +10,7 @@ import { end, launch, sleep, until } from './command.ts';
 import { readLog } from './gateway.ts';
 import type { Network } from './namespaces.ts';
 import { compiledProgram } from './programs.ts';
-import { type Family, hostAddress, type Node, type Topology } from './topology.ts';
+import { type Family, hostAddress, type Topology } from './topology.ts';
 
 /** What one end sent, and what it saw of the other's. */
 export interface StreamCounts {
@@ -41,7 +41,8 @@ export interface StreamReport {
 }
 
 export interface StreamEnd {
-  readonly node: Node;
+  /** Name of its namespace. */
+  readonly node: string;
   readonly address: string;
 }
 
@@ -72,7 +73,10 @@ export class PacketStream {
     this.#ends = ends;
   }
 
-  static async start({ network }: Topology, options: StreamOptions = {}): Promise<PacketStream> {
+  static async start(
+    { network }: Pick<Topology, 'network'>,
+    options: StreamOptions = {},
+  ): Promise<PacketStream> {
     const { family = 'ipv4', perSecond = 1000 } = options;
     const [one, other] = options.ends ?? [
       { node: 'h1', address: hostAddress('h1', family) },

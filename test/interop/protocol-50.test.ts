@@ -6,13 +6,13 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Capture, type Dissected, dissect } from '../../lab/capture.ts';
+import { packetsOfPcap } from '../../lab/pcap.ts';
 import type { PairSettings } from '../../lab/swanctl-conf.ts';
 import { type Family, setOffloads } from '../../lab/topology.ts';
 import { ping } from '../../lab/traffic.ts';
 import { IpProtocol } from '../../src/wire/ip-protocol.ts';
 import { toHex } from '../../src/wire/octets.ts';
 import { onlyTsgw, subjectKind, useLab } from '../support/lab.ts';
-import { packetsOfPcap } from '../support/pcap.ts';
 import { type ScapyJob, scapy } from '../support/scapy-oracle.ts';
 
 const families: readonly Family[] = ['ipv4', 'ipv6'];

@@ -1,13 +1,13 @@
 /** Datagrams between the nodes of a strongSwan HA cluster, captured or recorded. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { packetsOfPcap } from '../../lab/pcap.ts';
 import {
   decodeHaMessage,
   encodeHaMessage,
   type HaMessage,
 } from '../../src/cluster/charon-ha/message.ts';
 import { fromHex, toHex } from '../../src/wire/octets.ts';
-import { packetsOfPcap } from './pcap.ts';
 
 export interface HaFrame {
   /** Address of the node that sent it. */

@@ -1,6 +1,5 @@
 /**
- * Capture files: of UDP datagrams between two addresses, for checkers that read one, and those of
- * tcpdump, read.
+ * Capture files of UDP datagrams between two addresses, for checkers that read one.
  */
 import { OctetWriter } from '../../src/wire/octets.ts';
 
@@ -44,22 +43,4 @@ export function pcapFile(datagrams: readonly CapturedDatagram[]): Uint8Array {
     writer.u16(port).u16(port).u16(udpLength).u16(0).octets(payload);
   }
   return writer.finish();
-}
-
-const ETHERNET_OCTETS = 14;
-const FILE_HEADER_OCTETS = 24;
-const RECORD_HEADER_OCTETS = 16;
-
-/** The Ethernet frames in a pcap file of this machine, each without its header. */
-export function packetsOfPcap(file: Uint8Array): readonly Uint8Array[] {
-  const view = new DataView(file.buffer, file.byteOffset, file.length);
-  const packets: Uint8Array[] = [];
-  let at = FILE_HEADER_OCTETS;
-  while (at + RECORD_HEADER_OCTETS <= file.length) {
-    const start = at + RECORD_HEADER_OCTETS;
-    const end = start + view.getUint32(at + 8, true);
-    packets.push(file.slice(start + ETHERNET_OCTETS, end));
-    at = end;
-  }
-  return packets;
 }
