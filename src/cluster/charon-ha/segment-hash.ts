@@ -29,11 +29,6 @@ export function haSpiSegment(segmenting: HaSegmenting, destination: IpAddress, s
   return segmentOf(segmenting, haHash(segmenting.variant, addressWord(destination), spi));
 }
 
-/** The segment, from 1, of a place in a pool of addresses. */
-export function haPoolSegment(segmenting: HaSegmenting, offset: number): number {
-  return segmentOf(segmenting, haHash(segmenting.variant, reversedWord(offset), 0));
-}
-
 /** `jhash_2words(a, b, 0)`; of one word where `b` is zero. */
 export function haHash(variant: HaHashVariant, a: number, b: number): number {
   if (variant === 'lookup2') return mixLookup2(a + GOLDEN_RATIO, b + GOLDEN_RATIO);
@@ -52,13 +47,6 @@ function segmentOf({ count }: HaSegmenting, hash: number): number {
 function addressWord(address: IpAddress): number {
   if (address.family === 6) return 0;
   return address.octets.reduce((word, octet) => (word << 8) | octet, 0) >>> 0;
-}
-
-/** Of the place charon takes the order of the network for the host's, on hosts that differ. */
-function reversedWord(value: number): number {
-  return (
-    ((value << 24) | ((value << 8) & 0xff0000) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0
-  );
 }
 
 function finalLookup3(first: number, second: number, third: number): number {

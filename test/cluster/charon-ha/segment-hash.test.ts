@@ -4,12 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import {
-  haHash,
-  haPoolSegment,
-  haSegment,
-  haSpiSegment,
-} from '../../../src/cluster/charon-ha/segment-hash.ts';
+import { haHash, haSegment, haSpiSegment } from '../../../src/cluster/charon-ha/segment-hash.ts';
 import { type IpAddress, parseAddress } from '../../../src/wire/address.ts';
 
 interface Vectors {
@@ -55,11 +50,6 @@ describe('The segment hash of charon', () => {
     assert.equal(ends[0], ends[1]);
   });
 
-  it('takes the octets of a place in a pool in reverse', () => {
-    assert.equal(haPoolSegment({ ...segmenting, count: 16 }, 0x0a), segmentOf(0x0a00_0000, 16));
-    assert.equal(haPoolSegment({ ...segmenting, count: 16 }, 0x102), segmentOf(0x0201_0000, 16));
-  });
-
   for (const variant of ['lookup2', 'lookup3', 'lookup3-4.1'] as const) {
     it(`${variant} is the hash as Bob Jenkins published it`, () => {
       const word = fc.integer({ min: 0, max: 0xffff_ffff });
@@ -71,10 +61,6 @@ describe('The segment hash of charon', () => {
     });
   }
 });
-
-function segmentOf(word: number, count: number): number {
-  return Math.floor((haHash('lookup3-4.1', word, 0) * count) / 2 ** 32) + 1;
-}
 
 /** The published steps, a line each, on numbers of 32 bits that cannot overflow. */
 function plainHash(variant: string, first: bigint, second: bigint): number {
