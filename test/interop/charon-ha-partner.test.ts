@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { loggedOctets } from '../../lab/charon.ts';
-import { CharonHaCluster } from '../../lab/charon-ha.ts';
+import { CharonHaCluster, moveTo } from '../../lab/charon-ha.ts';
 import { until } from '../../lab/command.ts';
 import { requirePrerequisites } from '../../lab/prerequisites.ts';
 import { readChildAdd } from '../../src/cluster/charon-ha/child-add.ts';
@@ -16,6 +16,7 @@ import type { MirroredIkeSa } from '../../src/cluster/charon-ha/mirrored-ike-sa.
 import { SecretBytes } from '../../src/crypto/secret-bytes.ts';
 import { formatSpi, spi } from '../../src/ipsec/spi.ts';
 import { formatAddress } from '../../src/wire/address.ts';
+import { instant } from '../../src/wire/instant.ts';
 import { toHex } from '../../src/wire/octets.ts';
 import { readHaRecording, understood } from '../support/ha-frames.ts';
 import { HaPartner } from '../support/ha-partner.ts';
@@ -70,6 +71,34 @@ describe('The other half of a charon HA pair', () => {
     assert.ok(activated?.kind === 'activate');
     assert.equal(activated.ikeSas[0]?.id.responderSpi, ikeSa.id.responderSpi);
     assert.equal(activated.ikeSas[0].state, 'active');
+  });
+
+  it('goes on with charon’s IKE SA: our engine answers the client, and the client answers it', async () => {
+    const { client, network, nodes } = cluster;
+    await begin(false);
+    await cluster.connect();
+    await until('the engine to follow', () => partner.side.passive.size === 1 || undefined);
+    const [listed] = partner.side.engine.passiveSas(instant(performance.now()));
+    assert.equal(listed?.connection.name, 'rw');
+    await nodes.a.kill();
+    await until('the heartbeat to be missed', () => partner.side.established === 1 || undefined);
+    await moveTo(network, 'b');
+    await partner.serve();
+    const [before] = partner.side.children.values();
+    await client.swanctl.must(['--rekey', '--child', 'net']);
+    const spi = await until('the client to have another Child SA', async () => {
+      const [sa] = await client.swanctl.sas();
+      const installed = sa?.children.filter(({ state }) => state === 'INSTALLED') ?? [];
+      const out = installed.map(({ raw }) => raw['spi-out']);
+      return out.find((each) => each !== formatSpi(before?.spiIn ?? 0));
+    });
+    assert.ok([...partner.side.children.values()].some(({ spiIn }) => formatSpi(spiIn) === spi));
+    // Our own requests go on behind charon's, too.
+    partner.ike({ kind: 'terminate', request: 1, selector: {}, force: false });
+    await until('the client to be told goodbye', async () =>
+      (await client.swanctl.sas()).length === 0 ? true : undefined,
+    );
+    assert.equal(partner.side.established, 0);
   });
 
   it('hears of all that charon serves when it comes late, and of Child SAs that replace what was', async () => {

@@ -117,7 +117,7 @@ export class HaMirror {
   apply(message: HaMessage, speaker: HaSpeaker, now: Instant): HaChange {
     switch (message.type) {
       case HaMessageType.IKE_ADD:
-        return this.#add(readIkeAdd(message), speaker);
+        return this.#add(readIkeAdd(message), speaker, now);
       case HaMessageType.IKE_UPDATE:
         return this.#update(message, speaker);
       case HaMessageType.IKE_MID_INITIATOR:
@@ -136,7 +136,7 @@ export class HaMirror {
     }
   }
 
-  #add(material: HaIkeMaterial, speaker: HaSpeaker): HaChange {
+  #add(material: HaIkeMaterial, speaker: HaSpeaker, now: Instant): HaChange {
     const known = this.find(material.id);
     if (speaker === 'other' && known?.ikeSa.state === 'active') return refused('served-here');
     if (material.id.ikeVersion !== 2 || material.additional) return refused('unsupported');
@@ -149,7 +149,7 @@ export class HaMirror {
     if (keys === undefined) return refused('unknown-algorithm');
     // Told again of an IKE SA, we know no less of it than before.
     const before = replaced?.ikeSa ?? known?.ikeSa;
-    const ikeSa = mirroredIkeSa(material, keys, before);
+    const ikeSa = mirroredIkeSa(material, keys, now, before);
     if (replaced !== undefined) this.#entries.delete(haIkeSaKey(replaced.ikeSa.id));
     this.#entries.set(haIkeSaKey(material.id), { material, ikeSa });
     return replaced === undefined

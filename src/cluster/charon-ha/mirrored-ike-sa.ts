@@ -50,6 +50,8 @@ export interface MirroredIkeSa {
   /** Message ids of our next request and of the next one expected. */
   readonly nextRequest: number;
   readonly expectedRequest: number;
+  /** When we heard of its keys. */
+  readonly since: Instant;
   readonly children: readonly MirroredChildSa[];
 }
 
@@ -86,6 +88,7 @@ export function haIkeSaKey(id: Pick<HaIkeSaId, 'initiatorSpi' | 'responderSpi'>)
 export function mirroredIkeSa(
   { id, proposal, remote, rekeyed }: HaIkeMaterial,
   keys: HaIkeKeys,
+  since: Instant,
   replaced: MirroredIkeSa | undefined,
 ): MirroredIkeSa {
   // RFC 7296 §2.2: IKE_SA_INIT was the first request of an IKE SA; one that replaces begins anew.
@@ -105,6 +108,7 @@ export function mirroredIkeSa(
     remote,
     nextRequest: id.initiator ? made : 0,
     expectedRequest: id.initiator ? 0 : made,
+    since,
   };
 }
 
