@@ -14,13 +14,19 @@ import { snapshotOfMirrored } from './charon-ha-snapshot.ts';
 
 export class CharonHaFollowing {
   readonly #connection: (name: string) => Connection | undefined;
+  readonly #childSaIds: (spi: IkeSpi) => readonly number[];
   /** An IKE SA that this node gave back has changed here: its snapshots are of another epoch. */
   readonly #orders = new Map<IkeSpi, SnapshotOrder>();
   /** IKE SAs that were replaced, by the one that replaces them, until that one is whole. */
   readonly #replaced = new Map<string, MirroredIkeSa[]>();
 
-  constructor(connection: (name: string) => Connection | undefined) {
+  /** `childSaIds` are the engine's numbers of the Child SAs of an active IKE SA, by our SPI of it. */
+  constructor(
+    connection: (name: string) => Connection | undefined,
+    childSaIds: (spi: IkeSpi) => readonly number[],
+  ) {
     this.#connection = connection;
+    this.#childSaIds = childSaIds;
   }
 
   /** What the engine is told; what is not about IKE SAs is nothing. */
@@ -47,9 +53,15 @@ export class CharonHaFollowing {
       case 'deactivate':
         for (const ikeSa of action.ikeSas) this.#nextEpoch(ownSpi(ikeSa));
         return [{ kind: 'deactivate', spis: action.ikeSas.map(ownSpi) }];
+      case 'rekey-children':
+        return this.#childSaIds(ownSpi(action.ikeSa)).map(
+          (childSaId): Input => ({
+            ...{ kind: 'rekey', request: NOBODY, reauthenticate: false },
+            selector: { childSaId },
+          }),
+        );
       case 'send':
       case 'refused':
-      case 'rekey-children':
       case 'other-lost':
       case 'other-back':
       case 'close-ike-sas':
@@ -111,6 +123,8 @@ export class CharonHaFollowing {
   }
 }
 
+/** No operator waits for it. */
+const NOBODY = 0;
 const FIRST: SnapshotOrder = { epoch: 0, order: 0 };
 
 function ownSpi({ id }: MirroredIkeSa): IkeSpi {

@@ -16,6 +16,7 @@ import { type AgreedChild, chosenAsProposal } from './child-negotiation.ts';
 import { HeldChild } from './held-child.ts';
 import type { IkeSa } from './ike-sa.ts';
 import type { Secured } from './ike-sa-state.ts';
+import { copyOfSecret } from './keying-watch.ts';
 import { type ChildKeying, childKeymat } from './keys.ts';
 import { reportFeatures } from './latent-mismatch.ts';
 import { drawSpi } from './own-spis.ts';
@@ -54,7 +55,6 @@ export function createChildSa(
   const integ = proposal.integ?.id === IntegrityId.NONE ? undefined : proposal.integ;
   const length = childKeymatLength(proposal.encr, integ);
   const keys = childKeys(childKeymat(secured, keying, length), proposal.encr, integ, initiator);
-  keying.sharedSecret?.wipe();
   const childSa: ChildSa = {
     id: turn.numbers.newChildSaId(),
     connection: sa.connection.name,
@@ -90,6 +90,12 @@ export function createChildSa(
     limits: trafficLimits(policy, turn.environment.random),
     outbound,
   };
+  const { sharedSecret } = keying;
+  turn.environment.keyingWatch?.childSa({
+    ...{ childSa, proposal, initiator, nonceI: keying.nonceI, nonceR: keying.nonceR },
+    ...(sharedSecret && { sharedSecret: copyOfSecret(sharedSecret) }),
+  });
+  sharedSecret?.wipe();
   const child = new HeldChild(childSa, policy, turn.now, turn.environment.random);
   sa.installChild(turn, child);
   announce(turn, sa, childSa, agreed, replaces);

@@ -2,6 +2,7 @@
  * From a finished key exchange to an IKE SA that can seal and open (RFC 7296 §2.14).
  */
 import type { Secured } from './ike-sa-state.ts';
+import { copyOfSecret } from './keying-watch.ts';
 import {
   deriveIkeKeys,
   deriveRekeyedIkeKeys,
@@ -40,6 +41,12 @@ export function secure(
   const { suite, sharedSecret, nat, udpEncapsulation } = exchange;
   const result = { ...exchange, spiI: ends.spiI, spiR: ends.spiR };
   const keys = old ? deriveRekeyedIkeKeys(suite, old, result) : deriveIkeKeys(suite, result);
+  turn.environment.keyingWatch?.ikeSa({
+    ...{ spiI: ends.spiI, spiR: ends.spiR, proposal: suite.proposal },
+    ...{ nonceI: exchange.nonceI, nonceR: exchange.nonceR },
+    sharedSecret: copyOfSecret(sharedSecret),
+    ...(old && { old: { prf: old.suite.prf.id, skD: copyOfSecret(old.keys.skD) } }),
+  });
   sharedSecret.wipe();
   if (turn.environment.keyLog) logKeys(turn, ends, suite, keys);
   const { ivs } = turn.environment;

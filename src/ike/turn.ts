@@ -11,6 +11,7 @@ import type { Pad } from '../ipsec/pad.ts';
 import type { IpAddress } from '../wire/address.ts';
 import type { Instant } from '../wire/instant.ts';
 import type { Action } from './action.ts';
+import type { KeyingWatch } from './keying-watch.ts';
 import type { IkeSpi } from './message/message.ts';
 import type { IvPartition } from './protection.ts';
 import { RedirectHistory } from './redirect-history.ts';
@@ -45,6 +46,8 @@ export interface IkeEnvironment {
   readonly replicated?: boolean;
   /** Who chooses SPIs of ours; unset = chance. */
   readonly spis?: SpiSource;
+  /** Told of what keys are made of; unset = nobody is. */
+  readonly keyingWatch?: KeyingWatch;
   /** The epoch in which this node has the IKE SA with this SPI of ours. */
   readonly epochOf?: (spi: IkeSpi) => number;
   /** How far the packet loop has counted a Child SA, for its snapshot. */

@@ -35,7 +35,10 @@ const begin = instant(5000);
 class Follower {
   readonly node: CharonHaNode = haNode({ local: '10.77.0.2', remote: '10.77.0.1' });
   readonly side = new Side('b', 1, {}, { sid: 0x8001, skewMs: 0 });
-  readonly #following = new CharonHaFollowing((name) => this.side.pad.connection(name));
+  readonly #following = new CharonHaFollowing(
+    (name) => this.side.pad.connection(name),
+    () => [],
+  );
 
   constructor() {
     const { connections } = loadConfig(CONF, 'swanctl.conf', () => []);
@@ -131,6 +134,10 @@ describe('An IKE engine that follows a charon', () => {
     follower.handle(second, later);
     assert.equal(follower.side.engine.passive, 1);
     assert.equal(follower.side.engine.ikeSas().length, 0);
+    // What charon says of it from then on is newer than what was here.
+    follower.give(aboutSas.slice(1 + (childAdds[0] ?? 0), 1 + (childAdds[1] ?? 0)), later);
+    const [passive] = follower.side.engine.passiveSas(later);
+    assert.equal(passive?.children.size, 2);
   });
 
   it('keeps nothing of a connection that is not here', () => {

@@ -101,6 +101,40 @@ describe('The other half of a charon HA pair', () => {
     assert.equal(partner.side.established, 0);
   });
 
+  it('gives the client back to a charon that returns, with the Child SAs made meanwhile', async () => {
+    const { client, network, nodes } = cluster;
+    await begin(false);
+    await cluster.connect();
+    await until('the engine to follow', () => partner.side.passive.size === 1 || undefined);
+    await nodes.a.kill();
+    await until('the heartbeat to be missed', () => partner.side.established === 1 || undefined);
+    await moveTo(network, 'b');
+    await partner.serve();
+    await client.swanctl.must(['--rekey', '--ike', 'gateway']);
+    await until('the IKE SA to be replaced', () => oneSa(partner) || undefined);
+    await cluster.startNode('a');
+    const listed = await until('charon to know the client again', async () => {
+      const [sa] = await nodes.a.swanctl.sas();
+      return sa?.state === 'PASSIVE' && sa.children.length > 0 ? sa : undefined;
+    });
+    const spis = () =>
+      partner.node.ikeSas.flatMap(({ children }) => children.map((one) => one.spiIn));
+    assert.ok(spis().map(formatSpi).includes(String(listed.children[0]?.raw['spi-in'])));
+    await partner.withdraw();
+    partner.input({ kind: 'command', command: { kind: 'drop', segment: 1 } });
+    await moveTo(network, 'a');
+    await until('charon to go on', async () => {
+      const [sa] = await nodes.a.swanctl.sas();
+      return sa?.state === 'ESTABLISHED' || undefined;
+    });
+    const before = nodes.a.log().length;
+    await client.swanctl.must(['--rekey', '--child', 'net']);
+    await until(
+      'charon to answer the client',
+      () => /CHILD_SA net\{\d+\} established/.test(nodes.a.log().slice(before)) || undefined,
+    );
+  });
+
   it('hears of all that charon serves when it comes late, and of Child SAs that replace what was', async () => {
     await cluster.connect();
     await begin(true);
@@ -168,7 +202,10 @@ async function sameKeys(
     );
     const [first] = node.ikeSas;
     const newest = first?.children.at(-1)?.keysIn.encryption.reveal();
-    const told = newest && log.toLowerCase().includes(spaced(newest));
+    const last = ['initiator', 'responder'].map((end) =>
+      loggedOctets(log, `encryption ${end} key`).at(-1),
+    );
+    const told = newest && last.includes(toHex(newest));
     return skD === ikeSas && espKeys === children && told && first?.state === 'passive'
       ? first
       : undefined;
@@ -201,9 +238,15 @@ function keysAreLogged(ikeSa: MirroredIkeSa, log: string): void {
   assert.deepEqual([...ours].sort(), [...logged].sort());
 }
 
-/** As charon's log prints the first sixteen octets. */
-function spaced(octets: Uint8Array): string {
-  return toHex(octets.subarray(0, 16)).replace(/(..)(?=.)/g, '$1 ');
+/** The IKE SA that came by the client's rekeying is the only one. */
+function oneSa({ node, side }: HaPartner): boolean {
+  const [first, ...others] = node.ikeSas;
+  const [own] = side.engine.ikeSas().filter(({ state }) => state.name === 'Established');
+  return (
+    others.length === 0 &&
+    first?.id.responderSpi !== undefined &&
+    own?.spiR === first.id.responderSpi
+  );
 }
 
 async function oneChild({ client }: CharonHaCluster): Promise<void> {

@@ -11,6 +11,7 @@ import {
 import { loadConfig } from '../../src/config/config.ts';
 import { CharonHaFollowing } from '../../src/gateway/charon-ha-following.ts';
 import { haKeySchedule } from '../../src/gateway/charon-ha-keys.ts';
+import { CharonHaTelling } from '../../src/gateway/charon-ha-telling.ts';
 import type { Input } from '../../src/ike/action.ts';
 import { formatAddress, parseAddress } from '../../src/wire/address.ts';
 import { type Instant, instant } from '../../src/wire/instant.ts';
@@ -31,6 +32,7 @@ export class HaPartner {
   readonly #network: Network;
   readonly #at: HaNode;
   readonly #following: CharonHaFollowing;
+  readonly #telling = new CharonHaTelling();
   #sync: UdpRelay | undefined;
   #ike: UdpRelay | undefined;
   #timers: NodeJS.Timeout[] = [];
@@ -39,12 +41,18 @@ export class HaPartner {
     const [local, remote] = [haAddresses.sync[at], haAddresses.sync[at === 'a' ? 'b' : 'a']];
     this.#network = network;
     this.#at = at;
-    this.side = new Side(at, 1, {}, { sid: 0x8001, skewMs: 0 });
+    this.side = new Side(at, 1, {}, { sid: 0x8001, skewMs: 0, keyingWatch: this.#telling });
     const { connections, secrets } = loadConfig(nodeConf(), 'swanctl.conf', () => []);
     for (const connection of connections) this.side.pad.load(connection);
     for (const secret of secrets) this.side.pad.loadShared(secret);
     const { pad } = this.side;
-    this.#following = new CharonHaFollowing((name) => pad.connection(name));
+    this.#following = new CharonHaFollowing(
+      (name) => pad.connection(name),
+      (spi) => {
+        const sa = this.side.engine.ikeSas().find(({ ownSpi }) => ownSpi === spi);
+        return sa?.childrenUp.map(({ childSa }) => childSa.id) ?? [];
+      },
+    );
     this.node = new CharonHaNode(
       { ...haSettings, ...settings, local, remote },
       {
@@ -101,7 +109,11 @@ export class HaPartner {
 
   /** Gives the engine something and carries out what it wants. */
   ike(input: Input): void {
-    for (const action of this.side.engine.handle(input, now())) {
+    const actions = this.side.engine.handle(input, now());
+    const bundle = this.side.engine.takeChanges(now());
+    const told = bundle ? this.#telling.inputs(bundle, this.node.ikeSas) : [];
+    for (const one of told) this.input(one);
+    for (const action of actions) {
       if (action.kind === 'send') {
         const { remote, octets } = action;
         const marked = concatOctets(NON_ESP_MARKER, octets);
@@ -118,6 +130,12 @@ export class HaPartner {
       }
     }
     this.#wait(1, this.side.engine.nextDeadline(), () => this.ike({ kind: 'deadline' }));
+  }
+
+  /** Serves IKE no longer. */
+  async withdraw(): Promise<void> {
+    this.#ike?.stop();
+    this.#ike = undefined;
   }
 
   /** Ends it without a word. */

@@ -8,6 +8,7 @@
 import type { Event } from '../../src/events/event.ts';
 import type { Action, Carriage, Input, Outcome, VirtualSettings } from '../../src/ike/action.ts';
 import { IkeEndpoint } from '../../src/ike/endpoint.ts';
+import type { KeyingWatch } from '../../src/ike/keying-watch.ts';
 
 import { IvPartition } from '../../src/ike/protection.ts';
 import { DEFAULT_IKE_SETTINGS, type IkeSettings } from '../../src/ike/settings.ts';
@@ -48,6 +49,7 @@ export interface Flight {
 export interface Node {
   readonly sid: number;
   readonly skewMs: number;
+  readonly keyingWatch?: KeyingWatch;
 }
 
 export class Side {
@@ -102,6 +104,7 @@ export class Side {
         ivs: new IvPartition(node.sid),
         sequences: () => this.sequences,
       }),
+      ...(node?.keyingWatch && { keyingWatch: node.keyingWatch }),
       random: seededRandom(seed),
       pad: this.pad,
       pools: this.pools,
