@@ -87,11 +87,15 @@ static int was_seen(uint32_t number) {
   return seen[number / 8] >> (number % 8) & 1;
 }
 
-static void count(uint32_t number) {
-  double at = now();
+static void silent_until(double at) {
   if (arrivals.last_at >= 0 && at - arrivals.last_at > arrivals.silence) {
     arrivals.silence = at - arrivals.last_at;
   }
+}
+
+static void count(uint32_t number) {
+  double at = now();
+  silent_until(at);
   arrivals.last_at = at;
   if (number >= MOST_NUMBERS) return;
   if (was_seen(number)) {
@@ -179,6 +183,7 @@ int main(int argc, char **argv) {
   printf("ready\n");
   fflush(stdout);
   double next = 0;
+  int finished = 0;
   while (!ended) {
     int sending = switched == 1;
     if (sending) {
@@ -194,6 +199,11 @@ int main(int argc, char **argv) {
     }
     wait_for(sending ? next - now() : switched > 1 ? TELL_SECONDS : 3600, &none);
     receive();
+    if (switched > 1 && !finished) {
+      /* That nothing came until the end is a silence, too. */
+      finished = 1;
+      silent_until(now());
+    }
     if (switched > 1) tell();
   }
   tell();

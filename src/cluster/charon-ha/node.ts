@@ -108,6 +108,8 @@ export class CharonHaNode {
   #askAt: Instant | undefined;
   #tellAt: Instant | undefined;
   #toTell: HaIkeSaId[] = [];
+  /** When this node moved a segment last: a heartbeat that was under way knows nothing of it. */
+  readonly #movedAt = new Map<number, Instant>();
 
   constructor(settings: HaNodeSettings, options: HaMirrorOptions) {
     this.#settings = settings;
@@ -225,7 +227,11 @@ export class CharonHaNode {
       this.#lost = false;
       this.#lostAt = after(now, this.#settings.heartbeatTimeoutMilliseconds);
     }
-    for (const { segment, take } of this.#segments.verdicts(theirs)) {
+    const disputed = this.#segments.verdicts(theirs).filter(({ segment }) => {
+      const moved = this.#movedAt.get(segment);
+      return moved === undefined || now - moved >= this.#settings.heartbeatDelayMilliseconds;
+    });
+    for (const { segment, take } of disputed) {
       actions.push(...(take ? this.#take(segment, 'told') : this.#drop(segment, 'told')));
     }
     // What came late for a segment that is ours, undisputed, has nobody else to serve it.
@@ -237,9 +243,9 @@ export class CharonHaNode {
 
   #command({ kind, segment }: HaCommand, now: Instant): readonly HaAction[] {
     if (!this.#segments.has(segment)) return [{ kind: 'refused', reason: 'unknown-segment' }];
-    if (kind === 'take') return this.#take(segment, 'told');
-    if (kind === 'drop') return this.#drop(segment, 'told');
-    return this.#resync([segment], now);
+    if (kind === 'resync') return this.#resync([segment], now);
+    this.#movedAt.set(segment, now);
+    return kind === 'take' ? this.#take(segment, 'told') : this.#drop(segment, 'told');
   }
 
   #shutdown(): readonly HaAction[] {

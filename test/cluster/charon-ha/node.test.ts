@@ -177,6 +177,17 @@ describe('Two nodes', () => {
     assert.deepEqual(refused, { kind: 'refused', reason: 'unknown-segment' });
   });
 
+  it('believe no heartbeat that was under way when a segment moved', () => {
+    const node = haNode({ segmentCount: 1 });
+    node.handle({ kind: 'start' }, at);
+    const heartbeat = encodeHaMessage(haMessage(3, HaMessageType.STATUS, []));
+    node.handle({ kind: 'command', command: { kind: 'drop', segment: 1 } }, at);
+    // By the rule an odd segment that nobody serves is dropped by the smaller address: said once more.
+    assert.deepEqual(node.handle({ kind: 'datagram', octets: heartbeat }, instant(at + 999)), []);
+    const later = node.handle({ kind: 'datagram', octets: heartbeat }, instant(at + 1000));
+    assert.deepEqual(kindsOf(later), ['DROP 1']);
+  });
+
   it('have one that takes all when the other falls silent, once', () => {
     const pair = new HaPair();
     pair.start('a', 'b');
