@@ -87,6 +87,7 @@ export function snapshotOfMirrored(
     virtual: undefined,
     remoteVips: ikeSa.remoteVips,
     replaced: false,
+    highestSync: undefined,
   };
 }
 

@@ -38,8 +38,14 @@ export class CharonHaTelling implements KeyingWatch {
     const inputs: HaInput[] = [];
     for (const snapshot of bundle.snapshots) {
       const key = keyOf(snapshot);
-      if (!isEstablished(snapshot) || this.#over.has(key)) continue;
       const before = mirrored.get(key);
+      if (this.#over.has(key)) continue;
+      if (snapshot.state.name === 'Closed' && before !== undefined) {
+        // It lingers here to answer what comes late; nobody else has to.
+        inputs.push({ kind: 'ike-closed', id: before.id });
+        this.#over.add(key);
+      }
+      if (!isEstablished(snapshot)) continue;
       if (before !== undefined) inputs.push(...this.#changed(snapshot, before));
       else inputs.push(...this.#added(snapshot, mirrored));
     }
