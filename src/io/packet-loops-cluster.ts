@@ -87,9 +87,9 @@ export class PacketLoopsCluster {
 
   /** What to install the SA as, also at a worker that is a new one. */
   installed(sa: InstalledChildSa): InstalledChildSa {
-    if (sa.cluster === undefined) return sa;
     const known = this.#sas.get(sa.id);
     if (known !== undefined) return { ...sa, cluster: known.cluster };
+    if (sa.cluster === undefined) return sa;
     const worker = this.#parts.workerOf(sa.spiIn);
     this.#sas.set(sa.id, { worker, cluster: sa.cluster, asked: undefined });
     return sa;

@@ -54,6 +54,7 @@ describe('SAs of a cluster, as the workers are told of them', () => {
       sampling: { every: 8, residue: 1 },
     };
     assert.deepEqual(cluster.installed(PASSIVE).cluster, active);
+    assert.deepEqual(cluster.installed(SA).cluster, active, 'whatever it was to begin with');
     cluster.goAlone(7);
     assert.equal(cluster.installed(PASSIVE).cluster?.solo, true);
     cluster.give(7);
