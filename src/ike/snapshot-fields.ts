@@ -10,7 +10,7 @@
  * A reader passes over tags it does not know, so an older node reads what a newer one writes. Decoding
  * throws `MalformedError` and nothing else.
  */
-import { MalformedError, type OctetReader, OctetWriter } from '../wire/octets.ts';
+import { MalformedError, type OctetReader, type OctetWriter } from '../wire/octets.ts';
 
 /** How a value stands in a field. `decode` reads the field to its end. */
 export interface Coding<T> {
@@ -30,14 +30,20 @@ export class FieldWriter {
   /** Nothing for undefined. */
   put<T>(tag: number, coding: Coding<T>, value: T | undefined): this {
     if (value === undefined) return this;
-    const inner = new OctetWriter();
-    coding.encode(inner, value);
-    const octets = inner.finish();
-    this.#writer.u8(tag);
-    if (octets.length < LONG) this.#writer.u16(octets.length);
-    else this.#writer.u16(LONG).u32(octets.length);
-    this.#writer.octets(octets);
+    const writer = this.#writer.u8(tag).u16(LONG);
+    const at = writer.length;
+    coding.encode(writer, value);
+    const length = writer.length - at;
+    if (length < LONG) writer.u16At(at - 2, length);
+    else this.#putLong(coding, value, at);
     return this;
+  }
+
+  /** What turned out to be long once more, behind a length of four octets. */
+  #putLong<T>(coding: Coding<T>, value: T, at: number): void {
+    const writer = this.#writer.truncate(at).u32(0);
+    coding.encode(writer, value);
+    writer.u32At(at, writer.length - at - 4);
   }
 
   /** One field for each. */
@@ -141,9 +147,10 @@ const NUMBER_OCTETS = 7;
 export const NUMBER: Coding<number> = {
   encode(writer, value) {
     if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${value} is no number`);
-    const octets: number[] = [];
-    for (let rest = value; rest > 0; rest = Math.floor(rest / 256)) octets.unshift(rest % 256);
-    writer.octets(Uint8Array.from(octets));
+    let unit = 1;
+    while (unit * 256 <= value) unit *= 256;
+    if (value === 0) return;
+    for (; unit >= 1; unit /= 256) writer.u8(Math.floor(value / unit) % 256);
   },
   decode(reader) {
     if (reader.remaining > NUMBER_OCTETS) reader.fail(`a number of ${reader.remaining} octets`);
@@ -170,6 +177,9 @@ export function bits(count: number): Coding<number> {
   );
 }
 
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder('utf-8', { ignoreBOM: true });
+
 export const OCTETS: Coding<Uint8Array> = {
   encode: (writer, value) => writer.octets(value),
   decode: (reader) => reader.rest(),
@@ -177,6 +187,6 @@ export const OCTETS: Coding<Uint8Array> = {
 
 export const TEXT: Coding<string> = mapped(
   OCTETS,
-  (value) => new TextEncoder().encode(value),
-  (value) => new TextDecoder().decode(value),
+  (value) => ENCODER.encode(value),
+  (value) => DECODER.decode(value),
 );

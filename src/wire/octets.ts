@@ -165,6 +165,13 @@ export class OctetWriter {
     return this;
   }
 
+  /** Takes back what was written behind the first so many octets. */
+  truncate(length: number): this {
+    if (length > this.#length) throw new RangeError(`truncate ${length} beyond ${this.#length}`);
+    this.#length = length;
+    return this;
+  }
+
   /** What was written. The writer is empty afterwards. */
   finish(): Uint8Array {
     const written = this.#room.octets.slice(0, this.#length);

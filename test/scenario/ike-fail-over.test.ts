@@ -3,7 +3,7 @@
  * notices nothing.
  */
 import assert from 'node:assert/strict';
-import type { Connection } from '../../src/ipsec/connection.ts';
+import type { Connection, SelectorTemplate } from '../../src/ipsec/connection.ts';
 import { toHex } from '../../src/wire/octets.ts';
 import {
   AES_GCM_256,
@@ -23,17 +23,23 @@ import {
   firstNode,
   type Which,
 } from '../support/fail-over.ts';
-import { endpoint, type Pair } from '../support/pair.ts';
+import { endpoint, type Pair, type Side } from '../support/pair.ts';
+import { address, poolOf } from '../support/pools.ts';
 import { assertAgreement, deleteChild, rekey } from '../support/rekeying.ts';
 import { initiate, type PairOptions, sites, terminate } from '../support/sites.ts';
 
 const IKE_GCM = ikeProposal(AES_GCM_256, PRF_SHA2_256, X25519);
 const PFS = espProposal(AES_GCM_256, X25519, NO_ESN);
 const GCM = { proposals: [IKE_GCM] };
+const DYNAMIC: SelectorTemplate = { kind: 'dynamic', protocol: 0, startPort: 0, endPort: 65_535 };
 
 interface Scenario {
   readonly title: string;
   readonly one?: Connection;
+  /** Of site b; unset = the mirror image. */
+  readonly other?: Connection;
+  /** What every node has besides. */
+  readonly prepare?: (side: Side) => void;
   readonly options?: PairOptions;
   readonly seeds?: readonly number[];
   readonly lastsMs?: number;
@@ -144,6 +150,24 @@ const SCENARIOS: readonly Scenario[] = [
     replaced: true,
   },
   {
+    title: 'a client with a virtual address',
+    one: connection({
+      ...GCM,
+      vips: [address('0.0.0.0')],
+      children: [child({ localTs: [DYNAMIC], remoteTs: [network('10.2.0.0/16')] })],
+    }),
+    other: connection({
+      ...GCM,
+      local: connection().remote,
+      remote: { method: 'psk' },
+      pools: ['four'],
+      children: [child({ localTs: [network('10.2.0.0/16')], remoteTs: [DYNAMIC] })],
+    }),
+    prepare: (side) => side.pools.load(poolOf('four', '10.3.0.0/29')),
+    deeds: (pair) => initiate(pair),
+    children: 1,
+  },
+  {
     title: 'a liveness check',
     one: connection({ ...GCM, dpdDelaySeconds: 120 }),
     before: up,
@@ -167,8 +191,10 @@ const SCENARIOS: readonly Scenario[] = [
 /** Runs a scenario in which a node dies, or none; answers in how many turns the side changed. */
 function play(scenario: Scenario, which: Which, seed: number, crash?: Crash): FailOver {
   const { one = connection(GCM), options = {}, before, deeds, children, title } = scenario;
-  const pair = sites(one, undefined, { ...options, seed, nodes: firstNode(which) });
-  const failOver = new FailOver(pair, which, options[which]);
+  const { other, prepare = () => {} } = scenario;
+  const pair = sites(one, other, { ...options, seed, nodes: firstNode(which) });
+  for (const side of [pair.a, pair.b]) prepare(side);
+  const failOver = new FailOver(pair, which, options[which], prepare);
   before?.(pair);
   failOver.arm(crash);
   deeds(pair);
@@ -187,6 +213,11 @@ function play(scenario: Scenario, which: Which, seed: number, crash?: Crash): Fa
     assertAgreement(pair, children, about);
     const ended = peer.seen('ike-sa-down').length;
     if (before) assert.equal(ended, scenario.replaced ? 1 : 0, about);
+  }
+  if (scenario.prepare) {
+    const [given] = pair.b.engine.ikeSas()[0]?.remoteVips ?? [];
+    assert.deepEqual(given, pair.a.engine.ikeSas()[0]?.localVips[0], about);
+    assert.equal(pair.b.pools.views()[0]?.online, 1, about);
   }
   if (crash) assert.ok(failOver.crashed, about);
   assert.equal(failOver.standby.passive.size, crash ? 0 : failOver.standby.passive.size);

@@ -9,6 +9,14 @@ import {
   octetsOfLatin1,
 } from '../../src/wire/octets.ts';
 
+describe('An octet writer', () => {
+  it('takes back what was written last', () => {
+    const writer = new OctetWriter().u32(1).u16(2);
+    assert.throws(() => writer.truncate(7), RangeError);
+    assert.deepEqual([...writer.truncate(4).u8(9).finish()], [0, 0, 0, 1, 9]);
+  });
+});
+
 describe('Octets as text', () => {
   it('are the same when they come back, however many', () => {
     const all = fc.oneof(fc.uint8Array(), fc.uint8Array({ minLength: 1000, maxLength: 5000 }));
