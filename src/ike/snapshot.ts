@@ -13,6 +13,7 @@ import type { SecretBytes } from '../crypto/secret-bytes.ts';
 import type { ChildSa, OutboundUse } from '../ipsec/child-sa.ts';
 import type { Identity } from '../ipsec/identity.ts';
 import type { ChosenProposal, Proposal } from '../ipsec/proposal.ts';
+import type { SequenceHalves } from '../ipsec/sequence-number.ts';
 import type { Spi } from '../ipsec/spi.ts';
 import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
 import type { Endpoint, IpAddress } from '../wire/address.ts';
@@ -298,18 +299,12 @@ export type ChildStateSnapshot =
   | { readonly name: 'Deleting'; readonly reason: string; readonly replaced: boolean }
   | { readonly name: 'Draining'; readonly until: Offset };
 
-/** A sequence number in two halves of 32 bits. */
-export interface SequenceSnapshot {
-  readonly high: number;
-  readonly low: number;
-}
-
 /** How far a Child SA has counted, as the packet loop knows it. */
 export interface ChildSequences {
   /** Nothing beyond it was sent: whoever goes on begins behind it. */
-  readonly outboundReserved: SequenceSnapshot;
+  readonly outboundReserved: SequenceHalves;
   /** The highest number that arrived in an authentic packet. */
-  readonly inboundEdge: SequenceSnapshot;
+  readonly inboundEdge: SequenceHalves;
   readonly octetsIn: number;
   readonly packetsIn: number;
   readonly octetsOut: number;

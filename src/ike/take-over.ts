@@ -75,11 +75,11 @@ function goOn(turn: Turn, sa: IkeSa, snapshot: IkeSaSnapshot): void {
     const early = inFlight.retransmission.hasEarly;
     sendDatagrams(turn, inFlight.datagrams, sa, { sa, ...(early && { carriage: 'whole' }) });
   }
-  const sequences = new Map(
-    snapshot.children.map((one) => [one.childSa.spiIn, one.sequences] as const),
-  );
-  for (const child of sa.children.values()) {
-    activateChild(turn, sa, child, sequences.get(child.childSa.spiIn));
+  const { heardSequences } = turn.environment;
+  for (const child of [...sa.children.values()]) {
+    const { spiIn } = child.childSa;
+    const then = snapshot.children.find((one) => one.childSa.spiIn === spiIn)?.sequences;
+    activateChild(turn, sa, child, heardSequences?.(spiIn) ?? then);
   }
   sa.proceed(turn);
 }

@@ -8,6 +8,7 @@ import type { RandomBytes } from '../crypto/random.ts';
 import type { Event } from '../events/event.ts';
 import type { AddressPools } from '../ipsec/address-pools.ts';
 import type { Pad } from '../ipsec/pad.ts';
+import type { Spi } from '../ipsec/spi.ts';
 import type { IpAddress } from '../wire/address.ts';
 import type { Instant } from '../wire/instant.ts';
 import type { Action } from './action.ts';
@@ -52,6 +53,8 @@ export interface IkeEnvironment {
   readonly epochOf?: (spi: IkeSpi) => number;
   /** How far the packet loop has counted a Child SA, for its snapshot. */
   readonly sequences?: (childSaId: number) => ChildSequences | undefined;
+  /** The same of a PASSIVE one by its inbound SPI, where other nodes said more since its snapshot. */
+  readonly heardSequences?: (spiIn: Spi) => ChildSequences | undefined;
 }
 
 export class Turn {

@@ -242,6 +242,18 @@ describe('A take-over', () => {
     assert.notDeepEqual([...pair.b.children.values()], [old]);
   });
 
+  it('goes on behind the newest numbers that anybody said', () => {
+    const pair = up();
+    const node = standbyOf(pair.a);
+    follow(pair, pair.a, node);
+    assert.ok(pair.a.sequences);
+    node.heard = { ...pair.a.sequences, outboundReserved: { high: 1, low: 5 } };
+    const [activated] = activate(pair, node).filter(({ kind }) => kind === 'activate-child-sa');
+    assert.ok(activated?.kind === 'activate-child-sa');
+    assert.deepEqual(activated.sequences, node.heard);
+    assert.equal(activated.childSa.outbound, 'now');
+  });
+
   it('there and back leaves everything as it was, keys too', () => {
     const pair = up();
     const spis = pair.a.engine.ikeSas().map(({ ownSpi }) => ownSpi);

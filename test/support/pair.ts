@@ -75,6 +75,8 @@ export class Side {
     inboundEdge: { high: 0, low: 0 },
     ...{ octetsIn: 0, packetsIn: 0, octetsOut: 0, packetsOut: 0 },
   };
+  /** What other nodes said of the same since they sent snapshots. */
+  heard: ChildSequences | undefined;
   /** Its clock shows so much more than the pair's. */
   readonly skewMs: number;
   keepalives = 0;
@@ -103,6 +105,7 @@ export class Side {
         replicated: true,
         ivs: new IvPartition(node.sid),
         sequences: () => this.sequences,
+        heardSequences: () => this.heard,
       }),
       ...(node?.keyingWatch && { keyingWatch: node.keyingWatch }),
       random: seededRandom(seed),
