@@ -235,7 +235,7 @@ export class Gateway {
 
   /** Our SPIs of the IKE SAs that other nodes have. */
   passiveSpis(): readonly IkeSpi[] {
-    return this.#engine.passiveSas(now()).map(({ ownSpi }) => ownSpi);
+    return this.#engine.passiveSpis();
   }
 
   #handle(input: Input): void {

@@ -68,6 +68,11 @@ export class IkeEndpoint {
     return this.#passive.views({ now, numbers: this.#numbers });
   }
 
+  /** Our SPIs of all of them, those too that are listed nowhere because they are at their end. */
+  passiveSpis(): readonly IkeSpi[] {
+    return [...this.#passive.spis()];
+  }
+
   /** How many of those there are. */
   get passive(): number {
     return this.#passive.size;

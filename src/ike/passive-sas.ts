@@ -13,7 +13,7 @@ import type { IkeSa } from './ike-sa.ts';
 import type { IkeSpi } from './message/message.ts';
 import type { Received, Restoring } from './received-snapshot.ts';
 import { childSaOf } from './restored-children.ts';
-import type { SaRegistry } from './sa-registry.ts';
+import type { Initiation, SaRegistry } from './sa-registry.ts';
 import {
   type GoneIkeSa,
   type IkeSaSnapshot,
@@ -85,8 +85,8 @@ export class PassiveSas {
     return this.#sas.get(spi);
   }
 
-  all(): Iterable<PassiveSa> {
-    return this.#sas.values();
+  spis(): Iterable<IkeSpi> {
+    return this.#sas.keys();
   }
 
   /** What is older than what is here, and what is active here, is left where it is. */
@@ -115,7 +115,7 @@ export class PassiveSas {
     const passive = new PassiveSa(sa.ownSpi, sa.id, snapshot, turn.now);
     passive.connection = sa.connection;
     this.#sas.set(passive.spi, passive);
-    this.#registry.reserve(passive.spi);
+    this.#registry.reserve(passive.spi, initiationOf(snapshot));
     this.#claimSpis(turn, passive);
     turn.environment.pools.handOver(sa, passive);
     for (const { childSa, outbound } of sa.children.values()) {
@@ -162,7 +162,8 @@ export class PassiveSas {
     return [...this.#sas.values()].flatMap((one) => {
       const received = this.received(one);
       if (received && !one.view) [one.view] = restoreIkeSas(restoring, [received]);
-      return one.view ?? [];
+      // What only lingers to answer repetitions is listed nowhere.
+      return one.view && one.view.state.name !== 'Closed' ? one.view : [];
     });
   }
 
@@ -181,7 +182,7 @@ export class PassiveSas {
       known.view = undefined;
     } else {
       this.#sas.set(spi, one);
-      this.#registry.reserve(spi);
+      this.#registry.reserve(spi, initiationOf(snapshot));
     }
     this.#claimSpis(turn, one);
     return one;
@@ -272,6 +273,11 @@ export function spisUnderWay({ state, window }: IkeSaSnapshot): readonly Spi[] {
   const asked = purpose?.kind === 'create-child' ? purpose.attempt?.spiIn : undefined;
   const first = state.name === 'AwaitingIkeAuthResponse' ? state.spiIn : undefined;
   return [asked, first].filter((spiIn) => spiIn !== undefined);
+}
+
+/** Of a responder: the request that made it may come again. */
+function initiationOf({ requestDigest, spiI, initiation }: IkeSaSnapshot): Initiation | undefined {
+  return requestDigest === undefined ? undefined : { spiI, remote: initiation.remote };
 }
 
 function heldBy(snapshot: IkeSaSnapshot | undefined): readonly Spi[] {

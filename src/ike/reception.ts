@@ -90,6 +90,11 @@ export class Reception {
       else drop(turn, datagram, 'ike-sa-init-repeated');
       return;
     }
+    const { initiatorSpi: spiI } = header;
+    if (this.#registry.isReservedInitiation({ spiI, remote: datagram.remote })) {
+      drop(turn, datagram, 'passive-ike-sa');
+      return;
+    }
     if (!this.#admission.admit(turn, { ...datagram, header })) return;
     const { payloads } = decodeMessage(datagram.octets);
     const fault = payloadFault(header, payloads, false);

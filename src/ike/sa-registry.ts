@@ -9,11 +9,18 @@ import type { IkeSa } from './ike-sa.ts';
 import { type IkeSpi, ikeSpi, NO_IKE_SPI } from './message/message.ts';
 import type { Turn } from './turn.ts';
 
+/** What the first request of an IKE SA is known by. */
+export interface Initiation {
+  readonly spiI: IkeSpi;
+  readonly remote: Endpoint;
+}
+
 export class SaRegistry {
   readonly #random: RandomBytes;
   readonly #byOwnSpi = new Map<IkeSpi, IkeSa>();
-  /** Our SPIs of IKE SAs that go on elsewhere. */
-  readonly #reserved = new Set<IkeSpi>();
+  /** Our SPIs of IKE SAs that go on elsewhere, and what first requests of them are known by. */
+  readonly #reserved = new Map<IkeSpi, string | undefined>();
+  readonly #reservedInitiations = new Set<string>();
   /** Responder's IKE SAs by the initiator's SPI and address: repeated IKE_SA_INIT requests. */
   readonly #byInitiation = new Map<string, IkeSa>();
   readonly #halfOpenByAddress = new Map<string, Set<IkeSa>>();
@@ -144,16 +151,25 @@ export class SaRegistry {
   }
 
   /** An SPI of ours that an IKE SA has elsewhere. */
-  reserve(spi: IkeSpi): void {
-    this.#reserved.add(spi);
+  reserve(spi: IkeSpi, initiation: Initiation | undefined): void {
+    const key = initiation && initiationKey(initiation.spiI, initiation.remote);
+    this.#reserved.set(spi, key);
+    if (key !== undefined) this.#reservedInitiations.add(key);
   }
 
   isReserved(spi: IkeSpi): boolean {
     return this.#reserved.has(spi);
   }
 
+  /** Is it the first request of an IKE SA that goes on elsewhere? */
+  isReservedInitiation({ spiI, remote }: Initiation): boolean {
+    return this.#reservedInitiations.has(initiationKey(spiI, remote));
+  }
+
   unreserve(spi: IkeSpi): void {
+    const key = this.#reserved.get(spi);
     this.#reserved.delete(spi);
+    if (key !== undefined) this.#reservedInitiations.delete(key);
   }
 
   #filter(fits: (sa: IkeSa) => boolean | undefined): readonly IkeSa[] {

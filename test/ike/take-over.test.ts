@@ -83,6 +83,40 @@ describe('A PASSIVE IKE SA', () => {
     assert.equal(drop.event.reason, 'passive-ike-sa');
   });
 
+  it('is not begun a second time: a repeated first request is counted', () => {
+    const pair = up();
+    const node = standbyOf(pair.b);
+    const [{ from, to, octets } = pair.flights[1]!] = pair.flights;
+    const first = { kind: 'datagram', local: to, remote: from, octets } as const;
+    follow(pair, pair.b, node);
+    const [drop, ...more] = node.engine.handle(first, pair.now);
+    assert.ok(drop?.kind === 'emit' && drop.event.kind === 'ike-drop' && more.length === 0);
+    assert.equal(drop.event.reason, 'passive-ike-sa');
+    const [spi] = spisOf(node, pair);
+    assert.ok(spi);
+    install(pair, node, { snapshots: [], gone: [{ spi, epoch: 1, order: 1 }] });
+    assert.ok(kinds(node.engine.handle(first, pair.now)).includes('send'), 'it is gone');
+  });
+
+  it('at its end is listed nowhere, and answers repetitions after a take-over', () => {
+    const pair = up();
+    const node = standbyOf(pair.b);
+    pair.handle(pair.a, { kind: 'terminate', request: 2, selector: {}, force: false });
+    const request = pair.flights.at(-1)!;
+    pair.run(pair.now + 1);
+    const response = pair.flights.at(-1)!;
+    follow(pair, pair.b, node);
+    assert.deepEqual(node.engine.passiveSas(pair.now), []);
+    const spis = node.engine.passiveSpis();
+    assert.equal(spis.length, 1);
+    node.engine.handle({ kind: 'activate', spis }, pair.now);
+    const { from, to, octets } = request;
+    const again = { kind: 'datagram', local: to, remote: from, octets } as const;
+    const [sent] = node.engine.handle(again, pair.now).filter(({ kind }) => kind === 'send');
+    assert.ok(sent?.kind === 'send');
+    assert.deepEqual(sent.octets, response.octets);
+  });
+
   it('follows newer snapshots whole, and no older ones', () => {
     const pair = up();
     const node = standbyOf(pair.b);
