@@ -482,6 +482,7 @@ export class IkeSa {
     this.abandonWaiting(turn, outcome);
     if (this.inFlight) abandon(turn, this.inFlight, outcome);
     this.window.clear();
+    this.sync = undefined;
     turn.touched.add(this.ownSpi);
     if (wasUp && !this.replaced) turn.emit({ kind: 'ike-sa-down', reason, ...this.subject });
     this.complete(turn, outcome);

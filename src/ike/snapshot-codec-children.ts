@@ -139,14 +139,17 @@ function encodeChildSa(
 function decodeChildSa(reader: FieldReader, path: PathSnapshot): ChildSnapshot['childSa'] {
   const [inbound, outbound] = reader.need(Field.KEYS, KEYS, 'keys');
   const { local, remote } = reader.maybe(Field.PATH, PATH) ?? path;
+  const integ = reader.maybe(Field.INTEG, TRANSFORM);
+  const ke = reader.maybe(Field.KE, TRANSFORM);
+  const peerAddresses = decodePeerAddresses(reader);
   return {
     name: reader.need(Field.NAME, TEXT, 'name'),
     mode: reader.need(Field.MODE, MODES, 'mode'),
     spiIn: reader.need(Field.SPI_IN, ESP_SPI, 'inbound SPI'),
     spiOut: reader.need(Field.SPI_OUT, ESP_SPI, 'outbound SPI'),
     encr: reader.need(Field.ENCR, TRANSFORM, 'encryption'),
-    ...optional('integ', reader.maybe(Field.INTEG, TRANSFORM)),
-    ...optional('ke', reader.maybe(Field.KE, TRANSFORM)),
+    ...(integ && { integ }),
+    ...(ke && { ke }),
     esn: reader.flag(Field.ESN),
     keysIn: inbound,
     keysOut: outbound,
@@ -155,7 +158,7 @@ function decodeChildSa(reader: FieldReader, path: PathSnapshot): ChildSnapshot['
     udpEncapsulation: reader.flag(Field.UDP_ENCAPSULATION),
     localTs: reader.need(Field.LOCAL_TS, SELECTORS, 'local selectors'),
     remoteTs: reader.need(Field.REMOTE_TS, SELECTORS, 'remote selectors'),
-    ...optional('peerAddresses', decodePeerAddresses(reader)),
+    ...(peerAddresses && { peerAddresses }),
     replayWindow: reader.need(Field.REPLAY_WINDOW, LONG, 'replay window'),
     copyDf: reader.flag(Field.COPY_DF),
     copyEcn: reader.flag(Field.COPY_ECN),
@@ -173,11 +176,6 @@ function decodePeerAddresses(reader: FieldReader): ChildSa['peerAddresses'] {
   const local = reader.maybe(Field.PEER_LOCAL_ADDRESS, ADDRESS);
   const remote = reader.maybe(Field.PEER_REMOTE_ADDRESS, ADDRESS);
   return local && remote && { local, remote };
-}
-
-/** A property that is there or not. */
-function optional<Key extends string, T>(key: Key, value: T | undefined) {
-  return value === undefined ? {} : { [key]: value };
 }
 
 function keyPairs(reader: OctetReader): readonly [EspKeys, EspKeys] {

@@ -145,6 +145,17 @@ describe('Message ids after a take-over (RFC 6311)', () => {
     assert.equal(pair.b.seen('ike-drop').length, 0, 'counted in the actions of each');
   });
 
+  it('is asked no more once the IKE SA is gone', () => {
+    const { pair, heard } = stale('a', 0);
+    pair.wire = { loss: 1 };
+    const node = takeOver(pair, 'a', heard, true);
+    pair.handle(node, { kind: 'terminate', request: 4, selector: {}, force: true });
+    const asked = synced(pair);
+    pair.run(pair.now + 60_000);
+    assert.equal(synced(pair), asked);
+    assert.equal(node.engine.nextDeadline(), undefined);
+  });
+
   it('is said by an initiator always, by a responder to who said it', () => {
     const { pair } = stale('a', 0);
     for (const side of [pair.a, pair.b]) {
