@@ -125,6 +125,11 @@ export class UdpBus<Tag> implements RecordReader {
     return this.#store.digest;
   }
 
+  /** Deleted keys that are still remembered, for nodes that may not know. */
+  get tombstones(): number {
+    return this.#store.tombstones;
+  }
+
   /** Whether this node takes part in compare-and-set. */
   get votes(): boolean {
     return this.#votes;

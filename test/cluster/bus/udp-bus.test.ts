@@ -129,9 +129,11 @@ describe('The built-in bus', () => {
     world.put(3, 'other', 'on that side');
     world.run(20_000);
     assert.equal(world.node(3).value('gone'), 'soon');
+    assert.equal(world.node(1).bus.tombstones, 1);
     world.partition();
     world.run(6000);
     for (const node of world.nodes) {
+      assert.equal(node.bus.tombstones, 0);
       assert.deepEqual(
         node.bus
           .snapshot('')
