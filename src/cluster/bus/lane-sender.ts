@@ -10,7 +10,7 @@ import { MAX_DATAGRAM_OCTETS } from './datagram.ts';
 import {
   type Acknowledgement,
   encodePiece,
-  type Lane,
+  Lane,
   OPENING_OVERHEAD,
   PIECE_OVERHEAD,
 } from './frame.ts';
@@ -233,14 +233,14 @@ export class LaneSender<Tag> {
   }
 
   #await(now: Instant): void {
-    this.#repeatAt ??= this.#roundTrip.repeatAt(now, this.#unheard + 1);
+    this.#repeatAt ??= this.#roundTrip.repeatAt(now, this.#unheard + 1, LONGEST_WAITS[this.#lane]);
   }
 
   /** Nothing was heard for long: the first flights go out again, and ask for an answer. */
   #expire(now: Instant): void {
     if (this.#repeatAt === undefined || now < this.#repeatAt) return;
     this.#unheard++;
-    this.#repeatAt = this.#roundTrip.repeatAt(now, this.#unheard + 1);
+    this.#repeatAt = this.#roundTrip.repeatAt(now, this.#unheard + 1, LONGEST_WAITS[this.#lane]);
     const repeating = new Set(this.#repeats);
     const lost: Flight[] = [];
     for (const flight of this.#flights.values()) {
@@ -273,12 +273,17 @@ export class LaneSender<Tag> {
   }
 }
 
+/**
+ * Milliseconds before the first repetition. Bulk is repeated by what acknowledgements show to be missing; a
+ * receiver that is put aside for a while is not sent all of it twice.
+ */
+const LONGEST_WAITS: Readonly<Record<Lane, number>> = { [Lane.URGENT]: 20, [Lane.BULK]: 100 };
 /** Pieces a receiver takes before it has said so. */
 const FIRST_LIMIT = 512;
 /** Octets on their way: what a socket holds whose owner is put aside for a moment. */
-const FIRST_WINDOW = 64_000;
-const LEAST_WINDOW = 64_000;
-const MOST_WINDOW = 192_000;
+const FIRST_WINDOW = 128_000;
+const LEAST_WINDOW = 128_000;
+const MOST_WINDOW = 256_000;
 /** Flights that go out again when nothing is heard: the answer says what else is missing. */
 const MOST_UNHEARD = 16;
 /** Milliseconds by which one datagram may pass another. */

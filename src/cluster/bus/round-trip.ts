@@ -1,8 +1,8 @@
 /**
  * How long a peer takes to answer, and from that how long to wait before octets go out again.
  *
- * Smoothed as RFC 6298 §2 has it, but between bounds that fit a link within one room: 5 to 20 ms, so that
- * a lost record is there again before anybody waits for it, doubled for each further try.
+ * Smoothed as RFC 6298 §2 has it, but between bounds that fit a link within one room: 5 to 20 ms for what is
+ * urgent, so that a lost record is there again before anybody waits for it, doubled for each further try.
  */
 import { after, type Instant } from '../../wire/instant.ts';
 
@@ -15,11 +15,11 @@ export class RoundTrip {
     return this.#smoothed;
   }
 
-  /** Milliseconds before the first repetition. */
-  get wait(): number {
-    if (this.#smoothed === undefined) return LONGEST_WAIT;
+  /** Milliseconds before the first repetition, at most `longest`. */
+  wait(longest: number): number {
+    if (this.#smoothed === undefined) return longest;
     const wanted = this.#smoothed + Math.max(4 * this.#variation, 1) + ANSWER_DELAY;
-    return Math.min(Math.max(wanted, SHORTEST_WAIT), LONGEST_WAIT);
+    return Math.min(Math.max(wanted, SHORTEST_WAIT), longest);
   }
 
   /** Only of what was sent once: of a repetition nobody knows which one was answered. */
@@ -35,13 +35,12 @@ export class RoundTrip {
   }
 
   /** When what was sent for the `tries`th time at `sentAt` goes out again. */
-  repeatAt(sentAt: Instant, tries: number): Instant {
-    return after(sentAt, Math.min(this.wait * 2 ** (tries - 1), MOST_WAIT));
+  repeatAt(sentAt: Instant, tries: number, longest: number): Instant {
+    return after(sentAt, Math.min(this.wait(longest) * 2 ** (tries - 1), MOST_WAIT));
   }
 }
 
 const SHORTEST_WAIT = 5;
-const LONGEST_WAIT = 20;
 /** After many tries: the peer is gone or the path is cut. */
 const MOST_WAIT = 200;
 /** Milliseconds a receiver may hold an acknowledgement back. */
