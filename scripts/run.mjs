@@ -269,9 +269,15 @@ function matchesLockfile() {
     return false;
   }
   return Object.entries(wanted).every(
-    ([path, { version, optional }]) =>
-      path === '' || optional === true || present[path]?.version === version,
+    ([path, entry]) =>
+      path === '' || mayBeAbsent(path, entry) || present[path]?.version === entry.version,
   );
+}
+
+/** What is for other machines, or has to be compiled and may not be; the build wants the rest. */
+function mayBeAbsent(path, { optional, os, cpu }) {
+  const compiled = ['node_modules/raw-socket', 'node_modules/nan'];
+  return optional === true && (os !== undefined || cpu !== undefined || compiled.includes(path));
 }
 
 /** The addon, when it is missing or older than its sources. */
