@@ -6,7 +6,6 @@
  * Every write names the revision it replaces: a node that lost its epoch overwrites nothing. A watch keeps
  * the copy, and brings a joining node all of it first. Take-over and liveness do not come here.
  */
-import type { KV, KvWatchEntry } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/nats-core';
 import {
   type BusEvent,
@@ -19,21 +18,20 @@ import {
   type RevisionVector,
 } from '../cluster/bus/bus.ts';
 import type { KeyRing } from '../cluster/bus/cluster-key.ts';
-import { compareRecords, isKey, sameRevision } from '../cluster/bus/record.ts';
-import { RecordStore } from '../cluster/bus/record-store.ts';
+import { isKey } from '../cluster/bus/record.ts';
 import { ValueSealer } from '../cluster/bus/sealed-value.ts';
 import type { NodeId } from '../cluster/node-id.ts';
 import type { RandomBytes } from '../crypto/random.ts';
 import { NatsBurial } from './nats-burial.ts';
 import {
   checkServer,
-  isWrongRevision,
   type NatsBucket,
   type NatsServers,
   openNats,
   serverVerdict,
 } from './nats-connection.ts';
-import { engineKey, recordKey } from './nats-key.ts';
+import { memberKey, NatsCopy } from './nats-copy.ts';
+import { NatsWrites } from './nats-writes.ts';
 
 export interface NatsBusSettings {
   readonly local: NodeId;
@@ -58,50 +56,36 @@ export type NatsNotice =
   /** A value in the bucket that no node of this cluster sealed, or not for that place. */
   | { readonly kind: 'foreign-value'; readonly key: string };
 
-interface Write {
-  record: BusRecord;
-  /** Requests that are done when it is written: a later value stands for an earlier one. */
-  ids: number[];
-  readonly expected: { readonly revision: Revision | undefined } | undefined;
-  attempts: number;
-  isUnderWay: boolean;
-  /** It was sent, and what became of it was not heard. */
-  mayBeThere: boolean;
-}
-
 export class NatsBus implements RecordReader {
   readonly #settings: NatsBusSettings;
   readonly #connection: NatsConnection;
-  readonly #kv: KV;
   readonly #sealer: ValueSealer;
+  readonly #copy: NatsCopy;
+  readonly #writes: NatsWrites;
   readonly #incarnation: number;
-  readonly #store = new RecordStore();
-  /** The engine's own revision of each key. */
-  readonly #sequences = new Map<string, number>();
-  readonly #watches = new Map<number, string>();
-  readonly #waiting = new Map<string, Write>();
-  readonly #sets: Write[] = [];
-  readonly #underWay = new Set<string>();
-  readonly #members = new Map<NodeId, Member['state']>();
-  readonly #burial: NatsBurial;
-  #stopWatch = (): void => {};
   readonly #sweeps: NodeJS.Timeout;
-  #retry: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   private constructor(
     settings: NatsBusSettings,
     { connection, kv, purge }: Awaited<ReturnType<typeof openNats>>,
   ) {
+    const { local, ring, random, onNotice } = settings;
     this.#settings = settings;
     this.#connection = connection;
-    this.#kv = kv;
-    this.#burial = new NatsBurial(purge, settings.holdMilliseconds);
-    const sweep = (): void => void this.#burial.sweep(performance.now());
-    this.#sweeps = setInterval(sweep, settings.sweepMilliseconds ?? SWEEP_MILLISECONDS).unref();
-    const { local, ring, random } = settings;
-    this.#sealer = new ValueSealer({ bucket: settings.bucket.bucket, local, ring, random });
     this.#incarnation = new DataView(random(4).slice().buffer).getUint32(0);
+    const sealer = new ValueSealer({ bucket: settings.bucket.bucket, local, ring, random });
+    const burial = new NatsBurial(purge, settings.holdMilliseconds);
+    // What the bus writes for itself has number 0, and nobody waits for it.
+    const onEvent = (event: BusEvent): void => {
+      if (!('id' in event) || event.id !== OWN) settings.onEvent(event);
+    };
+    const onForeignValue = (key: string): void => onNotice({ kind: 'foreign-value', key });
+    this.#sealer = sealer;
+    this.#copy = new NatsCopy({ local, kv, sealer, onEvent, onForeignValue });
+    this.#writes = new NatsWrites({ kv, sealer, copy: this.#copy, burial, onEvent });
+    const sweep = (): void => void burial.sweep(performance.now());
+    this.#sweeps = setInterval(sweep, settings.sweepMilliseconds ?? SWEEP_MILLISECONDS).unref();
   }
 
   /** Connects and answers when this node's copy is complete. */
@@ -109,11 +93,13 @@ export class NatsBus implements RecordReader {
     const bus = new NatsBus(settings, await openNats(settings.servers, settings.bucket));
     bus.#greet();
     void bus.#watchConnection();
-    await new Promise<void>((complete) => void bus.#keepCopy(complete));
-    bus.handle({ kind: 'put', id: 0, key: memberKey(settings.local), value: PRESENT, epoch: 0 });
+    await new Promise<void>((complete) => void bus.#copy.keep(complete));
+    const key = memberKey(settings.local);
+    bus.handle({ kind: 'put', id: OWN, key, value: PRESENT, epoch: 0 });
     return bus;
   }
 
+  /** Answers at once; what becomes of it is an event, now or later. */
   handle(request: BusRequest): void {
     switch (request.kind) {
       case 'put':
@@ -122,17 +108,11 @@ export class NatsBus implements RecordReader {
       case 'compare-and-set':
         this.#set(request);
         break;
-      case 'watch': {
-        const { id, prefix, from } = request;
-        this.#watches.set(id, prefix);
-        if (from === undefined) break;
-        for (const record of this.#store.since(prefix, from)) {
-          this.#settings.onEvent({ kind: 'changed', watch: id, record });
-        }
+      case 'watch':
+        this.#copy.watch(request);
         break;
-      }
       case 'unwatch':
-        this.#watches.delete(request.id);
+        this.#copy.unwatch(request.id);
         break;
       default:
         request satisfies never;
@@ -145,270 +125,69 @@ export class NatsBus implements RecordReader {
   }
 
   get(key: string): BusRecord | undefined {
-    return this.#store.get(key);
+    return this.#copy.get(key);
   }
 
   snapshot(prefix: string): {
     readonly records: readonly BusRecord[];
     readonly at: RevisionVector;
   } {
-    return { records: this.#store.withPrefix(prefix), at: this.#store.known };
+    return this.#copy.snapshot(prefix);
   }
 
   /** Nodes that opened the bucket and did not leave. Whether one lives is not known here. */
   members(): readonly Member[] {
-    return [...this.#members].map(([node, state]) => ({ node, state }));
+    return this.#copy.members;
   }
 
-  /** Keys whose last value the engine does not have yet. */
+  /** Writes that the engine does not have yet. */
   get unwritten(): number {
-    return this.#waiting.size + this.#sets.length;
+    return this.#writes.size;
   }
 
   /** Leaves. What the engine does not have within `milliseconds` it will not get. */
   async close(milliseconds = 2000): Promise<void> {
     if (this.#isClosed) return;
-    const key = memberKey(this.#settings.local);
-    this.handle({ kind: 'put', id: 0, key, value: undefined, epoch: 0 });
-    const end = performance.now() + milliseconds;
-    while (this.unwritten > 0 && performance.now() < end) await pause(10);
     this.#isClosed = true;
-    clearTimeout(this.#retry);
+    const key = memberKey(this.#settings.local);
+    this.handle({ kind: 'put', id: OWN, key, value: undefined, epoch: 0 });
+    const end = performance.now() + milliseconds;
+    while (this.unwritten > 0 && performance.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MILLISECONDS));
+    }
     clearInterval(this.#sweeps);
+    this.#writes.close();
+    this.#copy.close();
     await this.#connection.close();
   }
 
   #put(request: Extract<BusRequest, { readonly kind: 'put' }>): void {
     const { id, key, value, epoch } = request;
-    const known = this.#store.get(key);
-    const refusal = this.#refusal(key, value, (known?.epoch ?? 0) > epoch);
-    if (refusal) {
-      this.#settings.onEvent({ kind: 'refused', id, reason: refusal });
-      return;
-    }
+    const isOlder = (this.#copy.get(key)?.epoch ?? 0) > epoch;
+    if (this.#isRefused(id, key, value, isOlder)) return;
     const record = { key, value, epoch, revision: this.#nextRevision() };
-    // A value that did not leave yet is replaced by the later one.
-    const waiting = this.#waiting.get(key);
-    const ids = waiting && !waiting.isUnderWay ? [...waiting.ids, id] : [id];
-    this.#apply(record);
-    this.#waiting.set(key, {
-      record,
-      ids,
-      expected: undefined,
-      attempts: 0,
-      isUnderWay: false,
-      mayBeThere: false,
-    });
-    this.#flush();
+    this.#copy.apply(record);
+    this.#writes.put(record, id);
   }
 
   #set(request: Extract<BusRequest, { readonly kind: 'compare-and-set' }>): void {
     const { id, key, value, expected } = request;
-    const refusal = this.#refusal(key, value, false);
-    if (refusal) {
-      this.#settings.onEvent({ kind: 'refused', id, reason: refusal });
-      return;
-    }
+    if (this.#isRefused(id, key, value, false)) return;
     const record = { key, value, epoch: 0, revision: this.#nextRevision() };
-    const write = { record, ids: [id], expected: { revision: expected } };
-    this.#sets.push({ ...write, attempts: 0, isUnderWay: false, mayBeThere: false });
-    this.#flush();
+    this.#writes.set(record, id, expected);
   }
 
-  #refusal(
-    key: string,
-    value: Uint8Array | undefined,
-    isOlder: boolean,
-  ): 'too-large' | 'older-epoch' | 'full' | undefined {
-    if (!isKey(key) || (value?.length ?? 0) > MAX_VALUE_OCTETS) return 'too-large';
-    if (isOlder) return 'older-epoch';
-    return this.unwritten >= MOST_WAITING && !this.#waiting.has(key) ? 'full' : undefined;
+  #isRefused(id: number, key: string, value: Uint8Array | undefined, isOlder: boolean): boolean {
+    const isTooLarge = !isKey(key) || (value?.length ?? 0) > MAX_VALUE_OCTETS;
+    if (!isTooLarge && !isOlder && this.#writes.hasRoomFor(key)) return false;
+    const reason = isTooLarge ? 'too-large' : isOlder ? 'older-epoch' : 'full';
+    this.#settings.onEvent({ kind: 'refused', id, reason });
+    return true;
   }
 
   #nextRevision(): Revision {
     const writer = this.#settings.local;
-    return { number: this.#store.highest + 1, writer, incarnation: this.#incarnation };
-  }
-
-  /** Starts as many writes as may be under way, one for each key. */
-  #flush(): void {
-    if (this.#isClosed) return;
-    for (const write of [...this.#sets, ...this.#waiting.values()]) {
-      if (this.#underWay.size >= MOST_UNDER_WAY) return;
-      const { key } = write.record;
-      if (this.#underWay.has(key)) continue;
-      this.#underWay.add(key);
-      write.isUnderWay = true;
-      void this.#write(write).finally(() => {
-        this.#underWay.delete(key);
-        write.isUnderWay = false;
-        if (!this.#retry) setImmediate(() => this.#flush());
-      });
-    }
-  }
-
-  async #write(write: Write): Promise<void> {
-    const { record, expected } = write;
-    const { key } = record;
-    write.attempts++;
-    try {
-      if (expected && !(await this.#isExpected(write, expected.revision))) return;
-      const sealed = this.#sealer.seal(record);
-      const known = this.#sequences.get(key) ?? 0;
-      write.mayBeThere = true;
-      const sequence = await this.#kv.put(engineKey(key), sealed, { previousSeq: known });
-      this.#sequences.set(key, Math.max(sequence, this.#sequences.get(key) ?? 0));
-      this.#burial.written(key, sequence, record.value === undefined, performance.now());
-      this.#apply(record);
-      this.#done(write);
-    } catch (error) {
-      if (this.#isClosed) return;
-      if (!isWrongRevision(error)) this.#later(write);
-      else if (!expected) await this.#overtaken(write);
-      else if (write.attempts === 1) write.mayBeThere = false;
-    }
-  }
-
-  /** The engine has another revision than we knew: of somebody else, or ours, whose answer was lost. */
-  async #overtaken(write: Write): Promise<void> {
-    const { record, ids } = write;
-    const learned = await this.#learn(record.key);
-    if (learned === 'nothing') {
-      this.#later(write);
-      return;
-    }
-    const there = learned.record;
-    if (there && sameRevision(there.revision, record.revision)) {
-      this.#done(write);
-      return;
-    }
-    // Otherwise ours is the later one, and replaces it at the next attempt.
-    if (!there || compareRecords(there, record) < 0) return;
-    this.#end(write);
-    for (const id of ids) {
-      const isOlder = there.epoch > record.epoch;
-      this.#settings.onEvent(
-        isOlder
-          ? { kind: 'refused', id, reason: 'older-epoch' }
-          : { kind: 'conflict', id, current: there },
-      );
-    }
-  }
-
-  /** Whether a compare-and-set may go on; else its fate is told. Throws when nobody answers. */
-  async #isExpected(write: Write, expected: Revision | undefined): Promise<boolean> {
-    const { key, revision } = write.record;
-    if ((await this.#learn(key)) === 'nothing') throw new Error(`${key}: the engine is away`);
-    const current = this.#store.get(key);
-    if (sameRevision(current?.revision, revision)) {
-      this.#done(write);
-      return false;
-    }
-    const there = current?.value === undefined ? undefined : current.revision;
-    if (sameRevision(there, expected)) return true;
-    this.#end(write);
-    const [id = 0] = write.ids;
-    // After a first attempt ours may have been there, and somebody may have built upon it.
-    const isClear = !write.mayBeThere;
-    this.#settings.onEvent(
-      isClear ? { kind: 'conflict', id, current } : { kind: 'refused', id, reason: 'unsettled' },
-    );
-    return false;
-  }
-
-  /** Fetches what the engine has of a key; a copy of it that is behind what we know is no answer. */
-  async #learn(key: string): Promise<{ readonly record: BusRecord | undefined } | 'nothing'> {
-    try {
-      const entry = await this.#kv.get(engineKey(key));
-      if (!entry) {
-        // Its tombstone was taken away, or this is a copy that is behind: the next attempt shows which.
-        this.#sequences.delete(key);
-        return { record: undefined };
-      }
-      if (entry.revision < (this.#sequences.get(key) ?? 0)) return 'nothing';
-      const sealed = entry.operation === 'PUT' ? entry.value : undefined;
-      return { record: this.#take(key, entry.revision, sealed) };
-    } catch {
-      return 'nothing';
-    }
-  }
-
-  /** A compare-and-set waits for the engine only so long; a put as long as it takes. */
-  #later(write: Write): void {
-    if (write.expected && write.attempts >= MOST_ATTEMPTS) {
-      this.#end(write);
-      const [id = 0] = write.ids;
-      const reason = write.mayBeThere ? 'unsettled' : 'no-majority';
-      this.#settings.onEvent({ kind: 'refused', id, reason });
-    }
-    this.#retry ??= setTimeout(() => {
-      this.#retry = undefined;
-      this.#flush();
-    }, RETRY_MILLISECONDS);
-  }
-
-  #done(write: Write): void {
-    this.#end(write);
-    const { revision } = write.record;
-    for (const id of write.ids) {
-      if (id !== 0) this.#settings.onEvent({ kind: 'written', id, revision, awaited: [] });
-    }
-  }
-
-  #end(write: Write): void {
-    const { key } = write.record;
-    if (this.#waiting.get(key) === write) this.#waiting.delete(key);
-    const index = this.#sets.indexOf(write);
-    if (index >= 0) this.#sets.splice(index, 1);
-  }
-
-  async #keepCopy(complete: () => void): Promise<void> {
-    while (!this.#isClosed) {
-      try {
-        if ((await this.#kv.status()).values === 0) complete();
-        const watch = await this.#kv.watch();
-        this.#stopWatch = () => watch.stop();
-        for await (const entry of watch) {
-          this.#onEntry(entry);
-          if (entry.isUpdate || entry.delta === 0) complete();
-        }
-      } catch {
-        // The engine is away: the copy stays as it is, and all of it comes again.
-      }
-      if (!this.#isClosed) await pause(RETRY_MILLISECONDS);
-    }
-  }
-
-  #onEntry(entry: KvWatchEntry): void {
-    const key = recordKey(entry.key);
-    if (key === undefined) return;
-    this.#take(key, entry.revision, entry.operation === 'PUT' ? entry.value : undefined);
-  }
-
-  /** What the engine has at one of its revisions: the record, where it is one of ours. */
-  #take(key: string, sequence: number, sealed: Uint8Array | undefined): BusRecord | undefined {
-    if (sequence < (this.#sequences.get(key) ?? 0)) return undefined;
-    this.#sequences.set(key, sequence);
-    if (sealed === undefined) return undefined;
-    const record = this.#sealer.open(key, sealed);
-    if (record === undefined) this.#settings.onNotice({ kind: 'foreign-value', key });
-    else this.#apply(record);
-    return record;
-  }
-
-  #apply(record: BusRecord): void {
-    if (!this.#store.apply(record)) return;
-    for (const [watch, prefix] of this.#watches) {
-      if (record.key.startsWith(prefix)) {
-        this.#settings.onEvent({ kind: 'changed', watch, record });
-      }
-    }
-    const node = memberOf(record.key);
-    if (node === undefined || node === this.#settings.local) return;
-    const state = record.value === undefined ? 'gone' : 'synchronised';
-    if (this.#members.get(node) === state) return;
-    this.#members.set(node, state);
-    this.#settings.onEvent({ kind: 'member', member: { node, state } });
+    return { number: this.#copy.highest + 1, writer, incarnation: this.#incarnation };
   }
 
   async #watchConnection(): Promise<void> {
@@ -416,9 +195,8 @@ export class NatsBus implements RecordReader {
       if (status.type === 'disconnect') this.#settings.onNotice({ kind: 'disconnected' });
       if (status.type === 'reconnect') {
         this.#greet();
-        // What came meanwhile is asked for at once, not when the library misses a sign of life.
-        this.#stopWatch();
-        this.#flush();
+        this.#copy.refresh();
+        this.#writes.flush();
       }
     }
   }
@@ -439,22 +217,8 @@ export class NatsBus implements RecordReader {
   }
 }
 
-function memberKey(node: NodeId): string {
-  return `member/${node}`;
-}
-
-function memberOf(key: string): NodeId | undefined {
-  const [, digits] = /^member\/(\d+)$/.exec(key) ?? [];
-  return digits === undefined ? undefined : Number(digits);
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
 const PRESENT = Uint8Array.of(1);
-const MOST_WAITING = 65_536;
-const MOST_UNDER_WAY = 64;
-const RETRY_MILLISECONDS = 100;
+/** Number of the bus's own requests. */
+const OWN = 0;
 const SWEEP_MILLISECONDS = 60_000;
-const MOST_ATTEMPTS = 20;
+const LOOK_MILLISECONDS = 10;
