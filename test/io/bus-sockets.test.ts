@@ -47,6 +47,25 @@ describe('The built-in bus between two processes', () => {
     }
   });
 
+  it('does not open where a port is taken', async () => {
+    const taken = createSocket('udp4').bind(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const [free = 0] = await freePorts(1);
+    const counters = new BusCounters();
+    const ring = new KeyRing(clusterKey(1));
+    const settings = { local: 1, peers: [2], paths: 2, ring, random: randomBytes, counters };
+    const bus = new UdpBus<number>(settings);
+    const paths = [free, taken.address().port].map((port) => ({
+      local: { address: LOOPBACK, port },
+      peers: new Map(),
+    }));
+    const opening = BusSockets.open({ bus, counters, paths, onNews() {} });
+    await assert.rejects(opening, { code: 'EADDRINUSE', port: taken.address().port });
+    const again = createSocket('udp4').bind(free, '127.0.0.1');
+    await once(again, 'listening');
+    for (const socket of [again, taken]) socket.close();
+  });
+
   it('looks at nothing that is not of a peer', async () => {
     const [port = 0, peerPort = 0] = await freePorts(2);
     const counters = new BusCounters();

@@ -1,7 +1,7 @@
 /**
  * The cluster bus: records that every node has a copy of, whatever carries them.
  *
- * Requests go in, events come out, each with the `id` its asker gave; what is known is read at once from
+ * Requests go in, events come out, each with the `id` (1 or more) its asker gave; what is known is read at once from
  * this node's copy (`RecordReader`). A record is the last value of a key. Which of two values is the later
  * one is decided everywhere alike: by epoch, then by revision.
  */

@@ -6,7 +6,7 @@ import type { CasMessage } from './compare-and-set.ts';
 import { Attributes, AttributeWriter, type BusMessage, MessageType } from './message.ts';
 import { encodeRecord, readRecord } from './record.ts';
 
-const Attribute = {
+export const CasAttribute = {
   NUMBER: 1,
   WRITER: 2,
   INCARNATION: 3,
@@ -14,7 +14,8 @@ const Attribute = {
   GRANTED: 5,
   PROMISED: 6,
   RECORD: 7,
-};
+} as const;
+const Attribute = CasAttribute;
 
 export function encodeCas(message: CasMessage): BusMessage {
   const { ballot } = message;

@@ -47,6 +47,12 @@ export const MessageType = {
 } as const;
 export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 
+const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(MessageType));
+
+export function isKnownMessage(type: number): boolean {
+  return KNOWN_TYPES.has(type);
+}
+
 export interface BusMessage {
   readonly type: number;
   readonly body: Uint8Array;
@@ -89,10 +95,6 @@ export class Attributes {
     this.#values = values;
   }
 
-  get types(): readonly number[] {
-    return this.#values.map(({ type }) => type);
-  }
-
   all(type: number): readonly Uint8Array[] {
     return this.#values.flatMap((one) => (one.type === type ? [one.value] : []));
   }
@@ -113,6 +115,17 @@ export class Attributes {
     reader.end(what);
     return value;
   }
+}
+
+/** How many attributes of a body are none of `known`. Throws `MalformedError`. */
+export function unknownAttributes(body: Uint8Array, known: readonly number[]): number {
+  const reader = new OctetReader(body);
+  let count = 0;
+  while (reader.remaining > 0) {
+    if (!known.includes(reader.u16('attribute type'))) count++;
+    reader.skip(reader.u32('attribute length'), 'attribute value');
+  }
+  return count;
 }
 
 /** A whole number as 64 bits. */

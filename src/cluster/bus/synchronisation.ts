@@ -12,7 +12,15 @@ import { Attributes, AttributeWriter, type BusMessage, MessageType } from './mes
 import { BUCKETS, readRecord, writeRecord } from './record.ts';
 import type { RecordStore } from './record-store.ts';
 
-const Attribute = { HIGHEST: 1, VOTES: 2, DIGEST: 3, BUCKETS: 4, RECORDS: 5 };
+/** Of digests and snapshots. */
+export const SynchronisationAttribute = {
+  HIGHEST: 1,
+  VOTES: 2,
+  DIGEST: 3,
+  BUCKETS: 4,
+  RECORDS: 5,
+} as const;
+const Attribute = SynchronisationAttribute;
 
 /** What a peer said of its copy. */
 export interface PeerDigest {

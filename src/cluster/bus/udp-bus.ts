@@ -18,13 +18,18 @@ import {
   type RevisionVector,
 } from './bus.ts';
 import type { BusCounter } from './bus-counters.ts';
-import { decodeCas, encodeCas } from './cas-codec.ts';
+import { CasAttribute, decodeCas, encodeCas } from './cas-codec.ts';
 import { Acceptor, type CasMessage, Proposer } from './compare-and-set.ts';
 import { Mesh, type MeshAction, type MeshInput, type MeshSettings } from './mesh.ts';
-import { type BusMessage, MessageType } from './message.ts';
+import { type BusMessage, isKnownMessage, MessageType, unknownAttributes } from './message.ts';
 import { encodeRecord, isKey, readRecord } from './record.ts';
 import { RecordStore } from './record-store.ts';
-import { decodeDigest, encodeDigest, PeerSynchronisation } from './synchronisation.ts';
+import {
+  decodeDigest,
+  encodeDigest,
+  PeerSynchronisation,
+  SynchronisationAttribute,
+} from './synchronisation.ts';
 
 export type UdpBusInput<Tag> = MeshInput<Tag> | BusRequest;
 
@@ -239,12 +244,29 @@ export class UdpBus<Tag> implements RecordReader {
     const { peer, message } = action;
     const synchronisation = this.#peers.get(peer);
     if (!synchronisation) return;
+    if (!isKnownMessage(message.type)) {
+      this.#count('unknown-message');
+      return;
+    }
     try {
+      this.#countAttributes(message);
       if (!this.#isOurs(peer, message, synchronisation, now)) this.#actions.push(action);
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error;
       this.#count('malformed-message');
     }
+  }
+
+  /** What a newer node says beside what we understand is passed over. Throws `MalformedError`. */
+  #countAttributes({ type, body }: BusMessage): void {
+    const known = isCas(type)
+      ? CAS_ATTRIBUTES
+      : isSynchronisation(type)
+        ? SYNC_ATTRIBUTES
+        : undefined;
+    if (!known) return;
+    const unknown = unknownAttributes(body, known);
+    for (let number = 0; number < unknown; number++) this.#count('unknown-attribute');
   }
 
   /** Whether the message was the bus's own. Throws `MalformedError`. */
@@ -419,4 +441,15 @@ function isCas(type: number): boolean {
   return type >= MessageType.CAS_PREPARE && type <= MessageType.CAS_ACCEPTED;
 }
 
+function isSynchronisation(type: number): boolean {
+  return type === MessageType.RECORD_DIGEST || SNAPSHOT_TYPES.includes(type);
+}
+
+const SNAPSHOT_TYPES: readonly number[] = [
+  MessageType.SNAPSHOT_REQ,
+  MessageType.SNAPSHOT_CHUNK,
+  MessageType.SNAPSHOT_END,
+];
+const CAS_ATTRIBUTES: readonly number[] = Object.values(CasAttribute);
+const SYNC_ATTRIBUTES: readonly number[] = Object.values(SynchronisationAttribute);
 const DIGEST_MILLISECONDS = 1000;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { MAX_VALUE_OCTETS } from '../../../src/cluster/bus/bus.ts';
+import { AttributeWriter, MessageType } from '../../../src/cluster/bus/message.ts';
 import { RecordStore } from '../../../src/cluster/bus/record-store.ts';
 import { BusWorld } from '../../support/bus-world.ts';
 import { seededNumbers } from '../../support/seeded-random.ts';
@@ -142,6 +143,33 @@ describe('The built-in bus', () => {
         ['new', 'other', 'stays'],
       );
     }
+  });
+
+  it('counts what a newer or a faulty peer says, and goes on', () => {
+    const world = new BusWorld(11, 2);
+    world.run(50);
+    const say = (type: number, body: Uint8Array): void => {
+      const message = { type, body };
+      world.give(world.node(1), { kind: 'message', to: 2, message, delivery: 'urgent', tag: '' });
+    };
+    say(60_000, Uint8Array.of(1));
+    say(MessageType.RECORD_PUT, Uint8Array.of(1, 2, 3));
+    say(MessageType.RECORD_DIGEST, new Uint8Array(0));
+    say(MessageType.SNAPSHOT_REQ, Uint8Array.of(0, 4, 0, 0, 0, 99));
+    const later = new AttributeWriter().octets(4, Uint8Array.of(1)).octets(900, Uint8Array.of(7));
+    say(MessageType.SNAPSHOT_REQ, later.finish());
+    say(MessageType.CAS_PREPARE, new AttributeWriter().number(1, 5).finish());
+    say(MessageType.PROBE, Uint8Array.of(9));
+    world.put(1, 'still', 'here');
+    world.run(50);
+    assert.deepEqual(world.node(2).counters.read()['unknown-message'], 1);
+    assert.deepEqual(world.node(2).counters.read()['malformed-message'], 4);
+    assert.deepEqual(world.node(2).counters.read()['unknown-attribute'], 1);
+    const passed = world
+      .node(2)
+      .seen.flatMap(({ action }) => (action.kind === 'received' ? [action.message] : []));
+    assert.deepEqual(passed, [{ type: MessageType.PROBE, body: Uint8Array.of(9) }]);
+    assert.equal(world.node(2).value('still'), 'here');
   });
 
   it('settles one of several concurrent sets, and tells the others what is there', () => {
