@@ -9,7 +9,7 @@ import type { Epoch, Segment, Sid } from './ballot.ts';
 import type { ConfigurationField } from './cluster-settings.ts';
 import type { Advert } from './demotion.ts';
 import type { NodeId } from './node-id.ts';
-import type { Claim, Refusal } from './segment-records.ts';
+import type { Claim, Precedence, Refusal } from './segment-records.ts';
 
 /** State of the ways a node has out: to peers, to its own network, to the other nodes. */
 export interface Legs {
@@ -69,6 +69,8 @@ export interface LeaseMessage extends Sender {
   readonly to: Sid;
   readonly counter: number;
   readonly refused: readonly Refusal[];
+  /** For claims that have no majority yet: whom they follow here. */
+  readonly precedence: readonly Precedence[];
   readonly applied: readonly Applied[];
 }
 

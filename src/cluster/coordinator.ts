@@ -163,7 +163,7 @@ export class Coordinator {
     this.#keepAlone(turn);
     this.#ownership.checkLapse(turn);
     this.#take(input, turn);
-    if (!this.#isStopped) this.#progress(turn);
+    if (!this.#isStopped && !IDLE.has(input.kind)) this.#progress(turn, isAnswer(input));
     this.#keepEpochs(turn);
     return turn.actions;
   }
@@ -343,14 +343,14 @@ export class Coordinator {
       else if (wasLost || (message.alone && this.#ownership.isSynced))
         this.#missed('unheard', turn);
     }
-    const refused = this.#ownership.voter.judge(message, turn.now);
+    const judgement = this.#ownership.voter.judge(message, turn.now);
     if (this.#isListening(turn.now)) return;
     this.#transfer.noticed(turn);
     const applied = this.#ownership.positions();
     const { counter } = message;
     this.#send(
       peer.node,
-      { kind: 'lease', ...this.#sender, to: message.sid, counter, refused, applied },
+      { kind: 'lease', ...this.#sender, to: message.sid, counter, ...judgement, applied },
       turn,
     );
   }
@@ -433,8 +433,14 @@ export class Coordinator {
     return now < this.#listensUntil;
   }
 
-  #progress(turn: Turn): void {
+  /** An answer alone moves nothing but leases and claims. */
+  #progress(turn: Turn, isAnswered: boolean): void {
     const { now } = turn;
+    if (isAnswered) this.#ownership.confirm(turn);
+    if (isAnswered && !this.#ownership.isUrgent) {
+      this.#ownership.publish(turn);
+      return;
+    }
     this.#notice(turn);
     this.#noticeTold(turn);
     const isDraining = this.#demotion.has('drain');
@@ -516,6 +522,13 @@ export class Coordinator {
   #send(to: NodeId, message: CoordinatorMessage, { actions }: Turn): void {
     actions.push({ kind: 'send', to, message });
   }
+}
+
+/** Inputs that are only remembered. */
+const IDLE: ReadonlySet<CoordinatorInput['kind']> = new Set(['applied', 'load']);
+
+function isAnswer(input: CoordinatorInput): boolean {
+  return input.kind === 'message' && input.message.kind === 'lease';
 }
 
 function emit({ actions }: Turn, event: ClusterEvent): void {

@@ -20,6 +20,7 @@ export class Lease {
   readonly #sentAt = new Float64Array(REMEMBERED).fill(NEVER);
   readonly #sorted: number[] = [];
   #counter = 0;
+  #majority = 0;
 
   /** `majority` of the nodes, this one included. */
   constructor(majority: number) {
@@ -42,6 +43,7 @@ export class Lease {
   answered(voter: NodeId, counter: number): void {
     if (counter > this.#counter || counter <= (this.#answered.get(voter) ?? 0)) return;
     this.#answered.set(voter, counter);
+    this.#majority = this.#countMajority();
   }
 
   /** Whether a voter answered this heartbeat or a later one. */
@@ -52,17 +54,21 @@ export class Lease {
   /** The last heartbeat that a whole majority has answered, this node included; 0 when none. */
   majorityAnswered(): number {
     if (this.#others === 0) return this.#counter;
-    const sorted = this.#sorted;
-    sorted.length = 0;
-    for (const counter of this.#answered.values()) sorted.push(counter);
-    if (sorted.length < this.#others) return 0;
-    sorted.sort((a, b) => b - a);
-    return sorted[this.#others - 1] ?? 0;
+    return this.#majority;
   }
 
   /** When that heartbeat left; never, for one that is forgotten. */
   sentAt(counter: number): number {
     if (counter === 0 || counter <= this.#counter - REMEMBERED) return NEVER;
     return this.#sentAt[counter % REMEMBERED] ?? NEVER;
+  }
+
+  #countMajority(): number {
+    const sorted = this.#sorted;
+    sorted.length = 0;
+    for (const counter of this.#answered.values()) sorted.push(counter);
+    if (sorted.length < this.#others) return 0;
+    sorted.sort((a, b) => b - a);
+    return sorted[this.#others - 1] ?? 0;
   }
 }

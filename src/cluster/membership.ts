@@ -85,13 +85,24 @@ export class Membership {
     return misses >= this.majority;
   }
 
-  /** The nodes that can have segments: heard, agreeing with us, and none less fit than another. */
+  /**
+   * The nodes that can have segments: heard by a majority, agreeing with us, and none less fit than another.
+   * What a majority hears, and not our own ear, so that all nodes that hear each other say the same.
+   */
   candidates(own: AdvertOf & { readonly weight: number }, now: number): readonly AdvertOf[] {
     const there: AdvertOf[] = own.weight > 0 ? [own] : [];
     for (const peer of this.#peers.values()) {
-      if (peer.weight === 0 || !peer.agrees || this.isSilent(peer, now)) continue;
-      if (peer.contact && peer.view.has(this.self)) there.push({ ...peer.advert, node: peer.node });
+      if (peer.weight === 0 || !peer.agrees || !peer.contact || peer.isGone) continue;
+      if (this.#isHeard(peer, now)) there.push({ ...peer.advert, node: peer.node });
     }
     return leastDemoted(there).toSorted((a, b) => a.node - b.node);
+  }
+
+  #isHeard(peer: Peer, now: number): boolean {
+    let heard = this.isSilent(peer, now) ? 1 : 2;
+    for (const other of this.#peers.values()) {
+      if (other !== peer && other.view.has(peer.node) && !this.isSilent(other, now)) heard++;
+    }
+    return heard >= this.majority;
   }
 }

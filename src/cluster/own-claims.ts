@@ -4,7 +4,7 @@
  * A claim begins `pending` and is `owned` once a majority accepted it. What is dropped is dropped for
  * good: to have the segment again takes a higher epoch and a majority again.
  */
-import type { Epoch, Segment, Sid } from './ballot.ts';
+import type { Ballot, Epoch, Segment, Sid } from './ballot.ts';
 import type { Claim } from './segment-records.ts';
 
 /** Why a segment has a new owner. */
@@ -20,7 +20,9 @@ export interface OwnClaim extends Claim {
   /** Given here by an operator: placement does not move it on. */
   pinned: boolean;
   readonly from: Sid;
-  readonly reason: TakeReason;
+  reason: TakeReason;
+  /** The highest ballot of others that any voter accepted before. */
+  previous: Ballot;
 }
 
 export class OwnClaims {

@@ -21,8 +21,8 @@ import { Voter } from './voter.ts';
 /** A claim that found no majority in this time is taken back. In milliseconds. */
 const CLAIM_WAIT = 60;
 
-/** Nothing was lost on the way, or there was nothing. */
-const CARRIES_ON: readonly TakeReason[] = ['free', 'handed-over', 'regained'];
+/** Nothing was lost on the way. */
+const CARRIES_ON: readonly TakeReason[] = ['handed-over', 'regained'];
 
 /** What one call of `handle` collects. */
 export interface Turn {
@@ -47,8 +47,8 @@ export class Ownership {
   readonly #holds: boolean;
   /** How far the state of other processes is here. */
   readonly #applied = new Map<Sid, number>();
-  /** Final states that are installed: their segments need no take-over. */
-  readonly #installed = new Map<Segment, Ballot>();
+  /** Exact states that are here: as long as nobody had the segment since, they are the last. */
+  readonly #resumable = new Map<Segment, Resumable>();
   #until = Number.NEGATIVE_INFINITY;
   #alone = false;
   /** This node has all state that others acknowledged for it. */
@@ -116,8 +116,8 @@ export class Ownership {
   claim(segment: Segment, how: ClaimManner, { now }: Turn): void {
     const { records } = this.voter;
     const standing = records.ballot(segment);
-    const installed = this.#installed.get(segment);
-    const isHandedOver = installed !== undefined && compareBallots(installed, standing) === 0;
+    const previous = standing.sid === this.#parts.sid ? records.previous(segment) : standing;
+    const resumable = this.#resumable.get(segment);
     const epoch = Math.max(standing.epoch, this.#parts.epochFloor) + 1;
     const ballot = { epoch, sid: this.#parts.sid };
     this.claims.add({
@@ -125,12 +125,13 @@ export class Ownership {
       epoch,
       owned: false,
       settled: false,
-      after: how.after ?? (isHandedOver ? installed : undefined),
+      after: how.after ?? (resumable?.reason === 'handed-over' ? resumable.ballot : undefined),
       counter: this.lease.counter + 1,
       claimedAt: now,
       pinned: how.pinned,
       from: standing.sid,
-      reason: isHandedOver ? 'handed-over' : this.#reason(segment, standing.sid),
+      reason: resumable?.reason ?? this.#reason(segment, standing.sid),
+      previous,
     });
     records.record(segment, ballot, this.lease.counter + 1, now);
     this.isUrgent = true;
@@ -138,7 +139,7 @@ export class Ownership {
 
   /** The final state of a segment is here, as its owner left it at this ballot. */
   installed(segment: Segment, ballot: Ballot): void {
-    this.#installed.set(segment, ballot);
+    this.#resumable.set(segment, { ballot, reason: 'handed-over' });
   }
 
   /** An answer to one of our heartbeats. */
@@ -154,6 +155,11 @@ export class Ownership {
       if (claim?.epoch === epoch && this.claims.get(segment) === claim) stillClaimed = true;
     }
     if (stillClaimed) return;
+    for (const { segment, epoch, previous } of message.precedence) {
+      const claim = this.claims.get(segment);
+      if (claim?.epoch !== epoch || compareBallots(previous, claim.previous) <= 0) continue;
+      claim.previous = previous;
+    }
     this.lease.answered(message.node, message.counter);
     this.setAlone(false, turn);
   }
@@ -189,8 +195,10 @@ export class Ownership {
   drop(segment: Segment, reason: ReleaseReason, { actions }: Turn): void {
     const claim = this.claims.drop(segment);
     if (!claim) return;
-    this.voter.records.letGo(segment, { epoch: claim.epoch, sid: this.#parts.sid });
+    const ballot = { epoch: claim.epoch, sid: this.#parts.sid };
+    this.voter.records.letGo(segment, ballot);
     this.isUrgent = true;
+    if (claim.owned) this.#resumable.set(segment, { ballot, reason: 'regained' });
     if (claim.owned) actions.push({ kind: 'release', segment, reason });
   }
 
@@ -231,9 +239,10 @@ export class Ownership {
 
   #own(claim: OwnClaim, { actions }: Turn): void {
     this.claims.confirm(claim);
-    this.#installed.delete(claim.segment);
     this.isUrgent = true;
-    const { segment, epoch, from, reason } = claim;
+    const { segment, epoch, from } = claim;
+    const reason = this.#confirmedReason(claim);
+    this.#resumable.delete(segment);
     const carriesOn = CARRIES_ON.includes(reason);
     const behind = carriesOn ? [] : this.#behind();
     const gap = !carriesOn && !this.#isKnown(claim);
@@ -298,12 +307,23 @@ export class Ownership {
     return knowing >= membership.majority;
   }
 
+  /** A majority said whom we follow: a state that is here is the last one only if nobody came after it. */
+  #confirmedReason({ segment, previous, reason, from }: OwnClaim): TakeReason {
+    const resumable = this.#resumable.get(segment);
+    if (resumable && compareBallots(previous, resumable.ballot) <= 0) return resumable.reason;
+    return reason === 'handed-over' || reason === 'regained' ? this.#reason(segment, from) : reason;
+  }
+
   #reason(segment: Segment, from: Sid): TakeReason {
     if (from === NOBODY) return 'free';
-    if (from === this.#parts.sid) return 'regained';
     if (this.#parts.membership.isDead(from)) return 'dead';
     return this.voter.records.isFree(segment) ? 'let-go' : 'silent';
   }
+}
+
+interface Resumable {
+  readonly ballot: Ballot;
+  readonly reason: 'handed-over' | 'regained';
 }
 
 /** A whole snapshot that arrived, and what its sender said of itself as it made it. */

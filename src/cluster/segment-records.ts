@@ -9,6 +9,7 @@ import {
   type Ballot,
   compareBallots,
   type Epoch,
+  NO_BALLOT,
   NOBODY,
   type Segment,
   type Sid,
@@ -37,6 +38,13 @@ export interface Refusal {
 
 const SETTLED = 2;
 
+/** An accepted claim, and what it follows at this voter. */
+export interface Precedence {
+  readonly segment: Segment;
+  readonly epoch: Epoch;
+  readonly previous: Ballot;
+}
+
 export class SegmentRecords {
   readonly count: number;
   #highestEpoch = 0;
@@ -44,6 +52,8 @@ export class SegmentRecords {
   readonly #sids: Int32Array;
   /** The heartbeat of the owner that named the ballot last: only a later one can take it back. */
   readonly #counters: Float64Array;
+  /** The highest ballot of another than the present one's node. */
+  readonly #previous: Ballot[];
   readonly #letGo: Uint8Array;
   readonly #owned: Uint8Array;
   /** When the ballot was heard of: its owner may have been alive then. */
@@ -54,6 +64,7 @@ export class SegmentRecords {
     this.#epochs = new Float64Array(count);
     this.#sids = new Int32Array(count);
     this.#counters = new Float64Array(count);
+    this.#previous = new Array(count).fill(NO_BALLOT);
     this.#letGo = new Uint8Array(count);
     this.#owned = new Uint8Array(count);
     this.#heardAt = new Float64Array(count).fill(Number.NEGATIVE_INFINITY);
@@ -73,6 +84,11 @@ export class SegmentRecords {
 
   ballot(segment: Segment): Ballot {
     return { epoch: this.epoch(segment), sid: this.sid(segment) };
+  }
+
+  /** What this voter had accepted before whoever stands: that one may have been an owner. */
+  previous(segment: Segment): Ballot {
+    return this.#previous[segment] ?? NO_BALLOT;
   }
 
   /** Nobody has it, or whoever had it said that it does not any more. */
@@ -105,6 +121,7 @@ export class SegmentRecords {
     if (order < 0) return;
     this.#counters[segment] = Math.max(order === 0 ? (this.#counters[segment] ?? 0) : 0, counter);
     if (order === 0) return;
+    if (this.sid(segment) !== ballot.sid) this.#previous[segment] = this.ballot(segment);
     this.#epochs[segment] = ballot.epoch;
     this.#highestEpoch = Math.max(this.#highestEpoch, ballot.epoch);
     this.#sids[segment] = ballot.sid;

@@ -18,6 +18,7 @@ import type { AdvertOf } from './demotion.ts';
 import { BATCH, GIVE_UP, HandOver, type Successor } from './hand-over.ts';
 import type { Membership } from './membership.ts';
 import type { NodeId } from './node-id.ts';
+import type { OwnClaim } from './own-claims.ts';
 import type { Ownership, Turn } from './ownership.ts';
 import type { Peer } from './peer.ts';
 
@@ -25,6 +26,8 @@ import type { Peer } from './peer.ts';
 const SECOND_CHOICE = 100;
 /** How long the final state of an offered segment is waited for before it is claimed without. */
 const STATE_WAIT = 120;
+/** A segment that came stays for so long, unless this node is unfit: no two nodes play ball with it. */
+const HOLD = 500;
 /** Before a claim that found no majority is tried again. */
 const RETRY = 40;
 
@@ -279,10 +282,11 @@ export class Transfer {
     let to: Successor | undefined;
     let pinned = false;
     const segments: SegmentAtEpoch[] = [];
-    for (const { segment, epoch, settled, pinned: stays } of ownership.claims.values()) {
+    for (const claim of ownership.claims.values()) {
+      const { segment, epoch, settled } = claim;
       if (!settled || segments.length === BATCH) continue;
       const wish = this.#handOver.wishes.get(segment);
-      const node = wish?.to ?? this.#placement(segment, stays, isFit);
+      const node = wish?.to ?? this.#placement(claim, isFit, turn.now);
       const peer = this.#successor(node, turn);
       if (!peer || (to && (to.node !== peer.node || pinned !== (wish?.pinned ?? false)))) continue;
       to = { node: peer.node, sid: peer.sid };
@@ -296,9 +300,13 @@ export class Transfer {
   }
 
   /** Where a segment of ours should be; undefined where it is. */
-  #placement(segment: Segment, pinned: boolean, isFit: boolean): NodeId | undefined {
+  #placement(
+    { segment, pinned, claimedAt }: OwnClaim,
+    isFit: boolean,
+    now: number,
+  ): NodeId | undefined {
     const { preempt, self } = this.#parts.settings;
-    if (isFit && (pinned || !preempt)) return undefined;
+    if (isFit && (pinned || !preempt || now < claimedAt + HOLD)) return undefined;
     const node = this.#placed[segment];
     return node === self ? undefined : node;
   }

@@ -10,7 +10,7 @@ import type { HeartbeatMessage } from './coordinator-message.ts';
 import type { Membership } from './membership.ts';
 import type { OwnClaims } from './own-claims.ts';
 import type { SafetyRule } from './safety-rule.ts';
-import { type Claim, type Refusal, SegmentRecords } from './segment-records.ts';
+import { type Claim, type Precedence, type Refusal, SegmentRecords } from './segment-records.ts';
 
 export interface VoterParts {
   readonly segments: number;
@@ -21,6 +21,11 @@ export interface VoterParts {
   readonly membership: Membership;
   readonly claims: OwnClaims;
   readonly without: ReadonlySet<SafetyRule>;
+}
+
+export interface Judgement {
+  readonly refused: readonly Refusal[];
+  readonly precedence: readonly Precedence[];
 }
 
 export class Voter {
@@ -36,9 +41,10 @@ export class Voter {
   }
 
   /** Judges all claims of a heartbeat, and notes what its sender let go. */
-  judge({ sid, counter, claims }: HeartbeatMessage, now: number): readonly Refusal[] {
+  judge({ sid, counter, claims }: HeartbeatMessage, now: number): Judgement {
     const { without } = this.#parts;
-    const refusals: Refusal[] = [];
+    const refused: Refusal[] = [];
+    const precedence: Precedence[] = [];
     this.#named.fill(0);
     for (const claim of claims) {
       if (claim.segment >= this.records.count) continue;
@@ -48,15 +54,17 @@ export class Voter {
         if (!owned && without.has('claims-bind')) continue;
         this.records.record(segment, { epoch, sid }, counter, now);
         this.records.reached(segment, claim);
+        const previous = this.records.previous(segment);
+        if (!owned) precedence.push({ segment, epoch, previous });
       } else if (!without.has('refusal')) {
         const isOwned = this.records.isOwned(segment);
-        refusals.push({ segment, epoch, standing: this.records.ballot(segment), isOwned });
+        refused.push({ segment, epoch, standing: this.records.ballot(segment), isOwned });
       }
     }
     for (let segment = 0; segment < this.records.count; segment++) {
       if (this.#named[segment] === 0) this.records.notClaimed(segment, sid, counter);
     }
-    return refusals;
+    return { refused, precedence };
   }
 
   /** Whether whoever has a segment can not transmit for it any more, as far as this node can tell. */

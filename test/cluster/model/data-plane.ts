@@ -110,6 +110,7 @@ interface Live {
   floor: number;
   top: number;
   seen: Set<number>;
+  isFinal: boolean;
   isFrozen: boolean;
   /** Nodes whose state is waited for, and until when. */
   waitsFor: Set<number>;
@@ -344,6 +345,7 @@ export class DataPlane {
       floor: rules.has('seen-up-to-edge') && !known?.final ? Math.max(0, floor - 6) : floor,
       top: Math.max(edge, floor),
       seen: new Set(known?.final?.seen),
+      isFinal: known?.final !== undefined,
       isFrozen: false,
       waitsFor: new Set(),
       waitsUntil: Number.POSITIVE_INFINITY,
@@ -358,10 +360,7 @@ export class DataPlane {
       this.renewals++;
       this.#host.renewed(segment, live.key);
     }
-    this.#host.oracle.began(
-      live.key,
-      live.seen.size > 0 ? Number.MAX_SAFE_INTEGER : Math.max(live.top, live.floor),
-    );
+    this.#host.oracle.began(live.key, Math.max(live.top, live.floor), live.isFinal);
     // A response that only we know of must not leave before others have it from us.
     live.responseAt = this.#append(segment, live);
     live.responseDue = this.#host.now() + WRITE_AHEAD_WAIT;

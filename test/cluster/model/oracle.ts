@@ -65,9 +65,13 @@ export class Oracle {
     view.highestSent = Math.max(view.highestSent, sequence);
   }
 
-  /** The owner of an SA begins to receive: it accepts what is above its edge. */
-  began(key: number, edge: number): void {
+  /**
+   * The owner of an SA begins to receive: it accepts what is above its edge. After a hand-over it goes on
+   * where the former owner was, with what that one did not know.
+   */
+  began(key: number, edge: number, isHandedOver: boolean): void {
     const view = this.#view(key);
+    if (isHandedOver) return;
     view.edge = edge;
     view.again.clear();
   }
