@@ -173,7 +173,9 @@ export class Coordinator {
     const ownership = this.#ownership;
     if (ownership.isUrgent) return instant(this.#lastCall);
     let at = Math.min(this.#heartbeatAt, this.#transfer.deadline, ownership.claimDeadline);
-    if (ownership.claims.size > 0) at = Math.min(at, ownership.until);
+    if (ownership.claims.size > 0 && ownership.until > this.#lastCall) {
+      at = Math.min(at, ownership.until);
+    }
     for (const peer of this.#membership.peers) {
       if (this.#view.includes(peer.node)) at = Math.min(at, this.#membership.silentAt(peer));
     }

@@ -89,6 +89,8 @@ export interface DataPlaneHost {
   renewed(segment: number, key: number): void;
   respond(segment: number, key: number, messageId: number, content: number): void;
   deliver(): void;
+  /** A packet leaves although the lease has ended. */
+  withoutLease(segment: number): void;
 }
 
 /** An SA that this node has. */
@@ -195,7 +197,10 @@ export class DataPlane {
   outbound(segment: number, force = false): boolean {
     const live = this.live[segment];
     if (!live || live.isFrozen || live.waitsFor.size > 0) return false;
-    if (!force && this.#host.now() >= this.leaseUntil) return false;
+    if (this.#host.now() >= this.leaseUntil) {
+      if (!force) return false;
+      this.#host.withoutLease(segment);
+    }
     this.#extend(segment, live);
     if (live.sent >= live.allowed && !this.#host.rules.has('reserve-ahead')) return false;
     live.sent++;
@@ -235,7 +240,9 @@ export class DataPlane {
     const live = this.live[segment];
     if (!live || live.isFrozen || live.key !== key || live.waitsFor.size > 0) return;
     if (this.#host.now() >= this.leaseUntil) return;
-    if (messageId === live.messageId) {
+    if (messageId > live.messageId) {
+      this.#host.oracle.forgot(`key ${key}`, messageId, live.messageId, `node ${this.#host.node}`);
+    } else if (messageId === live.messageId) {
       live.messageId++;
       live.response = this.#host.newContent();
       live.responseIv = this.#iv();
@@ -453,7 +460,8 @@ export class DataPlane {
   }
 
   #storeIfLater(record: Mirror): void {
-    if (isLater(record, this.store[record.segment])) this.store[record.segment] = record;
+    const isBlind = this.#host.rules.has('drop-lower-epochs');
+    if (isBlind || isLater(record, this.store[record.segment])) this.store[record.segment] = record;
   }
 
   #snapshot(): DataMessage {

@@ -40,6 +40,8 @@ export class Oracle {
   readonly #nonces = new Map<string, number>();
   readonly #views = new Map<number, PeerView>();
   readonly #responses = new Map<string, number>();
+  /** SAs with a response that left before anybody else knew of it: that is told to the operator. */
+  readonly #unsynced = new Set<string>();
   packets = 0;
   exposure = 0;
 
@@ -111,12 +113,19 @@ export class Oracle {
   responded(sa: string, messageId: number, content: number, synced: boolean, where: string): void {
     const name = `${sa}:${messageId}`;
     const before = this.#responses.get(name);
+    if (!synced) this.#unsynced.add(sa);
     if (before === undefined) {
       // What left without an acknowledgement is flagged, and another node cannot know of it.
       if (synced || this.#options.strictWriteAhead) this.#responses.set(name, content);
     } else if (before !== content && !this.#options.splitsAllowed) {
       fail('P5', `${where}: ${sa} answers message ${messageId} in two ways`);
     }
+  }
+
+  /** P5, the other way: the client goes on from a response that the owner knows nothing of. */
+  forgot(sa: string, messageId: number, expected: number, where: string): void {
+    if (this.#options.splitsAllowed || this.#unsynced.has(sa)) return;
+    fail('P5', `${where}: ${sa} asks message ${messageId}, and ${expected} is expected`);
   }
 
   #view(key: number): PeerView {

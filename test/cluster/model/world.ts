@@ -166,6 +166,7 @@ class World implements NodeWorld {
       renewed: (segment, key) => this.#renewed(segment, key),
       respond: (segment, key, messageId) => this.#answered(segment, key, messageId),
       deliver: () => undefined,
+      withoutLease: (segment) => this.#withoutLease(node, segment),
     };
   }
 
@@ -175,7 +176,7 @@ class World implements NodeWorld {
       if (!node.plane?.mayTransmit(segment)) continue;
       if (this.#owners[segment] !== node.id) this.takeOvers++;
       this.#owners[segment] = node.id;
-      if (this.oracleAllowsSplits) continue;
+      if (this.#splitsAllowed) continue;
       for (const other of this.nodes) {
         if (other !== node && other.plane?.mayTransmit(segment)) {
           fail('P4', `nodes ${node.id} and ${other.id} have leases for segment ${segment}`);
@@ -184,7 +185,12 @@ class World implements NodeWorld {
     }
   }
 
-  get oracleAllowsSplits(): boolean {
+  #withoutLease(node: SimulatedNode, segment: number): void {
+    const owner = this.nodes.find((other) => other !== node && other.plane?.mayTransmit(segment));
+    if (owner) fail('P4', `node ${node.id} transmits for segment ${segment} of node ${owner.id}`);
+  }
+
+  get #splitsAllowed(): boolean {
     const { loss, faults } = this.#scenario;
     return this.#isTwoTake() && (loss > 0 || faults.some(({ kind }) => kind === 'cut'));
   }
