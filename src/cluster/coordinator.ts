@@ -69,6 +69,8 @@ export class Coordinator {
   #load = 0;
   #view: readonly NodeId[] = [];
   #isStopped = false;
+  /** The input of this turn says nothing new: it moves leases and claims and nothing else. */
+  #isQuiet = false;
   /** The caller has all state, which counts once nobody goes on without us. */
   #isTold = false;
 
@@ -158,12 +160,13 @@ export class Coordinator {
 
   handle(input: CoordinatorInput, now: Instant): readonly CoordinatorAction[] {
     const turn: Turn = { now, actions: [] };
+    this.#isQuiet = false;
     if (this.#isStopped) return turn.actions;
     this.#noticeStall(turn);
     this.#keepAlone(turn);
     this.#ownership.checkLapse(turn);
     this.#take(input, turn);
-    if (!this.#isStopped && !IDLE.has(input.kind)) this.#progress(turn, isAnswer(input));
+    if (!this.#isStopped && !IDLE.has(input.kind)) this.#progress(turn);
     this.#keepEpochs(turn);
     return turn.actions;
   }
@@ -332,8 +335,11 @@ export class Coordinator {
   }
 
   #heartbeat(peer: Peer, message: HeartbeatMessage, turn: Turn): void {
-    const wasLost = Number.isFinite(peer.lastHeard) && this.#membership.isSilent(peer, turn.now);
-    if (!peer.heartbeat(message, turn.now)) return;
+    const wasSilent = this.#membership.isSilent(peer, turn.now);
+    const wasLost = wasSilent && Number.isFinite(peer.lastHeard);
+    const news = peer.heartbeat(message, turn.now);
+    this.#isQuiet = news !== 'changed' && !wasSilent;
+    if (news === 'old') return;
     const owned = this.#ownership.claims.owned;
     for (const claim of message.claims) {
       if (claim.owned) {
@@ -342,8 +348,7 @@ export class Coordinator {
     }
     if (this.#membership.other) {
       if (this.#ownership.claims.owned < owned) this.#missed('superseded', turn);
-      else if (wasLost || (message.alone && this.#ownership.isSynced))
-        this.#missed('unheard', turn);
+      else if (wasLost || this.#goesOnAlone(peer)) this.#missed('unheard', turn);
     }
     const judgement = this.#ownership.voter.judge(message, turn.now);
     if (this.#isListening(turn.now)) return;
@@ -360,6 +365,7 @@ export class Coordinator {
   #answer(peer: Peer, message: LeaseMessage, turn: Turn): void {
     if (message.to !== this.sid) return;
     peer.applied = message.applied;
+    this.#isQuiet = true;
     this.#ownership.answered(message, turn);
   }
 
@@ -394,9 +400,16 @@ export class Coordinator {
 
   /** Of two: as long as the other goes on alone it does not wait for us, and we may miss what it does. */
   #noticeTold(turn: Turn): void {
-    if (!this.#isTold || this.#membership.other?.alone) return;
+    const { other } = this.#membership;
+    if (!this.#isTold || (other && this.#goesOnAlone(other))) return;
     this.#isTold = false;
     this.#setSynced(true, turn);
+  }
+
+  /** It hears us no more, and waits for no acknowledgement of ours. */
+  #goesOnAlone(peer: Peer): boolean {
+    if (peer.isGone || peer.lastHeard === Number.NEGATIVE_INFINITY) return false;
+    return peer.alone || !peer.view.has(this.#settings.self);
   }
 
   /** State that went past us is missing: without it we may carry nothing on. */
@@ -435,13 +448,12 @@ export class Coordinator {
     return now < this.#listensUntil;
   }
 
-  /** An answer alone moves nothing but leases and claims. */
-  #progress(turn: Turn, isAnswered: boolean): void {
+  #progress(turn: Turn): void {
     const { now } = turn;
-    if (isAnswered) this.#ownership.confirm(turn);
-    if (isAnswered && !this.#ownership.isUrgent) {
+    if (this.#isQuiet) {
+      this.#ownership.confirm(turn);
       this.#ownership.publish(turn);
-      return;
+      if (!this.#ownership.isUrgent) return;
     }
     this.#notice(turn);
     this.#noticeTold(turn);
@@ -466,7 +478,13 @@ export class Coordinator {
       this.#view = view;
     }
     const { other, listenSince } = this.#membership;
-    if (!other || this.#settings.alone === 'hold' || this.#isListening(now)) return;
+    if (!other || this.#isListening(now)) return;
+    if (this.#settings.alone === 'hold') {
+      // Perhaps it goes on, and we do not hear how.
+      const isLost = !other.isGone && Number.isFinite(other.lastHeard);
+      if (isLost && this.#membership.isSilent(other, now)) this.#missed('unheard', turn);
+      return;
+    }
     const listened = now >= listenSince + this.#settings.timings.takeOver;
     if (listened && this.#membership.isSilent(other, now)) this.#ownership.setAlone(true, turn);
   }
@@ -528,10 +546,6 @@ export class Coordinator {
 
 /** Inputs that are only remembered. */
 const IDLE: ReadonlySet<CoordinatorInput['kind']> = new Set(['applied', 'load']);
-
-function isAnswer(input: CoordinatorInput): boolean {
-  return input.kind === 'message' && input.message.kind === 'lease';
-}
 
 function emit({ actions }: Turn, event: ClusterEvent): void {
   actions.push({ kind: 'emit', event });

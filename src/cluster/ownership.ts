@@ -118,7 +118,7 @@ export class Ownership {
     const standing = records.ballot(segment);
     const previous = standing.sid === this.#parts.sid ? records.previous(segment) : standing;
     const resumable = this.#resumable.get(segment);
-    const epoch = Math.max(standing.epoch, this.#parts.epochFloor) + 1;
+    const epoch = Math.max(records.highest(segment), this.#parts.epochFloor) + 1;
     const ballot = { epoch, sid: this.#parts.sid };
     this.claims.add({
       segment,
@@ -151,7 +151,9 @@ export class Ownership {
       const claim = this.claims.get(segment);
       if (claim?.owned && !isOwned) this.#raise(claim, standing, turn);
       else if (standing.sid !== this.#parts.sid) this.yield(segment, standing, turn);
-      records.record(segment, standing, 0, turn.now);
+      // A claim without a majority that another voter accepted binds that voter and not this one.
+      if (isOwned) records.record(segment, standing, 0, turn.now);
+      else records.heardOf(segment, standing.epoch);
       if (claim?.epoch === epoch && this.claims.get(segment) === claim) stillClaimed = true;
     }
     if (stillClaimed) return;

@@ -48,6 +48,7 @@ export class Peer {
   /** Fields of weight `policy` and `advice` that differ from ours. */
   differences: readonly ConfigurationField[] = [];
   applied: LeaseMessage['applied'] = [];
+  #claims: HeartbeatMessage['claims'] | undefined;
 
   constructor({ node, name, weight }: Member) {
     this.node = node;
@@ -82,6 +83,7 @@ export class Peer {
     this.contact = false;
     this.synced = false;
     this.applied = [];
+    this.#claims = undefined;
     return { kind: 'new', dead };
   }
 
@@ -90,21 +92,33 @@ export class Peer {
     return this.sid === sid && this.sid !== NOBODY && !this.isGone;
   }
 
-  /** Takes a heartbeat in; answers false for one that is not newer than the last. */
-  heartbeat(message: HeartbeatMessage, now: number): boolean {
-    if (message.counter <= this.counter) return false;
+  /** Takes a heartbeat in; answers whether it is newer than the last, and says anything new. */
+  heartbeat(message: HeartbeatMessage, now: number): 'old' | 'same' | 'changed' {
+    if (message.counter <= this.counter) return 'old';
     this.counter = message.counter;
     this.lastHeard = now;
-    if (this.view.size !== message.view.length || message.view.some((one) => !this.view.has(one))) {
-      this.view = new Set(message.view);
-    }
-    this.advert = message.advert;
     this.legs = message.legs;
     this.load = message.load;
+    if (this.#isSame(message)) return 'same';
+    this.view = new Set(message.view);
+    this.#claims = message.claims;
+    this.advert = message.advert;
     this.alone = message.alone;
     this.contact = message.contact;
     this.synced = message.synced;
-    return true;
+    return 'changed';
+  }
+
+  #isSame({ claims, view, advert, alone, contact, synced }: HeartbeatMessage): boolean {
+    return (
+      claims === this.#claims &&
+      alone === this.alone &&
+      contact === this.contact &&
+      synced === this.synced &&
+      advert.demotion === this.advert.demotion &&
+      view.length === this.view.size &&
+      view.every((one) => this.view.has(one))
+    );
   }
 
   /** How far it has the state that process `sid` sent. */

@@ -50,6 +50,7 @@ export class SegmentRecords {
   #highestEpoch = 0;
   readonly #epochs: Float64Array;
   readonly #sids: Int32Array;
+  readonly #heardOf: Float64Array;
   /** The heartbeat of the owner that named the ballot last: only a later one can take it back. */
   readonly #counters: Float64Array;
   /** The highest ballot of another than the present one's node. */
@@ -63,6 +64,7 @@ export class SegmentRecords {
     this.count = count;
     this.#epochs = new Float64Array(count);
     this.#sids = new Int32Array(count);
+    this.#heardOf = new Float64Array(count);
     this.#counters = new Float64Array(count);
     this.#previous = new Array(count).fill(NO_BALLOT);
     this.#letGo = new Uint8Array(count);
@@ -128,6 +130,19 @@ export class SegmentRecords {
     this.#letGo[segment] = 0;
     this.#owned[segment] = 0;
     this.#heardAt[segment] = now;
+  }
+
+  /**
+   * Somebody else accepted this epoch. It is no promise of ours, so that it changes nothing but the number
+   * that a next claim must exceed.
+   */
+  heardOf(segment: Segment, epoch: Epoch): void {
+    this.#heardOf[segment] = Math.max(this.#heardOf[segment] ?? 0, epoch);
+  }
+
+  /** The highest epoch that anybody is known to have accepted. */
+  highest(segment: Segment): Epoch {
+    return Math.max(this.epoch(segment), this.#heardOf[segment] ?? 0);
   }
 
   /** What the ballot that stands has reached. */

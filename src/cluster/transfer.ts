@@ -60,6 +60,8 @@ export class Transfer {
   readonly #notBefore: Float64Array;
   #placed: readonly NodeId[] = [];
   #placedFor = '';
+  /** When an orphan may be claimed that has to wait. */
+  #orphanAt = Number.POSITIVE_INFINITY;
   #isDrained = false;
 
   constructor(parts: TransferParts) {
@@ -70,7 +72,7 @@ export class Transfer {
   }
 
   get deadline(): number {
-    return this.#handOver.deadline;
+    return Math.min(this.#handOver.deadline, this.#orphanAt);
   }
 
   /** An operator's order: these of our segments to that node. */
@@ -215,8 +217,10 @@ export class Transfer {
   #claimOrphans(candidates: readonly AdvertOf[], turn: Turn): void {
     const { ownership, settings } = this.#parts;
     const { now } = turn;
-    const isFit = candidates.some(({ node }) => node === settings.self);
+    this.#orphanAt = Number.POSITIVE_INFINITY;
     if (!ownership.hasContact(now)) return;
+    const isFit = candidates.some(({ node }) => node === settings.self);
+    const rank = this.#rank(candidates);
     for (let segment = 0; segment < settings.segments; segment++) {
       if (
         ownership.claims.get(segment) ||
@@ -227,11 +231,14 @@ export class Transfer {
       }
       const since = Math.min(this.#orphanSince[segment] ?? now, now);
       this.#orphanSince[segment] = since;
-      if (now < (this.#expected.get(segment) ?? 0) || now < (this.#notBefore[segment] ?? 0))
-        continue;
       const isFirst = this.#placed[segment] === settings.self;
-      const rank = this.#rank(candidates);
-      if (!isFirst && (!isFit || now < since + SECOND_CHOICE + RETRY * rank)) continue;
+      if (!isFirst && !isFit) continue;
+      const turnAt = isFirst ? since : since + SECOND_CHOICE + RETRY * rank;
+      const at = Math.max(turnAt, this.#expected.get(segment) ?? 0, this.#notBefore[segment] ?? 0);
+      if (now < at) {
+        this.#orphanAt = Math.min(this.#orphanAt, at);
+        continue;
+      }
       this.#notBefore[segment] = now + RETRY * (1 + rank);
       ownership.claim(segment, { pinned: false, after: undefined }, turn);
     }

@@ -6,6 +6,7 @@
  */
 import type { CoordinatorAction } from '../../../src/cluster/coordinator-action.ts';
 import type { SnapshotOf } from '../../../src/cluster/ownership.ts';
+import { WriteAhead } from '../../../src/cluster/write-ahead.ts';
 import type { Oracle } from './oracle.ts';
 import type { Rule } from './rule.ts';
 
@@ -113,6 +114,8 @@ interface Live {
   top: number;
   seen: Set<number>;
   isFinal: boolean;
+  /** Nothing of what is known may be carried on. */
+  isAnew: boolean;
   isFrozen: boolean;
   /** Nodes whose state is waited for, and until when. */
   waitsFor: Set<number>;
@@ -131,10 +134,7 @@ export class DataPlane {
   readonly live: (Live | undefined)[];
   readonly #host: DataPlaneHost;
   readonly #log: Mirror[] = [];
-  readonly #peers = new Map<number, number>();
-  readonly #acked = new Map<number, number>();
-  /** Node and position of each record that a voter did not acknowledge. */
-  readonly #refusals = new Set<number>();
+  readonly #ahead: WriteAhead<never>;
   readonly #positions = new Map<number, number>();
   /** Positions that this node refused, of each log. */
   readonly #refused = new Map<number, number[]>();
@@ -147,17 +147,14 @@ export class DataPlane {
 
   constructor(host: DataPlaneHost, segments: number) {
     this.#host = host;
+    this.#ahead = new WriteAhead(host.quorum);
     this.store = new Array(segments).fill(undefined);
     this.live = new Array(segments).fill(undefined);
   }
 
   /** Another process: it has acknowledged nothing. */
   peerStarted(node: number, sid: number): void {
-    this.#peers.set(node, sid);
-    this.#acked.delete(node);
-    for (const refusal of this.#refusals) {
-      if (Math.floor(refusal / 1e6) === node) this.#refusals.delete(refusal);
-    }
+    this.#ahead.peerStarted(node, sid);
   }
 
   mayTransmit(segment: number): boolean {
@@ -262,9 +259,9 @@ export class DataPlane {
         this.#follow(from, message.sid, message.from, message.records);
         break;
       case 'ack':
-        if (message.sid === this.#host.sid && this.#peers.get(from) === message.by) {
-          this.#acked.set(from, Math.max(this.#acked.get(from) ?? 0, message.position));
-          for (const position of message.refused) this.#refusals.add(from * 1e6 + position);
+        if (message.sid === this.#host.sid) {
+          const { by, position, refused } = message;
+          this.#ahead.acknowledged({ node: from, by, position, refused });
           this.#progress();
         }
         break;
@@ -291,7 +288,7 @@ export class DataPlane {
       this.#wait(segment, live);
     }
     for (const other of this.#host.others) {
-      const from = this.#acked.get(other) ?? 0;
+      const from = this.#ahead.nextFor(other) - 1;
       if (from < this.#log.length) this.#sendLog(other, from);
     }
     this.#progress();
@@ -320,6 +317,7 @@ export class DataPlane {
     const gap = action.gap && !this.#host.rules.has('renew-after-gap');
     if (final) this.store[segment] = final;
     const live = this.#begin(segment, epoch, gap && !isHandedOver);
+    live.isAnew = gap && !isHandedOver;
     for (const node of behind) live.waitsFor.add(node);
     live.waitsUntil = this.#host.now() + PULL_WAIT;
     this.live[segment] = live;
@@ -353,6 +351,7 @@ export class DataPlane {
       top: Math.max(edge, floor),
       seen: new Set(known?.final?.seen),
       isFinal: known?.final !== undefined,
+      isAnew: false,
       isFrozen: false,
       waitsFor: new Set(),
       waitsUntil: Number.POSITIVE_INFINITY,
@@ -422,9 +421,10 @@ export class DataPlane {
   #append(segment: number, live: Live): number {
     const record = this.#mirror(segment, live, false);
     this.#log.push(record);
+    this.#ahead.write();
     this.store[segment] = record;
     for (const other of this.#host.others) {
-      if ((this.#acked.get(other) ?? 0) === this.#log.length - 1) {
+      if (this.#ahead.nextFor(other) === this.#log.length) {
         this.#sendLog(other, this.#log.length - 1);
       }
     }
@@ -488,7 +488,7 @@ export class DataPlane {
     }
     for (const [segment, live] of this.live.entries()) {
       if (!live?.waitsFor.delete(from) || live.waitsFor.size > 0) continue;
-      const begun = this.#begin(segment, live.epoch, false);
+      const begun = this.#begin(segment, live.epoch, live.isAnew);
       this.live[segment] = begun;
       this.#start(segment, begun);
       this.#host.settled(segment);
@@ -506,11 +506,7 @@ export class DataPlane {
 
   #isAcked(position: number): boolean {
     if (this.#host.isAlone()) return true;
-    let having = 0;
-    for (const [node, at] of this.#acked) {
-      if (at >= position && !this.#refusals.has(node * 1e6 + position)) having++;
-    }
-    return having >= this.#host.quorum;
+    return this.#ahead.isKnown(position);
   }
 
   #progress(): void {

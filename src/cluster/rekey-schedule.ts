@@ -1,0 +1,82 @@
+/**
+ * SAs that are replaced in the background after a take-over, at a bounded rate.
+ *
+ * What was carried on without certainty (`gap`), beyond what others knew (`solo`) or with an answer that
+ * nobody else had (`unsynced`) serves on and gets new keys, spread at random over half a minute, so that
+ * neither the node nor its peers meet all at once. A clean return of a node marks nothing.
+ */
+import { after, type Instant, instant } from '../wire/instant.ts';
+
+export type RekeyReason = 'solo' | 'unsynced' | 'gap';
+
+/** In milliseconds. */
+const SPREAD = 30_000;
+const PER_SECOND = 200;
+/** A call that comes late makes good for so much. */
+const CATCH_UP = 50;
+
+interface Due<Sa> {
+  readonly sa: Sa;
+  readonly reason: RekeyReason;
+  readonly at: Instant;
+}
+
+export class RekeySchedule<Sa> {
+  readonly #marked = new Map<Sa, Due<Sa>>();
+  /** The earliest last, once sorted; those that were forgotten stay until their turn. */
+  #due: Due<Sa>[] = [];
+  #isSorted = true;
+  #nextAt = instant(Number.NEGATIVE_INFINITY);
+
+  get size(): number {
+    return this.#marked.size;
+  }
+
+  get nextDeadline(): Instant | undefined {
+    const first = this.#first();
+    return first && instant(Math.max(first.at, this.#nextAt));
+  }
+
+  reason(sa: Sa): RekeyReason | undefined {
+    return this.#marked.get(sa)?.reason;
+  }
+
+  /** `chance` is 0 to 1 and random. What is marked already keeps its turn. */
+  mark(sa: Sa, reason: RekeyReason, chance: number, now: Instant): void {
+    if (this.#marked.has(sa)) return;
+    const due = { sa, reason, at: after(now, chance * SPREAD) };
+    this.#marked.set(sa, due);
+    this.#due.push(due);
+    this.#isSorted = false;
+  }
+
+  /** It was replaced or is gone, for whatever reason. */
+  forget(sa: Sa): void {
+    this.#marked.delete(sa);
+  }
+
+  /** Those whose turn it is; called again at `nextDeadline`. */
+  take(now: Instant): readonly Sa[] {
+    const taken: Sa[] = [];
+    while (this.#nextAt <= now) {
+      const first = this.#first();
+      if (!first || first.at > now) break;
+      this.#due.pop();
+      this.#marked.delete(first.sa);
+      taken.push(first.sa);
+      const from = instant(Math.max(this.#nextAt, first.at, now - CATCH_UP));
+      this.#nextAt = after(from, 1000 / PER_SECOND);
+    }
+    return taken;
+  }
+
+  #first(): Due<Sa> | undefined {
+    if (!this.#isSorted) this.#due.sort((a, b) => b.at - a.at);
+    this.#isSorted = true;
+    for (let last = this.#due.at(-1); last; last = this.#due.at(-1)) {
+      if (this.#marked.get(last.sa) === last) return last;
+      this.#due.pop();
+    }
+    return undefined;
+  }
+}
