@@ -26,7 +26,7 @@ import { DEMOTION_OF, Demotion, type DemotionReason } from './demotion.ts';
 import { Membership } from './membership.ts';
 import type { NodeId } from './node-id.ts';
 import { Ownership, type SnapshotOf, type Turn } from './ownership.ts';
-import { OLDEST_VERSION, type Peer, VERSION } from './peer.ts';
+import { type Introduction, OLDEST_VERSION, type Peer, VERSION } from './peer.ts';
 import type { SafetyRule } from './safety-rule.ts';
 import { nodeOfSid, sidLayout, sidOf } from './sid.ts';
 import { Transfer } from './transfer.ts';
@@ -71,6 +71,7 @@ export class Coordinator {
   #isStopped = false;
   /** The input of this turn says nothing new: it moves leases and claims and nothing else. */
   #isQuiet = false;
+  #hadContact = false;
   /** The caller has all state, which counts once nobody goes on without us. */
   #isTold = false;
 
@@ -316,22 +317,38 @@ export class Coordinator {
       actions.push({ kind: 'sid-refused', boot: message.yourBoot + 1 });
     }
     const introduction = peer.introduce(message, this.#settings.configuration);
+    if (introduction.kind === 'new') this.#welcome(peer, introduction.dead, turn);
+    this.#tellRefusal(peer, message, introduction, turn);
+    // It may not have ours yet, or must learn that its number is taken.
+    const isAnswered = turn.now < peer.answeredAt + this.#settings.timings.heartbeat;
+    if (introduction.kind === 'known' || isAnswered) return;
+    peer.answeredAt = turn.now;
+    this.#send(peer.node, this.#ownHello(peer), turn);
+  }
+
+  #welcome(peer: Peer, dead: Sid, turn: Turn): void {
+    const { node, sid, differences } = peer;
+    this.#bury(dead);
+    peer.answeredAt = Number.NEGATIVE_INFINITY;
+    emit(turn, { kind: 'node-up', node, sid });
+    if (differences.length === 0) return;
+    const fields = differences.map(({ name }) => name);
+    emit(turn, { kind: 'configuration-differs', node, fields, refused: false });
+  }
+
+  /** Once for each reason, however often it comes. */
+  #tellRefusal(peer: Peer, hello: HelloMessage, introduction: Introduction, turn: Turn): void {
     const { node } = peer;
+    let event: ClusterEvent | undefined;
     if (introduction.kind === 'version') {
-      emit(turn, { kind: 'version-refused', node, version: message.version });
+      event = { kind: 'version-refused', node, version: hello.version };
     } else if (introduction.kind === 'mismatch') {
       const { fields } = introduction;
-      emit(turn, { kind: 'configuration-differs', node, fields, refused: true });
-    } else if (introduction.kind === 'new') {
-      this.#bury(introduction.dead);
-      emit(turn, { kind: 'node-up', node, sid: peer.sid });
-      const fields = peer.differences.map(({ name }) => name);
-      if (fields.length > 0) {
-        emit(turn, { kind: 'configuration-differs', node, fields, refused: false });
-      }
+      event = { kind: 'configuration-differs', node, fields, refused: true };
     }
-    // It may not have ours yet, or must learn that its number is taken.
-    if (introduction.kind !== 'known') this.#send(peer.node, this.#ownHello(peer), turn);
+    const reason = event ? JSON.stringify(event) : '';
+    if (event && reason !== peer.refusedFor) emit(turn, event);
+    peer.refusedFor = reason;
   }
 
   #heartbeat(peer: Peer, message: HeartbeatMessage, turn: Turn): void {
@@ -453,8 +470,9 @@ export class Coordinator {
     if (this.#isQuiet) {
       this.#ownership.confirm(turn);
       this.#ownership.publish(turn);
-      if (!this.#ownership.isUrgent) return;
+      if (!this.#ownership.isUrgent && !this.#contactChanged(now)) return;
     }
+    this.#contactChanged(now);
     this.#notice(turn);
     this.#noticeTold(turn);
     const isDraining = this.#demotion.has('drain');
@@ -464,6 +482,15 @@ export class Coordinator {
     if (this.#ownership.isUrgent || now >= this.#heartbeatAt) this.#sendHeartbeats(turn);
     if (this.#ownership.isAlone) this.#ownership.confirm(turn);
     this.#ownership.publish(turn);
+  }
+
+  /** A majority answers again, or not any more: others must hear of it, and orphans can be claimed. */
+  #contactChanged(now: Instant): boolean {
+    const hasContact = this.#ownership.hasContact(now);
+    if (hasContact === this.#hadContact) return false;
+    this.#hadContact = hasContact;
+    this.#ownership.isUrgent = true;
+    return true;
   }
 
   /** Who fell silent, and whether that leaves us alone. */

@@ -34,6 +34,10 @@ export class Peer {
   nonce = 0;
   /** The process said BYE, or somebody vouched for its end. */
   isGone = false;
+  /** When it was sent a HELLO in answer to its own: not more than one in a heartbeat. */
+  answeredAt = Number.NEGATIVE_INFINITY;
+  /** Why it was refused, as far as that was told. */
+  refusedFor = '';
   /** Its last heartbeat. */
   counter = 0;
   lastHeard = Number.NEGATIVE_INFINITY;
