@@ -72,6 +72,8 @@ export class Coordinator {
   /** The input of this turn says nothing new: it moves leases and claims and nothing else. */
   #isQuiet = false;
   #hadContact = false;
+  /** A node that has just started may expect to have it soon. */
+  #everHadContact = false;
   /** The caller has all state, which counts once nobody goes on without us. */
   #isTold = false;
 
@@ -488,6 +490,7 @@ export class Coordinator {
   #contactChanged(now: Instant): boolean {
     const hasContact = this.#ownership.hasContact(now);
     if (hasContact === this.#hadContact) return false;
+    this.#everHadContact = true;
     this.#hadContact = hasContact;
     this.#ownership.isUrgent = true;
     return true;
@@ -531,7 +534,7 @@ export class Coordinator {
       legs: this.#legs,
       load: this.#load,
       alone: ownership.isAlone,
-      contact: ownership.hasContact(now) || this.#isListening(now),
+      contact: ownership.hasContact(now) || !this.#everHadContact,
       synced: ownership.isSynced,
     };
     for (const peer of this.#membership.peers) {
