@@ -19,7 +19,7 @@ interface Vectors {
 }
 
 const vectors: Vectors = JSON.parse(
-  readFileSync('vectors/strongswan-ha-segment-hash.json', 'utf8'),
+  readFileSync('vectors/cluster/strongswan-ha-segment-hash.json', 'utf8'),
 );
 const segmenting = { variant: 'lookup3-4.1', count: vectors.count } as const;
 
