@@ -47,6 +47,7 @@ export class Ownership {
   readonly #holds: boolean;
   /** How far the state of other processes is here. */
   readonly #applied = new Map<Sid, number>();
+  #positions: readonly Applied[] | undefined;
   /** Exact states that are here: as long as nobody had the segment since, they are the last. */
   readonly #resumable = new Map<Segment, Resumable>();
   #until = Number.NEGATIVE_INFINITY;
@@ -92,11 +93,13 @@ export class Ownership {
 
   applied(sid: Sid, position: number): void {
     this.#applied.set(sid, position);
+    this.#positions = undefined;
   }
 
   /** For answers to heartbeats. */
   positions(): readonly Applied[] {
-    return [...this.#applied].map(([sid, position]) => ({ sid, position }));
+    this.#positions ??= [...this.#applied].map(([sid, position]) => ({ sid, position }));
+    return this.#positions;
   }
 
   /** First of all at each call: has the lease ended, then nothing is ours any more. */

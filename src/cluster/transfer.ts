@@ -14,7 +14,7 @@ import type {
   SegmentAtEpoch,
   TakeMessage,
 } from './coordinator-message.ts';
-import type { AdvertOf } from './demotion.ts';
+import { type AdvertOf, compareAdverts } from './demotion.ts';
 import { BATCH, GIVE_UP, HandOver, type Successor } from './hand-over.ts';
 import type { Membership } from './membership.ts';
 import type { NodeId } from './node-id.ts';
@@ -59,7 +59,7 @@ export class Transfer {
   readonly #orphanSince: Float64Array;
   readonly #notBefore: Float64Array;
   #placed: readonly NodeId[] = [];
-  #placedFor = '';
+  #placedFor: readonly AdvertOf[] = [];
   /** When an orphan may be claimed that has to wait. */
   #orphanAt = Number.POSITIVE_INFINITY;
   #isDrained = false;
@@ -208,9 +208,11 @@ export class Transfer {
   }
 
   #place(candidates: readonly AdvertOf[]): void {
-    const key = candidates.map((one) => `${one.node}:${one.advbase}:${one.advskew}`).join();
-    if (key === this.#placedFor) return;
-    this.#placedFor = key;
+    const isSame =
+      candidates.length === this.#placedFor.length &&
+      candidates.every((one, at) => compareAdverts(one, this.#placedFor[at] ?? one) === 0);
+    if (isSame) return;
+    this.#placedFor = candidates;
     this.#placed = candidates.length === 0 ? [] : this.#parts.settings.place(candidates);
   }
 

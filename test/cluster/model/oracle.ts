@@ -37,7 +37,7 @@ export interface OracleOptions {
 
 export class Oracle {
   readonly #options: OracleOptions;
-  readonly #nonces = new Map<string, number>();
+  readonly #nonces = new Map<number, Map<number, number>>();
   readonly #views = new Map<number, PeerView>();
   readonly #responses = new Map<string, number>();
   /** SAs with a response that left before anybody else knew of it: that is told to the operator. */
@@ -51,9 +51,13 @@ export class Oracle {
 
   /** P1: `content` names the octets, as a repeated datagram may repeat its nonce. */
   sealed(key: number, iv: number, content: number, where: string): void {
-    const name = `${key}:${iv}`;
-    const before = this.#nonces.get(name);
-    if (before === undefined) this.#nonces.set(name, content);
+    let nonces = this.#nonces.get(key);
+    if (!nonces) {
+      nonces = new Map();
+      this.#nonces.set(key, nonces);
+    }
+    const before = nonces.get(iv);
+    if (before === undefined) nonces.set(iv, content);
     else if (before !== content) fail('P1', `${where}: key ${key} and IV ${iv} twice`);
   }
 

@@ -47,8 +47,8 @@ export interface Scenario {
 /** Segments, and SAs: one for each. */
 export const SEGMENTS = 3;
 /** By then every node is up and has its share. */
-export const WARM = 1200;
-const SETTLE = 2500;
+export const WARM = 1100;
+const SETTLE = 1700;
 
 export function scenarioOf(seed: number): Scenario {
   const next = seededNumbers(seed);

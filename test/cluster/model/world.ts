@@ -39,7 +39,7 @@ interface Client {
   readonly captured: number[];
 }
 
-const PACKET_EVERY = 23;
+const PACKET_EVERY = 29;
 const REQUEST_EVERY = 61;
 /** Without traffic at the end, so that nothing is under way. */
 const CALM = 250;
