@@ -17,7 +17,7 @@ const CASES: readonly Case[] = [
   { rule: 'iv-partition', property: 'P1' },
   { rule: 'one-life', property: 'P1' },
   { rule: 'reserve-ahead', property: 'P2' },
-  { rule: 'fetch-behind', property: 'P2' },
+  { rule: 'fetch-behind', property: 'P2', change: successorBehind },
   { rule: 'drop-lower-epochs', property: 'P2' },
   { rule: 'renew-after-gap', property: 'P2', change: survivorBehind },
   { rule: 'final-state', property: 'P2' },
@@ -27,9 +27,9 @@ const CASES: readonly Case[] = [
   { rule: 'take-over-wait', property: 'P4' },
   { rule: 'refusal', property: 'P4' },
   { rule: 'claims-bind', property: 'P4' },
-  { rule: 'quarantine', property: 'P4' },
+  { rule: 'quarantine', property: 'P4', change: forgetfulVoter },
   { rule: 'lapse-gives-up', property: 'P4' },
-  { rule: 'lower-yields', property: 'P4' },
+  { rule: 'lower-yields', property: 'P7' },
   { rule: 'listen-after-stall', property: 'P4' },
   { rule: 'lease-at-send', property: 'P4' },
   { rule: 'drift', property: 'P4' },
@@ -77,8 +77,32 @@ function survivorBehind(scenario: Scenario): Scenario {
     { kind: 'restart', at: WARM + 740, node: 1 },
     { kind: 'heal', at: WARM + 760 },
   ];
+  return among3(scenario, faults);
+}
+
+/** Two of three do not hear each other; the third, which hears both, starts anew. */
+function forgetfulVoter(scenario: Scenario): Scenario {
+  const at = WARM + 450;
+  return among3(scenario, [
+    { kind: 'cut', at: WARM, from: 0, to: 2 },
+    { kind: 'cut', at: WARM, from: 2, to: 0 },
+    { kind: 'crash', at, node: 1, bye: false },
+    { kind: 'restart', at: at + 1 + (scenario.seed % 100), node: 1 },
+  ]);
+}
+
+/** The successor of an owner did not hear it for a while. */
+function successorBehind(scenario: Scenario): Scenario {
+  return among3(scenario, [
+    { kind: 'cut', at: WARM, from: 0, to: 1 },
+    { kind: 'cut', at: WARM, from: 1, to: 0 },
+    { kind: 'crash', at: WARM + 900, node: 0, bye: false },
+  ]);
+}
+
+function among3(scenario: Scenario, faults: readonly Fault[]): Scenario {
   const rates = [1, 1, 1];
-  const network = { loss: 0, duplication: 0, maxDelay: 1 };
+  const network = { loss: 0, duplication: 0, maxDelay: 1 + (scenario.seed % 20) };
   const times = { healAt: WARM + 1500, endAt: WARM + 4000 };
   return { ...scenario, ...network, ...times, family: 'chaos', nodes: 3, rates, faults };
 }
