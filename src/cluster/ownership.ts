@@ -312,10 +312,15 @@ export class Ownership {
     return knowing >= membership.majority;
   }
 
-  /** A majority said whom we follow: a state that is here is the last one only if nobody came after it. */
-  #confirmedReason({ segment, previous, reason, from }: OwnClaim): TakeReason {
+  /**
+   * A majority said whom we follow: a state that is here is the last one only if nobody came after it, and
+   * only if that majority has not lost its memory.
+   */
+  #confirmedReason(claim: OwnClaim): TakeReason {
+    const { segment, previous, reason, from } = claim;
     const resumable = this.#resumable.get(segment);
-    if (resumable && compareBallots(previous, resumable.ballot) <= 0) return resumable.reason;
+    const isLast = resumable && compareBallots(previous, resumable.ballot) <= 0;
+    if (isLast && this.#isKnown(claim)) return resumable.reason;
     return reason === 'handed-over' || reason === 'regained' ? this.#reason(segment, from) : reason;
   }
 
