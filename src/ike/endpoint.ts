@@ -26,7 +26,7 @@ import { startReplacements } from './replacement.ts';
 import { Replication } from './replication.ts';
 import { SaNumbers } from './sa-numbers.ts';
 import { SaRegistry } from './sa-registry.ts';
-import type { SnapshotBundle } from './snapshot.ts';
+import type { IkeSaSnapshot, SnapshotBundle } from './snapshot.ts';
 import { activate, deactivate, type TakeOverParts } from './take-over.ts';
 import { Terminations } from './termination.ts';
 import { type IkeEnvironment, Turn } from './turn.ts';
@@ -92,6 +92,11 @@ export class IkeEndpoint {
       this.#replication.snapshot({ now }, sa),
     );
     return { snapshots, gone: [] };
+  }
+
+  /** Snapshots of other nodes as they came, and when: for a node that missed them. */
+  passiveSnapshots(): readonly { readonly snapshot: IkeSaSnapshot; readonly at: Instant }[] {
+    return [...this.#passive.all()].map(({ snapshot, at }) => ({ snapshot, at }));
   }
 
   /** IKE SAs of responders that have not authenticated. */

@@ -89,6 +89,11 @@ export class PassiveSas {
     return this.#sas.keys();
   }
 
+  /** As they came. */
+  all(): Iterable<PassiveSa> {
+    return this.#sas.values();
+  }
+
   /** What is older than what is here, and what is active here, is left where it is. */
   install(turn: Turn, { snapshots, gone }: SnapshotBundle): void {
     const before = new Set<Spi>();

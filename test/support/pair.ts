@@ -9,7 +9,7 @@ import type { Event } from '../../src/events/event.ts';
 import type { Action, Carriage, Input, Outcome, VirtualSettings } from '../../src/ike/action.ts';
 import { IkeEndpoint } from '../../src/ike/endpoint.ts';
 import type { KeyingWatch } from '../../src/ike/keying-watch.ts';
-
+import type { IkeSpi } from '../../src/ike/message/message.ts';
 import { IvPartition } from '../../src/ike/protection.ts';
 import { DEFAULT_IKE_SETTINGS, type IkeSettings } from '../../src/ike/settings.ts';
 import type { ChildSequences } from '../../src/ike/snapshot.ts';
@@ -50,6 +50,7 @@ export interface Node {
   readonly sid: number;
   readonly skewMs: number;
   readonly keyingWatch?: KeyingWatch;
+  readonly epochOf?: (spi: IkeSpi) => number;
 }
 
 export class Side {
@@ -107,6 +108,7 @@ export class Side {
         sequences: () => this.sequences,
         heardSequences: () => this.heard,
       }),
+      ...(node?.epochOf && { epochOf: node.epochOf }),
       ...(node?.keyingWatch && { keyingWatch: node.keyingWatch }),
       random: seededRandom(seed),
       pad: this.pad,

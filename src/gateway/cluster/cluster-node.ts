@@ -1,0 +1,345 @@
+/**
+ * This gateway as a node of a cluster: who is there and who has which segment (`Coordinator`), what nodes say
+ * to one another (`Mesh`), and IKE SAs that go on at another node (`IkeMirror`), put together.
+ *
+ * No I/O: `handle(input, now)` and `nextDeadline()`. Actions are to be performed in their order. The packet
+ * path is not moved from here: whoever performs `take`, `release` and `lease` does that.
+ */
+import type { Epoch, Segment } from '../../cluster/ballot.ts';
+import type { Delivery } from '../../cluster/bus/channel.ts';
+import { MAX_OVERTAKING_OCTETS } from '../../cluster/bus/channel.ts';
+import { Mesh, type MeshAction, type MeshSettings } from '../../cluster/bus/mesh.ts';
+import { type BusMessage, isKnownMessage } from '../../cluster/bus/message.ts';
+import { type ClusterSettings, majorityOf } from '../../cluster/cluster-settings.ts';
+import { Coordinator, type CoordinatorParts } from '../../cluster/coordinator.ts';
+import type { CoordinatorAction, CoordinatorInput } from '../../cluster/coordinator-action.ts';
+import {
+  decodeCoordinatorMessage,
+  encodeCoordinatorMessage,
+} from '../../cluster/coordinator-codec.ts';
+import type { CoordinatorMessage } from '../../cluster/coordinator-message.ts';
+import type { NodeId } from '../../cluster/node-id.ts';
+import type { SnapshotOf } from '../../cluster/ownership.ts';
+import type { SegmentHash } from '../../cluster/segment-hash.ts';
+import type { Input } from '../../ike/action.ts';
+import type { IkeSpi } from '../../ike/message/message.ts';
+import { earliest, type Instant } from '../../wire/instant.ts';
+import { MalformedError } from '../../wire/octets.ts';
+import { IkeMirror, type IkeMirrorAction, type MirroredEngine } from './ike-mirror.ts';
+import { decodeStateMessage, encodeStateMessage, type StateMessage } from './state-message.ts';
+
+export interface ClusterNodeParts {
+  readonly settings: ClusterSettings;
+  readonly life: Pick<CoordinatorParts, 'boot' | 'epochFloor' | 'nonce'>;
+  /** Whom it connects with follows from `settings`. */
+  readonly mesh: Omit<MeshSettings, 'local' | 'peers'>;
+  readonly hash: SegmentHash;
+  /** Asks `ClusterNode.epochOf` for its epochs. */
+  readonly engine: MirroredEngine;
+  readonly now: Instant;
+}
+
+/** What operators and the machine say. */
+export type ClusterOrder = Exclude<
+  CoordinatorInput,
+  { readonly kind: 'tick' | 'message' | 'frozen' | 'applied' | 'settled' | 'synced' | 'resync' }
+>;
+
+export type ClusterNodeInput =
+  | { readonly kind: 'start' }
+  /** Of another node, over a path of the bus. */
+  | { readonly kind: 'datagram'; readonly path: number; readonly octets: Uint8Array }
+  /** Of the IKE engine: whatever it is to handle goes through here. */
+  | { readonly kind: 'ike'; readonly input: Input }
+  | { readonly kind: 'order'; readonly order: ClusterOrder }
+  | { readonly kind: 'time' };
+
+export type ClusterNodeAction =
+  /** To another node, over a path of the bus. */
+  | Extract<MeshAction<number>, { readonly kind: 'send' | 'incompatible' }>
+  /** What the IKE engine wants done, as soon as it may be. */
+  | Extract<IkeMirrorAction, { readonly kind: 'ike' | 'not-carried-on' }>
+  /** `freeze`, `take` and `release` are performed for IKE already. */
+  | Exclude<CoordinatorAction, { readonly kind: 'send' | 'install' | 'resync' }>;
+
+export class ClusterNode {
+  readonly #parts: ClusterNodeParts;
+  readonly #coordinator: Coordinator;
+  readonly #mesh: Mesh<number>;
+  readonly #mirror: IkeMirror;
+  /** Under which epoch this node has, or last had, a segment. */
+  readonly #epochs = new Map<Segment, Epoch>();
+  #heads = new Map<NodeId, SnapshotOf>();
+  #actions: ClusterNodeAction[] = [];
+  /** For the coordinator; the first is being handled. */
+  readonly #inputs: CoordinatorInput[] = [];
+
+  constructor(parts: ClusterNodeParts) {
+    const { settings, life, mesh, engine, hash, now } = parts;
+    this.#parts = parts;
+    const coordinator = new Coordinator({ settings, ...life, now });
+    this.#coordinator = coordinator;
+    const nodes = settings.members.map(({ node }) => node);
+    const peers = nodes.filter((node) => node !== settings.self);
+    this.#mesh = new Mesh<number>({ ...mesh, local: settings.self, peers });
+    this.#mirror = new IkeMirror({
+      engine,
+      hash,
+      sid: coordinator.sid,
+      needed: Math.max(1, majorityOf(settings.members) - 1),
+      view: {
+        reachable: () => this.#mesh.connected,
+        isForsaken: () => coordinator.view.length === 0,
+        mayTransmit: (segment, at) => coordinator.owns(segment) && at < coordinator.leaseUntil,
+        epoch: (segment) => coordinator.epoch(segment),
+        head: () => coordinator.snapshotHead(),
+        isCatchingUp: () => coordinator.demotion.has('boot'),
+      },
+    });
+  }
+
+  /** To be looked at. */
+  get coordinator(): Pick<
+    Coordinator,
+    'sid' | 'leaseUntil' | 'view' | 'isAlone' | 'owned' | 'owns' | 'ownerOf' | 'peers' | 'demotion'
+  > {
+    return this.#coordinator;
+  }
+
+  /** IKE SAs of which no other node has the newest state. */
+  get unsynced(): ReadonlySet<IkeSpi> {
+    return this.#mirror.unsynced;
+  }
+
+  /** Of the IKE SA with this SPI of ours: what its snapshots carry. */
+  epochOf(spi: IkeSpi): Epoch {
+    return this.#epochs.get(this.#mirror.segmentOf(spi)) ?? 0;
+  }
+
+  handle(input: ClusterNodeInput, now: Instant): readonly ClusterNodeAction[] {
+    switch (input.kind) {
+      case 'start':
+        this.#onMesh(this.#mesh.handle(input, now), now);
+        this.#coordinate({ kind: 'tick' }, now);
+        break;
+      case 'datagram':
+        this.#onMesh(this.#mesh.handle(input, now), now);
+        break;
+      case 'ike':
+        this.#mirror.handle(input.input, now);
+        break;
+      case 'order':
+        this.#coordinate(input.order, now);
+        break;
+      case 'time':
+        if (this.#coordinator.nextDeadline() <= now) this.#coordinate({ kind: 'tick' }, now);
+        this.#mirror.expire(now);
+        break;
+      default:
+        input satisfies never;
+    }
+    this.#onMirror(now);
+    // What is to be said is said at once.
+    const due = this.#mesh.nextDeadline();
+    if (due !== undefined && due <= now)
+      this.#onMesh(this.#mesh.handle({ kind: 'time' }, now), now);
+    this.#onMirror(now);
+    const actions = this.#actions;
+    this.#actions = [];
+    return actions;
+  }
+
+  /** When to call with `time` at the latest. */
+  nextDeadline(): Instant {
+    const coordinator = this.#coordinator.nextDeadline();
+    return (
+      earliest(coordinator, this.#mesh.nextDeadline(), this.#mirror.nextDeadline()) ?? coordinator
+    );
+  }
+
+  #onMesh(actions: readonly MeshAction<number>[], now: Instant): void {
+    for (const action of actions) {
+      switch (action.kind) {
+        case 'send':
+        case 'incompatible':
+          this.#actions.push(action);
+          break;
+        case 'received':
+          this.#receive(action.peer, action.message, now);
+          break;
+        case 'up':
+          this.#mirror.connected(action.peer, now);
+          break;
+        // The coordinator says everything again, and logs are followed by their positions.
+        case 'acknowledged':
+        case 'refused':
+        case 'undelivered':
+        case 'down':
+          break;
+        default:
+          action satisfies never;
+      }
+    }
+  }
+
+  #receive(from: NodeId, message: BusMessage, now: Instant): void {
+    const { counters } = this.#parts.mesh;
+    if (!isKnownMessage(message.type)) {
+      counters.count('unknown-message');
+      return;
+    }
+    const decoded = decode(message);
+    if (decoded === undefined) return;
+    const isForged = decoded !== 'malformed' && 'node' in decoded && decoded.node !== from;
+    if (decoded === 'malformed' || isForged) {
+      counters.count('malformed-message');
+    } else if ('node' in decoded) {
+      this.#coordinate({ kind: 'message', message: decoded }, now);
+    } else {
+      this.#mirror.receive(from, decoded, now);
+      this.#onMirror(now);
+    }
+  }
+
+  /** What follows from an input comes after all of what it made. */
+  #coordinate(input: CoordinatorInput, now: Instant): void {
+    this.#inputs.push(input);
+    if (this.#inputs.length > 1) return;
+    for (let next = this.#inputs[0]; next; next = this.#inputs[0]) {
+      this.#carryOut(this.#coordinator.handle(next, now), now);
+      this.#inputs.shift();
+    }
+  }
+
+  #carryOut(actions: readonly CoordinatorAction[], now: Instant): void {
+    const released = segmentsOf(actions, 'release');
+    // Before the lease that would let them go on.
+    if (released.size > 0) this.#mirror.giveUp(released, false, now);
+    this.#onMirror(now);
+    for (const action of actions) this.#perform(action, now);
+    const isOurs = (segment: Segment) => this.#coordinator.owns(segment);
+    const taken = actions.flatMap((one) =>
+      one.kind === 'take' && isOurs(one.segment) ? [one] : [],
+    );
+    const known = taken.filter(({ gap, behind }) => !gap && behind.length === 0);
+    this.#mirror.take(new Set(known.map(({ segment }) => segment)), now);
+    const unknown = taken.filter(({ gap }) => gap);
+    this.#mirror.abandon(new Set(unknown.map(({ segment }) => segment)));
+    for (const { segment, gap, behind } of taken) {
+      if (gap && behind.length > 0) this.#coordinate({ kind: 'settled', segment }, now);
+    }
+    const raised = segmentsOf(actions, 'epoch');
+    if (raised.size > 0) this.#mirror.raised(raised, now);
+    this.#onMirror(now);
+  }
+
+  #perform(action: CoordinatorAction, now: Instant): void {
+    switch (action.kind) {
+      case 'send':
+        this.#sendMessage(action.to, action.message, now);
+        return;
+      case 'install':
+        // The final states came before the message that let go.
+        return;
+      case 'resync':
+        this.#heads = new Map();
+        this.#mirror.resync(now);
+        return;
+      case 'freeze':
+        this.#actions.push(action);
+        this.#freeze(action, now);
+        return;
+      case 'thaw':
+        this.#mirror.take(new Set(action.segments.map(({ segment }) => segment)), now);
+        break;
+      case 'take':
+        this.#epochs.set(action.segment, action.epoch);
+        if (!action.gap && action.behind.length > 0) {
+          this.#mirror.fetch(action.segment, action.behind, now);
+        }
+        break;
+      case 'epoch':
+        this.#epochs.set(action.segment, action.epoch);
+        break;
+      case 'emit':
+        if (action.event.kind === 'node-up') {
+          this.#mirror.nodeStarted(action.event.node, action.event.sid);
+        } else if (action.event.kind === 'node-down' && action.event.reason === 'bye') {
+          this.#mirror.nodeEnded(action.event.node);
+          this.#heads.delete(action.event.node);
+        }
+        break;
+      default:
+        break;
+    }
+    this.#actions.push(action);
+  }
+
+  /** Their last states are on their way before the message that lets go. */
+  #freeze(
+    { batch, segments }: Extract<CoordinatorAction, { readonly kind: 'freeze' }>,
+    now: Instant,
+  ) {
+    this.#mirror.giveUp(new Set(segments.map(({ segment }) => segment)), true, now);
+    this.#onMirror(now);
+    this.#coordinate({ kind: 'frozen', batch, state: new Uint8Array(0) }, now);
+  }
+
+  #onMirror(now: Instant): void {
+    for (const action of this.#mirror.drain()) {
+      switch (action.kind) {
+        case 'tell':
+          this.#say(action.to, encodeStateMessage(action.message), action.delivery, now);
+          break;
+        case 'applied':
+          this.#coordinate(action, now);
+          break;
+        case 'settled':
+          this.#coordinate(action, now);
+          break;
+        case 'head':
+          this.#heads.set(action.head.node, action.head);
+          if (!this.#coordinator.demotion.has('boot')) break;
+          if (!this.#coordinator.isCovered([...this.#heads.values()])) break;
+          this.#heads = new Map();
+          this.#coordinate({ kind: 'synced' }, now);
+          break;
+        default:
+          this.#actions.push(action);
+      }
+    }
+  }
+
+  #sendMessage(to: NodeId, message: CoordinatorMessage, now: Instant): void {
+    const encoded = encodeCoordinatorMessage(message);
+    this.#say(to, encoded, deliveryOf(message, encoded), now);
+  }
+
+  #say(to: NodeId, message: BusMessage, delivery: Delivery, now: Instant): void {
+    const input = { kind: 'message', to, message, delivery, tag: 0 } as const;
+    this.#onMesh(this.#mesh.handle(input, now), now);
+  }
+}
+
+/** Late, a heartbeat is worth nothing; what does not fit into one datagram has to wait its turn. */
+function deliveryOf({ kind }: CoordinatorMessage, { body }: BusMessage): Delivery {
+  const isRepeated = kind === 'hello' || kind === 'heartbeat' || kind === 'lease' || kind === 'bye';
+  return isRepeated && body.length <= MAX_OVERTAKING_OCTETS ? 'overtaking' : 'urgent';
+}
+
+function segmentsOf(
+  actions: readonly CoordinatorAction[],
+  kind: 'release' | 'epoch',
+): ReadonlySet<Segment> {
+  return new Set(actions.flatMap((one) => (one.kind === kind ? [one.segment] : [])));
+}
+
+/** Undefined for what is not for us. */
+function decode(message: BusMessage): CoordinatorMessage | StateMessage | 'malformed' | undefined {
+  try {
+    return decodeCoordinatorMessage(message) ?? decodeStateMessage(message);
+  } catch (error) {
+    if (error instanceof MalformedError) return 'malformed';
+    throw error;
+  }
+}
