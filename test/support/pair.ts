@@ -92,6 +92,8 @@ export class Side {
   packetsLost = 0;
   /** What the routing table would say; unset = nothing. */
   sourceFor: (destination: IpAddress) => IpAddress | undefined = () => undefined;
+  /** What stands before the engine and performs what it wants; unset = the pair. */
+  through: ((input: Input) => void) | undefined;
   /** Who chooses SPIs; unset = chance. */
   spis: ConstructorParameters<typeof IkeEndpoint>[0]['spis'];
   /** What the packet loop would say about traffic. */
@@ -206,7 +208,8 @@ export class Pair {
   }
 
   handle(side: Side, input: Input): void {
-    this.#perform(side, this.settle(side, side.engine.handle(input, this.clock(side))));
+    if (side.through) side.through(input);
+    else this.perform(side, this.settle(side, side.engine.handle(input, this.clock(side))));
   }
 
   /** What the clock of a side shows. */
@@ -303,7 +306,7 @@ export class Pair {
     return [B, ...this.b.places].some(same) ? this.b : undefined;
   }
 
-  #perform(side: Side, actions: readonly Action[]): void {
+  perform(side: Side, actions: readonly Action[]): void {
     for (const action of actions) {
       switch (action.kind) {
         case 'send':

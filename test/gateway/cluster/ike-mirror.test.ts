@@ -1,0 +1,116 @@
+/** What a node makes of what others say about their IKE SAs. */
+import assert from 'node:assert/strict';
+import { segmentHash } from '../../../src/cluster/segment-hash.ts';
+import {
+  type ClusterView,
+  IkeMirror,
+  type IkeMirrorAction,
+} from '../../../src/gateway/cluster/ike-mirror.ts';
+import { ownSpiOf } from '../../../src/ike/snapshot.ts';
+import { instant } from '../../../src/wire/instant.ts';
+import { loadSecret } from '../../support/connections.ts';
+import { Side } from '../../support/pair.ts';
+import { GCM, plainSnapshot } from '../../support/snapshots.ts';
+
+const HASH = segmentHash(8, 1);
+const NOW = instant(50_000);
+const HERE = 2;
+const THERE = 1;
+
+function mirrored(change: Partial<ClusterView> = {}) {
+  const side = new Side('b', 5, {}, { sid: HERE, skewMs: 0, epochOf: () => 6 });
+  side.pad.load(GCM);
+  loadSecret(side.pad, 'secret');
+  const view: ClusterView = {
+    reachable: () => [THERE],
+    isForsaken: () => false,
+    mayTransmit: () => true,
+    epoch: () => 5,
+    head: () => ({ node: HERE, synced: true, owns: [] }),
+    isCatchingUp: () => false,
+    ...change,
+  };
+  const mirror = new IkeMirror({ engine: side.engine, sid: HERE, hash: HASH, needed: 1, view });
+  const put = (position: number, epoch: number) => {
+    const bundle = { snapshots: [{ ...plainSnapshot(), epoch }], gone: [] };
+    mirror.receive(THERE, { kind: 'put', sid: THERE, position, bundle }, NOW);
+    return mirror.drain();
+  };
+  return { side, mirror, put };
+}
+
+function told(actions: readonly IkeMirrorAction[]) {
+  return actions.flatMap((one) => (one.kind === 'tell' ? [one.message] : []));
+}
+
+const SEGMENT = (mirror: IkeMirror) => mirror.segmentOf(ownSpiOf(plainSnapshot()));
+
+const END = {
+  kind: 'snapshot-end',
+  ...{ sid: THERE, whole: true, position: 1, synced: true, owns: [] },
+} as const;
+
+describe('IKE SAs of other nodes', () => {
+  it('are followed and acknowledged', () => {
+    const { side, put } = mirrored();
+    const actions = put(1, 5);
+    assert.deepEqual(told(actions), [
+      { kind: 'ack', sid: HERE, of: THERE, position: 1, refused: [] },
+    ]);
+    assert.ok(actions.some((one) => one.kind === 'applied' && one.position === 1));
+    assert.equal(side.engine.passive, 1);
+  });
+
+  it('are refused from a node that is not their owner any more', () => {
+    const { side, put } = mirrored();
+    assert.deepEqual(told(put(1, 4)), [
+      { kind: 'ack', sid: HERE, of: THERE, position: 1, refused: [1] },
+    ]);
+    assert.equal(side.engine.passive, 0);
+  });
+
+  it('are asked for where a record is missing, and not acknowledged before', () => {
+    const { mirror, put } = mirrored();
+    assert.deepEqual(told(put(3, 5)), [{ kind: 'snapshot-request', sid: HERE, whole: true }]);
+    mirror.receive(THERE, { ...END, position: 2 }, NOW);
+    assert.deepEqual(told(mirror.drain()), [
+      { kind: 'ack', sid: HERE, of: THERE, position: 3, refused: [] },
+    ]);
+  });
+
+  it('go on here when whoever had more of them has told it', () => {
+    const { side, mirror, put } = mirrored();
+    put(1, 5);
+    mirror.fetch(SEGMENT(mirror), [THERE], NOW);
+    assert.deepEqual(told(mirror.drain()), [{ kind: 'snapshot-request', sid: HERE, whole: true }]);
+    assert.equal(side.engine.ikeSas().length, 0, 'not before');
+    mirror.receive(THERE, END, NOW);
+    assert.ok(mirror.drain().some(({ kind }) => kind === 'settled'));
+    assert.equal(side.engine.ikeSas().length, 1);
+  });
+
+  it('do not go on when nobody tells what they came to', () => {
+    const { side, mirror, put } = mirrored();
+    put(1, 5);
+    mirror.fetch(SEGMENT(mirror), [THERE], NOW);
+    mirror.drain();
+    const deadline = mirror.nextDeadline();
+    assert.equal(deadline, NOW + 100);
+    mirror.expire(instant(NOW + 100));
+    const kinds = mirror.drain().map(({ kind }) => kind);
+    assert.deepEqual(kinds, ['not-carried-on', 'settled']);
+    assert.equal(side.engine.ikeSas().length, 0);
+  });
+
+  it('are told to who asks, with how long ago they were heard of', () => {
+    const { mirror, put } = mirrored();
+    put(1, 5);
+    const request = { kind: 'snapshot-request', sid: THERE, whole: true } as const;
+    mirror.receive(THERE, request, instant(NOW + 7000));
+    const [chunk, end, ...more] = told(mirror.drain());
+    assert.ok(chunk?.kind === 'snapshot-chunk' && chunk.age === 7000);
+    assert.equal(chunk.bundle.snapshots.length, 1);
+    assert.ok(end?.kind === 'snapshot-end' && end.synced && end.position === 0);
+    assert.deepEqual(more, []);
+  });
+});
