@@ -79,7 +79,7 @@ function goOn(turn: Turn, sa: IkeSa, snapshot: IkeSaSnapshot): void {
   for (const child of [...sa.children.values()]) {
     const { spiIn } = child.childSa;
     const then = snapshot.children.find((one) => one.childSa.spiIn === spiIn)?.sequences;
-    activateChild(turn, sa, child, heardSequences?.(spiIn) ?? then);
+    activateChild(turn, sa, child, heardSequences?.(spiIn, then) ?? then);
   }
   sa.proceed(turn);
 }

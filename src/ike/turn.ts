@@ -53,8 +53,11 @@ export interface IkeEnvironment {
   readonly epochOf?: (spi: IkeSpi) => number;
   /** How far the packet loop has counted a Child SA, for its snapshot. */
   readonly sequences?: (childSaId: number) => ChildSequences | undefined;
-  /** The same of a PASSIVE one by its inbound SPI, where other nodes said more since its snapshot. */
-  readonly heardSequences?: (spiIn: Spi) => ChildSequences | undefined;
+  /** The same of a PASSIVE one by its inbound SPI, where other nodes said more since its snapshot (`then`). */
+  readonly heardSequences?: (
+    spiIn: Spi,
+    then: ChildSequences | undefined,
+  ) => ChildSequences | undefined;
 }
 
 export class Turn {

@@ -250,4 +250,82 @@ describe('Two nodes behind one address (RFC 6027 §3)', () => {
     );
     assert.deepEqual(sent, []);
   });
+
+  it('use numbers of a Child SA that the other one knows of, and go on behind them', () => {
+    const tunnel = new Tunnel();
+    tunnel.up();
+    const { first, second, world } = tunnel;
+    const [child] = first.side.children.values();
+    assert.ok(child);
+    const wanted = { kind: 'sequence-wanted', spiIn: child.spiIn } as const;
+    world.give(first, { ...wanted, upTo: { high: 1, low: 5 } });
+    assert.deepEqual(first.did('grant'), [], 'not before the other one knows');
+    tunnel.run(5);
+    const [granted] = first.did('grant');
+    assert.deepEqual(granted?.action, {
+      kind: 'grant',
+      spiIn: child.spiIn,
+      upTo: { high: 1, low: 5 },
+    });
+    // Asked for, told, and not granted: it may be used any moment.
+    world.give(first, { ...wanted, upTo: { high: 1, low: 261 } });
+    world.network.passes = ({ from }) => from === first.id;
+    world.run(3);
+    tunnel.crash();
+    assert.equal(first.did('grant').length, 1);
+    world.network.passes = () => true;
+    tunnel.run(400);
+    const taken = second.did('ike').flatMap(({ action }) => {
+      return action.kind === 'ike' && action.action.kind === 'activate-child-sa'
+        ? [action.action.sequences?.outboundReserved]
+        : [];
+    });
+    assert.deepEqual(taken, [{ high: 1, low: 261 }]);
+  });
+
+  it('go alone with their numbers where nobody is left', () => {
+    const tunnel = new Tunnel();
+    tunnel.up();
+    const { first, second, world } = tunnel;
+    const [child] = first.side.children.values();
+    assert.ok(child);
+    world.crash(second.id);
+    const wanted = { kind: 'sequence-wanted', spiIn: child.spiIn } as const;
+    world.give(first, { ...wanted, upTo: { high: 0, low: 900 } });
+    tunnel.run(100);
+    assert.deepEqual(first.did('go-alone'), [], 'it may only be slow');
+    tunnel.run(400);
+    assert.equal(first.did('go-alone').length, 1);
+    world.give(first, { ...wanted, upTo: { high: 0, low: 1200 } });
+    assert.equal(first.did('go-alone').length, 2, 'at once');
+    assert.deepEqual(first.did('grant'), []);
+  });
+
+  it('know of numbers that were asked for before they started', () => {
+    const tunnel = new Tunnel();
+    tunnel.up();
+    const { first, world } = tunnel;
+    const [child] = first.side.children.values();
+    assert.ok(child);
+    const upTo = { high: 0, low: 5000 };
+    world.give(first, { kind: 'sequence-wanted', spiIn: child.spiIn, upTo });
+    tunnel.run(5);
+    const { sequences } = first.side;
+    assert.ok(sequences && sequences.outboundReserved.low < 5000);
+    tunnel.restartSecond();
+    const known = tunnel.second.node.sequencesSince(child.spiIn, sequences);
+    assert.deepEqual(known.outboundReserved, upTo);
+  });
+
+  it('tell each other where their windows are', () => {
+    const tunnel = new Tunnel();
+    const { first, second, world } = tunnel;
+    const edges = Uint32Array.from({ length: 3 * 100 }, (_, at) => at);
+    world.give(first, { kind: 'edges', edges });
+    tunnel.run(5);
+    const heard = second.did('follow-edges').flatMap(({ action }) => {
+      return action.kind === 'follow-edges' ? [...action.edges] : [];
+    });
+    assert.deepEqual(heard, [...edges]);
+  });
 });

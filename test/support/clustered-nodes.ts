@@ -9,6 +9,8 @@ import {
   type ClusterNodeAction,
   type ClusterNodeInput,
 } from '../../src/gateway/cluster/cluster-node.ts';
+import type { ChildSequences } from '../../src/ike/snapshot.ts';
+import type { Spi } from '../../src/ipsec/spi.ts';
 import { earliest, type Instant, instant } from '../../src/wire/instant.ts';
 import { HostileNetwork, type NetworkFaults, PERFECT } from './hostile-network.ts';
 import { Side } from './pair.ts';
@@ -159,7 +161,9 @@ export class ClusterWorld {
     const seed = this.#seed * 1000 + id * 10 + boot;
     const late: { node?: ClusterNode } = {};
     const epochOf = (spi: Parameters<ClusterNode['epochOf']>[0]) => late.node?.epochOf(spi) ?? 0;
-    const side = new Side('b', seed, {}, { sid, skewMs, epochOf });
+    const heardSequences = (spiIn: Spi, then: ChildSequences | undefined) =>
+      then && late.node?.sequencesSince(spiIn, then);
+    const side = new Side('b', seed, {}, { sid, skewMs, epochOf, heardSequences });
     const node = new ClusterNode({
       settings,
       life: { boot, epochFloor: 0, nonce: seed },

@@ -13,6 +13,7 @@ import type { IkeSpi } from '../../src/ike/message/message.ts';
 import { IvPartition } from '../../src/ike/protection.ts';
 import { DEFAULT_IKE_SETTINGS, type IkeSettings } from '../../src/ike/settings.ts';
 import type { ChildSequences } from '../../src/ike/snapshot.ts';
+import type { IkeEnvironment } from '../../src/ike/turn.ts';
 import { AddressPools } from '../../src/ipsec/address-pools.ts';
 import type { ChildSa, OutboundUse } from '../../src/ipsec/child-sa.ts';
 import { Pad } from '../../src/ipsec/pad.ts';
@@ -51,6 +52,7 @@ export interface Node {
   readonly skewMs: number;
   readonly keyingWatch?: KeyingWatch;
   readonly epochOf?: (spi: IkeSpi) => number;
+  readonly heardSequences?: IkeEnvironment['heardSequences'];
 }
 
 export class Side {
@@ -108,7 +110,7 @@ export class Side {
         replicated: true,
         ivs: new IvPartition(node.sid),
         sequences: () => this.sequences,
-        heardSequences: () => this.heard,
+        heardSequences: (spiIn, then) => this.heard ?? node.heardSequences?.(spiIn, then),
       }),
       ...(node?.epochOf && { epochOf: node.epochOf }),
       ...(node?.keyingWatch && { keyingWatch: node.keyingWatch }),

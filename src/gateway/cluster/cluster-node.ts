@@ -21,8 +21,12 @@ import type { CoordinatorMessage } from '../../cluster/coordinator-message.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
 import type { SnapshotOf } from '../../cluster/ownership.ts';
 import type { SegmentHash } from '../../cluster/segment-hash.ts';
+import type { Edges } from '../../events/edge-digest.ts';
 import type { Input } from '../../ike/action.ts';
 import type { IkeSpi } from '../../ike/message/message.ts';
+import type { ChildSequences } from '../../ike/snapshot.ts';
+import type { SequenceHalves } from '../../ipsec/sequence-number.ts';
+import type { Spi } from '../../ipsec/spi.ts';
 import { earliest, type Instant } from '../../wire/instant.ts';
 import { MalformedError } from '../../wire/octets.ts';
 import { IkeMirror, type IkeMirrorAction, type MirroredEngine } from './ike-mirror.ts';
@@ -51,6 +55,10 @@ export type ClusterNodeInput =
   | { readonly kind: 'datagram'; readonly path: number; readonly octets: Uint8Array }
   /** Of the IKE engine: whatever it is to handle goes through here. */
   | { readonly kind: 'ike'; readonly input: Input }
+  /** A worker reports `sequence-wanted` of the Child SA with this inbound SPI. */
+  | { readonly kind: 'sequence-wanted'; readonly spiIn: Spi; readonly upTo: SequenceHalves }
+  /** Where the windows of this node's Child SAs are: every 100 ms or so. */
+  | { readonly kind: 'edges'; readonly edges: Edges }
   | { readonly kind: 'order'; readonly order: ClusterOrder }
   | { readonly kind: 'time' };
 
@@ -58,7 +66,10 @@ export type ClusterNodeAction =
   /** To another node, over a path of the bus. */
   | Extract<MeshAction<number>, { readonly kind: 'send' | 'incompatible' }>
   /** What the IKE engine wants done, as soon as it may be. */
-  | Extract<IkeMirrorAction, { readonly kind: 'ike' | 'not-carried-on' }>
+  | Extract<
+      IkeMirrorAction,
+      { readonly kind: 'ike' | 'not-carried-on' | 'grant' | 'go-alone' | 'follow-edges' }
+    >
   /** `freeze`, `take` and `release` are performed for IKE already. */
   | Exclude<CoordinatorAction, { readonly kind: 'send' | 'install' | 'resync' }>;
 
@@ -92,6 +103,7 @@ export class ClusterNode {
         isForsaken: () => coordinator.view.length === 0,
         mayTransmit: (segment, at) => coordinator.owns(segment) && at < coordinator.leaseUntil,
         epoch: (segment) => coordinator.epoch(segment),
+        ownEpoch: (segment) => this.#epochs.get(segment) ?? 0,
         head: () => coordinator.snapshotHead(),
         isCatchingUp: () => coordinator.demotion.has('boot'),
       },
@@ -116,6 +128,11 @@ export class ClusterNode {
     return this.#epochs.get(this.#mirror.segmentOf(spi)) ?? 0;
   }
 
+  /** For the IKE engine that takes a Child SA over: what its snapshot said, and what was heard since. */
+  sequencesSince(spiIn: Spi, then: ChildSequences): ChildSequences {
+    return this.#mirror.sequencesSince(spiIn, then);
+  }
+
   handle(input: ClusterNodeInput, now: Instant): readonly ClusterNodeAction[] {
     switch (input.kind) {
       case 'start':
@@ -127,6 +144,12 @@ export class ClusterNode {
         break;
       case 'ike':
         this.#mirror.handle(input.input, now);
+        break;
+      case 'sequence-wanted':
+        this.#mirror.reserve(input.spiIn, input.upTo, now);
+        break;
+      case 'edges':
+        this.#mirror.tellEdges(input.edges);
         break;
       case 'order':
         this.#coordinate(input.order, now);

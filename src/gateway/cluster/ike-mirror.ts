@@ -7,21 +7,28 @@
  * refused.
  */
 import type { Epoch, Segment, Sid } from '../../cluster/ballot.ts';
+import type { Delivery } from '../../cluster/bus/channel.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
 import type { SnapshotOf } from '../../cluster/ownership.ts';
-import { type SegmentHash, segmentOfIkeSpi } from '../../cluster/segment-hash.ts';
+import { type SegmentHash, segmentOfIkeSpi, segmentOfSpi } from '../../cluster/segment-hash.ts';
 import { WriteAhead as Log } from '../../cluster/write-ahead.ts';
+import { EDGE_WORDS, type Edges } from '../../events/edge-digest.ts';
 import type { Action, Input } from '../../ike/action.ts';
 import type { IkeEndpoint } from '../../ike/endpoint.ts';
 import type { IkeSpi } from '../../ike/message/message.ts';
-import { ownSpiOf, type SnapshotBundle } from '../../ike/snapshot.ts';
+import { type ChildSequences, ownSpiOf, type SnapshotBundle } from '../../ike/snapshot.ts';
 import { type Ticket, WriteAhead } from '../../ike/write-ahead.ts';
+import type { SequenceHalves } from '../../ipsec/sequence-number.ts';
+import type { Spi } from '../../ipsec/spi.ts';
 import { after, earliest, type Instant, instant } from '../../wire/instant.ts';
 import { fromHex } from '../../wire/octets.ts';
 import { FollowedLog } from './followed-log.ts';
+import { ReservedNumbers } from './reserved-numbers.ts';
 import {
   type PutMessage,
   partsOf,
+  type Reservation,
+  type ReserveMessage,
   type SnapshotEnd,
   type SnapshotRequest,
   type StateMessage,
@@ -42,6 +49,8 @@ export interface ClusterView {
   readonly mayTransmit: (segment: Segment, now: Instant) => boolean;
   /** The highest epoch that was heard of. */
   readonly epoch: (segment: Segment) => Epoch;
+  /** Under which this node has, or last had, a segment. */
+  readonly ownEpoch: (segment: Segment) => Epoch;
   readonly head: () => SnapshotOf;
   /** It still needs to hear of others what they own. */
   readonly isCatchingUp: () => boolean;
@@ -61,9 +70,15 @@ export type IkeMirrorAction =
       readonly kind: 'tell';
       readonly to: NodeId;
       readonly message: StateMessage;
-      readonly delivery: 'urgent' | 'bulk';
+      readonly delivery: Delivery;
     }
   | { readonly kind: 'ike'; readonly action: Action }
+  /** Outbound numbers of one of our Child SAs are known elsewhere up to this one. */
+  | { readonly kind: 'grant'; readonly spiIn: Spi; readonly upTo: SequenceHalves }
+  /** Nobody is there to know of them. */
+  | { readonly kind: 'go-alone'; readonly spiIn: Spi }
+  /** Where the windows of other nodes' Child SAs are. */
+  | { readonly kind: 'follow-edges'; readonly edges: Edges }
   /** The log of a process is here up to a position. */
   | { readonly kind: 'applied'; readonly sid: Sid; readonly position: number }
   /** What a node said of itself behind all that it sent. */
@@ -73,6 +88,11 @@ export type IkeMirrorAction =
   /** Their last state is not known: they stay as they are, and their peers begin anew. */
   | { readonly kind: 'not-carried-on'; readonly spis: readonly IkeSpi[] };
 
+/** A record of ours, by what waits for it. */
+type Recorded =
+  | { readonly kind: 'bundle'; readonly ticket: Ticket }
+  | { readonly kind: 'numbers'; readonly reservation: Reservation };
+
 /** How long a segment waits for what other nodes have of it. */
 const FETCH_WAIT_MS = 100;
 /** Between two questions to one node. */
@@ -81,12 +101,13 @@ const ASK_HEAD_MS = 50;
 
 export class IkeMirror {
   readonly #parts: IkeMirrorParts;
-  readonly #log: Log<Ticket>;
+  readonly #log: Log<Recorded>;
   readonly #ahead = new WriteAhead();
   readonly #followed = new Map<NodeId, FollowedLog>();
   readonly #askedAt = new Map<NodeId, Instant>();
   /** Segments of ours that wait for what others have of them. */
   readonly #fetching = new Map<Segment, { readonly from: Set<NodeId>; readonly until: Instant }>();
+  readonly #numbers = new ReservedNumbers();
   #actions: IkeMirrorAction[] = [];
 
   constructor(parts: IkeMirrorParts) {
@@ -129,6 +150,12 @@ export class IkeMirror {
       case 'put':
         this.#put(from, message, now);
         break;
+      case 'reserve':
+        this.#reserved(from, message, now);
+        break;
+      case 'edges':
+        this.#actions.push({ kind: 'follow-edges', edges: message.edges });
+        break;
       case 'ack': {
         const { sid: by, of, position, refused } = message;
         if (of !== this.#parts.sid) break;
@@ -149,6 +176,37 @@ export class IkeMirror {
       default:
         message satisfies never;
     }
+  }
+
+  /** A Child SA of ours wants to send up to this number. */
+  reserve(spiIn: Spi, upTo: SequenceHalves, now: Instant): void {
+    const { hash, sid, view } = this.#parts;
+    const epoch = view.ownEpoch(segmentOfSpi(spiIn, hash));
+    const reservation: Reservation = { spiIn, epoch, upTo };
+    this.#numbers.ask(reservation);
+    const position = this.#log.write();
+    const message = { kind: 'reserve', sid, position, reservations: [reservation] } as const;
+    for (const to of view.reachable()) this.#tell(to, message, 'urgent');
+    const thing = { kind: 'numbers', reservation } as const;
+    if (view.isForsaken()) this.#goAlone();
+    else this.#log.wait({ thing, position, until: undefined });
+    this.#release(now);
+  }
+
+  /** Windows of ours, for whoever follows them: worth nothing late. */
+  tellEdges(edges: Edges): void {
+    const { sid, view } = this.#parts;
+    for (let at = 0; at < edges.length; at += EDGES_IN_ONE * EDGE_WORDS) {
+      const some = edges.subarray(at, at + EDGES_IN_ONE * EDGE_WORDS);
+      for (const to of view.reachable()) {
+        this.#tell(to, { kind: 'edges', sid, edges: some }, 'overtaking');
+      }
+    }
+  }
+
+  /** What a snapshot said of a Child SA's numbers, and what was heard since. */
+  sequencesSince(spiIn: Spi, then: ChildSequences): ChildSequences {
+    return this.#numbers.since(spiIn, then);
   }
 
   /** A session with a node began: what was said before went past one of us. */
@@ -201,11 +259,16 @@ export class IkeMirror {
   /** These go on with a higher epoch: what was refused under the lower one is told again. */
   raised(segments: ReadonlySet<Segment>, now: Instant): void {
     this.#publishSegments(segments, now);
+    for (const [spiIn, upTo] of this.#numbers.awaited) {
+      if (segments.has(segmentOfSpi(spiIn, this.#parts.hash))) this.reserve(spiIn, upTo, now);
+    }
   }
 
   expire(now: Instant): void {
-    if (this.#parts.view.isForsaken()) this.#leave(this.#ahead.abandon(), now);
-    else this.#leave(this.#ahead.expire(now), now);
+    if (this.#parts.view.isForsaken()) {
+      this.#leave(this.#ahead.abandon(), now);
+      this.#goAlone();
+    } else this.#leave(this.#ahead.expire(now), now);
     for (const [segment, { until }] of [...this.#fetching]) {
       if (now < until) continue;
       this.#fetching.delete(segment);
@@ -238,7 +301,7 @@ export class IkeMirror {
     this.#tell(to, { kind: 'snapshot-request', sid: this.#parts.sid, whole }, 'urgent');
   }
 
-  #tell(to: NodeId, message: StateMessage, delivery: 'urgent' | 'bulk'): void {
+  #tell(to: NodeId, message: StateMessage, delivery: Delivery): void {
     this.#actions.push({ kind: 'tell', to, message, delivery });
   }
 
@@ -248,7 +311,7 @@ export class IkeMirror {
     const message: PutMessage = { kind: 'put', sid, position, bundle };
     for (const to of view.reachable()) this.#tell(to, message, 'urgent');
     if (view.isForsaken()) return;
-    const thing = this.#ahead.send(bundle, now);
+    const thing = { kind: 'bundle', ticket: this.#ahead.send(bundle, now) } as const;
     this.#log.wait({ thing, position, until: undefined });
   }
 
@@ -260,8 +323,20 @@ export class IkeMirror {
 
   /** Others have more of our log. */
   #release(now: Instant): void {
-    for (const { thing } of this.#log.release(now))
-      this.#leave(this.#ahead.acknowledge(thing), now);
+    for (const { thing } of this.#log.release(now)) {
+      if (thing.kind === 'bundle') {
+        this.#leave(this.#ahead.acknowledge(thing.ticket), now);
+        continue;
+      }
+      const { spiIn, upTo } = thing.reservation;
+      this.#numbers.granted(thing.reservation);
+      this.#actions.push({ kind: 'grant', spiIn, upTo });
+    }
+  }
+
+  #goAlone(): void {
+    for (const spiIn of this.#numbers.takeAwaited())
+      this.#actions.push({ kind: 'go-alone', spiIn });
   }
 
   /** A message of an IKE SA leaves only from who may transmit for it: its peer asks again, or we do. */
@@ -270,14 +345,33 @@ export class IkeMirror {
     for (const action of actions) {
       const spi = action.kind === 'send' ? action.after : undefined;
       if (spi !== undefined && !view.mayTransmit(this.segmentOf(spi), now)) continue;
+      if (action.kind === 'remove-child-sa') this.#numbers.forget(action.childSa.spiIn);
       this.#actions.push({ kind: 'ike', action });
     }
   }
 
   #put(from: NodeId, { sid, position, bundle }: PutMessage, now: Instant): void {
+    this.#recorded(from, { sid, position, isOwners: this.#installOwned(bundle, now) }, now);
+  }
+
+  #reserved(from: NodeId, { sid, position, reservations }: ReserveMessage, now: Instant): void {
+    const { hash, view } = this.#parts;
+    const isOwners = reservations.every(
+      ({ spiIn, epoch }) => epoch >= view.epoch(segmentOfSpi(spiIn, hash)),
+    );
+    // Whoever it was that asked, perhaps it sent them.
+    for (const one of reservations) this.#numbers.note(one);
+    if (position !== undefined) this.#recorded(from, { sid, position, isOwners }, now);
+  }
+
+  /** A record of another log is here. */
+  #recorded(
+    from: NodeId,
+    { sid, position, isOwners }: { sid: Sid; position: number; isOwners: boolean },
+    now: Instant,
+  ): void {
     const log = this.#logOf(from, sid);
     const isNew = log.applied === undefined || position > log.applied;
-    const isOwners = this.#installOwned(bundle, now);
     const isMissing = log.record(position);
     if (isMissing && now >= this.#askAt(from)) this.#ask(from, true, now);
     if (isNew) this.#acknowledge(from, log, isOwners ? [] : [position]);
@@ -317,6 +411,13 @@ export class IkeMirror {
         const bundle = { snapshots: [snapshot], gone: [] };
         const age = Math.max(0, Math.round(now - at));
         this.#tell(to, { kind: 'snapshot-chunk', sid, age, bundle }, 'bulk');
+      }
+      // Also those that are asked for and that no snapshot has yet.
+      const reservations = this.#numbers.all;
+      for (let at = 0; at < reservations.length; at += RESERVATIONS_IN_ONE) {
+        const some = reservations.slice(at, at + RESERVATIONS_IN_ONE);
+        const message = { kind: 'reserve', sid, position: undefined, reservations: some } as const;
+        this.#tell(to, message, 'bulk');
       }
     }
     const { synced, owns } = view.head();
@@ -363,5 +464,8 @@ export class IkeMirror {
   }
 }
 
+/** They fit into one datagram. */
+const EDGES_IN_ONE = 64;
+const RESERVATIONS_IN_ONE = 1024;
 const NEVER = Number.POSITIVE_INFINITY;
 const FIRST = instant(Number.NEGATIVE_INFINITY);

@@ -1,12 +1,12 @@
 /**
- * What nodes say to one another about IKE SAs, as octets: types and attributes of the bus.
+ * What nodes say to one another about IKE SAs and Child SAs, as octets: types and attributes of the bus.
  *
- * A process writes one log of records (IKE_PUT), counted from 1; who has them all up to a position says so
+ * A process writes one log of records (IKE_PUT, SEQ_RESERVE), counted from 1; who has them all up to a position says so
  * (ACK). A node that missed some asks for everything (SNAPSHOT_REQ, answered by SNAPSHOT_CHUNK as often as it
  * takes and one SNAPSHOT_END). What is not known is passed over; `MalformedError` is the only error that leaves
  * `decode`.
  */
-import type { Sid } from '../../cluster/ballot.ts';
+import type { Epoch, Sid } from '../../cluster/ballot.ts';
 import {
   Attributes,
   AttributeWriter,
@@ -16,8 +16,11 @@ import {
   writeNumber,
 } from '../../cluster/bus/message.ts';
 import type { SegmentAtEpoch } from '../../cluster/coordinator-message.ts';
+import { EDGE_WORDS, type Edges } from '../../events/edge-digest.ts';
 import type { SnapshotBundle } from '../../ike/snapshot.ts';
 import { decodeBundle, encodeBundle } from '../../ike/snapshot-codec.ts';
+import type { SequenceHalves } from '../../ipsec/sequence-number.ts';
+import { type Spi, spi } from '../../ipsec/spi.ts';
 import { OctetReader, OctetWriter } from '../../wire/octets.ts';
 
 /** A bundle of the sender's IKE SAs, in its place in the sender's log. */
@@ -63,7 +66,36 @@ export interface SnapshotEnd {
   readonly owns: readonly SegmentAtEpoch[];
 }
 
-export type StateMessage = PutMessage | AckMessage | SnapshotRequest | SnapshotChunk | SnapshotEnd;
+/** Outbound numbers of a Child SA, named by its inbound SPI, that the owner of its segment may use. */
+export interface Reservation {
+  readonly spiIn: Spi;
+  readonly epoch: Epoch;
+  readonly upTo: SequenceHalves;
+}
+
+/** Reservations in the sender's log; without a position, all that the sender has heard of. */
+export interface ReserveMessage {
+  readonly kind: 'reserve';
+  readonly sid: Sid;
+  readonly position: number | undefined;
+  readonly reservations: readonly Reservation[];
+}
+
+/** Where the replay windows of the sender's Child SAs are. */
+export interface EdgesMessage {
+  readonly kind: 'edges';
+  readonly sid: Sid;
+  readonly edges: Edges;
+}
+
+export type StateMessage =
+  | PutMessage
+  | ReserveMessage
+  | EdgesMessage
+  | AckMessage
+  | SnapshotRequest
+  | SnapshotChunk
+  | SnapshotEnd;
 
 export function encodeStateMessage(message: StateMessage): BusMessage {
   const to = new AttributeWriter().number(Attribute.SID, message.sid);
@@ -75,6 +107,13 @@ export function encodeStateMessage(message: StateMessage): BusMessage {
     case 'ack':
       to.number(Attribute.OF, message.of).number(Attribute.POSITION, message.position);
       for (const position of message.refused) to.number(Attribute.REFUSED, position);
+      break;
+    case 'reserve':
+      if (message.position !== undefined) to.number(Attribute.POSITION, message.position);
+      to.octets(Attribute.RESERVATIONS, encodeReservations(message.reservations));
+      break;
+    case 'edges':
+      to.octets(Attribute.EDGES, encodeEdges(message.edges));
       break;
     case 'snapshot-request':
       flag(to, Attribute.WHOLE, message.whole);
@@ -114,6 +153,13 @@ export function decodeStateMessage({ type, body }: BusMessage): StateMessage | u
       const of = from.number(Attribute.OF, 'SID of the log');
       return { kind, sid, of, position: position(), refused };
     }
+    case 'reserve': {
+      const reservations = decodeReservations(from.octets(Attribute.RESERVATIONS, 'reservations'));
+      const at = has(Attribute.POSITION) ? position() : undefined;
+      return { kind, sid, position: at, reservations };
+    }
+    case 'edges':
+      return { kind, sid, edges: decodeEdges(from.octets(Attribute.EDGES, 'edges')) };
     case 'snapshot-request':
       return { kind, sid, whole: has(Attribute.WHOLE) };
     case 'snapshot-chunk':
@@ -153,6 +199,42 @@ function decodeOwns(octets: Uint8Array): readonly SegmentAtEpoch[] {
   return owns;
 }
 
+function encodeReservations(reservations: readonly Reservation[]): Uint8Array {
+  const writer = new OctetWriter();
+  for (const { spiIn, epoch, upTo } of reservations) {
+    writeNumber(writer.u32(spiIn), epoch);
+    writer.u32(upTo.high).u32(upTo.low);
+  }
+  return writer.finish();
+}
+
+function decodeReservations(octets: Uint8Array): readonly Reservation[] {
+  const reader = new OctetReader(octets);
+  const reservations: Reservation[] = [];
+  while (reader.remaining > 0) {
+    const spiIn = spi(reader.u32('SPI'));
+    const epoch = readNumber(reader, 'epoch');
+    const upTo = { high: reader.u32('high half'), low: reader.u32('low half') };
+    reservations.push({ spiIn, epoch, upTo });
+  }
+  return reservations;
+}
+
+function encodeEdges(edges: Edges): Uint8Array {
+  const writer = new OctetWriter();
+  for (const word of edges) writer.u32(word);
+  return writer.finish();
+}
+
+function decodeEdges(octets: Uint8Array): Edges {
+  const reader = new OctetReader(octets);
+  const words: number[] = [];
+  while (reader.remaining > 0) {
+    for (let word = 0; word < EDGE_WORDS; word++) words.push(reader.u32('edge'));
+  }
+  return Uint32Array.from(words);
+}
+
 function flag(to: AttributeWriter, attribute: number, value: boolean): void {
   if (value) to.octets(attribute, new Uint8Array(0));
 }
@@ -170,10 +252,14 @@ const Attribute = {
   AGE: 7,
   SYNCED: 8,
   OWNS: 9,
+  RESERVATIONS: 10,
+  EDGES: 11,
 } as const;
 
 const TYPES = {
   put: MessageType.IKE_PUT,
+  reserve: MessageType.SEQ_RESERVE,
+  edges: MessageType.EDGE_DIGEST,
   ack: MessageType.ACK,
   'snapshot-request': MessageType.SNAPSHOT_REQ,
   'snapshot-chunk': MessageType.SNAPSHOT_CHUNK,
@@ -182,6 +268,8 @@ const TYPES = {
 
 const KINDS: ReadonlyMap<number, StateMessage['kind']> = new Map([
   [TYPES.put, 'put'],
+  [TYPES.reserve, 'reserve'],
+  [TYPES.edges, 'edges'],
   [TYPES.ack, 'ack'],
   [TYPES['snapshot-request'], 'snapshot-request'],
   [TYPES['snapshot-chunk'], 'snapshot-chunk'],

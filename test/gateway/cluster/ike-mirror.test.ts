@@ -1,12 +1,13 @@
 /** What a node makes of what others say about their IKE SAs. */
 import assert from 'node:assert/strict';
-import { segmentHash } from '../../../src/cluster/segment-hash.ts';
+import { segmentHash, segmentOfSpi } from '../../../src/cluster/segment-hash.ts';
 import {
   type ClusterView,
   IkeMirror,
   type IkeMirrorAction,
 } from '../../../src/gateway/cluster/ike-mirror.ts';
 import { ownSpiOf } from '../../../src/ike/snapshot.ts';
+import { spi } from '../../../src/ipsec/spi.ts';
 import { instant } from '../../../src/wire/instant.ts';
 import { loadSecret } from '../../support/connections.ts';
 import { Side } from '../../support/pair.ts';
@@ -26,6 +27,7 @@ function mirrored(change: Partial<ClusterView> = {}) {
     isForsaken: () => false,
     mayTransmit: () => true,
     epoch: () => 5,
+    ownEpoch: () => 6,
     head: () => ({ node: HERE, synced: true, owns: [] }),
     isCatchingUp: () => false,
     ...change,
@@ -112,5 +114,26 @@ describe('IKE SAs of other nodes', () => {
     assert.equal(chunk.bundle.snapshots.length, 1);
     assert.ok(end?.kind === 'snapshot-end' && end.synced && end.position === 0);
     assert.deepEqual(more, []);
+  });
+
+  it('get their numbers under a higher epoch when the lower one was refused', () => {
+    const { mirror } = mirrored();
+    mirror.nodeStarted(THERE, THERE);
+    const spiIn = spi(0xc0000001);
+    const upTo = { high: 0, low: 256 };
+    mirror.reserve(spiIn, upTo, NOW);
+    const acknowledge = (position: number, refused: readonly number[]) =>
+      mirror.receive(THERE, { kind: 'ack', sid: THERE, of: HERE, position, refused }, NOW);
+    acknowledge(1, [1]);
+    assert.deepEqual(
+      mirror.drain().filter(({ kind }) => kind === 'grant'),
+      [],
+    );
+    mirror.raised(new Set([segmentOfSpi(spiIn, HASH)]), NOW);
+    const [again] = told(mirror.drain());
+    assert.ok(again?.kind === 'reserve' && again.position === 2);
+    assert.deepEqual(again.reservations, [{ spiIn, epoch: 6, upTo }]);
+    acknowledge(2, []);
+    assert.deepEqual(mirror.drain(), [{ kind: 'grant', spiIn, upTo }]);
   });
 });

@@ -6,6 +6,7 @@ import {
   partsOf,
   type StateMessage,
 } from '../../../src/gateway/cluster/state-message.ts';
+import { spi } from '../../../src/ipsec/spi.ts';
 import { MalformedError, toHex } from '../../../src/wire/octets.ts';
 import { plainSnapshot } from '../../support/snapshots.ts';
 
@@ -14,6 +15,13 @@ const BUNDLE = { snapshots: [ONE], gone: [{ spi: ONE.spiI, epoch: 3, order: 2 **
 
 const MESSAGES: readonly StateMessage[] = [
   { kind: 'put', sid: 0x8001, position: 2 ** 40, bundle: BUNDLE },
+  {
+    kind: 'reserve',
+    ...{ sid: 3, position: 12 },
+    reservations: [{ spiIn: spi(0xfffffff0), epoch: 2 ** 45, upTo: { high: 1, low: 0xffffffff } }],
+  },
+  { kind: 'reserve', sid: 3, position: undefined, reservations: [] },
+  { kind: 'edges', sid: 3, edges: Uint32Array.of(0xc0000001, 0, 77, 0xc0000002, 1, 0xffffffff) },
   { kind: 'ack', sid: 1, of: 0x8001, position: 7, refused: [] },
   { kind: 'ack', sid: 1, of: 0x8001, position: 7, refused: [5, 2 ** 33] },
   { kind: 'snapshot-request', sid: 1, whole: true },
