@@ -43,6 +43,8 @@ export class HostileNetwork {
   readonly recorded: Datagram[] = [];
   /** Whether a datagram may pass at all: partitions and cut paths. */
   passes: (datagram: Datagram) => boolean = () => true;
+  /** Told of everything that is sent. */
+  onSend: (datagram: Datagram) => void = () => {};
 
   constructor(seed: number, faults: NetworkFaults) {
     this.#next = seededNumbers(seed);
@@ -55,6 +57,7 @@ export class HostileNetwork {
 
   send(datagram: Datagram, now: Instant): void {
     this.recorded.push(datagram);
+    this.onSend(datagram);
     const faults = this.#faults;
     if (this.#next() < faults.replay) {
       const old = this.recorded[Math.floor(this.#next() * this.recorded.length)];

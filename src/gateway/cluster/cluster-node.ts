@@ -21,6 +21,7 @@ import type { CoordinatorMessage } from '../../cluster/coordinator-message.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
 import type { SnapshotOf } from '../../cluster/ownership.ts';
 import type { SegmentHash } from '../../cluster/segment-hash.ts';
+import { nodeOfSid, sidLayout } from '../../cluster/sid.ts';
 import type { Edges } from '../../events/edge-digest.ts';
 import type { Input } from '../../ike/action.ts';
 import type { IkeSpi } from '../../ike/message/message.ts';
@@ -213,7 +214,7 @@ export class ClusterNode {
     }
     const decoded = decode(message);
     if (decoded === undefined) return;
-    const isForged = decoded !== 'malformed' && 'node' in decoded && decoded.node !== from;
+    const isForged = decoded !== 'malformed' && this.#senderOf(decoded) !== from;
     if (decoded === 'malformed' || isForged) {
       counters.count('malformed-message');
     } else if ('node' in decoded) {
@@ -222,6 +223,12 @@ export class ClusterNode {
       this.#mirror.receive(from, decoded, now);
       this.#onMirror(now);
     }
+  }
+
+  #senderOf(message: CoordinatorMessage | StateMessage): NodeId {
+    if ('node' in message) return message.node;
+    const highest = Math.max(...this.#parts.settings.members.map(({ node }) => node));
+    return nodeOfSid(sidLayout(highest), message.sid);
   }
 
   /** What follows from an input comes after all of what it made. */

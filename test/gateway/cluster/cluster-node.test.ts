@@ -1,6 +1,14 @@
 /** Nodes of a cluster over a simulated network: who has what, and what happens when one goes. */
 import assert from 'node:assert/strict';
+import { BusCounters } from '../../../src/cluster/bus/bus-counters.ts';
+import { KeyRing } from '../../../src/cluster/bus/cluster-key.ts';
+import { Mesh, type MeshInput } from '../../../src/cluster/bus/mesh.ts';
+import { type BusMessage, MessageType } from '../../../src/cluster/bus/message.ts';
+import { encodeCoordinatorMessage } from '../../../src/cluster/coordinator-codec.ts';
+import { encodeStateMessage } from '../../../src/gateway/cluster/state-message.ts';
 import { type ClusterOptions, ClusterWorld } from '../../support/clustered-nodes.ts';
+import { clusterKey } from '../../support/sealed-pair.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
 
 function settled(count: number, options: ClusterOptions = {}, seed = 1): ClusterWorld {
   const world = new ClusterWorld(seed, count, options);
@@ -90,5 +98,47 @@ describe('A node of a cluster', () => {
   it('settles over a network that loses, repeats and damages', () => {
     const world = settled(3, { faults: HOSTILE });
     assert.ok(world.isSettled);
+  });
+
+  it('believes of a member only what it says of itself, and counts what is no message', () => {
+    const world = settled(3);
+    world.crash(2);
+    const mesh = new Mesh<number>({
+      local: 2,
+      peers: [1],
+      paths: 1,
+      ring: new KeyRing(clusterKey(1)),
+      random: seededRandom(99),
+      counters: new BusCounters(),
+    });
+    const victim = world.node(1);
+    const exchange = (input: MeshInput<number>): void => {
+      for (const action of mesh.handle(input, world.now)) {
+        if (action.kind !== 'send') continue;
+        world.give(victim, { kind: 'datagram', path: 0, octets: action.octets });
+      }
+    };
+    world.network.onSend = ({ from, to, octets }) => {
+      if (from === 1 && to === 2) exchange({ kind: 'datagram', path: 0, octets });
+    };
+    exchange({ kind: 'start' });
+    for (let at = 0; at < 20; at++) {
+      world.run(1);
+      exchange({ kind: 'time' });
+    }
+    assert.deepEqual(mesh.connected, [1]);
+    const say = (message: BusMessage): void => {
+      exchange({ kind: 'message', to: 1, message, delivery: 'overtaking', tag: 0 });
+      exchange({ kind: 'time' });
+    };
+    const { sid } = world.node(3).node.coordinator;
+    say(encodeCoordinatorMessage({ kind: 'bye', node: 3, sid }));
+    say(encodeStateMessage({ kind: 'snapshot-request', sid, whole: true }));
+    say({ type: MessageType.IKE_PUT, body: Uint8Array.of(1, 2, 3) });
+    say({ type: MessageType.HEARTBEAT, body: new Uint8Array(0) });
+    say({ type: 60_000, body: new Uint8Array(0) });
+    assert.equal(victim.counters.of('malformed-message'), 4);
+    assert.equal(victim.counters.of('unknown-message'), 1);
+    assert.ok(victim.node.coordinator.view.includes(3));
   });
 });
