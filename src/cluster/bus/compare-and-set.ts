@@ -60,6 +60,8 @@ export class Proposer {
   readonly #settings: CasSettings;
   readonly #proposals: Proposal[] = [];
   #actions: CasAction[] = [];
+  /** Answers name a ballot and no key: no two proposals, of whatever keys, have the same. */
+  #lastBallot = 0;
 
   constructor(settings: CasSettings) {
     this.#settings = settings;
@@ -205,7 +207,8 @@ export class Proposer {
 
   #ballot(highest: number): Revision {
     const { local, incarnation } = this.#settings;
-    return { number: highest + 1, writer: local, incarnation };
+    this.#lastBallot = Math.max(highest, this.#lastBallot) + 1;
+    return { number: this.#lastBallot, writer: local, incarnation };
   }
 }
 

@@ -108,4 +108,16 @@ describe('Compare-and-set', () => {
     assert.equal(acceptor.accept(accept, undefined, false), false);
     assert.equal(acceptor.accept(accept, undefined, true), true);
   });
+
+  it('of two keys at one time goes by two ballots, so that no answer counts for the other', () => {
+    const now = instant(0);
+    const nodes = [1, 2, 3];
+    const made = new Proposer({ local: 1, incarnation: 1, nodes, random: seededRandom(1) });
+    made.propose(request, 5, now);
+    made.propose({ ...request, id: 2, key: 'another' }, 5, now);
+    const ballots = made
+      .take()
+      .flatMap((action) => (action.kind === 'tell' ? [action.message.ballot.number] : []));
+    assert.deepEqual(ballots, [6, 7]);
+  });
 });
