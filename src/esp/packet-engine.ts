@@ -48,6 +48,7 @@ import { type ForeignPacket, type HandOn, putForeign } from './foreign-packets.t
 import type { HandOver, HandOverTaker } from './hand-over.ts';
 import { type Arrival, Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
+import { OutboundSettlement } from './outbound-settlement.ts';
 import type { PacketReports } from './packet-reports.ts';
 import { PacketTap } from './packet-tap.ts';
 import { REASSEMBLY_OCTETS } from './reassembly.ts';
@@ -135,6 +136,7 @@ export class PacketEngine {
   readonly #packets = new Arrivals(this.arrivals, this.inbound);
   readonly #inboundRules: Inbound;
   readonly #outboundRules: Outbound;
+  readonly #settlement: OutboundSettlement;
 
   constructor(options: PacketEngineOptions) {
     const { counters, doors, reports, mtu, mssClamp, offload, handOver } = options;
@@ -158,18 +160,17 @@ export class PacketEngine {
       taker && ((childSa, packet) => !this.#isRelayed && taker(childSa, packet));
     const inbound = { expected: this.#expected, mssClamp, coalescing, arrivals, handOver, handOn };
     this.#inboundRules = new Inbound(this.#sas, counters, watch, inbound);
-    const paths = {
-      refused: (sa: EspSa, octets: number, now: Instant): void => {
-        if (sa.pathMtu.guess(outerLength(sa, octets), now)) this.#pathMtuChanged(sa);
-      },
-      aged: (sa: EspSa): void => this.#pathMtuChanged(sa),
+    const pathAged = (sa: EspSa): void => this.#pathMtuChanged(sa);
+    const pathRefused = (sa: EspSa, octets: number, now: Instant): void => {
+      if (sa.pathMtu.guess(outerLength(sa, octets), now)) this.#pathMtuChanged(sa);
     };
     this.#dummies = new DummyTraffic(options.random);
     this.#traps = new Traps(reports.acquire);
     const batches = { reads: this.reads, rows: this.outbound };
-    const found = { watch, reports, traps: this.#traps, paths };
+    const found = { watch, reports, traps: this.#traps, pathAged };
     const outbound = { batches, ...found, mssClamp, handOver, handOn };
     this.#outboundRules = new Outbound(this.#sas, counters, this.#answers, outbound);
+    this.#settlement = new OutboundSettlement(this.#sas, counters, this.outbound, pathRefused);
   }
 
   /** ICMP errors on their way back into the TUN device. */
@@ -285,10 +286,10 @@ export class PacketEngine {
     const rows = this.#outboundRules.fillDummies(this.#dummies.due(now, this.outbound.size), now);
     if (rows === 0) return;
     this.#doors.seal(rows);
-    this.#outboundRules.finish(rows);
-    if (this.#lease?.() === false) this.#outboundRules.withhold(rows);
+    this.#settlement.finish(rows);
+    if (this.#lease?.() === false) this.#settlement.withhold(rows);
     this.#doors.send(rows);
-    this.#outboundRules.settleDummies(rows, now);
+    this.#settlement.settleDummies(rows, now);
     if (this.tap.on) this.tap.dummies(this.outbound, rows, now);
   }
 
@@ -384,11 +385,11 @@ export class PacketEngine {
   /** Rows of `outbound` on their way to the sockets. */
   #protect(rows: number, now: Instant): void {
     this.#doors.seal(rows);
-    this.#outboundRules.finish(rows);
-    if (this.#lease?.() === false) this.#outboundRules.withhold(rows);
+    this.#settlement.finish(rows);
+    if (this.#lease?.() === false) this.#settlement.withhold(rows);
     this.#doors.send(rows);
     if (this.#outboundRules.bypassed > 0) this.#doors.bypass(rows);
-    this.#outboundRules.settle(rows, now);
+    this.#settlement.settle(rows, now);
     if (this.tap.on) this.tap.sent(this.outbound, rows);
   }
 
