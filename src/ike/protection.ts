@@ -17,6 +17,7 @@ import { computeIcv } from '../crypto/integrity.ts';
 import { open, seal } from '../crypto/message-cipher.ts';
 import type { RandomBytes } from '../crypto/random.ts';
 import type { SecretBytes } from '../crypto/secret-bytes.ts';
+import { IvPartition } from '../ipsec/iv-partition.ts';
 import type { Transform } from '../ipsec/proposal.ts';
 import { concatOctets, MalformedError, OctetWriter } from '../wire/octets.ts';
 import { decodeMessage, decodePayloads, encodeMessage, encodePayloads } from './message/codec.ts';
@@ -31,40 +32,13 @@ import {
   PayloadType,
 } from './message/message.ts';
 
-/**
- * IVs that no other node draws, for all keys that several nodes may seal with: SID | counter.
- *
- * RFC 6054 §2: of the 8 octets a part names the sender. The SID is of this incarnation of this node
- * and never used again while a key of its time lives; one counter for all keys needs no carrying.
- */
-export class IvPartition {
-  readonly #sid: number;
-  #drawn = 0;
-
-  /** `sid`: 16 bits. */
-  constructor(sid: number) {
-    if (!Number.isInteger(sid) || sid < 0 || sid > 0xffff) {
-      throw new RangeError(`SID ${sid}: 0 to 65535 are allowed`);
-    }
-    this.#sid = sid;
-  }
-
-  /** The next 8 octets. */
-  draw(): Uint8Array {
-    this.#drawn++;
-    if (this.#drawn >= 2 ** 48) throw new Error(`SID ${this.#sid}: all IVs are used`);
-    return new OctetWriter()
-      .u16(this.#sid)
-      .u16(Math.floor(this.#drawn / 2 ** 32))
-      .u32(this.#drawn % 2 ** 32)
-      .finish();
-  }
-}
+export { IvPartition };
 
 /** Where the IVs of a key come from. */
 export interface IvOrigin {
   /** Messages sealed before with this key, in this process or by whoever had it. */
   readonly messages?: number;
+  /** The part that this node has of keys that several nodes may seal with. */
   readonly partition?: IvPartition | undefined;
 }
 
@@ -112,17 +86,13 @@ export class MessageKey {
     // RFC 5282 §3.1, RFC 5930 §2: with an AEAD and in counter mode no two messages under one key may
     // share an IV; a counter sees to it, and between nodes the part that each of them has.
     this.#messages++;
-    const drawn = this.#partition?.draw() ?? counterIv(this.#messages);
-    const { ivLength } = this.encr;
-    return ivLength === 8 ? drawn : concatOctets(new Uint8Array(ivLength - 8), drawn);
+    const partition = this.#partition;
+    partition?.advance();
+    const high = partition?.high ?? Math.floor(this.#messages / 2 ** 32);
+    const low = partition?.low ?? this.#messages % 2 ** 32;
+    const leading = new Uint8Array(this.encr.ivLength - 8);
+    return new OctetWriter().octets(leading).u32(high).u32(low).finish();
   }
-}
-
-function counterIv(count: number): Uint8Array {
-  return new OctetWriter()
-    .u32(Math.floor(count / 2 ** 32))
-    .u32(count % 2 ** 32)
-    .finish();
 }
 
 /** A message whose only payload in the clear is SK, with `payloads` inside. */

@@ -7,6 +7,7 @@
 import type { RandomBytes } from '../crypto/random.ts';
 import type { Event } from '../events/event.ts';
 import type { AddressPools } from '../ipsec/address-pools.ts';
+import type { IvPartition } from '../ipsec/iv-partition.ts';
 import type { Pad } from '../ipsec/pad.ts';
 import type { Spi } from '../ipsec/spi.ts';
 import type { IpAddress } from '../wire/address.ts';
@@ -14,7 +15,6 @@ import type { Instant } from '../wire/instant.ts';
 import type { Action } from './action.ts';
 import type { KeyingWatch } from './keying-watch.ts';
 import type { IkeSpi } from './message/message.ts';
-import type { IvPartition } from './protection.ts';
 import { RedirectHistory } from './redirect-history.ts';
 import type { SaNumbers } from './sa-numbers.ts';
 import type { IkeSettings } from './settings.ts';

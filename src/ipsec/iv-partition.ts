@@ -1,11 +1,13 @@
 /**
- * IVs of an outbound SA that several nodes seal with, one after the other or, should they disagree who
- * does, at the same time (RFC 6054 §2; NIST SP 800-38D §8.2.1: fixed field and invocation field).
+ * One sender's IVs under keys that several nodes seal with, one after the other or, should they disagree
+ * who does, at the same time (RFC 6054 §2; NIST SP 800-38D §8.2.1: fixed field and invocation field).
  *
- *   | sender id: 16 bits | packets this sender sealed with the key: 48 bits |
+ *   | sender id: 16 bits | what this sender sealed so far: 48 bits |
  *
- * No two senders share an id, none seals two packets with one count: no IV repeats under a key, whatever
- * the sequence numbers do. Holds no clock; allocates nothing after its constructor.
+ * No two senders share an id, none seals twice with one count: no IV repeats under a key, whatever the
+ * sequence numbers do. An outbound SA has a partition of its own, whose count outlives its keeper; one
+ * for the keys of all IKE SAs needs no carrying, as a sender id is of one life of a node. Holds no clock;
+ * allocates nothing after its constructor.
  */
 
 const LAST_LOW = 0xffff_ffff;
@@ -13,7 +15,7 @@ const LAST_HIGH = 0xffff;
 const LAST_SENDER = 0xffff;
 const HALF = 0x1_0000_0000;
 
-/** Packets a sender seals with one key. */
+/** Packets or messages a sender seals. */
 export const MOST_SEALED = 2 ** 48 - 1;
 
 export class IvPartition {
@@ -21,10 +23,10 @@ export class IvPartition {
   #countHigh: number;
   #low: number;
 
-  /** `sealed`: as many IVs of this sender may have been used with this key. */
-  constructor(sender: number, sealed: number) {
+  /** `sealed`: as many IVs of this sender may have been used. */
+  constructor(sender: number, sealed = 0) {
     if (!Number.isSafeInteger(sealed) || sealed < 0 || sealed > MOST_SEALED) {
-      throw new RangeError(`${sealed} packets sealed by one sender`);
+      throw new RangeError(`${sealed} IVs used by one sender: 0 to ${MOST_SEALED} are allowed`);
     }
     this.#sender = checkedSender(sender);
     this.#countHigh = Math.floor(sealed / HALF);
@@ -45,7 +47,7 @@ export class IvPartition {
     return this.#sender;
   }
 
-  /** Packets sealed so far. */
+  /** IVs used so far. */
   get sealed(): number {
     return this.#countHigh * HALF + this.#low;
   }
@@ -66,7 +68,8 @@ export class IvPartition {
       this.#low++;
       return;
     }
-    if (this.#countHigh === LAST_HIGH) throw new RangeError('the IVs of an SA are used up');
+    if (this.#countHigh === LAST_HIGH)
+      throw new RangeError(`sender id ${this.#sender}: all IVs are used up`);
     this.#countHigh++;
     this.#low = 0;
   }
@@ -74,5 +77,5 @@ export class IvPartition {
 
 function checkedSender(sender: number): number {
   if (Number.isInteger(sender) && sender >= 0 && sender <= LAST_SENDER) return sender;
-  throw new RangeError(`a sender id of ${sender}`);
+  throw new RangeError(`sender id ${sender}: 0 to ${LAST_SENDER} are allowed`);
 }

@@ -13,13 +13,13 @@ import { type Payload, PayloadType } from '../../src/ike/message/message.ts';
 import { NotifyType } from '../../src/ike/message/notify-types.ts';
 import {
   fragmentAgain,
-  IvPartition,
   MessageKey,
   openFragment,
   openMessage,
   sealDatagrams,
   sealMessage,
 } from '../../src/ike/protection.ts';
+import { IvPartition } from '../../src/ipsec/iv-partition.ts';
 import type { Transform } from '../../src/ipsec/proposal.ts';
 import { concatOctets, fromHex, MalformedError, toHex } from '../../src/wire/octets.ts';
 import { seededRandom } from '../support/seeded-random.ts';

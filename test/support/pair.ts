@@ -10,12 +10,12 @@ import type { Action, Carriage, Input, Outcome, VirtualSettings } from '../../sr
 import { IkeEndpoint } from '../../src/ike/endpoint.ts';
 import type { KeyingWatch } from '../../src/ike/keying-watch.ts';
 import type { IkeSpi } from '../../src/ike/message/message.ts';
-import { IvPartition } from '../../src/ike/protection.ts';
 import { DEFAULT_IKE_SETTINGS, type IkeSettings } from '../../src/ike/settings.ts';
 import type { ChildSequences } from '../../src/ike/snapshot.ts';
 import type { IkeEnvironment } from '../../src/ike/turn.ts';
 import { AddressPools } from '../../src/ipsec/address-pools.ts';
 import type { ChildSa, OutboundUse } from '../../src/ipsec/child-sa.ts';
+import { IvPartition } from '../../src/ipsec/iv-partition.ts';
 import { Pad } from '../../src/ipsec/pad.ts';
 import {
   type Endpoint,
