@@ -7,7 +7,7 @@
 import type { RandomBytes } from '../crypto/random.ts';
 import { formatEndpoint } from '../wire/address.ts';
 import { CookieJar, type SharedSecrets } from './cookie.ts';
-import type { Incoming } from './ike-sa.ts';
+import type { Incoming } from './incoming.ts';
 import { peekCookieRequest } from './message/cookie-request.ts';
 import { NotifyType } from './message/notify-types.ts';
 import { statusNotify } from './payload-access.ts';

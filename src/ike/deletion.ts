@@ -8,7 +8,8 @@ import { after } from '../wire/instant.ts';
 import type { Outcome } from './action.ts';
 import { spiOctets } from './child-negotiation.ts';
 import type { HeldChild } from './held-child.ts';
-import { childDown, type IkeSa, type RequestWish } from './ike-sa.ts';
+import { childDown } from './held-child.ts';
+import type { IkeSa, RequestWish } from './ike-sa.ts';
 import { type DeletePayload, ExchangeType, type Payload } from './message/message.ts';
 import type { Turn } from './turn.ts';
 

@@ -24,13 +24,15 @@ import {
   attemptAgainst,
   handleIkeRekeyResponse,
 } from './exchange/rekey-ike-sa.ts';
-import type { IkeSa, Incoming, RequestPurpose } from './ike-sa.ts';
+import type { IkeSa, RequestPurpose } from './ike-sa.ts';
+import type { Incoming } from './incoming.ts';
 import { ExchangeType } from './message/message.ts';
 import { NotifyType } from './message/notify-types.ts';
 import { notifiesOf, payloadOf } from './payload-access.ts';
 import { peerFault } from './peer-fault.ts';
 import { answerFault, deleteByFault } from './refusal.ts';
 import { followNat } from './relocation.ts';
+import { repeatResponse } from './repetition.ts';
 import type { SaRegistry } from './sa-registry.ts';
 import type { Turn } from './turn.ts';
 
@@ -116,7 +118,7 @@ export function receiveRequest(
   }
   switch (sa.window.place(request.header.messageId)) {
     case 'repeated':
-      sa.repeatResponse(turn, request);
+      repeatResponse(turn, sa, request);
       return;
     case 'outside':
       drop(turn, request, 'message-id-out-of-window');

@@ -22,6 +22,7 @@ import { RedirectHistory } from './redirect-history.ts';
 import { redirectClients } from './redirection.ts';
 import { followNat } from './relocation.ts';
 import { reopen } from './reopening.ts';
+import { expireRequest } from './repetition.ts';
 import { startReplacements } from './replacement.ts';
 import { Replication } from './replication.ts';
 import { SaNumbers } from './sa-numbers.ts';
@@ -240,7 +241,7 @@ export class IkeEndpoint {
         continue;
       }
       repeatSync(turn, sa);
-      if (sa.expireRequest(turn) === 'give-up') {
+      if (expireRequest(turn, sa) === 'give-up') {
         this.#giveUp(turn, sa);
         continue;
       }

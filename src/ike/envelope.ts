@@ -3,7 +3,6 @@
  */
 import type { IkeSubject } from '../events/event.ts';
 import type { Connection } from '../ipsec/connection.ts';
-import type { Endpoint } from '../wire/address.ts';
 import type { Carriage } from './action.ts';
 import { PathSize, sendsFragments, TRANSMISSIONS_PER_SIZE } from './fragmentation.ts';
 import type { Secured } from './ike-sa-state.ts';
@@ -11,13 +10,9 @@ import { encodeMessage } from './message/codec.ts';
 import { decodeHeader } from './message/header.ts';
 import { ExchangeType, type IkeMessage, type IkeSpi } from './message/message.ts';
 import { exchangeName, payloadName } from './message/payload-rules.ts';
+import type { Path } from './path.ts';
 import { fragmentAgain, sealDatagrams } from './protection.ts';
 import type { Turn } from './turn.ts';
-
-interface Path {
-  readonly local: Endpoint;
-  readonly remote: Endpoint;
-}
 
 /** Of the IKE SA, what its datagrams depend on. */
 interface Sender {

@@ -6,8 +6,9 @@
  * anew.
  */
 import type { Connection } from '../ipsec/connection.ts';
-import { type Endpoint, formatAddress } from '../wire/address.ts';
+import { formatAddress } from '../wire/address.ts';
 import { NotifyType } from './message/notify-types.ts';
+import type { Path } from './path.ts';
 import type { IkeSettings } from './settings.ts';
 
 /** Times a message of one size is sent before it goes out in smaller fragments. */
@@ -30,11 +31,6 @@ export function sendsFragments({
   const { fragmentation } = connection;
   const ours = fragmentation === 'yes' || fragmentation === 'force';
   return ours && announced.includes(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED);
-}
-
-interface Path {
-  readonly local: Endpoint;
-  readonly remote: Endpoint;
 }
 
 /** Octets of a packet that the path is believed to carry. */

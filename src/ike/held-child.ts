@@ -6,6 +6,7 @@ import type { RandomBytes } from '../crypto/random.ts';
 import type { ChildSa, OutboundUse } from '../ipsec/child-sa.ts';
 import type { ChildPolicy } from '../ipsec/connection.ts';
 import { drawSoft } from '../ipsec/lifetime.ts';
+import { formatSpi } from '../ipsec/spi.ts';
 import { after, earliest, type Instant } from '../wire/instant.ts';
 
 export type ChildState =
@@ -113,4 +114,16 @@ export class HeldChild {
     const rekeyAt = state.name === 'Installed' ? this.rekeyAt : undefined;
     return this.isUp ? earliest(rekeyAt, this.expireAt) : undefined;
   }
+}
+
+/** The event that tells the end of a Child SA, but for its subject. */
+export function childDown(childSa: ChildSa, reason: string) {
+  return {
+    kind: 'child-sa-down',
+    child: childSa.name,
+    childSa: childSa.id,
+    spiIn: formatSpi(childSa.spiIn),
+    spiOut: formatSpi(childSa.spiOut),
+    reason,
+  } as const;
 }

@@ -6,66 +6,36 @@
  */
 import type { KeyExchangePair } from '../crypto/key-exchange.ts';
 import type { IkeSubject } from '../events/event.ts';
-import type { ChildSa } from '../ipsec/child-sa.ts';
-import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
+import type { Connection } from '../ipsec/connection.ts';
 import type { Proposal } from '../ipsec/proposal.ts';
-import { formatSpi, type Spi } from '../ipsec/spi.ts';
-import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
+import type { Spi } from '../ipsec/spi.ts';
 import { anyAddress, type Endpoint, formatEndpoint, type IpAddress } from '../wire/address.ts';
 import { after, earliest, type Instant } from '../wire/instant.ts';
 import type { Outcome, VirtualSettings } from './action.ts';
-import type { ChildProposal, DynamicAddresses } from './child-negotiation.ts';
-import { reportMessage, sealed, sealedAgain, sealedWhole, sendDatagrams } from './envelope.ts';
+import type { DynamicAddresses } from './child-negotiation.ts';
+import type { ChildAttempt, ChildWish } from './child-wish.ts';
+import { reportMessage, sealed, sealedWhole, sendDatagrams } from './envelope.ts';
 import type { PathSize } from './fragmentation.ts';
-import type { HeldChild } from './held-child.ts';
+import { childDown, type HeldChild } from './held-child.ts';
 import {
   IKE_SA_TRANSITIONS,
   type IkeSaState,
   type IkeSaStateName,
   type Secured,
 } from './ike-sa-state.ts';
+import type { Incoming } from './incoming.ts';
 import {
   type IkeHeader,
+  type IkeMessage,
   type IkeSpi,
   type MessageId,
   type Payload,
   messageId as toMessageId,
 } from './message/message.ts';
-import { MessageWindow } from './message-window.ts';
+import { MessageWindow, type SyncQuestion } from './message-window.ts';
+import type { Path } from './path.ts';
 import type { PathMeasuring } from './path-measuring.ts';
 import type { Turn } from './turn.ts';
-
-/** A Child SA that somebody wants, new or in place of another. */
-export interface ChildWish {
-  readonly policy: ChildPolicy;
-  readonly replaces?: HeldChild;
-  /** The packet that asked for it: its selectors lead the offer (RFC 7296 §2.9). */
-  readonly trigger?: { readonly local: TrafficSelector; readonly remote: TrafficSelector };
-  /** Operators' requests that end with it. */
-  readonly requests: Set<number>;
-  /** The key exchange method the peer asked for (INVALID_KE_PAYLOAD). */
-  readonly method?: number;
-  /** The peer wants a key exchange, or none, against our configuration. */
-  readonly otherPfs?: boolean;
-  /** The peer takes one pair of selectors for each Child SA (SINGLE_PAIR_REQUIRED). */
-  readonly singlePair?: boolean;
-  /** How often the peer put it off (TEMPORARY_FAILURE). */
-  readonly postponements?: number;
-}
-
-/** Our half of a CREATE_CHILD_SA exchange for a Child SA. */
-export interface ChildAttempt {
-  readonly wish: ChildWish;
-  readonly spiIn: Spi;
-  readonly nonce: Uint8Array;
-  readonly asked: ChildProposal;
-  readonly keyExchange: KeyExchangePair | undefined;
-  readonly method: number | undefined;
-  /** The peer's own rekey of the same Child SA, answered while ours was out (§2.8.1). */
-  rival?: { readonly child: HeldChild; readonly lowestNonce: Uint8Array };
-  /** SPIs that the peer deleted meanwhile and we do not know: one may be of the answer to come. */
-  revoked?: readonly Spi[];
-}
 
 /** Our half of a CREATE_CHILD_SA exchange that rekeys the IKE SA. */
 export interface IkeRekeyAttempt {
@@ -116,33 +86,6 @@ export interface Composed {
 export interface RequestWish {
   readonly purpose: RequestPurpose;
   compose(turn: Turn, sa: IkeSa): Composed | undefined;
-}
-
-/** The outer addresses and ports a message took. */
-export interface Path {
-  readonly local: Endpoint;
-  readonly remote: Endpoint;
-}
-
-/** A message that arrived, decoded and, but for IKE_SA_INIT, authenticated. */
-export interface Incoming extends Path {
-  readonly header: IkeHeader;
-  readonly payloads: readonly Payload[];
-  /** The datagram; of a message in fragments, the last that came. */
-  readonly octets: Uint8Array;
-  /** Octets of each fragment's datagram. */
-  readonly fragments?: readonly number[];
-}
-
-/** A question about message ids that is out (RFC 6311). */
-export interface SyncQuestion {
-  readonly nonce: Uint8Array;
-  /** The id it named for our next request. */
-  readonly send: number;
-  /** How many were asked. */
-  readonly questions: number;
-  /** When to ask again. */
-  readonly until: Instant;
 }
 
 export interface IkeSaOptions {
@@ -392,11 +335,7 @@ export class IkeSa {
   respond(turn: Turn, request: Incoming, payloads: readonly Payload[]): void {
     const { exchangeType, messageId } = request.header;
     const header = this.#header(exchangeType, messageId, true);
-    const datagrams = sealed(turn, this, { header, payloads }, request);
-    this.window.answered(messageId, datagrams);
-    const sizes = datagrams.map(({ length }) => length);
-    reportMessage(turn, this, { direction: 'sent', header, payloads, sizes });
-    sendDatagrams(turn, datagrams, request, { sa: this });
+    this.window.answered(messageId, this.#transmit(turn, { header, payloads }, request));
   }
 
   /** A message that is outside of the window, under id 0. */
@@ -407,64 +346,12 @@ export class IkeSa {
     path: Path,
   ): void {
     const header = this.#header(exchangeType, toMessageId(0), isResponse);
-    const datagrams = sealed(turn, this, { header, payloads }, path);
-    const sizes = datagrams.map(({ length }) => length);
-    reportMessage(turn, this, { direction: 'sent', header, payloads, sizes });
-    sendDatagrams(turn, datagrams, path, { sa: this });
-  }
-
-  /** The cached answer once more, to where the request came from. */
-  repeatResponse(turn: Turn, path: Path): void {
-    const response = this.window.lastResponse;
-    if (!response) return;
-    response.repeats++;
-    const before = response.datagrams;
-    const { repeats } = response;
-    const datagrams = sealedAgain(turn, this, { datagrams: before, repeats }, path);
-    if (datagrams !== before) {
-      response.datagrams = datagrams;
-      turn.touched.add(this.ownSpi);
-    }
-    sendDatagrams(turn, datagrams, path, { sa: this });
+    this.#transmit(turn, { header, payloads }, path);
   }
 
   received(turn: Turn, { header, payloads, octets, fragments }: Incoming): void {
     const sizes = fragments ?? [octets.length];
     reportMessage(turn, this, { direction: 'received', header, payloads, sizes });
-  }
-
-  /** At the deadline of the request in flight. `give-up`: the peer does not answer. */
-  expireRequest(turn: Turn): 'waiting' | 'give-up' {
-    const request = this.window.inFlight;
-    if (!request || turn.now < request.retransmission.nextAt) return 'waiting';
-    const verdict = request.retransmission.expire(turn.now);
-    if (verdict === 'give-up') return 'give-up';
-    const { header, payloads, datagrams, purpose, retransmission } = request;
-    if (verdict === 'early' && retransmission.hasEarly) {
-      sendDatagrams(turn, datagrams, this, { sa: this, carriage: 'whole' });
-      return 'waiting';
-    }
-    const attempt = retransmission.attempts;
-    if (purpose.kind === 'probe-path') {
-      if (verdict === 'early') purpose.measuring.lose();
-      else purpose.measuring.end(turn, { kind: 'timeout', what: 'the peer does not answer' });
-    }
-    if (verdict === 'repeat') {
-      turn.emit({ kind: 'retransmit', messageId: header.messageId, attempt, ...this.subject });
-    }
-    // A probe goes in fragments of IP, and of IKE only in turns with them: peers are known that take
-    // none of INFORMATIONAL (strongSwan 5.9).
-    const isProbe = purpose.kind === 'probe-path';
-    const asItIs = isProbe && attempt % 2 === 0;
-    const again = asItIs
-      ? datagrams
-      : sealedAgain(turn, this, { datagrams, repeats: attempt }, this);
-    if (!isProbe) request.datagrams = again;
-    const sizes = again.map(({ length }) => length);
-    const message = { direction: 'sent', header, payloads, sizes } as const;
-    reportMessage(turn, this, { ...message, retransmission: attempt });
-    sendDatagrams(turn, again, this, { sa: this, ...(asItIs && { carriage: 'in-fragments' }) });
-    return 'waiting';
   }
 
   /**
@@ -495,15 +382,15 @@ export class IkeSa {
 
   /** Answers everyone who waits for the IKE SA or for a Child SA it was to bring. */
   complete(turn: Turn, outcome: Outcome): void {
-    completeRequests(turn, this.requests, outcome);
-    for (const { requests } of this.wishes.splice(0)) completeRequests(turn, requests, outcome);
+    turn.complete(this.requests, outcome);
+    for (const { requests } of this.wishes.splice(0)) turn.complete(requests, outcome);
   }
 
   /** What waits for the window or a better time will not come. */
   abandonWaiting(turn: Turn, outcome: Outcome): void {
     for (const { purpose } of this.window.drain()) abandon(turn, purpose, outcome);
     for (const { wish } of this.postponed.splice(0)) {
-      completeRequests(turn, wish.requests, outcome);
+      turn.complete(wish.requests, outcome);
     }
   }
 
@@ -549,6 +436,14 @@ export class IkeSa {
     sendDatagrams(turn, datagrams, this, { sa: this, ...(whole && { carriage: 'whole' }) });
   }
 
+  #transmit(turn: Turn, message: IkeMessage, path: Path): readonly Uint8Array[] {
+    const datagrams = sealed(turn, this, message, path);
+    const sizes = datagrams.map(({ length }) => length);
+    reportMessage(turn, this, { direction: 'sent', ...message, sizes });
+    sendDatagrams(turn, datagrams, path, { sa: this });
+    return datagrams;
+  }
+
   #header(exchangeType: number, messageId: MessageId, isResponse: boolean): IkeHeader {
     return {
       initiatorSpi: this.spiI,
@@ -564,28 +459,10 @@ export class IkeSa {
   }
 }
 
-/** Ends operators' requests with one outcome. */
-export function completeRequests(turn: Turn, requests: Set<number>, outcome: Outcome): void {
-  for (const request of requests) turn.push({ kind: 'complete', request, outcome });
-  requests.clear();
-}
-
 /** A request will have no answer: what was drawn for it is free, who waits for it is answered. */
 export function abandon(turn: Turn, purpose: RequestPurpose, outcome: Outcome): void {
   if (purpose.kind === 'probe-path') purpose.measuring.end(turn, outcome);
   if (purpose.kind !== 'create-child') return;
   if (purpose.attempt) turn.numbers.releaseSpi(purpose.attempt.spiIn);
-  completeRequests(turn, purpose.wish.requests, outcome);
-}
-
-/** The event that tells the end of a Child SA, but for its subject. */
-export function childDown(childSa: ChildSa, reason: string) {
-  return {
-    kind: 'child-sa-down',
-    child: childSa.name,
-    childSa: childSa.id,
-    spiIn: formatSpi(childSa.spiIn),
-    spiOut: formatSpi(childSa.spiOut),
-    reason,
-  } as const;
+  turn.complete(purpose.wish.requests, outcome);
 }

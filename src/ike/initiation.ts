@@ -6,12 +6,14 @@
 import { type ChildPolicy, type Connection, isProtecting } from '../ipsec/connection.ts';
 import { after } from '../wire/instant.ts';
 import type { Input, Outcome } from './action.ts';
+import type { ChildWish } from './child-wish.ts';
 import { requestChild } from './exchange/create-child-initiator.ts';
 import { retryDelay } from './exchange/create-child-sa.ts';
 import { firstAttempt, sendIkeSaInit } from './exchange/ike-sa-init-initiator.ts';
-import { type ChildWish, IkeSa, type Path, type RequestPurpose } from './ike-sa.ts';
+import { IkeSa, type RequestPurpose } from './ike-sa.ts';
 import { NO_IKE_SPI } from './message/message.ts';
 import { drawIkeSpi } from './own-spis.ts';
+import type { Path } from './path.ts';
 import type { SaRegistry } from './sa-registry.ts';
 import type { Turn } from './turn.ts';
 

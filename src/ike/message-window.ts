@@ -54,6 +54,17 @@ export interface WindowState<Purpose> {
   readonly answered: SentResponse | undefined;
 }
 
+/** A question about message ids that is out (RFC 6311). */
+export interface SyncQuestion {
+  readonly nonce: Uint8Array;
+  /** The id it named for our next request. */
+  readonly send: number;
+  /** How many were asked. */
+  readonly questions: number;
+  /** When to ask again. */
+  readonly until: Instant;
+}
+
 export class MessageWindow<Purpose, Wish> {
   #nextId = 0;
   #expectedId = 0;

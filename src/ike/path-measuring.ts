@@ -2,21 +2,16 @@
  * One measurement of a path, from the operator's request to its outcome: what `exchange/path-probe.ts`
  * and the window of the IKE SA know of it.
  */
-import type { Endpoint } from '../wire/address.ts';
 import type { Instant } from '../wire/instant.ts';
 import type { Outcome } from './action.ts';
+import type { Path } from './path.ts';
 import { PathSearch } from './path-search.ts';
 import type { Turn } from './turn.ts';
-
-export interface MeasuredPath {
-  readonly local: Endpoint;
-  readonly remote: Endpoint;
-}
 
 export class PathMeasuring {
   readonly request: number;
   readonly search: PathSearch;
-  readonly path: MeasuredPath;
+  readonly path: Path;
   readonly since: Instant;
   /** Milliseconds that an answer took at most; undefined before there was one. */
   #roundTrip: number | undefined;
@@ -25,7 +20,7 @@ export class PathMeasuring {
   #lost = false;
   #over = false;
 
-  constructor(request: number, search: PathSearch, path: MeasuredPath, now: Instant) {
+  constructor(request: number, search: PathSearch, path: Path, now: Instant) {
     this.request = request;
     this.search = search;
     this.path = path;
@@ -63,7 +58,7 @@ export class PathMeasuring {
   }
 
   /** One whose operator asked another process: only its packet is still on its way. */
-  static orphaned(path: MeasuredPath, now: Instant): PathMeasuring {
+  static orphaned(path: Path, now: Instant): PathMeasuring {
     const measuring = new PathMeasuring(0, new PathSearch(0, 0), path, now);
     measuring.#over = true;
     return measuring;

@@ -14,7 +14,8 @@ import { drop } from './discard.ts';
 import { receiveRequest, receiveResponse } from './dispatch.ts';
 import { handleIkeSaInitResponse } from './exchange/ike-sa-init-initiator.ts';
 import { handleIkeSaInitRequest } from './exchange/ike-sa-init-responder.ts';
-import type { IkeSa, Incoming } from './ike-sa.ts';
+import type { IkeSa } from './ike-sa.ts';
+import type { Incoming } from './incoming.ts';
 import { type FragmentVerdict, receiveFragment, reportDiscarded } from './incoming-fragment.ts';
 import { decodeMessage } from './message/codec.ts';
 import { decodeHeader } from './message/header.ts';
@@ -27,6 +28,7 @@ import { faultNotify, type PeerFault, peerFault } from './peer-fault.ts';
 import { type MessageKey, openMessage } from './protection.ts';
 import { REASSEMBLY_LIMIT, Reassembly } from './reassembly.ts';
 import { answerFault } from './refusal.ts';
+import { repeatResponse } from './repetition.ts';
 import type { SaRegistry } from './sa-registry.ts';
 import type { Turn } from './turn.ts';
 import { replyUnprotected } from './unprotected.ts';
@@ -86,7 +88,7 @@ export class Reception {
     const known = this.#registry.byInitiation(header.initiatorSpi, datagram.remote);
     // RFC 7296 §2.1: a repetition is the same octet by octet; otherwise the SPI is used again.
     if (known?.requestDigest && known.requestDigest === fingerprint(datagram.octets)) {
-      if (known.state.name === 'AwaitingIkeAuthRequest') known.repeatResponse(turn, datagram);
+      if (known.state.name === 'AwaitingIkeAuthRequest') repeatResponse(turn, known, datagram);
       else drop(turn, datagram, 'ike-sa-init-repeated');
       return;
     }
@@ -147,7 +149,7 @@ export class Reception {
       case 'incomplete':
         return;
       case 'repeated':
-        sa.repeatResponse(turn, datagram);
+        repeatResponse(turn, sa, datagram);
         return;
       case 'fault':
         answerFault(turn, sa, { ...received, payloads: [] }, read);

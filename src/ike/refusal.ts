@@ -5,10 +5,12 @@
 import { formatEndpoint } from '../wire/address.ts';
 import type { Outcome } from './action.ts';
 import { closeTelling, DELETE_IKE_SA, deleteIkeSa } from './deletion.ts';
-import { abandon, type IkeSa, type Incoming, type RequestPurpose } from './ike-sa.ts';
+import { abandon, type IkeSa, type RequestPurpose } from './ike-sa.ts';
+import type { Incoming } from './incoming.ts';
 import type { NotifyPayload } from './message/message.ts';
 import { faultNotify, isFatal, type PeerFault } from './peer-fault.ts';
 import { reopen } from './reopening.ts';
+import { repeatResponse } from './repetition.ts';
 import type { Turn } from './turn.ts';
 
 /** Answers a request with the notify of its fault. */
@@ -32,7 +34,7 @@ export function answerFault(turn: Turn, sa: IkeSa, message: Incoming, fault: Pee
   const purpose = isResponse ? sa.window.take(message.header) : undefined;
   const place = isResponse ? undefined : sa.window.place(messageId);
   if (place === 'repeated') {
-    sa.repeatResponse(turn, message);
+    repeatResponse(turn, sa, message);
   } else if (!purpose && (place !== 'new' || sa.state.name === 'Closed')) {
     const late = place === 'new' ? 'ike-sa-closed' : 'message-id-out-of-window';
     const reason = isResponse ? 'ike-response-not-awaited' : late;

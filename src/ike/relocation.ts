@@ -3,8 +3,9 @@
  * RFC 7296 §2.23). Keys, message ids, sequence numbers and replay windows go on.
  */
 import { equalAddresses, equalEndpoints, formatEndpoint } from '../wire/address.ts';
-import type { IkeSa, Path } from './ike-sa.ts';
+import type { IkeSa } from './ike-sa.ts';
 import { type NatDetection, needsEncapsulation } from './nat-detection.ts';
+import type { Path } from './path.ts';
 import type { Turn } from './turn.ts';
 
 /** From now on both ends are there. ESP follows at once. */

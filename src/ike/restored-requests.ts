@@ -5,8 +5,9 @@
 import { keyExchangeMethod } from '../crypto/key-exchange.ts';
 import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
 import type { Spi } from '../ipsec/spi.ts';
+import type { ChildAttempt, ChildWish } from './child-wish.ts';
 import type { HeldChild } from './held-child.ts';
-import type { ChildAttempt, ChildWish, IkeRekeyAttempt, IkeSa, RequestPurpose } from './ike-sa.ts';
+import type { IkeRekeyAttempt, IkeSa, RequestPurpose } from './ike-sa.ts';
 import { decodeHeader } from './message/header.ts';
 import { type RequestInFlight, SentResponse } from './message-window.ts';
 import { PathMeasuring } from './path-measuring.ts';

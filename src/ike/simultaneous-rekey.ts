@@ -2,9 +2,10 @@
  * What becomes of a Child SA, and of a second successor, when it is replaced (RFC 7296 §2.8.1).
  */
 import { after } from '../wire/instant.ts';
+import type { ChildAttempt } from './child-wish.ts';
 import { deleteChild, drain, setOutbound } from './deletion.ts';
 import type { HeldChild } from './held-child.ts';
-import type { ChildAttempt, IkeSa } from './ike-sa.ts';
+import type { IkeSa } from './ike-sa.ts';
 import type { Turn } from './turn.ts';
 
 /** Time the peer has to delete what it made, or what it replaced, before we do. */

@@ -6,8 +6,9 @@
  * requests, who ask another process; numbers of listings.
  */
 import type { Instant } from '../wire/instant.ts';
+import type { ChildAttempt, ChildWish } from './child-wish.ts';
 import type { HeldChild } from './held-child.ts';
-import type { ChildAttempt, ChildWish, IkeRekeyAttempt, IkeSa, RequestPurpose } from './ike-sa.ts';
+import type { IkeRekeyAttempt, IkeSa, RequestPurpose } from './ike-sa.ts';
 import type { Authenticated, Secured } from './ike-sa-state.ts';
 import type { IkeSpi } from './message/message.ts';
 import type {

@@ -12,7 +12,7 @@ import type { Pad } from '../ipsec/pad.ts';
 import type { Spi } from '../ipsec/spi.ts';
 import type { IpAddress } from '../wire/address.ts';
 import type { Instant } from '../wire/instant.ts';
-import type { Action } from './action.ts';
+import type { Action, Outcome } from './action.ts';
 import type { KeyingWatch } from './keying-watch.ts';
 import type { IkeSpi } from './message/message.ts';
 import { RedirectHistory } from './redirect-history.ts';
@@ -85,5 +85,11 @@ export class Turn {
 
   emit(event: Event): void {
     this.actions.push({ kind: 'emit', event });
+  }
+
+  /** Ends operators' requests with one outcome. */
+  complete(requests: Set<number>, outcome: Outcome): void {
+    for (const request of requests) this.push({ kind: 'complete', request, outcome });
+    requests.clear();
   }
 }

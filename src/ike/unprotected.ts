@@ -5,7 +5,7 @@
  */
 
 import { formatEndpoint } from '../wire/address.ts';
-import type { Incoming } from './ike-sa.ts';
+import type { Incoming } from './incoming.ts';
 import { encodeMessage } from './message/codec.ts';
 import { type IkeHeader, type IkeSpi, NO_IKE_SPI, type Payload } from './message/message.ts';
 import { exchangeName, payloadName } from './message/payload-rules.ts';

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import type { ChildAttempt } from '../../src/ike/child-wish.ts';
 import { deleteChild } from '../../src/ike/deletion.ts';
 import { requestChild } from '../../src/ike/exchange/create-child-initiator.ts';
 import type { HeldChild } from '../../src/ike/held-child.ts';
-import type { ChildAttempt, IkeSa } from '../../src/ike/ike-sa.ts';
+import type { IkeSa } from '../../src/ike/ike-sa.ts';
 import {
   rekeyed,
   rekeyInFlight,

@@ -202,7 +202,7 @@ const DECISIONS: readonly (readonly [string, string, Decisions])[] = [
     },
   ],
   [
-    'ike-sa.ts',
+    'child-wish.ts',
     'interface ChildWish',
     {
       ...{ policy: 'kept', replaces: 'kept', trigger: 'kept', method: 'kept' },
@@ -211,7 +211,7 @@ const DECISIONS: readonly (readonly [string, string, Decisions])[] = [
     },
   ],
   [
-    'ike-sa.ts',
+    'child-wish.ts',
     'interface ChildAttempt',
     {
       ...{ wish: 'kept', spiIn: 'kept', nonce: 'kept', asked: 'kept', keyExchange: 'kept' },

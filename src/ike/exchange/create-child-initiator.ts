@@ -21,18 +21,12 @@ import {
   resolveSelectors,
   spiOctets,
 } from '../child-negotiation.ts';
+import type { ChildAttempt, ChildWish } from '../child-wish.ts';
 import { deleteChild, withdraw } from '../deletion.ts';
 import type { HeldChild } from '../held-child.ts';
-import {
-  type ChildAttempt,
-  type ChildWish,
-  type Composed,
-  completeRequests,
-  type IkeSa,
-  type Incoming,
-  type RequestWish,
-} from '../ike-sa.ts';
+import type { Composed, IkeSa, RequestWish } from '../ike-sa.ts';
 import type { Secured } from '../ike-sa-state.ts';
+import type { Incoming } from '../incoming.ts';
 import { reportMode, reportNarrowing } from '../latent-mismatch.ts';
 import { ExchangeType, type NotifyPayload, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
@@ -78,7 +72,7 @@ function compose(turn: Turn, sa: IkeSa, wish: ChildWish): Composed | undefined {
   // The peer may have replaced or deleted it while we waited.
   const moot = replaces && replaces.state.name !== 'Rekeying';
   if (sa.state.name !== 'Established' || !secured || moot) {
-    completeRequests(turn, wish.requests, moot ? DONE : failed('the IKE SA is going'));
+    turn.complete(wish.requests, moot ? DONE : failed('the IKE SA is going'));
     return undefined;
   }
   const asked = proposalOf(sa, secured, wish);
@@ -173,7 +167,7 @@ export function handleCreateChildResponse(
   if (!secured || sa.state.name !== 'Established') {
     // A Delete of the IKE SA waits for the window; it takes this one along.
     turn.numbers.releaseSpi(spiIn);
-    completeRequests(turn, wish.requests, failed('the IKE SA is going'));
+    turn.complete(wish.requests, failed('the IKE SA is going'));
     return;
   }
   const unaddressed = wish.replaces ? undefined : takeAddresses(turn, sa, payloads);
@@ -213,7 +207,7 @@ export function handleCreateChildResponse(
     outbound: loses ? 'never' : 'now',
     ...(wish.replaces && { replaces: wish.replaces }),
   });
-  completeRequests(turn, wish.requests, DONE);
+  turn.complete(wish.requests, DONE);
   if (!wish.replaces) {
     reportNarrowing(turn, sa, attempt.asked, result.agreed);
     reportMode(turn, sa, attempt.asked, result.agreed);
@@ -283,12 +277,12 @@ function handleRefusal(turn: Turn, sa: IkeSa, attempt: ChildAttempt, notify: Not
   if (rival && replaces) {
     // RFC 7296 §2.25.1: the peer replaced it and never noticed us.
     replacedByPeer(turn, replaces, rival.child);
-    completeRequests(turn, wish.requests, DONE);
+    turn.complete(wish.requests, DONE);
     return;
   }
   if (replaces && !(replaces.isUp && sa.children.has(replaces.childSa.id))) {
     // The peer's Delete came first: there is a successor already, or it wanted none.
-    completeRequests(turn, wish.requests, failed('the peer deleted the Child SA meanwhile'));
+    turn.complete(wish.requests, failed('the peer deleted the Child SA meanwhile'));
     return;
   }
   const next = anotherWay(wish, asked, method, notify);
@@ -354,12 +348,12 @@ function giveUpOrLater(turn: Turn, sa: IkeSa, { wish }: ChildAttempt, outcome: O
       replaces.move({ name: 'Installed' });
       replaces.rekeyAt = at;
     }
-    completeRequests(turn, wish.requests, outcome);
+    turn.complete(wish.requests, outcome);
     return;
   }
   const postponements = (wish.postponements ?? 0) + 1;
   if (postponements > MAX_POSTPONEMENTS || sa.state.name !== 'Established') {
-    completeRequests(turn, wish.requests, outcome);
+    turn.complete(wish.requests, outcome);
     return;
   }
   sa.postponed.push({ at, wish: { ...wish, postponements } });

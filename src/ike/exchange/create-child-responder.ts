@@ -22,8 +22,9 @@ import {
 } from '../child-negotiation.ts';
 import { currentConnection, currentPolicy } from '../current-policy.ts';
 import type { HeldChild } from '../held-child.ts';
-import type { IkeSa, Incoming } from '../ike-sa.ts';
+import type { IkeSa } from '../ike-sa.ts';
 import type { Secured } from '../ike-sa-state.ts';
+import type { Incoming } from '../incoming.ts';
 import type { NotifyPayload, Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
 import { drawSpi } from '../own-spis.ts';

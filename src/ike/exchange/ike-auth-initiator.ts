@@ -20,10 +20,12 @@ import {
   inFittingMode,
   policyProposal,
 } from '../child-negotiation.ts';
+import type { ChildWish } from '../child-wish.ts';
 import { closeTelling, DELETE_IKE_SA, deleteIkeSa } from '../deletion.ts';
 import { heedAuthLifetime } from '../ike-lifetime.ts';
-import { type ChildWish, completeRequests, type IkeSa, type Incoming } from '../ike-sa.ts';
+import type { IkeSa } from '../ike-sa.ts';
 import type { Handshake, Secured } from '../ike-sa-state.ts';
+import type { Incoming } from '../incoming.ts';
 import { reportAuthLifetime, reportMode, reportNarrowing } from '../latent-mismatch.ts';
 import { ExchangeType, type IdPayload, type Payload } from '../message/message.ts';
 import { NotifyType, notifyName } from '../message/notify-types.ts';
@@ -166,7 +168,7 @@ export function handleIkeAuthResponse(turn: Turn, sa: IkeSa, response: Incoming)
     sa.complete(turn, { kind: 'failed', what: 'the IKE SA is going' });
     return;
   }
-  completeRequests(turn, sa.requests, { kind: 'done', matches: 1, terminated: 0 });
+  turn.complete(sa.requests, { kind: 'done', matches: 1, terminated: 0 });
   for (const wish of wishes) requestChild(turn, sa, wish);
 }
 
@@ -243,7 +245,7 @@ function finishChild(
     turn.numbers.releaseSpi(spiIn);
     turn.emit({ kind: 'peer-fault', what: agreed.what, ...sa.subject });
     const outcome = { kind: 'failed', what: agreed.what } as const;
-    completeRequests(turn, wish.requests, outcome);
+    turn.complete(wish.requests, outcome);
     // RFC 7296 §2.21.2: the responder installed an SA that we cannot; the whole goes.
     deleteIkeSa(turn, sa, agreed.what, outcome);
     return;
@@ -258,7 +260,7 @@ function finishChild(
   });
   reportNarrowing(turn, sa, first.asked, agreed);
   reportMode(turn, sa, first.asked, agreed);
-  completeRequests(turn, wish.requests, { kind: 'done', matches: 1, terminated: 0 });
+  turn.complete(wish.requests, { kind: 'done', matches: 1, terminated: 0 });
 }
 
 // RFC 7296 §1.2: a Child SA that could not be created leaves the IKE SA in place.
@@ -273,7 +275,7 @@ function childRefused(turn: Turn, sa: IkeSa, { wish, spiIn, payloads, asked }: F
   }
   turn.emit({ ...childRefusedByPeer(name, asked), ...sa.subject });
   const what = `the peer answered ${name} for child ${policy.name}; the IKE SA stays`;
-  completeRequests(turn, wish.requests, { kind: 'refused', what });
+  turn.complete(wish.requests, { kind: 'refused', what });
 }
 
 /** The whole IKE_AUTH was refused. */

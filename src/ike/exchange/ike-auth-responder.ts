@@ -19,8 +19,9 @@ import {
   policyProposal,
 } from '../child-negotiation.ts';
 import { closeTelling, DELETE_IKE_SA, deleteIkeSa } from '../deletion.ts';
-import type { IkeSa, Incoming } from '../ike-sa.ts';
+import type { IkeSa } from '../ike-sa.ts';
 import type { Handshake, Secured } from '../ike-sa-state.ts';
+import type { Incoming } from '../incoming.ts';
 import { foreseeRekey } from '../latent-mismatch.ts';
 import type { NotifyPayload, Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';

@@ -14,7 +14,8 @@
 
 import { after } from '../../wire/instant.ts';
 import { equalOctets, OctetReader, OctetWriter } from '../../wire/octets.ts';
-import type { IkeSa, Incoming } from '../ike-sa.ts';
+import type { IkeSa } from '../ike-sa.ts';
+import type { Incoming } from '../incoming.ts';
 import { ExchangeType, type NotifyPayload, type Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
 import { notifiesOf, statusNotify } from '../payload-access.ts';

@@ -8,10 +8,12 @@ import type { RandomBytes } from '../../crypto/random.ts';
 import { matchAddress, type ResolvedNames } from '../../ipsec/address-match.ts';
 import { equalAddresses, formatAddress, type IpAddress, ipAddress } from '../../wire/address.ts';
 import { sendDatagrams } from '../envelope.ts';
-import type { IkeSa, Incoming, Path, RequestWish } from '../ike-sa.ts';
+import type { IkeSa, RequestWish } from '../ike-sa.ts';
+import type { Incoming } from '../incoming.ts';
 import { ExchangeType, type NotifyPayload, type Payload } from '../message/message.ts';
 import { NotifyType } from '../message/notify-types.ts';
 import { detectNat, natDetectionNotifies } from '../nat-detection.ts';
+import { type Path, samePath } from '../path.ts';
 import { errorNotify, notifiesOf, statusNotify } from '../payload-access.ts';
 import { heedNat, relocate } from '../relocation.ts';
 import type { Turn } from '../turn.ts';
@@ -174,15 +176,6 @@ function alternatives(turn: Turn, sa: IkeSa): readonly Path[] {
         })),
     )
     .filter((path) => !samePath(path, sa));
-}
-
-function samePath(one: Path, other: Path): boolean {
-  return (
-    equalAddresses(one.local.address, other.local.address) &&
-    equalAddresses(one.remote.address, other.remote.address) &&
-    one.local.port === other.local.port &&
-    one.remote.port === other.remote.port
-  );
 }
 
 function pathOf({ local, remote }: Path): Path {

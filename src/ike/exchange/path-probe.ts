@@ -14,7 +14,8 @@
 import { equalAddresses } from '../../wire/address.ts';
 import type { Input, PathMeasurement } from '../action.ts';
 import { octetsAround } from '../fragmentation.ts';
-import type { Composed, IkeSa, Incoming } from '../ike-sa.ts';
+import type { Composed, IkeSa } from '../ike-sa.ts';
+import type { Incoming } from '../incoming.ts';
 import { ExchangeType } from '../message/message.ts';
 import { PathMeasuring } from '../path-measuring.ts';
 import { PathSearch } from '../path-search.ts';

@@ -11,14 +11,9 @@ import { chosenAsProposal, isSingle } from '../child-negotiation.ts';
 import { currentConnection } from '../current-policy.ts';
 import { deleteIkeSa } from '../deletion.ts';
 import { startIkeLifetime } from '../ike-lifetime.ts';
-import {
-  type Composed,
-  type IkeRekeyAttempt,
-  IkeSa,
-  type Incoming,
-  type RequestWish,
-} from '../ike-sa.ts';
+import { type Composed, type IkeRekeyAttempt, IkeSa, type RequestWish } from '../ike-sa.ts';
 import type { Secured } from '../ike-sa-state.ts';
+import type { Incoming } from '../incoming.ts';
 import { type IkeSuite, ikeSuite } from '../keys.ts';
 import {
   ExchangeType,
