@@ -18,12 +18,9 @@ import {
   isRoutable,
 } from './exchange/mobike.ts';
 import { heedPathProbe } from './exchange/path-probe.ts';
-import {
-  adoptRival,
-  answerIkeRekey,
-  attemptAgainst,
-  handleIkeRekeyResponse,
-} from './exchange/rekey-ike-sa.ts';
+import { adoptRival, attemptAgainst } from './exchange/rekey-ike-sa.ts';
+import { handleIkeRekeyResponse } from './exchange/rekey-ike-sa-initiator.ts';
+import { answerIkeRekey } from './exchange/rekey-ike-sa-responder.ts';
 import type { IkeSa, RequestPurpose } from './ike-sa.ts';
 import type { Incoming } from './incoming.ts';
 import { ExchangeType } from './message/message.ts';

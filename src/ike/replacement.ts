@@ -2,7 +2,7 @@
  * Operators' requests to rekey or reauthenticate, from the selector to the answer.
  */
 import type { Input, Outcome } from './action.ts';
-import { requestIkeRekey } from './exchange/rekey-ike-sa.ts';
+import { requestIkeRekey } from './exchange/rekey-ike-sa-initiator.ts';
 import type { HeldChild } from './held-child.ts';
 import type { IkeSa } from './ike-sa.ts';
 import { reauthenticate } from './initiation.ts';

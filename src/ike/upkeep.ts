@@ -6,7 +6,7 @@ import { after, earliest, type Instant } from '../wire/instant.ts';
 import { currentPolicy } from './current-policy.ts';
 import { deleteChild, deleteIkeSa, setOutbound, useNow } from './deletion.ts';
 import { requestChild } from './exchange/create-child-initiator.ts';
-import { requestIkeRekey } from './exchange/rekey-ike-sa.ts';
+import { requestIkeRekey } from './exchange/rekey-ike-sa-initiator.ts';
 import type { HeldChild } from './held-child.ts';
 import type { IkeSa } from './ike-sa.ts';
 import { reauthenticate } from './initiation.ts';

@@ -5,7 +5,7 @@ import { childDeletion, ikeDeletion, withdrawal } from './deletion.ts';
 import { childCreation } from './exchange/create-child-initiator.ts';
 import { livenessCheck } from './exchange/informational.ts';
 import { addressList, addressUpdate, routabilityCheck } from './exchange/mobike.ts';
-import { ikeRekeying } from './exchange/rekey-ike-sa.ts';
+import { ikeRekeying } from './exchange/rekey-ike-sa-initiator.ts';
 import type { RequestPurpose, RequestWish } from './ike-sa.ts';
 import { redirection } from './redirection.ts';
 import type { SaRegistry } from './sa-registry.ts';
