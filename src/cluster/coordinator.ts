@@ -9,24 +9,16 @@
 import { type Instant, instant } from '../wire/instant.ts';
 import type { Epoch, Segment, Sid } from './ballot.ts';
 import { type ClusterSettings, checkClusterSettings } from './cluster-settings.ts';
-import type {
-  ClusterEvent,
-  CoordinatorAction,
-  CoordinatorInput,
-  ResyncReason,
-} from './coordinator-action.ts';
-import type {
-  CoordinatorMessage,
-  HeartbeatMessage,
-  HelloMessage,
-  LeaseMessage,
-  Legs,
-} from './coordinator-message.ts';
-import { DEMOTION_OF, Demotion, type DemotionReason } from './demotion.ts';
+import type { CoordinatorAction, CoordinatorInput } from './coordinator-action.ts';
+import type { CoordinatorMessage, HeartbeatMessage, LeaseMessage } from './coordinator-message.ts';
+import { DEMOTION_OF, type Demotion } from './demotion.ts';
+import { Introductions } from './introductions.ts';
 import { Membership } from './membership.ts';
 import type { NodeId } from './node-id.ts';
+import { OwnCondition } from './own-condition.ts';
 import { Ownership, type SnapshotOf, type Turn } from './ownership.ts';
-import { type Introduction, OLDEST_VERSION, type Peer, VERSION } from './peer.ts';
+import type { Peer } from './peer.ts';
+import { Presence } from './presence.ts';
 import type { SafetyRule } from './safety-rule.ts';
 import { nodeOfSid, sidLayout, sidOf } from './sid.ts';
 import { Transfer } from './transfer.ts';
@@ -54,53 +46,41 @@ const EPOCH_STEP = 1024;
 export class Coordinator {
   readonly sid: Sid;
   readonly #settings: ClusterSettings;
-  readonly #boot: number;
-  readonly #nonce: number;
   readonly #without: ReadonlySet<SafetyRule>;
   readonly #membership: Membership;
   readonly #ownership: Ownership;
   readonly #transfer: Transfer;
-  readonly #demotion = new Demotion();
-  readonly #listensUntil: number;
+  readonly #condition: OwnCondition;
+  readonly #presence: Presence;
+  readonly #introductions: Introductions;
   #epochFloor: number;
   #lastCall: number;
   #heartbeatAt: number;
-  #legs: Legs = { wan: true, lan: true, sync: true };
-  #load = 0;
-  #view: readonly NodeId[] = [];
   #isStopped = false;
   /** The input of this turn says nothing new: it moves leases and claims and nothing else. */
   #isQuiet = false;
   #hadContact = false;
   /** A node that has just started may expect to have it soon. */
   #everHadContact = false;
-  /** The caller has all state, which counts once nobody goes on without us. */
-  #isTold = false;
 
   constructor(parts: CoordinatorParts) {
-    const { settings, boot, nonce, now, epochFloor, without = new Set() } = parts;
-    this.#settings = checkClusterSettings(settings);
+    const { boot, nonce, now, epochFloor, without = new Set() } = parts;
+    const settings = checkClusterSettings(parts.settings);
     const layout = sidLayout(Math.max(...settings.members.map(({ node }) => node)));
-    this.sid = sidOf(layout, settings.self, without.has('one-life') ? 1 : boot);
-    this.#boot = boot;
-    this.#nonce = nonce;
+    const sid = sidOf(layout, settings.self, without.has('one-life') ? 1 : boot);
+    const membership = new Membership(settings, now);
+    const ownership = new Ownership({ settings, sid, membership, epochFloor, without });
+    const condition = new OwnCondition(settings, membership, ownership);
+    const listensUntil = without.has('quarantine') ? now : now + settings.timings.takeOver;
+    this.sid = sid;
+    this.#settings = settings;
     this.#without = without;
-    this.#membership = new Membership(settings, now);
-    this.#ownership = new Ownership({
-      settings,
-      sid: this.sid,
-      membership: this.#membership,
-      epochFloor,
-      without,
-    });
-    this.#transfer = new Transfer({
-      settings,
-      sid: this.sid,
-      membership: this.#membership,
-      ownership: this.#ownership,
-    });
-    this.#demotion.set('boot', DEMOTION_OF.boot);
-    this.#listensUntil = without.has('quarantine') ? now : now + settings.timings.takeOver;
+    this.#membership = membership;
+    this.#ownership = ownership;
+    this.#condition = condition;
+    this.#presence = new Presence({ settings, membership, ownership, condition, listensUntil });
+    this.#introductions = new Introductions({ settings, sid, boot, nonce, ownership });
+    this.#transfer = new Transfer({ settings, sid, membership, ownership });
     this.#epochFloor = epochFloor;
     this.#lastCall = now;
     this.#heartbeatAt = now;
@@ -112,7 +92,7 @@ export class Coordinator {
   }
 
   get demotion(): Demotion {
-    return this.#demotion;
+    return this.#condition.demotion;
   }
 
   get peers(): Iterable<Peer> {
@@ -121,7 +101,7 @@ export class Coordinator {
 
   /** Nodes that are heard, this one left out. */
   get view(): readonly NodeId[] {
-    return this.#view;
+    return this.#presence.view;
   }
 
   get isAlone(): boolean {
@@ -166,7 +146,7 @@ export class Coordinator {
     this.#isQuiet = false;
     if (this.#isStopped) return turn.actions;
     this.#noticeStall(turn);
-    this.#keepAlone(turn);
+    this.#presence.keepAlone(turn);
     this.#ownership.checkLapse(turn);
     this.#take(input, turn);
     if (!this.#isStopped && !IDLE.has(input.kind)) this.#progress(turn);
@@ -182,25 +162,7 @@ export class Coordinator {
     if (ownership.claims.size > 0 && ownership.until > this.#lastCall) {
       at = Math.min(at, ownership.until);
     }
-    for (const peer of this.#membership.peers) {
-      if (this.#view.includes(peer.node)) at = Math.min(at, this.#membership.silentAt(peer));
-    }
-    return instant(at);
-  }
-
-  /**
-   * Of two that may go on alone: when the answers stop because the other is silent too, what is ours
-   * stays ours. What was the other's still waits for the whole time of a take-over.
-   */
-  #keepAlone(turn: Turn): void {
-    const { other, listenSince } = this.#membership;
-    const { alone, timings } = this.#settings;
-    if (!other || alone === 'hold' || turn.now < this.#ownership.until) return;
-    if (this.#ownership.claims.owned === 0 || this.#ownership.isAlone) return;
-    const heard = Math.max(other.lastHeard, listenSince);
-    if (turn.now < heard + 2 * timings.heartbeat) return;
-    this.#ownership.setAlone(true, turn);
-    this.#ownership.publish(turn);
+    return instant(Math.min(at, this.#presence.deadline));
   }
 
   /** Written down before anybody hears that an epoch was accepted, and rarely. */
@@ -219,7 +181,7 @@ export class Coordinator {
     if (gap <= heartbeat * STALL || this.#without.has('listen-after-stall')) return;
     this.#membership.listenSince = now;
     // The other one of two may have gone on alone, without a voter that could tell us.
-    if (gap > lease && this.#membership.other) this.#missed('stall', turn);
+    if (gap > lease && this.#membership.other) this.#condition.missed('stall', turn);
   }
 
   #take(input: CoordinatorInput, turn: Turn): void {
@@ -239,25 +201,25 @@ export class Coordinator {
         this.#ownership.settle(input.segment);
         break;
       case 'synced':
-        this.#isTold = true;
+        this.#condition.told();
         break;
       case 'resync':
-        this.#setSynced(false, turn);
+        this.#condition.setSynced(false, turn);
         break;
       case 'legs':
-        this.#setLegs(input.legs, turn);
+        this.#condition.setLegs(input.legs, turn);
         break;
       case 'load':
-        this.#load = input.load;
+        this.#condition.load = input.load;
         break;
       case 'demote':
-        this.#demote('operator', input.amount, turn);
+        this.#condition.demote('operator', input.amount, turn);
         break;
       case 'drain':
-        this.#demote('drain', DEMOTION_OF.drain, turn);
+        this.#condition.demote('drain', DEMOTION_OF.drain, turn);
         break;
       case 'undrain':
-        this.#demote('drain', 0, turn);
+        this.#condition.demote('drain', 0, turn);
         break;
       case 'give':
         this.#transfer.give(input.segments, input.to);
@@ -281,7 +243,7 @@ export class Coordinator {
     const peer = this.#membership.peer(message.node);
     if (!peer) return;
     if (message.kind === 'hello') {
-      this.#hello(peer, message, turn);
+      this.#introductions.received(peer, message, turn);
       return;
     }
     if (!peer.isSender(message.sid)) return;
@@ -293,10 +255,10 @@ export class Coordinator {
         this.#answer(peer, message, turn);
         break;
       case 'bye':
-        this.#gone(peer, turn);
+        this.#presence.gone(peer, turn);
         break;
       case 'segment-give':
-        if (!this.#isListening(turn.now)) this.#transfer.offered(peer, message, turn);
+        if (!this.#presence.isListening(turn.now)) this.#transfer.offered(peer, message, turn);
         break;
       case 'segment-take':
         this.#transfer.taken(peer, message, turn);
@@ -308,49 +270,6 @@ export class Coordinator {
         this.#transfer.done(peer, message);
         break;
     }
-  }
-
-  #hello(peer: Peer, message: HelloMessage, turn: Turn): void {
-    const { actions } = turn;
-    if (
-      message.yourBoot > this.#boot ||
-      (message.yourBoot === this.#boot && message.yourNonce !== this.#nonce)
-    ) {
-      actions.push({ kind: 'sid-refused', boot: message.yourBoot + 1 });
-    }
-    const introduction = peer.introduce(message, this.#settings.configuration);
-    if (introduction.kind === 'new') this.#welcome(peer, introduction.dead, turn);
-    this.#tellRefusal(peer, message, introduction, turn);
-    // It may not have ours yet, or must learn that its number is taken.
-    const isAnswered = turn.now < peer.answeredAt + this.#settings.timings.heartbeat;
-    if (introduction.kind === 'known' || isAnswered) return;
-    peer.answeredAt = turn.now;
-    this.#send(peer.node, this.#ownHello(peer), turn);
-  }
-
-  #welcome(peer: Peer, dead: Sid, turn: Turn): void {
-    const { node, sid, differences } = peer;
-    this.#bury(dead);
-    peer.answeredAt = Number.NEGATIVE_INFINITY;
-    emit(turn, { kind: 'node-up', node, sid });
-    if (differences.length === 0) return;
-    const fields = differences.map(({ name }) => name);
-    emit(turn, { kind: 'configuration-differs', node, fields, refused: false });
-  }
-
-  /** Once for each reason, however often it comes. */
-  #tellRefusal(peer: Peer, hello: HelloMessage, introduction: Introduction, turn: Turn): void {
-    const { node } = peer;
-    let event: ClusterEvent | undefined;
-    if (introduction.kind === 'version') {
-      event = { kind: 'version-refused', node, version: hello.version };
-    } else if (introduction.kind === 'mismatch') {
-      const { fields } = introduction;
-      event = { kind: 'configuration-differs', node, fields, refused: true };
-    }
-    const reason = event ? JSON.stringify(event) : '';
-    if (event && reason !== peer.refusedFor) emit(turn, event);
-    peer.refusedFor = reason;
   }
 
   #heartbeat(peer: Peer, message: HeartbeatMessage, turn: Turn): void {
@@ -366,11 +285,12 @@ export class Coordinator {
       }
     }
     if (this.#membership.other) {
-      if (this.#ownership.claims.owned < owned) this.#missed('superseded', turn);
-      else if (wasLost || this.#goesOnAlone(peer)) this.#missed('unheard', turn);
+      if (this.#ownership.claims.owned < owned) this.#condition.missed('superseded', turn);
+      else if (wasLost || peer.goesOnWithout(this.#settings.self))
+        this.#condition.missed('unheard', turn);
     }
     const judgement = this.#ownership.voter.judge(message, turn.now);
-    if (this.#isListening(turn.now)) return;
+    if (this.#presence.isListening(turn.now)) return;
     this.#transfer.noticed(turn);
     const applied = this.#ownership.positions();
     const { counter } = message;
@@ -388,68 +308,9 @@ export class Coordinator {
     this.#ownership.answered(message, turn);
   }
 
-  #gone(peer: Peer, turn: Turn): void {
-    if (peer.isGone) return;
-    peer.isGone = true;
-    this.#bury(peer.sid);
-    this.#view = this.#view.filter((node) => node !== peer.node);
-    this.#ownership.isUrgent = true;
-    emit(turn, { kind: 'node-down', node: peer.node, reason: 'bye' });
-    // The other one of two is not there: no message of it can be under way to somebody else.
-    if (this.#membership.other === peer && !this.#isListening(turn.now)) {
-      this.#ownership.setAlone(true, turn);
-    }
-  }
-
   #declareDead(node: NodeId, turn: Turn): void {
     const peer = this.#membership.peer(node);
-    if (peer) this.#gone(peer, turn);
-  }
-
-  #bury(sid: Sid): void {
-    if (this.#without.has('one-life')) return;
-    this.#membership.bury(sid);
-    this.#ownership.voter.records.buried(sid);
-  }
-
-  #setSynced(synced: boolean, turn: Turn): void {
-    this.#ownership.isSynced = synced;
-    this.#demote('boot', synced ? 0 : DEMOTION_OF.boot, turn);
-  }
-
-  /** Of two: as long as the other goes on alone it does not wait for us, and we may miss what it does. */
-  #noticeTold(turn: Turn): void {
-    const { other } = this.#membership;
-    if (!this.#isTold || (other && this.#goesOnAlone(other))) return;
-    this.#isTold = false;
-    this.#setSynced(true, turn);
-  }
-
-  /** It hears us no more, and waits for no acknowledgement of ours. */
-  #goesOnAlone(peer: Peer): boolean {
-    if (peer.isGone || peer.lastHeard === Number.NEGATIVE_INFINITY) return false;
-    return peer.alone || !peer.view.has(this.#settings.self);
-  }
-
-  /** State that went past us is missing: without it we may carry nothing on. */
-  #missed(reason: ResyncReason, turn: Turn): void {
-    this.#isTold = false;
-    if (!this.#ownership.isSynced) return;
-    this.#setSynced(false, turn);
-    turn.actions.push({ kind: 'resync', reason });
-  }
-
-  #setLegs(legs: Legs, turn: Turn): void {
-    this.#legs = legs;
-    this.#demote('uplink-down', legs.wan ? 0 : DEMOTION_OF['uplink-down'], turn);
-    this.#demote('lan-leg-down', legs.lan ? 0 : DEMOTION_OF['lan-leg-down'], turn);
-    this.#demote('sync-link-down', legs.sync ? 0 : DEMOTION_OF['sync-link-down'], turn);
-  }
-
-  #demote(reason: DemotionReason, amount: number, turn: Turn): void {
-    if (!this.#demotion.set(reason, amount)) return;
-    this.#ownership.isUrgent = true;
-    emit(turn, { kind: 'demoted', reason, demotion: this.#demotion.total });
+    if (peer) this.#presence.gone(peer, turn);
   }
 
   #stop(turn: Turn): void {
@@ -462,11 +323,6 @@ export class Coordinator {
     this.#isStopped = true;
   }
 
-  /** A node that has just started: whoever it promised something before may still count on it. */
-  #isListening(now: Instant): boolean {
-    return now < this.#listensUntil;
-  }
-
   #progress(turn: Turn): void {
     const { now } = turn;
     if (this.#isQuiet) {
@@ -475,11 +331,11 @@ export class Coordinator {
       if (!this.#ownership.isUrgent && !this.#contactChanged(now)) return;
     }
     this.#contactChanged(now);
-    this.#notice(turn);
-    this.#noticeTold(turn);
-    const isDraining = this.#demotion.has('drain');
-    const own = { ...this.#ownAdvert(), isDraining };
-    this.#transfer.progress(own, this.#isListening(now), turn);
+    this.#presence.notice(turn);
+    this.#condition.noticeTold(turn);
+    const isDraining = this.#condition.demotion.has('drain');
+    const own = { ...this.#condition.advert, isDraining };
+    this.#transfer.progress(own, this.#presence.isListening(now), turn);
     this.#ownership.confirm(turn);
     if (this.#ownership.isUrgent || now >= this.#heartbeatAt) this.#sendHeartbeats(turn);
     if (this.#ownership.isAlone) this.#ownership.confirm(turn);
@@ -496,29 +352,6 @@ export class Coordinator {
     return true;
   }
 
-  /** Who fell silent, and whether that leaves us alone. */
-  #notice(turn: Turn): void {
-    const { now } = turn;
-    const view = this.#membership.view(now);
-    for (const node of this.#view) {
-      if (!view.includes(node)) emit(turn, { kind: 'node-down', node, reason: 'silent' });
-    }
-    if (view.length !== this.#view.length || view.some((node, at) => node !== this.#view[at])) {
-      this.#ownership.isUrgent = true;
-      this.#view = view;
-    }
-    const { other, listenSince } = this.#membership;
-    if (!other || this.#isListening(now)) return;
-    if (this.#settings.alone === 'hold') {
-      // Perhaps it goes on, and we do not hear how.
-      const isLost = !other.isGone && Number.isFinite(other.lastHeard);
-      if (isLost && this.#membership.isSilent(other, now)) this.#missed('unheard', turn);
-      return;
-    }
-    const listened = now >= listenSince + this.#settings.timings.takeOver;
-    if (listened && this.#membership.isSilent(other, now)) this.#ownership.setAlone(true, turn);
-  }
-
   #sendHeartbeats(turn: Turn): void {
     const { now } = turn;
     const ownership = this.#ownership;
@@ -528,41 +361,20 @@ export class Coordinator {
       kind: 'heartbeat',
       ...this.#sender,
       counter: ownership.lease.sent(now),
-      view: this.#view,
+      view: this.#presence.view,
       claims: ownership.claims.list(),
-      advert: this.#ownAdvert(),
-      legs: this.#legs,
-      load: this.#load,
+      advert: this.#condition.advert,
+      legs: this.#condition.legs,
+      load: this.#condition.load,
       alone: ownership.isAlone,
       contact: ownership.hasContact(now) || !this.#everHadContact,
       synced: ownership.isSynced,
     };
     for (const peer of this.#membership.peers) {
       const knowsUs = peer.view.has(this.#settings.self);
-      if (!knowsUs) this.#send(peer.node, this.#ownHello(peer), turn);
+      if (!knowsUs) this.#introductions.introduce(peer, turn);
       this.#send(peer.node, message, turn);
     }
-  }
-
-  #ownHello(peer: Peer): HelloMessage {
-    return {
-      kind: 'hello',
-      ...this.#sender,
-      boot: this.#boot,
-      nonce: this.#nonce,
-      version: VERSION,
-      oldestVersion: OLDEST_VERSION,
-      capabilities: this.#settings.capabilities,
-      configuration: this.#settings.configuration,
-      yourBoot: peer.boot,
-      yourNonce: peer.nonce,
-    };
-  }
-
-  #ownAdvert() {
-    const { self, advbase, advskew, members } = this.#settings;
-    const weight = members.find(({ node }) => node === self)?.weight ?? 0;
-    return { node: self, weight, advbase, advskew, demotion: this.#demotion.total };
   }
 
   get #sender(): { readonly node: NodeId; readonly sid: Sid } {
@@ -576,7 +388,3 @@ export class Coordinator {
 
 /** Inputs that are only remembered. */
 const IDLE: ReadonlySet<CoordinatorInput['kind']> = new Set(['applied', 'load']);
-
-function emit({ actions }: Turn, event: ClusterEvent): void {
-  actions.push({ kind: 'emit', event });
-}

@@ -197,6 +197,13 @@ export class Ownership {
     this.drop(segment, 'superseded', turn);
   }
 
+  /** A process is over: nothing of it is waited for. */
+  bury(sid: Sid): void {
+    if (this.#parts.without.has('one-life')) return;
+    this.#parts.membership.bury(sid);
+    this.voter.records.buried(sid);
+  }
+
   drop(segment: Segment, reason: ReleaseReason, { actions }: Turn): void {
     const claim = this.claims.drop(segment);
     if (!claim) return;

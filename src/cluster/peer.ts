@@ -65,6 +65,12 @@ export class Peer {
     return this.differences.every(({ weight }) => weight !== 'policy');
   }
 
+  /** It hears this node no more, and waits for no acknowledgement of it. */
+  goesOnWithout(self: NodeId): boolean {
+    if (this.isGone || this.lastHeard === Number.NEGATIVE_INFINITY) return false;
+    return this.alone || !this.view.has(self);
+  }
+
   introduce(hello: HelloMessage, own: readonly ConfigurationField[]): Introduction {
     if (hello.version < OLDEST_VERSION || hello.oldestVersion > VERSION) return { kind: 'version' };
     if (hello.boot < this.boot) return { kind: 'stale' };
