@@ -2,10 +2,10 @@
  * The built-in bus: records in the memory of two to eight nodes, over the mesh of sealed links.
  *
  * A write goes to every node that is there and is told of as each has it; a node that was away gets what it
- * missed when its digest shows that it differs (`synchronisation.ts`). Compare-and-set asks a majority. Messages
+ * missed when its digest shows that it differs (`record-synchronisation.ts`). Compare-and-set asks a majority. Messages
  * that are not the bus's own pass through, both ways.
  */
-import { after, earliest, type Instant, instant } from '../../wire/instant.ts';
+import { earliest, type Instant } from '../../wire/instant.ts';
 import { MalformedError, OctetReader } from '../../wire/octets.ts';
 import type { NodeId } from '../node-id.ts';
 import {
@@ -24,12 +24,8 @@ import { Mesh, type MeshAction, type MeshInput, type MeshSettings } from './mesh
 import { type BusMessage, isKnownMessage, MessageType, unknownAttributes } from './message.ts';
 import { encodeRecord, isKey, readRecord } from './record.ts';
 import { RecordStore } from './record-store.ts';
-import {
-  decodeDigest,
-  encodeDigest,
-  PeerSynchronisation,
-  SynchronisationAttribute,
-} from './synchronisation.ts';
+import { RecordSynchronisation } from './record-synchronisation.ts';
+import { SynchronisationAttribute } from './synchronisation.ts';
 
 export type UdpBusInput<Tag> = MeshInput<Tag> | BusRequest;
 
@@ -49,15 +45,12 @@ export class UdpBus<Tag> implements RecordReader {
   readonly #incarnation: number;
   readonly #mesh: Mesh<InnerTag<Tag>>;
   readonly #store = new RecordStore();
-  readonly #peers: ReadonlyMap<NodeId, PeerSynchronisation>;
+  readonly #synchronisation: RecordSynchronisation;
   readonly #proposer: Proposer;
   readonly #acceptor = new Acceptor();
   readonly #watches = new Map<number, string>();
   /** What we told our callers of each peer. */
   readonly #told = new Map<NodeId, Member['state']>();
-  #votes = false;
-  #digestAt: Instant = instant(0);
-  #lastTombstone: Instant | undefined;
   #actions: UdpBusAction<Tag>[] = [];
 
   constructor(settings: MeshSettings) {
@@ -65,10 +58,16 @@ export class UdpBus<Tag> implements RecordReader {
     this.#settings = settings;
     this.#incarnation = new DataView(random(4).slice().buffer).getUint32(0);
     this.#mesh = new Mesh(settings);
-    this.#peers = new Map(peers.map((peer) => [peer, new PeerSynchronisation(this.#store)]));
+    this.#synchronisation = new RecordSynchronisation({
+      store: this.#store,
+      peers,
+      connected: () => this.#mesh.connected,
+      tell: (to, message, as, now) =>
+        this.#tell(to, message, as === 'news' ? 'urgent' : 'bulk', SYNCHRONISATION_TAG[as], now),
+      apply: (record, now) => this.#apply(record, now),
+    });
     const nodes = [local, ...peers];
     this.#proposer = new Proposer({ local, nodes, random, incarnation: this.#incarnation });
-    this.#votes = peers.length === 0;
   }
 
   handle(input: UdpBusInput<Tag>, now: Instant): readonly UdpBusAction<Tag>[] {
@@ -89,7 +88,8 @@ export class UdpBus<Tag> implements RecordReader {
         this.#tell(input.to, input.message, input.delivery, { of: 'caller', tag: input.tag }, now);
         break;
       case 'time':
-        this.#time(now);
+        this.#proposer.time(now);
+        this.#synchronisation.time(now);
         this.#onMesh(this.#mesh.handle(input, now), now);
         break;
       default:
@@ -102,7 +102,11 @@ export class UdpBus<Tag> implements RecordReader {
   }
 
   nextDeadline(): Instant | undefined {
-    return earliest(this.#mesh.nextDeadline(), this.#proposer.nextDeadline(), this.#digestAt);
+    return earliest(
+      this.#mesh.nextDeadline(),
+      this.#proposer.nextDeadline(),
+      this.#synchronisation.nextDeadline(),
+    );
   }
 
   get(key: string): BusRecord | undefined {
@@ -117,7 +121,7 @@ export class UdpBus<Tag> implements RecordReader {
   }
 
   members(): readonly Member[] {
-    return [...this.#peers].map(([node, { state }]) => ({ node, state }));
+    return [...this.#synchronisation.peers].map(([node, { state }]) => ({ node, state }));
   }
 
   /** The direct message path beneath, for its metrics. */
@@ -137,7 +141,7 @@ export class UdpBus<Tag> implements RecordReader {
 
   /** Whether this node takes part in compare-and-set. */
   get votes(): boolean {
-    return this.#votes;
+    return this.#synchronisation.votes;
   }
 
   #put(request: Extract<BusRequest, { readonly kind: 'put' }>, now: Instant): void {
@@ -184,7 +188,7 @@ export class UdpBus<Tag> implements RecordReader {
 
   #apply(record: BusRecord, now: Instant): boolean {
     if (!this.#store.apply(record)) return false;
-    if (record.value === undefined) this.#lastTombstone = now;
+    if (record.value === undefined) this.#synchronisation.deleted(now);
     for (const [watch, prefix] of this.#watches) {
       if (record.key.startsWith(prefix)) this.#event({ kind: 'changed', watch, record });
     }
@@ -203,12 +207,12 @@ export class UdpBus<Tag> implements RecordReader {
           this.#fate(action, now);
           break;
         case 'up':
-          this.#peers.get(action.peer)?.came();
+          this.#synchronisation.came(action.peer);
           this.#actions.push(action);
-          this.#sendDigest(action.peer, now);
+          this.#synchronisation.sendDigest(action.peer, now);
           break;
         case 'down':
-          this.#peers.get(action.peer)?.went();
+          this.#synchronisation.went(action.peer);
           this.#actions.push(action);
           break;
         default:
@@ -231,10 +235,7 @@ export class UdpBus<Tag> implements RecordReader {
     if (tag.of === 'record') {
       this.#event({ kind: arrived ? 'held' : 'not-held', id: tag.id, by: peer });
     }
-    if (tag.of === 'chunk') {
-      this.#peers.get(peer)?.chunkEnded(arrived);
-      if (arrived) this.#sendChunks(peer, now);
-    }
+    if (tag.of === 'chunk') this.#synchronisation.chunkEnded(peer, arrived, now);
   }
 
   #received(
@@ -242,15 +243,14 @@ export class UdpBus<Tag> implements RecordReader {
     now: Instant,
   ): void {
     const { peer, message } = action;
-    const synchronisation = this.#peers.get(peer);
-    if (!synchronisation) return;
+    if (!this.#synchronisation.has(peer)) return;
     if (!isKnownMessage(message.type)) {
       this.#count('unknown-message');
       return;
     }
     try {
       this.#countAttributes(message);
-      if (!this.#isOurs(peer, message, synchronisation, now)) this.#actions.push(action);
+      if (!this.#isOurs(peer, message, now)) this.#actions.push(action);
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error;
       this.#count('malformed-message');
@@ -270,105 +270,34 @@ export class UdpBus<Tag> implements RecordReader {
   }
 
   /** Whether the message was the bus's own. Throws `MalformedError`. */
-  #isOurs(
-    peer: NodeId,
-    message: BusMessage,
-    synchronisation: PeerSynchronisation,
-    now: Instant,
-  ): boolean {
-    switch (message.type) {
-      case MessageType.RECORD_PUT: {
-        const reader = new OctetReader(message.body);
-        const record = readRecord(reader);
-        reader.end('record');
-        if (!this.#apply(record, now)) this.#count('older-record');
-        return true;
-      }
-      case MessageType.RECORD_DIGEST:
-        this.#onDigest(peer, message.body, synchronisation, now);
-        return true;
-      case MessageType.SNAPSHOT_REQ:
-        synchronisation.asked(message.body);
-        this.#sendChunks(peer, now);
-        return true;
-      case MessageType.SNAPSHOT_CHUNK:
-        for (const record of synchronisation.received(message.body, now)) this.#apply(record, now);
-        return true;
-      case MessageType.SNAPSHOT_END:
-        synchronisation.ended();
-        for (const other of this.#mesh.connected) this.#sendDigest(other, now);
-        return true;
-      default: {
-        const cas = isCas(message.type) ? decodeCas(message) : undefined;
-        if (cas) this.#onCasMessage(peer, cas, now);
-        return cas !== undefined;
-      }
+  #isOurs(peer: NodeId, message: BusMessage, now: Instant): boolean {
+    if (message.type === MessageType.RECORD_PUT) {
+      const reader = new OctetReader(message.body);
+      const record = readRecord(reader);
+      reader.end('record');
+      if (!this.#apply(record, now)) this.#count('older-record');
+      return true;
     }
-  }
-
-  #onDigest(
-    peer: NodeId,
-    body: Uint8Array,
-    synchronisation: PeerSynchronisation,
-    now: Instant,
-  ): void {
-    const others = [...this.#peers.values()];
-    // One snapshot at a time: what one peer sends need not come from another.
-    const mayAsk = !others.some((other) => other.isAwaiting(now));
-    const digest = decodeDigest(body);
-    const before = synchronisation.state;
-    const request = synchronisation.compare(digest, now, mayAsk);
-    if (request) this.#tell(peer, request, 'urgent', { of: 'nobody' }, now);
-    // It learns the same at once.
-    if (synchronisation.state !== before) this.#sendDigest(peer, now);
-    this.#mayVote();
-  }
-
-  /**
-   * A node that just started may have promised in an earlier life. It votes once it has the records of so many
-   * others that no majority is without one of them, or where nobody it sees has voted yet: a first start.
-   */
-  #mayVote(): void {
-    if (this.#votes) return;
-    const peers = [...this.#peers.values()];
-    const majority = Math.floor((peers.length + 1) / 2) + 1;
-    const synchronised = peers.filter(({ state }) => state === 'synchronised').length;
-    const present = peers.filter(({ votes }) => votes !== undefined);
-    const isFirstStart =
-      present.length + 1 >= majority && present.every(({ votes }) => votes === false);
-    this.#votes = synchronised >= Math.min(majority, peers.length) || isFirstStart;
-    if (this.#votes) this.#digestAt = instant(0);
-  }
-
-  #sendDigest(peer: NodeId, now: Instant): void {
-    const message = encodeDigest(this.#store, this.#votes);
-    this.#tell(peer, message, 'urgent', { of: 'nobody' }, now);
-  }
-
-  #sendChunks(peer: NodeId, now: Instant): void {
-    const synchronisation = this.#peers.get(peer);
-    for (;;) {
-      const chunk = synchronisation?.nextChunk();
-      if (!chunk) return;
-      this.#tell(peer, chunk, 'bulk', { of: 'chunk' }, now);
-      // In the lane of the chunks: it is compared when all of them are in.
-      if (chunk.type === MessageType.SNAPSHOT_END) {
-        const digest = encodeDigest(this.#store, this.#votes);
-        this.#tell(peer, digest, 'bulk', { of: 'nobody' }, now);
-      }
-    }
+    if (isSynchronisation(message.type)) return this.#synchronisation.received(peer, message, now);
+    const cas = isCas(message.type) ? decodeCas(message) : undefined;
+    if (cas) this.#onCasMessage(peer, cas, now);
+    return cas !== undefined;
   }
 
   #onCasMessage(from: NodeId, message: CasMessage, now: Instant): void {
     switch (message.kind) {
       case 'prepare': {
         const record = this.#store.get(message.key);
-        this.#tellCas(from, this.#acceptor.prepare(message, record, this.#votes), now);
+        this.#tellCas(
+          from,
+          this.#acceptor.prepare(message, record, this.#synchronisation.votes),
+          now,
+        );
         break;
       }
       case 'accept': {
         const current = this.#store.get(message.record.key);
-        const granted = this.#acceptor.accept(message, current, this.#votes);
+        const granted = this.#acceptor.accept(message, current, this.#synchronisation.votes);
         if (granted) this.#apply(message.record, now);
         this.#tellCas(from, { kind: 'accepted', ballot: message.ballot, granted }, now);
         break;
@@ -393,22 +322,6 @@ export class UdpBus<Tag> implements RecordReader {
     else this.#tell(to, encodeCas(message), 'urgent', { of: 'nobody' }, now);
   }
 
-  #time(now: Instant): void {
-    this.#proposer.time(now);
-    if (now < this.#digestAt) return;
-    this.#digestAt = after(now, DIGEST_MILLISECONDS);
-    for (const peer of this.#mesh.connected) this.#sendDigest(peer, now);
-    const tombstone = this.#lastTombstone;
-    const peers = [...this.#peers.values()];
-    const isEverywhere = peers.every(
-      ({ wasEqualAt }) =>
-        tombstone !== undefined && wasEqualAt !== undefined && wasEqualAt > tombstone,
-    );
-    if (tombstone === undefined || !isEverywhere) return;
-    this.#store.forgetTombstones();
-    this.#lastTombstone = undefined;
-  }
-
   #tell(
     to: NodeId,
     message: BusMessage,
@@ -421,7 +334,7 @@ export class UdpBus<Tag> implements RecordReader {
   }
 
   #tellMembers(): void {
-    for (const [node, { state }] of this.#peers) {
+    for (const [node, { state }] of this.#synchronisation.peers) {
       if ((this.#told.get(node) ?? 'gone') === state) continue;
       this.#told.set(node, state);
       this.#event({ kind: 'member', member: { node, state } });
@@ -452,4 +365,9 @@ const SNAPSHOT_TYPES: readonly number[] = [
 ];
 const CAS_ATTRIBUTES: readonly number[] = Object.values(CasAttribute);
 const SYNC_ATTRIBUTES: readonly number[] = Object.values(SynchronisationAttribute);
-const DIGEST_MILLISECONDS = 1000;
+/** What becomes of a chunk lets the next one leave. */
+const SYNCHRONISATION_TAG = {
+  news: { of: 'nobody' },
+  chunk: { of: 'chunk' },
+  end: { of: 'nobody' },
+} as const;
