@@ -12,12 +12,12 @@ import { dropReasonName } from '../events/drop-reason.ts';
 import type { SendLease } from '../events/send-lease.ts';
 import type { SharedCounters } from '../events/shared-counters.ts';
 import type { OutboundUse } from '../ipsec/child-sa.ts';
-import { ASSUMED_OUTER_MTU, type MeasuredMtu } from '../ipsec/path-mtu.ts';
-import { type Endpoint, formatAddress, type IpAddress, rangeContains } from '../wire/address.ts';
+import type { MeasuredMtu } from '../ipsec/path-mtu.ts';
+import type { Endpoint, IpAddress } from '../wire/address.ts';
 import { AddressWatch } from './address-watch.ts';
 import { type BackEndSetting, BackEnds, type BackEndsView } from './back-ends.ts';
+import { DeviceMtu, firstDeviceMtu } from './device-mtu.ts';
 import { IcmpListener } from './icmp-listener.ts';
-import { InnerMtus } from './inner-mtus.ts';
 import { NameServers } from './name-servers.ts';
 import { native } from './native.ts';
 import { NetlinkError } from './netlink.ts';
@@ -27,12 +27,13 @@ import type {
   PacketLoopReport,
   PacketLoopSetup,
 } from './packet-loop-protocol.ts';
+import { packetLoopSetups } from './packet-loop-setups.ts';
 import { PacketLoopShares } from './packet-loop-shares.ts';
 import { PacketLoops } from './packet-loops.ts';
 import type { PacketLoopsCluster } from './packet-loops-cluster.ts';
 import type { RoutedPolicy } from './passed-prefixes.ts';
 import { resolveName } from './resolve.ts';
-import { strictInterfaces } from './reverse-path.ts';
+import { ReversePathAdvice } from './reverse-path.ts';
 import { Routes } from './routes.ts';
 import { Rtnetlink } from './rtnetlink.ts';
 import { SentSpis } from './sent-spis.ts';
@@ -69,10 +70,6 @@ export interface HostListener {
   readonly warn: (what: string) => void;
 }
 
-/** MTU of the device before any SA says what fits. */
-const FIRST_TUN_MTU = 1400;
-/** RFC 8200 §5: a link that carries IPv6 has at least 1280. */
-const LEAST_TUN_MTU = 1280;
 /** Packets of hosts carry no mark of ours. */
 const INNER_MARK = 0;
 
@@ -86,7 +83,7 @@ export class Host {
   readonly #listener: HostListener;
   readonly #lease: SendLease | undefined;
   readonly #opened: (() => void)[] = [];
-  #saidOfReversePath = false;
+  readonly #reversePath: ReversePathAdvice;
   #running: Running | undefined;
   #icmp: IcmpListener | undefined;
 
@@ -101,18 +98,19 @@ export class Host {
     this.#settings = settings;
     this.#counters = counters;
     this.#listener = listener;
+    this.#reversePath = new ReversePathAdvice(settings.device, listener.warn);
   }
 
   /** Rejects with an error that names what could not be opened; `close` cleans up after it. */
   async open(): Promise<void> {
-    const { device, mtu, mssClamp, offload, aead, portIke, portNatT, resolvConf } = this.#settings;
+    const { device, mtu, offload, aead, portIke, portNatT, resolvConf } = this.#settings;
     const { warn } = this.#listener;
     const backEnds = BackEnds.choose(native(), { setting: aead, warn });
     const rtnetlink = this.#keep(new Rtnetlink());
     const workers = this.#counters.length;
     const tun = openTunDevice(rtnetlink, {
       name: device,
-      mtu: mtu || FIRST_TUN_MTU,
+      mtu: firstDeviceMtu(mtu),
       offload,
       queues: workers,
     });
@@ -130,27 +128,13 @@ export class Host {
     const ike = this.#keep(new IkeSocket(sockets));
     ike.onDatagram((local, remote, octets) => this.#listener.datagram(local, remote, octets));
     const shares = this.#keep(new PacketLoopShares(workers)).all;
-    const common = {
-      offload: tun.offload,
-      nattPort: portNatT,
-      tunMtu: mtu || ASSUMED_OUTER_MTU,
-      outerMtu: ASSUMED_OUTER_MTU,
-      mssClamp,
-    };
-    const queues = [tun.fd, ...tun.further];
-    const data = [sockets, ...sockets.further];
-    const setups = this.#counters.map((counters, worker): PacketLoopSetup => {
-      const { natt4, natt6, esp4, esp6, plain4, plain6 } = data[worker] ?? sockets;
-      const own = { natt4, natt6, esp4, esp6, plain4, plain6 };
-      const share = shares[worker];
-      return {
-        ...common,
-        counters,
-        tun: queues[worker] ?? tun.fd,
-        ...own,
-        ...(share && { share }),
-        ...(this.#lease && { lease: this.#lease.memory }),
-      };
+    const setups = packetLoopSetups({
+      settings: this.#settings,
+      counters: this.#counters,
+      lease: this.#lease,
+      tun,
+      sockets,
+      shares,
     });
     const loops = await this.#startLoops(setups);
     this.#running = {
@@ -161,8 +145,7 @@ export class Host {
       virtual,
       ike,
       loops,
-      innerMtus: new InnerMtus(),
-      deviceMtu: mtu || FIRST_TUN_MTU,
+      deviceMtu: new DeviceMtu(rtnetlink, tun.index, mtu),
       sent: new SentSpis(),
     };
     this.#listenToIcmp();
@@ -178,7 +161,7 @@ export class Host {
   device(): { readonly name: string; readonly mtu: number } {
     const { device, mtu } = this.#settings;
     const { tun, deviceMtu } = this.#running ?? {};
-    return { name: tun?.name ?? device, mtu: deviceMtu ?? (mtu || FIRST_TUN_MTU) };
+    return { name: tun?.name ?? device, mtu: deviceMtu?.octets ?? firstDeviceMtu(mtu) };
   }
 
   /** Whether a packet from the inside to that address comes to the device. */
@@ -240,7 +223,7 @@ export class Host {
     const { localTs, remoteTs } = kept;
     this.#route(`child SA ${id}`, { id, action: 'protect', localTs, remoteTs, priority });
     this.#running.sent.add(childSa.id, childSa.spiOut, kept.remote.address);
-    this.#lookAtReversePath(kept);
+    this.#reversePath.consider(kept.remote.address, kept.remoteTs);
     const backEnd = this.#running.backEnds.of(childSa);
     this.#running.loops.install({ ...childSa, backEnd }, kept);
   }
@@ -272,6 +255,11 @@ export class Host {
 
   setOutbound(childSaId: number, outbound: OutboundUse): void {
     this.#running?.loops.setOutbound(childSaId, outbound);
+  }
+
+  /** What was measured of the path of an SA. */
+  setPathMtu(id: number, measured: MeasuredMtu): void {
+    this.#running?.loops.tell(id, { kind: 'measured-mtu', id, ...measured });
   }
 
   /** The outer addresses change; routes are about inner ones and stay. */
@@ -338,22 +326,9 @@ export class Host {
 
   #hear(report: PacketLoopReport): void {
     this.#listener.report(report);
-    const { innerMtus } = this.#running ?? {};
-    if ('innerMtu' in report) innerMtus?.set(report.id, report.innerMtu);
-    else if (report.kind === 'removed') innerMtus?.delete(report.id);
-    else return;
-    this.#fitDevice();
-  }
-
-  /** The device takes what the widest SA carries; the others answer "too big" with their number. */
-  #fitDevice(): void {
-    const { mtu } = this.#settings;
-    if (mtu !== 0 || !this.#running) return;
-    const { innerMtus, tun, rtnetlink, deviceMtu } = this.#running;
-    const widest = Math.max(LEAST_TUN_MTU, innerMtus.widest ?? FIRST_TUN_MTU);
-    if (widest === deviceMtu) return;
-    rtnetlink.changeLink(tun.index, { mtu: widest });
-    this.#running.deviceMtu = widest;
+    const { deviceMtu } = this.#running ?? {};
+    if ('innerMtu' in report) deviceMtu?.set(report.id, report.innerMtu);
+    else if (report.kind === 'removed') deviceMtu?.delete(report.id);
   }
 
   #openNameServers(file: string): NameServers | undefined {
@@ -365,20 +340,6 @@ export class Host {
       this.#listener.warn(`name servers that peers give are not used: ${why}`);
       return undefined;
     }
-  }
-
-  /** Said once: what the peer sends from an address that is behind the device may not arrive. */
-  #lookAtReversePath({ remoteTs, remote: { address } }: KeptEnds): void {
-    const covered = remoteTs.some(({ range }) => rangeContains(range, address));
-    if (this.#saidOfReversePath || !covered || address.family !== 4) return;
-    const [strict] = strictInterfaces(this.#settings.device);
-    if (strict === undefined) return;
-    this.#saidOfReversePath = true;
-    this.#listener.warn(
-      `packets of ${formatAddress(address)} may be dropped on arrival, for its address is routed to ` +
-        `${this.#settings.device} and reverse path filtering is strict: ` +
-        `write net.ipv4.conf.${strict}.rp_filter = 2`,
-    );
   }
 
   /** Without its route a policy carries only what finds the device some other way. */
@@ -432,11 +393,6 @@ export class Host {
     this.#running?.loops.tell(id, { kind: 'path-mtu', spiOut, remote: to, mtu });
   }
 
-  /** What was measured of the path of an SA. */
-  setPathMtu(id: number, measured: MeasuredMtu): void {
-    this.#running?.loops.tell(id, { kind: 'measured-mtu', id, ...measured });
-  }
-
   #keep<Closable extends { close(): void }>(one: Closable): Closable {
     this.#opened.push(() => one.close());
     return one;
@@ -452,8 +408,6 @@ interface Running {
   readonly virtual: VirtualAddresses;
   readonly ike: IkeSocket;
   readonly loops: PacketLoops;
-  /** By Child SA: the largest inner packet. */
-  readonly innerMtus: InnerMtus;
-  deviceMtu: number;
+  readonly deviceMtu: DeviceMtu;
   readonly sent: SentSpis;
 }
