@@ -3,27 +3,14 @@
  */
 
 import { connectionFromSettings } from '../config/connection.ts';
-import type { ConfigWarning } from '../config/findings.ts';
 import { parseOwner } from '../config/secrets.ts';
 import { ConfigError, type Section } from '../config/section.ts';
-import {
-  ENCRYPTION_ALGORITHMS,
-  INTEGRITY_ALGORITHMS,
-  KEY_EXCHANGE_ALGORITHMS,
-  PRF_ALGORITHMS,
-} from '../crypto/algorithms.ts';
 import { SecretBytes } from '../crypto/secret-bytes.ts';
 import { INITIATION_FAILED } from '../events/alert.ts';
-import { dropReasonName } from '../events/drop-reason.ts';
 import type { Event } from '../events/event.ts';
-import { allDrops, type SharedCounters } from '../events/shared-counters.ts';
 import type { Outcome, SaSelector } from '../ike/action.ts';
-import type { IkeEndpoint } from '../ike/endpoint.ts';
-import type { ChildSa } from '../ipsec/child-sa.ts';
 import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
 import { formatIdentity } from '../ipsec/identity.ts';
-import type { Pad } from '../ipsec/pad.ts';
-import type { PolicyList } from '../ipsec/policy-list.ts';
 import type { CaptureHandle, CaptureSelection, CaptureSink } from '../vici/capture-view.ts';
 import type {
   ConnectionView,
@@ -45,65 +32,22 @@ import type {
 } from '../vici/control.ts';
 import type { MtuOutcome, PathSelector } from '../vici/mtu-view.ts';
 import type { TraceQuestion } from '../vici/trace-question.ts';
+import { algorithmNames } from './algorithm-names.ts';
+import { unknownSelection } from './capture-selection.ts';
 import { connectionView, matchText } from './connection-view.ts';
+import type { GatewayParts } from './control-parts.ts';
 import { failureView } from './diagnosis.ts';
+import { dropTotals } from './drop-totals.ts';
 import { FailureHistory } from './failure-history.ts';
 import { IkeCounters } from './ike-counters.ts';
 import { LoadedConnections } from './loaded-connections.ts';
-import { examineMtu, type MtuDoctorParts } from './mtu-doctor.ts';
-import type { PoolPort } from './pool-port.ts';
-import { type RedirectOrder, redirectOrder, redirects } from './redirect-order.ts';
+import { examineMtu } from './mtu-doctor.ts';
+import { redirectOrder, redirects } from './redirect-order.ts';
 import { Replacements, replaceable } from './replacements.ts';
-import { ikeSaView, sadViews, type ViewContext } from './sa-views.ts';
+import { ikeSaView, sadViews } from './sa-views.ts';
 import { spdViews } from './spd-views.ts';
 import { traceView } from './trace.ts';
-import type { TraceSources } from './trace-parts.ts';
 import { workerViews } from './worker-views.ts';
-
-/** What the gateway lends to its control. */
-export interface GatewayParts {
-  readonly pad: Pad;
-  readonly engine: IkeEndpoint;
-  /** By worker of the packet path. */
-  readonly counters: readonly SharedCounters[];
-  readonly spd: PolicyList;
-  /** Version, machine and start of the daemon. */
-  readonly identity: Pick<StatsView, 'version' | 'sysname' | 'release' | 'machine' | 'since'>;
-  uptimeSeconds(): number;
-  /** What ciphers packets, and how they come and go. */
-  dataPlane(): Pick<StatsView, 'backEnds' | 'ciphers' | 'offload'>;
-  /** What the sockets of the control thread discarded, by reason. */
-  socketDrops(): Readonly<Record<string, number>>;
-  view(): ViewContext;
-  childSas(): readonly ChildSa[];
-  readonly trace: TraceSources;
-  readonly paths: Pick<MtuDoctorParts, 'measure' | 'measured' | 'childSa'>;
-  capture(selection: CaptureSelection, sink: CaptureSink): CaptureHandle | string;
-  /** Tells the PAD where the connection's names are, as soon as that is known. */
-  resolveNames(connection: Connection): void;
-  /** Traps and shunts. */
-  readonly policies: PolicyPort;
-  readonly pools: Pick<PoolPort, 'load' | 'unload' | 'views'>;
-  /** Without a child: the IKE SA alone. */
-  initiate(connection: string, child: string | undefined): Promise<Outcome>;
-  terminate(selector: SaSelector, force: boolean): Promise<Outcome>;
-  rekey(selector: SaSelector, reauthenticate: boolean): Promise<Outcome>;
-  redirect(order: RedirectOrder): Promise<Outcome>;
-  /** Reads the daemon's settings again; answers those that wait for a restart. */
-  reloadSettings(): readonly string[];
-  warn(warnings: readonly ConfigWarning[]): void;
-}
-
-/** Policies that stand without an SA. */
-export interface PolicyPort {
-  views(): readonly PolicyView[];
-  /** Throws an `Error` that says why it cannot be installed. */
-  install(connection: Connection, child: ChildPolicy): void;
-  /** False where none is installed. */
-  uninstall(connection: string, child: string): boolean;
-  /** Whose a policy of the SPD is that is no Child SA's. */
-  owner(id: number): { readonly ike: string; readonly child: string } | undefined;
-}
 
 export class GatewayControl implements Control {
   readonly #parts: GatewayParts;
@@ -210,23 +154,10 @@ export class GatewayControl implements Control {
   async rekey(selector: RekeySelector): Promise<ControlOutcome> {
     const { reauthenticate, ...selection } = selector;
     const replacements = new Replacements(replaceable(this.ikeSas(), selector), reauthenticate);
-    return new Promise((resolve, reject) => {
-      const settle = () => {
-        const { outcome } = replacements;
-        if (!outcome) return;
-        unsubscribe();
-        resolve(outcome);
-      };
-      const unsubscribe = this.subscribe((event) => {
-        replacements.hear(event);
-        settle();
-      });
-      this.#parts.rekey(saSelector(selection), reauthenticate).then((begun) => {
-        if (begun.kind === 'done') return settle();
-        unsubscribe();
-        resolve(begun);
-      }, reject);
-    });
+    return replacements.settled(
+      (listener) => this.subscribe(listener),
+      () => this.#parts.rekey(saSelector(selection), reauthenticate),
+    );
   }
 
   redirectable(selector: RedirectSelector): number | string {
@@ -333,33 +264,15 @@ export class GatewayControl implements Control {
   }
 
   capture(selection: CaptureSelection, sink: CaptureSink): CaptureHandle | string {
-    const { ike, child } = selection;
-    const loaded = this.#parts.pad.connections();
-    const up = this.#parts.childSas();
-    const known = [
-      ...loaded.flatMap(({ name, children }) => children.map((one) => [name, one.name] as const)),
-      ...up.map(({ connection, name }) => [connection, name] as const),
-    ];
-    const found = known.some(
-      ([connection, name]) =>
-        (ike === undefined || ike === connection) && (child === undefined || child === name),
-    );
-    if ((ike ?? child) !== undefined && !found) {
-      const names = [...new Set(known.map((names) => names.join('/')))];
-      const wanted = [ike && `connection ${ike}`, child && `child ${child}`].filter(Boolean);
-      return `no ${wanted.join(' with ')}; known: ${names.join(', ') || 'none'}`;
-    }
+    const { pad, childSas } = this.#parts;
+    const unknown = unknownSelection(selection, pad.connections(), childSas());
+    if (unknown !== undefined) return unknown;
     return this.#parts.capture(selection, sink);
   }
 
   stats(): StatsView {
     const { identity, engine, counters, childSas } = this.#parts;
-    const packets = allDrops(counters).map((count, reason) => [dropReasonName(reason), count]);
-    const drops = addUp(
-      Object.fromEntries(packets),
-      this.#parts.socketDrops(),
-      this.#ikeCounters.drops,
-    );
+    const drops = dropTotals(counters, this.#parts.socketDrops(), this.#ikeCounters.drops);
     return {
       ...identity,
       uptimeSeconds: this.#parts.uptimeSeconds(),
@@ -380,14 +293,7 @@ export class GatewayControl implements Control {
   }
 
   algorithms(): Readonly<Record<string, readonly string[]>> {
-    const names = (list: readonly { readonly name: string }[]) => list.map(({ name }) => name);
-    return {
-      encryption: names(ENCRYPTION_ALGORITHMS.filter(({ aead }) => !aead)),
-      integrity: names(INTEGRITY_ALGORITHMS),
-      aead: names(ENCRYPTION_ALGORITHMS.filter(({ aead }) => aead)),
-      prf: names(PRF_ALGORITHMS),
-      dh: names(KEY_EXCHANGE_ALGORITHMS),
-    };
+    return algorithmNames();
   }
 
   /** A failure that no event told of is remembered all the same. */
@@ -445,15 +351,4 @@ function saSelector({ ike, ikeId, child, childId }: SaSelection): SaSelector {
     ...(child !== undefined && { child }),
     ...(childId !== undefined && { childSaId: childId }),
   };
-}
-
-/** Counts of several tables under one name each; what never happened is left out. */
-function addUp(
-  ...tables: readonly Readonly<Record<string, number>>[]
-): Readonly<Record<string, number>> {
-  const total = new Map<string, number>();
-  for (const [name, count] of tables.flatMap((table) => Object.entries(table))) {
-    if (count > 0) total.set(name, (total.get(name) ?? 0) + count);
-  }
-  return Object.fromEntries(total);
 }

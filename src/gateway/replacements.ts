@@ -62,6 +62,30 @@ export class Replacements {
     return this.#failure ?? { kind: 'done', matches: this.#matches, terminated: 0 };
   }
 
+  /** Begins, and answers when each is replaced or will not be. */
+  settled(
+    subscribe: (listener: (event: Event) => void) => () => void,
+    begin: () => Promise<Outcome>,
+  ): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        const { outcome } = this;
+        if (!outcome) return;
+        unsubscribe();
+        resolve(outcome);
+      };
+      const unsubscribe = subscribe((event) => {
+        this.hear(event);
+        settle();
+      });
+      begin().then((begun) => {
+        if (begun.kind === 'done') return settle();
+        unsubscribe();
+        resolve(begun);
+      }, reject);
+    });
+  }
+
   hear(event: Event): void {
     switch (event.kind) {
       case 'child-sa-rekeyed':
