@@ -129,7 +129,7 @@ export function receiveRequest(
   }
   sa.lastHeard = turn.now;
   sa.received(turn, request);
-  if (!sa.mobike) followNat(turn, sa, request, 'a request came from there');
+  if (!sa.mobility.agreed) followNat(turn, sa, request, 'a request came from there');
   const { exchangeType } = request.header;
   const authenticated = sa.state.name !== 'AwaitingIkeAuthRequest';
   if (!authenticated && exchangeType === ExchangeType.IKE_AUTH) {

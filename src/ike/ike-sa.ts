@@ -33,6 +33,7 @@ import {
   messageId as toMessageId,
 } from './message/message.ts';
 import { MessageWindow, type SyncQuestion } from './message-window.ts';
+import { Mobility } from './mobility.ts';
 import type { Path } from './path.ts';
 import type { PathMeasuring } from './path-measuring.ts';
 import type { Turn } from './turn.ts';
@@ -152,16 +153,7 @@ export class IkeSa {
   lastHeard: Instant;
   /** Last NAT keepalive sent, or the start. */
   lastKeepalive: Instant;
-  /** Both ends move by RFC 4555. */
-  mobike = false;
-  /** Where else the peer said it can be reached. */
-  peerAddresses: readonly IpAddress[] = NOTHING;
-  /** Our further addresses as the peer knows them. */
-  addressesTold = '';
-  /** The peer's last hash of where our messages come from: another one means another NAT mapping. */
-  mappingSeen: Uint8Array | undefined;
-  /** Repetitions of the request in flight at which other paths were tried; 0 = none. */
-  probed = 0;
+  readonly mobility = new Mobility();
   /** The gateway that sent us to this one (RFC 5685). */
   redirectedFrom: string | undefined;
   /** Notify types by which the peer said what it supports. */

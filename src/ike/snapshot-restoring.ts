@@ -91,11 +91,11 @@ function restoreFields(restoring: Restoring, received: Received, sa: IkeSa): voi
   sa.expireAt = ends(snapshot.expireAt);
   sa.authenticationExpiresAt = ends(snapshot.authenticationExpiresAt);
   sa.authMessageId = snapshot.authMessageId;
-  sa.mobike = snapshot.mobike;
-  sa.peerAddresses = snapshot.peerAddresses;
-  sa.addressesTold = snapshot.addressesTold;
-  sa.mappingSeen = snapshot.mappingSeen;
-  sa.probed = snapshot.probed;
+  sa.mobility.agreed = snapshot.mobike;
+  sa.mobility.peerAddresses = snapshot.peerAddresses;
+  sa.mobility.addressesTold = snapshot.addressesTold;
+  sa.mobility.mappingSeen = snapshot.mappingSeen;
+  sa.mobility.probed = snapshot.probed;
   sa.redirectedFrom = snapshot.redirectedFrom;
   sa.announced = snapshot.announced;
   sa.virtual = snapshot.virtual;

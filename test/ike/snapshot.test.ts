@@ -42,11 +42,7 @@ const IKE_SA: Decisions = {
   authMessageId: 'kept',
   lastHeard: 'kept',
   lastKeepalive: 'kept',
-  mobike: 'kept',
-  peerAddresses: 'kept',
-  addressesTold: 'kept',
-  mappingSeen: 'kept',
-  probed: 'kept',
+  mobility: 'kept',
   redirectedFrom: 'kept',
   announced: 'kept',
   pathSize: 'kept',
@@ -135,6 +131,14 @@ const RETRANSMISSION: Decisions = {
 
 const DECISIONS: readonly (readonly [string, string, Decisions])[] = [
   ['ike-sa.ts', 'class IkeSa', IKE_SA],
+  [
+    'mobility.ts',
+    'class Mobility',
+    {
+      ...{ agreed: 'kept', peerAddresses: 'kept', addressesTold: 'kept' },
+      ...{ mappingSeen: 'kept', probed: 'kept' },
+    },
+  ],
   ['held-child.ts', 'class HeldChild', HELD_CHILD],
   ['../ipsec/child-sa.ts', 'interface ChildSa', CHILD_SA],
   ['message-window.ts', 'class MessageWindow', MESSAGE_WINDOW],

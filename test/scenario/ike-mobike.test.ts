@@ -197,7 +197,7 @@ describe('The addresses that peers are told (RFC 4555 §3.4, §3.6)', () => {
     pair.handle(pair.a, { kind: 'local-addresses', addresses: addresses('192.0.2.1', OTHER) });
     pair.run(4000);
     assert.equal(list(pair), 1);
-    assert.equal(pair.b.engine.ikeSas()[0]?.peerAddresses.length, 1);
+    assert.equal(pair.b.engine.ikeSas()[0]?.mobility.peerAddresses.length, 1);
   });
 
   it('are none where local_addrs names the one in use', () => {

@@ -110,7 +110,7 @@ export function handleIkeAuthRequest(
     { kind: 'AUTH', method: SHARED_KEY_MIC, data: auth },
     ...rest,
     // RFC 4478 §3: the time within which the peer shall prove itself again.
-    ...(sa.mobike ? mobikeNotifies(turn, sa) : []),
+    ...(sa.mobility.agreed ? mobikeNotifies(turn, sa) : []),
     ...syncSupport(sa),
     ...(reauth > 0 ? [statusNotify(NotifyType.AUTH_LIFETIME, secondsData(reauth))] : []),
   ]);

@@ -37,7 +37,7 @@ export function mobikeNotifies(turn: Turn, sa: IkeSa): readonly NotifyPayload[] 
 export function heedMobike(sa: IkeSa, payloads: readonly Payload[]): void {
   if (!sa.connection.mobike) return;
   if (notifiesOf(payloads, NotifyType.MOBIKE_SUPPORTED).length === 0) return;
-  sa.mobike = true;
+  sa.mobility.agreed = true;
   heedAddresses(sa, payloads);
 }
 
@@ -48,7 +48,7 @@ export function answerMobike(turn: Turn, sa: IkeSa, request: Incoming): readonly
   const cookies = notifiesOf(payloads, NotifyType.COOKIE2).map(({ data }) =>
     statusNotify(NotifyType.COOKIE2, data),
   );
-  if (!sa.mobike) return cookies;
+  if (!sa.mobility.agreed) return cookies;
   heedAddresses(sa, payloads);
   const nat = detectNat(payloads, sa.spiI, sa.spiR, request);
   const hashes = nat.supported ? natHashes(sa, request) : [];
@@ -127,16 +127,16 @@ export function handleAddressUpdateResponse(
 /** The liveness check of an initiator behind a NAT also finds out whether the NAT forgot us (§3.8). */
 export function livenessPayloads(sa: IkeSa): readonly Payload[] {
   const behindNat = sa.secured?.nat.localBehindNat ?? false;
-  return sa.mobike && sa.originalInitiator && behindNat ? natHashes(sa, sa) : [];
+  return sa.mobility.agreed && sa.originalInitiator && behindNat ? natHashes(sa, sa) : [];
 }
 
 /** The answer to a liveness check with hashes: a new mapping is told at once (§3.8). */
 export function heedLiveness(turn: Turn, sa: IkeSa, response: Incoming): void {
-  if (!sa.mobike || !sa.originalInitiator) return;
+  if (!sa.mobility.agreed || !sa.originalInitiator) return;
   const seen = notifiesOf(response.payloads, NotifyType.NAT_DETECTION_DESTINATION_IP)[0]?.data;
   if (!seen) return;
-  const before = sa.mappingSeen;
-  sa.mappingSeen = seen;
+  const before = sa.mobility.mappingSeen;
+  sa.mobility.mappingSeen = seen;
   // The first one has none to be compared with, and the mapping may have changed since IKE_AUTH.
   if (!before || !equalSecrets(before, seen)) requestAddressUpdate(turn, sa);
 }
@@ -165,7 +165,7 @@ export function isRoutable(cookie: Uint8Array, { payloads }: Incoming): boolean 
 
 /** Where the peer might be reached besides, as endpoints of its ports. */
 function alternatives(turn: Turn, sa: IkeSa): readonly Path[] {
-  const remotes = [sa.remote.address, ...sa.peerAddresses];
+  const remotes = [sa.remote.address, ...sa.mobility.peerAddresses];
   return usableAddresses(turn, sa)
     .flatMap((local) =>
       remotes
@@ -208,7 +208,7 @@ function addressNotifies(turn: Turn, sa: IkeSa): readonly NotifyPayload[] {
   const others = usableAddresses(turn, sa).filter(
     (address) => !equalAddresses(address, sa.local.address),
   );
-  sa.addressesTold = others.map(formatAddress).join(' ');
+  sa.mobility.addressesTold = others.map(formatAddress).join(' ');
   if (others.length === 0) return [statusNotify(NotifyType.NO_ADDITIONAL_ADDRESSES)];
   return others
     .slice(0, MAX_PEER_ADDRESSES)
@@ -230,7 +230,7 @@ function heedAddresses(sa: IkeSa, payloads: readonly Payload[]): void {
     ...four.filter(({ data }) => data.length === 4),
     ...six.filter(({ data }) => data.length === 16),
   ].map(({ data }) => ipAddress(data));
-  sa.peerAddresses = addresses.slice(0, MAX_PEER_ADDRESSES);
+  sa.mobility.peerAddresses = addresses.slice(0, MAX_PEER_ADDRESSES);
 }
 
 function newCookie(random: RandomBytes): Uint8Array {
@@ -242,13 +242,14 @@ function newCookie(random: RandomBytes): Uint8Array {
  * else tells what there is now.
  */
 export function heedOwnAddresses(turn: Turn, sa: IkeSa): void {
-  if (!sa.mobike || sa.state.name !== 'Established') return;
+  if (!sa.mobility.agreed || sa.state.name !== 'Established') return;
   const stays = turn.ownAddresses.some((address) => equalAddresses(address, sa.local.address));
   if (stays && !isStranded(turn, sa)) {
     const others = usableAddresses(turn, sa).filter(
       (address) => !equalAddresses(address, sa.local.address),
     );
-    if (others.map(formatAddress).join(' ') !== sa.addressesTold) requestAddressList(turn, sa);
+    if (others.map(formatAddress).join(' ') !== sa.mobility.addressesTold)
+      requestAddressList(turn, sa);
     return;
   }
   const path = sa.originalInitiator ? anotherPath(turn, sa) : undefined;
@@ -268,14 +269,14 @@ function isStranded(turn: Turn, sa: IkeSa): boolean {
 /** An initiator whose request stays unanswered tries all ways there are (§3.5, §3.10). */
 export function probeOtherPaths(turn: Turn, sa: IkeSa): void {
   const request = sa.window.inFlight;
-  if (!sa.mobike || !sa.originalInitiator || !request) return;
+  if (!sa.mobility.agreed || !sa.originalInitiator || !request) return;
   if (
     request.retransmission.attempts < PROBE_AFTER ||
-    sa.probed === request.retransmission.attempts
+    sa.mobility.probed === request.retransmission.attempts
   ) {
     return;
   }
-  sa.probed = request.retransmission.attempts;
+  sa.mobility.probed = request.retransmission.attempts;
   for (const path of alternatives(turn, sa).slice(0, MAX_PROBES)) {
     sendDatagrams(turn, request.datagrams, path, { sa });
   }
@@ -283,9 +284,10 @@ export function probeOtherPaths(turn: Turn, sa: IkeSa): void {
 
 /** An answer that came another way than we believed shows a way that works. */
 export function heedProbe(turn: Turn, sa: IkeSa, response: Incoming): void {
-  const probed = sa.probed !== 0;
-  sa.probed = 0;
-  if (!sa.mobike || !sa.originalInitiator || !probed || sa.state.name !== 'Established') return;
+  const probed = sa.mobility.probed !== 0;
+  sa.mobility.probed = 0;
+  if (!sa.mobility.agreed || !sa.originalInitiator || !probed || sa.state.name !== 'Established')
+    return;
   if (samePath(response, sa)) return;
   relocate(turn, sa, pathOf(response), 'the peer answered there');
   requestAddressUpdate(turn, sa);

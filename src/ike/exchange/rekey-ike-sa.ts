@@ -56,8 +56,8 @@ export function bear(
     now: turn.now,
   });
   heir.announced = old.announced;
-  heir.mobike = old.mobike;
-  heir.peerAddresses = old.peerAddresses;
+  heir.mobility.agreed = old.mobility.agreed;
+  heir.mobility.peerAddresses = old.mobility.peerAddresses;
   startIkeLifetime(turn, heir);
   // Proving who one is again has a time of its own, which rekeying does not put off.
   heir.reauthenticateAt = old.reauthenticateAt;
