@@ -17,7 +17,7 @@ import { computeIcv } from '../crypto/integrity.ts';
 import { open, seal } from '../crypto/message-cipher.ts';
 import type { RandomBytes } from '../crypto/random.ts';
 import type { SecretBytes } from '../crypto/secret-bytes.ts';
-import { IvPartition } from '../ipsec/iv-partition.ts';
+import type { IvPartition } from '../ipsec/iv-partition.ts';
 import type { Transform } from '../ipsec/proposal.ts';
 import { concatOctets, MalformedError, OctetWriter } from '../wire/octets.ts';
 import { decodeMessage, decodePayloads, encodeMessage, encodePayloads } from './message/codec.ts';
@@ -31,8 +31,6 @@ import {
   type Payload,
   PayloadType,
 } from './message/message.ts';
-
-export { IvPartition };
 
 /** Where the IVs of a key come from. */
 export interface IvOrigin {
