@@ -251,6 +251,7 @@ export class PoolWorld {
   }
 
   #own(node: Node, segment: number): void {
+    if (node.owned.has(segment)) return;
     this.#fetch(node);
     for (const other of this.#nodes) {
       const is = other !== node && other.owned.has(segment) && this.#reaches(node, other);
