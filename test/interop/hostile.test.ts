@@ -291,7 +291,10 @@ describe('A flood of IKE_SA_INIT requests (RFC 7296 §2.6)', () => {
     assert.ok(open <= threshold + 1, `${open} half-open IKE SAs`);
     writeFileSync(enough, '');
     const sent = await flood;
-    assert.ok(sum(sent) > 1000 && sum(sent) < 30_000, `${sum(sent)}: it went on all the time`);
+    assert.ok(
+      sum(sent) > 20 * threshold && sum(sent) < 30_000,
+      `${sum(sent)}: it went on all the time`,
+    );
     const replies = await repliesIn(await capture.stop(), network);
     // tcpdump itself may miss a few.
     const missed = sum(sent) - (replies.requests ?? 0);
