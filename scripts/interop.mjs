@@ -41,7 +41,7 @@ export async function runInterop(argv, files) {
   const run = new Run(argv);
   const together = largestFirst(files.filter((file) => !alone.includes(nameOf(file))));
   const lonely = files.filter((file) => alone.includes(nameOf(file)));
-  const lanes = Math.min(together.length, lanesOfMachine());
+  const lanes = Math.max(1, Math.min(together.length, lanesOfMachine()));
   makePlaceForNamespaces();
   await run.all(together, lanes);
   await run.all(lonely, 1);
