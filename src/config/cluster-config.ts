@@ -45,6 +45,8 @@ export interface ClusterConfig {
   readonly keepAddresses: boolean;
   /** Where commands `+n`, `-n`, `*n` are read; unset = nowhere. */
   readonly fifo?: string;
+  /** The file of what the node must remember over its lives. */
+  readonly state: string;
   readonly nats?: NatsSettings;
   readonly ha?: HaSettings;
 }

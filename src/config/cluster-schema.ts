@@ -36,7 +36,7 @@ export const CLUSTER: SectionRule = {
   keys: {
     ...keys('enabled', 'name', 'self', 'bus', 'mode', 'secret', 'second_secret', 'port'),
     ...keys('segments', 'segment_seed', 'alone', 'preempt', 'advbase', 'defer'),
-    ...keys('keep_addresses', 'fifo'),
+    ...keys('keep_addresses', 'fifo', 'state'),
   },
   sections: {
     nodes: anyOf('id', 'addrs', 'weight', 'advskew', 'witness'),

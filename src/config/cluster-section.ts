@@ -51,8 +51,9 @@ export function readCluster(
   const nodes = listed.length > 0 || bus === 'charon-ha' || !ha ? listed : nodesOfHa(ha);
   const self = readSelf(reader, nodes, bus, ha && listed.length === 0 ? 'of-ha' : 'named');
   if (bus !== 'charon-ha') checkNodes(reader, nodes, bus);
+  const name = reader.read('name', parseName, 'tsgw');
   const base = {
-    name: reader.read('name', parseName, 'tsgw'),
+    name,
     bus,
     mode: reader.read('mode', (setting) => parseWord(setting, MODES), 'active-passive'),
     self,
@@ -71,6 +72,7 @@ export function readCluster(
     defer: reader.read('defer', parseBoolean, false),
     keepAddresses: reader.read('keep_addresses', parseBoolean, false),
     ...readFifo(reader, ha?.fifoInterface ?? false),
+    state: reader.read('state', parsePath, `/var/lib/tsgw/${name}-${self}.json`),
   };
   const nats = readNats(reader, inner('nats'), bus);
   return frozen({ ...base, ...(nats && { nats }), ...(ha && bus === 'charon-ha' && { ha }) });
@@ -81,6 +83,7 @@ const DEFAULT_SEGMENTS = 256;
 /** `tsgw` in ASCII. */
 const DEFAULT_SEED = 0x74736777;
 const MOST_SEGMENTS = 4096;
+const MOST_SAMPLING = 1024;
 const KEY_OCTETS = 32;
 const CHARON_FIFO = '/var/run/charon.ha';
 
@@ -98,10 +101,19 @@ function parseName(setting: Setting): string {
   return refuse(setting, 'write up to 63 letters, digits, dots, - and _');
 }
 
+function parsePath(setting: Setting): string {
+  if (setting.text.startsWith('/')) return setting.text;
+  return refuse(setting, 'write a path such as /var/lib/tsgw/node.json');
+}
+
 function parseSegments(setting: Setting): number {
-  const segments = parseInteger(setting, 1, MOST_SEGMENTS);
-  if ((segments & (segments - 1)) === 0) return segments;
-  return refuse(setting, `write a power of two, such as ${2 ** Math.round(Math.log2(segments))}`);
+  return parsePowerOfTwo(setting, MOST_SEGMENTS);
+}
+
+function parsePowerOfTwo(setting: Setting, most: number): number {
+  const value = parseInteger(setting, 1, most);
+  if ((value & (value - 1)) === 0) return value;
+  return refuse(setting, `write a power of two, such as ${2 ** Math.round(Math.log2(value))}`);
 }
 
 function parseSeed(setting: Setting): number {
@@ -208,7 +220,7 @@ function readReplay(reader: SettingsReader | undefined): ClusterConfig['replay']
   if (reader === undefined) return { takeover: 'bounded', sampling: 0 };
   const words = { bounded: 'bounded', strict: 'strict' } as const;
   const sampling = (setting: Setting) =>
-    setting.text === 'auto' ? 0 : parseInteger(setting, 1, 1024);
+    setting.text === 'auto' ? 0 : parsePowerOfTwo(setting, MOST_SAMPLING);
   return {
     takeover: reader.read('takeover', (setting) => parseWord(setting, words), 'bounded'),
     sampling: reader.read('sampling', sampling, 0),

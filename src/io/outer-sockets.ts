@@ -10,8 +10,11 @@ import { type Native, type NativeUdpSocketOptions, native } from './native.ts';
 /** SO_MARK of everything the gateway sends outside. */
 export const OUTER_MARK = 0x220;
 
-/** Room for about 5000 packets; see `native/socket.c` for why the system's default is too little. */
-const BUFFER_OCTETS = 8 << 20;
+/**
+ * Room for about 1300 packets; see `native/socket.c` for why the system's default is too little. With four times
+ * as much a ping beside a flood waits three times as long, and no more packets arrive.
+ */
+const BUFFER_OCTETS = 2 << 20;
 
 const ESP_PROTOCOL = 50;
 /** A raw socket of this protocol receives nothing and takes packets with their IP header. */

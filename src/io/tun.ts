@@ -53,9 +53,9 @@ export function openTunDevice(
 
 /**
  * Packets that wait while the packet loop has its turn elsewhere: the kernel's 500 overflow whenever
- * another process keeps the core for a few milliseconds.
+ * another process keeps the core for a few milliseconds, and a ping waits behind more than these.
  */
-const QUEUE_PACKETS = 2000;
+const QUEUE_PACKETS = 1000;
 
 /**
  * With super-packets where they are wanted and the kernel has them, else without.

@@ -5,7 +5,8 @@
 import { BusCounters } from '../../src/cluster/bus/bus-counters.ts';
 import { KeyRing } from '../../src/cluster/bus/cluster-key.ts';
 import { UdpBus } from '../../src/cluster/bus/udp-bus.ts';
-import { type BusPath, BusSockets } from '../../src/io/bus-sockets.ts';
+import { BusSockets } from '../../src/io/bus-sockets.ts';
+import type { BusPath } from '../../src/io/path-sockets.ts';
 import { randomBytes } from '../../src/io/random.ts';
 import { ipAddress } from '../../src/wire/address.ts';
 import { clusterKey } from './sealed-pair.ts';

@@ -86,6 +86,7 @@ export class ClusterWorld {
 
   give(node: Clustered, input: ClusterNodeInput): void {
     if (!node.isUp) return;
+    const frozen: number[] = [];
     for (const action of node.node.handle(input, this.clock(node))) {
       node.actions.push({ at: this.now, action });
       if (action.kind === 'send') {
@@ -93,8 +94,11 @@ export class ClusterWorld {
         this.network.send({ from: node.id, to, path, octets }, this.now);
       } else if (action.kind === 'ike') {
         this.perform(node, action);
+      } else if (action.kind === 'freeze') {
+        frozen.push(action.batch);
       }
     }
+    for (const batch of frozen) this.give(node, { kind: 'frozen', batch });
   }
 
   /** Clocks of nodes have nothing to do with one another. */

@@ -61,6 +61,15 @@ export type ClusterNodeInput =
   /** Where the windows of this node's Child SAs are: every 100 ms or so. */
   | { readonly kind: 'edges'; readonly edges: Edges }
   | { readonly kind: 'order'; readonly order: ClusterOrder }
+  /** Nothing of the segments of this `freeze` leaves any more, nor is anything taken in. */
+  | { readonly kind: 'frozen'; readonly batch: number }
+  /** To another node; what it says is neither this node's nor the mirror's business. */
+  | {
+      readonly kind: 'tell';
+      readonly to: NodeId;
+      readonly message: BusMessage;
+      readonly delivery: Delivery;
+    }
   | { readonly kind: 'time' };
 
 export type ClusterNodeAction =
@@ -71,7 +80,9 @@ export type ClusterNodeAction =
       IkeMirrorAction,
       { readonly kind: 'ike' | 'not-carried-on' | 'grant' | 'go-alone' | 'follow-edges' }
     >
-  /** `freeze`, `take` and `release` are performed for IKE already. */
+  /** Of another node, on what neither this one nor the mirror knows. */
+  | { readonly kind: 'told'; readonly from: NodeId; readonly message: BusMessage }
+  /** `take`, `release` and `thaw` are performed for IKE already; `freeze` is answered by `frozen`. */
   | Exclude<CoordinatorAction, { readonly kind: 'send' | 'install' | 'resync' }>;
 
 export class ClusterNode {
@@ -81,6 +92,8 @@ export class ClusterNode {
   readonly #mirror: IkeMirror;
   /** Under which epoch this node has, or last had, a segment. */
   readonly #epochs = new Map<Segment, Epoch>();
+  /** By batch, what is being frozen. */
+  readonly #freezing = new Map<number, ReadonlySet<Segment>>();
   #heads = new Map<NodeId, SnapshotOf>();
   #actions: ClusterNodeAction[] = [];
   /** For the coordinator; the first is being handled. */
@@ -155,6 +168,12 @@ export class ClusterNode {
       case 'order':
         this.#coordinate(input.order, now);
         break;
+      case 'frozen':
+        this.#frozen(input.batch, now);
+        break;
+      case 'tell':
+        this.#say(input.to, input.message, input.delivery, now);
+        break;
       case 'time':
         if (this.#coordinator.nextDeadline() <= now) this.#coordinate({ kind: 'tick' }, now);
         this.#mirror.expire(now);
@@ -213,7 +232,10 @@ export class ClusterNode {
       return;
     }
     const decoded = decode(message);
-    if (decoded === undefined) return;
+    if (decoded === undefined) {
+      this.#actions.push({ kind: 'told', from, message });
+      return;
+    }
     const isForged = decoded !== 'malformed' && this.#senderOf(decoded) !== from;
     if (decoded === 'malformed' || isForged) {
       counters.count('malformed-message');
@@ -276,12 +298,16 @@ export class ClusterNode {
         this.#mirror.resync(now);
         return;
       case 'freeze':
-        this.#actions.push(action);
-        this.#freeze(action, now);
-        return;
-      case 'thaw':
-        this.#mirror.take(new Set(action.segments.map(({ segment }) => segment)), now);
+        this.#freezing.set(action.batch, new Set(action.segments.map(({ segment }) => segment)));
         break;
+      case 'thaw': {
+        const thawed = new Set(action.segments.map(({ segment }) => segment));
+        for (const [batch, segments] of this.#freezing) {
+          if ([...segments].some((one) => thawed.has(one))) this.#freezing.delete(batch);
+        }
+        this.#mirror.take(thawed, now);
+        break;
+      }
       case 'take':
         this.#epochs.set(action.segment, action.epoch);
         if (!action.gap && action.behind.length > 0) {
@@ -306,11 +332,11 @@ export class ClusterNode {
   }
 
   /** Their last states are on their way before the message that lets go. */
-  #freeze(
-    { batch, segments }: Extract<CoordinatorAction, { readonly kind: 'freeze' }>,
-    now: Instant,
-  ) {
-    this.#mirror.giveUp(new Set(segments.map(({ segment }) => segment)), true, now);
+  #frozen(batch: number, now: Instant): void {
+    const segments = this.#freezing.get(batch);
+    if (!segments) return;
+    this.#freezing.delete(batch);
+    this.#mirror.giveUp(segments, true, now);
     this.#onMirror(now);
     this.#coordinate({ kind: 'frozen', batch, state: new Uint8Array(0) }, now);
   }
