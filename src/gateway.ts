@@ -17,6 +17,7 @@ import {
   shareCounters,
 } from './events/shared-counters.ts';
 import { ChildSas } from './gateway/child-sas.ts';
+import { Cluster } from './gateway/cluster/cluster.ts';
 import { GatewayControl } from './gateway/control.ts';
 import { CounterRows } from './gateway/counter-rows.ts';
 import { DaemonSettings } from './gateway/daemon-settings.ts';
@@ -27,12 +28,12 @@ import { Policies } from './gateway/policies.ts';
 import { PoolPort } from './gateway/pool-port.ts';
 import { Requests } from './gateway/requests.ts';
 import type { ViewContext } from './gateway/sa-views.ts';
-import type { Input } from './ike/action.ts';
+import type { Action, Input } from './ike/action.ts';
 import { IkeEndpoint } from './ike/endpoint.ts';
 import type { IkeSpi } from './ike/message/message.ts';
 import type { SnapshotBundle } from './ike/snapshot.ts';
 import { now } from './io/clock.ts';
-import { Host } from './io/host.ts';
+import { Host, type HostListener } from './io/host.ts';
 import { KeyLog } from './io/key-log.ts';
 import type { PacketLoopReport } from './io/packet-loop-protocol.ts';
 import { randomBytes } from './io/random.ts';
@@ -42,7 +43,7 @@ import { IvPartition } from './ipsec/iv-partition.ts';
 import { Pad } from './ipsec/pad.ts';
 import { PolicyList } from './ipsec/policy-list.ts';
 import { ViciServer } from './vici/server.ts';
-import { equalAddresses } from './wire/address.ts';
+import { equalAddresses, type IpAddress } from './wire/address.ts';
 import { type Instant, instant } from './wire/instant.ts';
 
 export interface GatewayOptions {
@@ -92,6 +93,7 @@ export class Gateway {
   readonly #requests = new Requests();
   readonly #held = new HeldActions((action) => this.#perform(action));
   readonly #started = now();
+  readonly #cluster: Cluster | undefined;
   readonly #engine: IkeEndpoint;
   readonly #host: Host;
   readonly #keyLog: KeyLog | undefined;
@@ -154,6 +156,7 @@ export class Gateway {
         this.#initiations.start({ connection, child, trigger }),
       say: (level, what) => this.#say(level, what),
     });
+    this.#cluster = this.#openCluster(options, first);
     this.#engine = new IkeEndpoint({
       random: randomBytes,
       pad: this.#pad,
@@ -163,34 +166,49 @@ export class Gateway {
         lastInbound: (id) => this.#rows.inbound(id).lastUse,
         lastOutbound: (id) => this.#rows.outbound(id).lastUse,
       },
-      sourceFor: (destination) => this.#host.sourceFor(destination),
+      sourceFor: (destination) => this.#sourceFor(destination),
       keyLog: this.#keyLog !== undefined,
       ...(options.following && {
         replicated: true,
         ivs: new IvPartition(options.following.sid),
       }),
+      ...this.#cluster?.environment,
     });
+    this.#cluster?.join(this.#engine);
     this.control = new GatewayControl(this.#parts());
     this.#vici = new ViciServer({
       control: this.control,
       fault: (error) => this.#say('error', `vici: ${describe(error)}`),
     });
-    this.#host = new Host(settings, this.#counters, {
+    const listener: HostListener = {
       datagram: (local, remote, octets) => this.#receive({ local, remote, octets }),
       report: (report) => this.#hear(report),
-      addresses: (addresses) => {
-        this.#handle({ kind: 'local-addresses', addresses });
-        this.#policies.refresh();
-      },
+      addresses: (addresses) => this.#reachableBy(addresses),
       replaced: (concerns) => this.#childSas.resume(concerns),
       failed: options.failed,
       warn: (what) => this.#say('notice', what),
-    });
+    };
+    this.#host = new Host(settings, this.#counters, listener, this.#cluster?.lease);
     this.#initiations = new Initiations(this.#host, {
       pad: this.#pad,
       ports: () => this.#settings.current,
       ask: (input) => this.#requests.open((request) => this.#handle({ ...input, request })),
       emit: (event) => this.#emit(event),
+    });
+  }
+
+  #openCluster(options: GatewayOptions, counters: SharedCounters): Cluster | undefined {
+    const { cluster: config } = options.config;
+    if (!config || config.bus === 'charon-ha') return undefined;
+    return new Cluster({
+      config,
+      counters,
+      rows: this.#rows,
+      childSas: () => this.#childSas,
+      packetLoops: () => this.#host.cluster,
+      perform: (actions) => this.#performAll(actions),
+      say: (level, what) => this.#say(level, what),
+      failed: options.failed,
     });
   }
 
@@ -209,10 +227,24 @@ export class Gateway {
     for (const secret of config.secrets) this.#pad.loadShared(secret);
     for (const pool of config.pools) this.#pools.load(pool);
     for (const connection of config.connections) this.control.start(connection);
+    await this.#cluster?.start();
   }
 
-  /** Deletes all SAs, tells the peers, and takes down everything `start` put up. */
+  /**
+   * Deletes all SAs and tells the peers, or leaves them to other nodes, and takes down everything `start`
+   * put up.
+   */
   async stop(): Promise<void> {
+    const goesOn = await this.#cluster?.leave();
+    if (!goesOn) await this.#deleteAll();
+    this.#cluster?.close();
+    clearTimeout(this.#timer);
+    this.#held.close();
+    await this.#vici.close();
+    await this.#host.close();
+  }
+
+  async #deleteAll(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, SHUTDOWN_MS);
@@ -220,10 +252,6 @@ export class Gateway {
     const deleted = this.#requests.open((request) => this.#handle({ kind: 'shutdown', request }));
     await Promise.race([deleted, patience]);
     clearTimeout(timer);
-    clearTimeout(this.#timer);
-    this.#held.close();
-    await this.#vici.close();
-    await this.#host.close();
   }
 
   // The way in and out of the engine
@@ -239,10 +267,21 @@ export class Gateway {
   }
 
   #handle(input: Input): void {
-    const actions = this.#engine.handle(input, now());
-    const changes = this.#engine.takeChanges(now());
-    if (changes) this.#options.following?.changed(changes);
-    this.#held.performAll(actions, ({ childSa }) => this.#childSas.install(childSa));
+    if (this.#cluster) {
+      this.#cluster.handle(input);
+    } else {
+      const actions = this.#engine.handle(input, now());
+      const changes = this.#engine.takeChanges(now());
+      if (changes) this.#options.following?.changed(changes);
+      this.#performAll(actions);
+    }
+    this.#schedule();
+  }
+
+  #performAll(actions: readonly Action[]): void {
+    this.#held.performAll(actions, ({ childSa }) =>
+      this.#cluster ? this.#cluster.childSas.install(childSa) : this.#childSas.install(childSa),
+    );
     this.#schedule();
   }
 
@@ -262,15 +301,19 @@ export class Gateway {
         this.#host.sendNatKeepalive(action.local, action.remote);
         break;
       case 'install-passive-child-sa':
-        // The packet loop has it from when it is active.
+        // Without a cluster the packet loop has it from when it is active.
+        this.#cluster?.childSas.follow(action.childSa, action.sequences);
         break;
       case 'activate-child-sa':
-        this.#childSas.install(action.childSa);
+        if (this.#cluster) this.#cluster.childSas.activate(action.childSa, action.sequences);
+        else this.#childSas.install(action.childSa);
         break;
       case 'deactivate-child-sa':
-        this.#childSas.withdraw(action.childSa);
+        if (this.#cluster) this.#cluster.childSas.deactivate(action.childSa);
+        else this.#childSas.withdraw(action.childSa);
         break;
       case 'remove-child-sa':
+        this.#cluster?.childSas.forget(action.childSa);
         this.#childSas.remove(action.childSa);
         break;
       case 'expect-spi':
@@ -368,11 +411,25 @@ export class Gateway {
       case 'stopped':
         break;
       case 'cluster':
-        // Of SAs that were installed for a cluster only.
+        this.#cluster?.hear(report.report);
         break;
       default:
         report satisfies never;
     }
+  }
+
+  /** Peers of a cluster reach it by what all its nodes have. */
+  #reachableBy(own: readonly IpAddress[]): void {
+    const shared = this.#cluster?.sharedAddresses ?? [];
+    const addresses = shared.length > 0 ? shared : own;
+    this.#handle({ kind: 'local-addresses', addresses });
+    this.#policies.refresh();
+  }
+
+  #sourceFor(destination: IpAddress): IpAddress | undefined {
+    const shared = this.#cluster?.sharedAddresses ?? [];
+    const sameFamily = shared.find(({ family }) => family === destination.family);
+    return sameFamily ?? this.#host.sourceFor(destination);
   }
 
   #missKeys(sa: string, why: string | undefined): void {

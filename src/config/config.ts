@@ -57,8 +57,10 @@ function readConfig({ root, templates }: ResolvedSettings): Config {
   warnOfMissingPools(root.sections.get('connections'), pools, findings);
   const clusterSection = root.sections.get('cluster');
   const cluster = readCluster(clusterSection, findings);
-  if (clusterSection !== undefined && cluster !== undefined) {
-    findings.warn(clusterSection.at, 'cluster is read and has no effect yet: this node is alone');
+  if (clusterSection !== undefined && cluster !== undefined && cluster.bus !== 'udp') {
+    const what = `cluster.bus = ${cluster.bus} is read and not spoken yet`;
+    const so = cluster.bus === 'nats' ? 'nodes share state over UDP' : 'this node is alone';
+    findings.warn(clusterSection.at, `${what}: ${so}`);
   }
   if (findings.errors.length > 0) throw new ConfigErrors(findings.errors);
   return Object.freeze({

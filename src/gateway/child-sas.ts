@@ -2,6 +2,7 @@
  * The Child SAs as installed: what of them stands in the packet loop, the routes, the counters, the
  * key log and the SPD that is listed, and what the packet loop reported of each.
  */
+import type { ClusterParameters } from '../esp/cluster-share.ts';
 import type { Event, Level } from '../events/event.ts';
 import type { Host } from '../io/host.ts';
 import type { EspKeyLine, KeyLog } from '../io/key-log.ts';
@@ -100,8 +101,8 @@ export class ChildSas {
     return this.#installed.get(id)?.limit ?? 'none';
   }
 
-  /** Answers whether the packet loop will report it. */
-  install(childSa: ChildSa): boolean {
+  /** Answers whether the packet loop will report it. `cluster`: where several nodes may carry it. */
+  install(childSa: ChildSa, cluster?: ClusterParameters): boolean {
     const { rows, host, now } = this.#parts;
     const taken = rows.take(childSa.id);
     if (!taken) {
@@ -116,7 +117,7 @@ export class ChildSas {
     if (childSa.outbound === 'now') this.#list(childSa);
     this.#parts.installing?.(childSa);
     const installed = this.#forPacketLoop(childSa, taken);
-    host().install(installed, childSa);
+    host().install(cluster ? { ...installed, cluster } : installed, childSa);
     wipeKeys(installed);
     this.#logKeys(childSa);
     return true;
@@ -128,6 +129,7 @@ export class ChildSas {
     for (const { childSa } of this.#installed.values()) {
       const taken = rows.of(childSa.id);
       if (!taken || !concerns(childSa.spiIn)) continue;
+      // In a cluster the packet loops know what it is to this node.
       const installed = this.#forPacketLoop(childSa, taken);
       host().resume(installed, childSa);
       wipeKeys(installed);

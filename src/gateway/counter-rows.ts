@@ -70,6 +70,12 @@ export class CounterRows {
     return this.#read(this.#byChild.get(childSaId)?.rowOut);
   }
 
+  /** In a cluster: no outbound number beyond it was sent, or will be before it is known elsewhere. */
+  reserved(childSaId: number): number {
+    const row = this.#byChild.get(childSaId)?.rowOut;
+    return row === undefined ? 0 : (this.#counters.sas[row * SA_COUNTERS + SaCounter.SHARED] ?? 0);
+  }
+
   get #rows(): number {
     return this.#counters.sas.length / SA_COUNTERS;
   }

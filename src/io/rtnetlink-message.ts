@@ -34,6 +34,8 @@ export interface Link {
   readonly name: string;
   readonly mtu: number;
   readonly up: boolean;
+  /** It is up and has somebody at its other end. */
+  readonly running: boolean;
   readonly hardwareAddress?: Uint8Array;
 }
 
@@ -119,6 +121,7 @@ export function decodeLink(body: Uint8Array): Link | undefined {
     name: new TextDecoder().decode(name.subarray(0, -1)),
     mtu: attribute32(attributes.get(LinkAttribute.MTU)) ?? 0,
     up: (viewOf(body).getUint32(8, true) & LINK_UP) !== 0,
+    running: (viewOf(body).getUint32(8, true) & LINK_RUNNING) !== 0,
     ...(hardwareAddress && { hardwareAddress: hardwareAddress.slice() }),
   };
 }
@@ -319,7 +322,9 @@ function decodeIpAddress(octets: Uint8Array | undefined): IpAddress | undefined 
 
 const Family = { INET: 2, INET6: 10 } as const;
 
+/** IFF_UP and IFF_RUNNING of `linux/if.h`. */
 const LINK_UP = 1;
+const LINK_RUNNING = 0x40;
 const LinkAttribute = { ADDRESS: 1, NAME: 3, MTU: 4, TXQLEN: 13, FAMILY_SPECIFIC: 26 } as const;
 /** IFLA_INET6_ADDR_GEN_MODE; 1 = none. */
 const ADDRESS_GENERATION_MODE = 8;

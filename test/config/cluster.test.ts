@@ -62,11 +62,11 @@ describe('cluster { } of swanctl.conf', () => {
     );
   });
 
-  it('says that it has no effect yet', () => {
+  it('is taken without a word', () => {
     const { warnings } = load(`cluster {\nself = a\nsecret = ${KEY}\n${NODES}\n}`);
     assert.deepEqual(
       warnings.map(({ what }) => what),
-      ['cluster is read and has no effect yet: this node is alone'],
+      [],
     );
   });
 

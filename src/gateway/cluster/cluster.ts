@@ -1,0 +1,424 @@
+/**
+ * This process as a node of a cluster: carries out what `ClusterNode` wants, on the network, in the packet
+ * loop and on disk.
+ *
+ *   nodes ─► paths ───────┐                     ┌─► paths: datagrams
+ *   gateway ─► IKE inputs ┼─► node ─► actions ──┼─► gateway: what IKE wants done
+ *   packet loop ──────────┘                     └─► packet loop: leases, numbers, Child SAs; state file
+ *
+ * Decides nothing about who has what.
+ */
+
+import type { Segment, Sid } from '../../cluster/ballot.ts';
+import { BusCounters } from '../../cluster/bus/bus-counters.ts';
+import type { Delivery } from '../../cluster/bus/channel.ts';
+import type { BusMessage } from '../../cluster/bus/message.ts';
+import type { ClusterEvent } from '../../cluster/coordinator-action.ts';
+import type { NodeId } from '../../cluster/node-id.ts';
+import { samplingOf } from '../../cluster/segment-filter.ts';
+import {
+  type SegmentHash,
+  segmentOfAddress,
+  segmentOfIkeSpi,
+  segmentOfSpi,
+  sourceSeed,
+} from '../../cluster/segment-hash.ts';
+import { sidLayout, sidOf } from '../../cluster/sid.ts';
+import type { ClusterConfig } from '../../config/cluster-config.ts';
+import { EdgeDigest } from '../../events/edge-digest.ts';
+import type { Level } from '../../events/event.ts';
+import { SendLease } from '../../events/send-lease.ts';
+import type { SharedCounters } from '../../events/shared-counters.ts';
+import type { Action, Input } from '../../ike/action.ts';
+import type { IkeEnvironment } from '../../ike/turn.ts';
+import { now } from '../../io/clock.ts';
+import type { ClusterReport } from '../../io/cluster-protocol.ts';
+import { NodeState, NodeStateError } from '../../io/node-state.ts';
+import type { PacketLoopsCluster } from '../../io/packet-loops-cluster.ts';
+import { PathSockets } from '../../io/path-sockets.ts';
+import { randomBytes } from '../../io/random.ts';
+import { IvPartition } from '../../ipsec/iv-partition.ts';
+import type { Endpoint, IpAddress } from '../../wire/address.ts';
+import { readU32 } from '../../wire/field.ts';
+import type { ChildSas } from '../child-sas.ts';
+import { ClusterSpis } from '../cluster-spis.ts';
+import type { CounterRows } from '../counter-rows.ts';
+import {
+  ClusterNode,
+  type ClusterNodeAction,
+  type ClusterNodeInput,
+  type ClusterOrder,
+} from './cluster-node.ts';
+import { ClusteredChildSas } from './clustered-child-sas.ts';
+import type { MirroredEngine } from './ike-mirror.ts';
+import { busPaths, hashOf, keyRing, nodeSettings } from './node-settings.ts';
+
+export interface ClusterParts {
+  readonly config: ClusterConfig;
+  readonly counters: Pick<SharedCounters, 'sas'>;
+  readonly rows: CounterRows;
+  readonly childSas: () => Pick<ChildSas, 'install' | 'setOutbound'>;
+  readonly packetLoops: () => PacketLoopsCluster | undefined;
+  /** What the IKE engine wants done, in order. */
+  readonly perform: (actions: readonly Action[]) => void;
+  readonly say: (level: Level, what: string) => void;
+  /** This process cannot be a node any more. */
+  readonly failed: (error: Error) => void;
+}
+
+/** How long a node that ends waits until others have what it has. */
+const LEAVE_MS = 3000;
+/** What was sent last is on its way then. */
+const LAST_WORDS_MS = 20;
+
+export class Cluster {
+  readonly sid: Sid;
+  readonly lease = new SendLease();
+  readonly childSas: ClusteredChildSas;
+  readonly counters = new BusCounters();
+  readonly #parts: ClusterParts;
+  readonly #hash: SegmentHash;
+  readonly #state: NodeState;
+  readonly #sourceSeed: number;
+  readonly #own = new Set<Segment>();
+  readonly #listeners = new Map<number, (from: NodeId, message: BusMessage) => void>();
+  #node: ClusterNode | undefined;
+  #sockets: PathSockets | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #turn: NodeJS.Immediate | undefined;
+  #digests: NodeJS.Timeout | undefined;
+  #drained: (() => void) | undefined;
+  #isClosed = false;
+
+  /** Counts a start of this node. Throws `NodeStateError`. */
+  constructor(parts: ClusterParts) {
+    const { config, rows, counters, childSas, packetLoops } = parts;
+    const { self, nodes, state, mode, replay, secrets } = config;
+    this.#parts = parts;
+    this.#hash = hashOf(config);
+    const [secret] = secrets;
+    if (!secret) throw new RangeError('a cluster without a key');
+    this.#sourceSeed = sourceSeed(secret);
+    this.#state = NodeState.begin(state);
+    const highest = Math.max(...nodes.map(({ id }) => id));
+    this.sid = sidOf(sidLayout(highest), self, this.#state.boot);
+    const every = mode === 'active-active' ? replay.sampling || EVERY : 0;
+    this.childSas = new ClusteredChildSas({
+      sid: this.sid,
+      sampling: samplingOf(self, every),
+      window: replay.takeover,
+      segmentOf: (spiIn) => segmentOfSpi(spiIn, this.#hash),
+      isSolo: () => (this.#node?.coordinator.view.length ?? 0) === 0,
+      digest: new EdgeDigest(counters),
+      rows,
+      install: (childSa, cluster) => childSas().install(childSa, cluster),
+      setOutbound: (id, outbound) => childSas().setOutbound(id, outbound),
+      packetLoops,
+    });
+  }
+
+  /** What the IKE engine of a node has besides. */
+  get environment(): Pick<
+    IkeEnvironment,
+    'ivs' | 'replicated' | 'spis' | 'epochOf' | 'sequences' | 'heardSequences'
+  > {
+    return {
+      ivs: new IvPartition(this.sid),
+      replicated: true,
+      spis: new ClusterSpis({
+        hash: this.#hash,
+        sourceSeed: this.#sourceSeed,
+        random: randomBytes,
+        own: () => [...this.#own],
+      }),
+      epochOf: (spi) => this.#node?.epochOf(spi) ?? 0,
+      sequences: (id) => this.childSas.sequences(id),
+      heardSequences: (spiIn, then) => then && this.#node?.sequencesSince(spiIn, then),
+    };
+  }
+
+  /** Of the addresses that peers reach the cluster by, those of every node alike; none = each has its own. */
+  get sharedAddresses(): readonly IpAddress[] {
+    const wan = this.#parts.config.addresses.filter(({ side }) => side === 'wan');
+    return wan.flatMap(({ addresses }) => addresses);
+  }
+
+  /** To be looked at; undefined before `start`. */
+  get node(): ClusterNode | undefined {
+    return this.#node;
+  }
+
+  /** Whose IKE SAs these are; before anything is handled. */
+  join(engine: MirroredEngine): void {
+    const { config } = this.#parts;
+    const { boot, epochFloor } = this.#state;
+    this.#node = new ClusterNode({
+      settings: nodeSettings(config),
+      life: { boot, epochFloor, nonce: readU32(randomBytes(4), 0) },
+      mesh: {
+        paths: busPaths(config).length,
+        ring: keyRing(config),
+        random: randomBytes,
+        counters: this.counters,
+      },
+      hash: this.#hash,
+      engine,
+      now: now(),
+    });
+  }
+
+  /** Binds the paths and says hello. Rejects where a path cannot be bound. */
+  async start(): Promise<void> {
+    const { config } = this.#parts;
+    this.#sockets = await PathSockets.open({
+      paths: busPaths(config),
+      counters: this.counters,
+      onDatagram: (path, octets) => this.#give({ kind: 'datagram', path, octets }),
+    });
+    this.#digests = setInterval(() => this.#tellEdges(), config.timers.digest);
+    this.#give({ kind: 'start' });
+  }
+
+  /** A turn of the IKE engine. Messages of IKE SAs that other nodes have are not this node's to handle. */
+  handle(input: Input): void {
+    if (input.kind === 'datagram' && !this.#isOurs(input)) return;
+    this.#give({ kind: 'ike', input });
+  }
+
+  /** What an operator orders. */
+  order(order: ClusterOrder): void {
+    this.#give({ kind: 'order', order });
+  }
+
+  /** Says something to another node; what it answers comes to `onTold`. */
+  tell(to: NodeId, message: BusMessage, delivery: Delivery): void {
+    this.#give({ kind: 'tell', to, message, delivery });
+  }
+
+  /** Hears what other nodes say of these types. */
+  onTold(types: readonly number[], hear: (from: NodeId, message: BusMessage) => void): void {
+    for (const type of types) this.#listeners.set(type, hear);
+  }
+
+  hear(report: ClusterReport): void {
+    if (report.kind === 'given' || report.kind === 'taken') this.childSas.hear(report);
+    if (report.kind !== 'sequence-wanted') return;
+    const childSa = this.childSas.byId(report.id);
+    if (!childSa) return;
+    this.#give({ kind: 'sequence-wanted', spiIn: childSa.spiIn, upTo: report.upTo });
+  }
+
+  /** Hands everything to the others and says goodbye; answers whether there are any. */
+  async leave(): Promise<boolean> {
+    const coordinator = this.#node?.coordinator;
+    if (!coordinator || coordinator.view.length === 0) return false;
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, LEAVE_MS);
+    });
+    const drained = new Promise<void>((resolve) => {
+      this.#drained = resolve;
+    });
+    this.#give({ kind: 'order', order: { kind: 'drain' } });
+    await Promise.race([drained, patience]);
+    clearTimeout(timer);
+    this.#give({ kind: 'order', order: { kind: 'stop' } });
+    await new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS));
+    return true;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.lease.end();
+    clearInterval(this.#digests);
+    clearTimeout(this.#timer);
+    clearImmediate(this.#turn);
+    this.#sockets?.close();
+  }
+
+  #isOurs({ remote, octets }: Extract<Input, { readonly kind: 'datagram' }>): boolean {
+    const segment = this.#segmentOf(remote, octets);
+    return segment === undefined || this.#own.has(segment);
+  }
+
+  /** Of an IKE message; undefined for what is none. */
+  #segmentOf(remote: Endpoint, octets: Uint8Array): Segment | undefined {
+    if (octets.length < IKE_HEADER_OCTETS) return undefined;
+    const isOfInitiator = ((octets[IKE_FLAGS] ?? 0) & INITIATOR_FLAG) !== 0;
+    // RFC 7296 §3.1: who sets the flag is the initiator, and ours is the responder's SPI.
+    const ours = isOfInitiator ? octets.subarray(8, 16) : octets.subarray(0, 8);
+    if (ours.some((octet) => octet !== 0)) return segmentOfIkeSpi(ours, this.#hash);
+    return segmentOfAddress(remote.address, { ...this.#hash, seed: this.#sourceSeed });
+  }
+
+  #give(input: ClusterNodeInput): void {
+    if (!this.#node || this.#isClosed) return;
+    this.#performAll(this.#node.handle(input, now()));
+    this.#turn ??= setImmediate(() => this.#look());
+  }
+
+  #look(): void {
+    this.#turn = undefined;
+    if (!this.#node || this.#isClosed) return;
+    const wait = this.#node.nextDeadline() - now();
+    clearTimeout(this.#timer);
+    if (wait <= 0) this.#give({ kind: 'time' });
+    else this.#timer = setTimeout(() => this.#look(), Math.ceil(wait));
+  }
+
+  #tellEdges(): void {
+    const edges = this.childSas.edges();
+    if (edges.length > 0) this.#give({ kind: 'edges', edges });
+  }
+
+  #performAll(actions: readonly ClusterNodeAction[]): void {
+    let ike: Action[] = [];
+    const flush = () => {
+      const some = ike;
+      ike = [];
+      if (some.length > 0) this.#parts.perform(some);
+    };
+    for (const action of actions) {
+      if (action.kind === 'ike') {
+        ike.push(action.action);
+        continue;
+      }
+      flush();
+      this.#perform(action);
+    }
+    flush();
+  }
+
+  #perform(action: Exclude<ClusterNodeAction, { readonly kind: 'ike' }>): void {
+    switch (action.kind) {
+      case 'send':
+        this.#sockets?.send(action.peer, action.path, action.octets);
+        break;
+      case 'lease':
+        this.lease.extend(action.until);
+        break;
+      case 'take':
+        this.#own.add(action.segment);
+        this.childSas.taking(action.segment, action.reason === 'handed-over');
+        break;
+      case 'release':
+        this.#own.delete(action.segment);
+        break;
+      case 'freeze': {
+        const { batch } = action;
+        const frozen = () => this.#give({ kind: 'frozen', batch });
+        // Not within the turn that asks for it.
+        this.childSas.freeze(segmentsOf(action), () => setImmediate(frozen));
+        break;
+      }
+      case 'thaw':
+        this.childSas.thaw(segmentsOf(action));
+        break;
+      case 'grant':
+        this.childSas.grant(action.spiIn, action.upTo);
+        break;
+      case 'go-alone':
+        this.childSas.goAlone(action.spiIn);
+        break;
+      case 'follow-edges':
+        this.#parts.packetLoops()?.followEdges(action.edges);
+        break;
+      case 'keep':
+        this.#keep(() => this.#state.keepEpochFloor(action.epochFloor));
+        break;
+      case 'sid-refused':
+        this.#keep(() => this.#state.nextStart(action.boot));
+        this.#parts.failed(new Error(`other nodes know a later start of this one: start it anew`));
+        break;
+      case 'emit':
+        this.#hear(action.event);
+        break;
+      case 'incompatible': {
+        const { oldest, newest } = action.versions;
+        const node = this.#name(action.peer);
+        this.#parts.say('error', `node ${node} speaks versions ${oldest} to ${newest} of the bus`);
+        break;
+      }
+      case 'told':
+        this.#listeners.get(action.message.type)?.(action.from, action.message);
+        break;
+      case 'not-carried-on': {
+        const count = action.spis.length;
+        this.#parts.say(
+          'notice',
+          `${count} IKE SAs are not carried on: their last state is unknown`,
+        );
+        break;
+      }
+      case 'epoch':
+        break;
+      default:
+        action satisfies never;
+    }
+  }
+
+  #keep(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      if (!(error instanceof NodeStateError)) throw error;
+      this.#parts.failed(error);
+    }
+  }
+
+  #hear(event: ClusterEvent): void {
+    if (event.kind === 'drained') this.#drained?.();
+    this.#parts.say(...described(event, (node) => this.#name(node)));
+  }
+
+  #name(node: NodeId): string {
+    return this.#parts.config.nodes.find(({ id }) => id === node)?.name ?? String(node);
+  }
+}
+
+function segmentsOf({
+  segments,
+}: Extract<ClusterNodeAction, { readonly kind: 'freeze' | 'thaw' }>): ReadonlySet<Segment> {
+  return new Set(segments.map(({ segment }) => segment));
+}
+
+function described(event: ClusterEvent, name: (node: NodeId) => string): readonly [Level, string] {
+  switch (event.kind) {
+    case 'node-up':
+      return ['notice', `node ${name(event.node)} is there`];
+    case 'node-down': {
+      const why = event.reason === 'bye' ? 'it said goodbye' : 'it is silent';
+      return ['notice', `node ${name(event.node)} is gone: ${why}`];
+    }
+    case 'configuration-differs': {
+      const what = `has another ${event.fields.join(', ')}`;
+      const so = event.refused ? '; it is refused' : '';
+      return ['error', `node ${name(event.node)} ${what}${so}`];
+    }
+    case 'version-refused':
+      return ['error', `node ${name(event.node)} speaks version ${event.version}; it is refused`];
+    case 'alone':
+      return [
+        'notice',
+        event.alone ? 'this node goes on alone' : 'this node is not alone any more',
+      ];
+    case 'demoted':
+      return ['notice', `demotion is ${event.demotion} for ${event.reason}`];
+    case 'hand-over-abandoned':
+      return [
+        'notice',
+        `${event.segments.length} segments stay here: they could not be handed over`,
+      ];
+    case 'drained':
+      return ['notice', 'this node has no segments any more'];
+    default:
+      return event satisfies never;
+  }
+}
+
+/** RFC 7296 §3.1. */
+const IKE_HEADER_OCTETS = 28;
+const IKE_FLAGS = 19;
+const INITIATOR_FLAG = 0x08;
+/** Every so many-th packet of other nodes' Child SAs is verified, where all nodes get all packets. */
+const EVERY = 64;
