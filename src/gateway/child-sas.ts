@@ -2,7 +2,6 @@
  * The Child SAs as installed: what of them stands in the packet loop, the routes, the counters, the
  * key log and the SPD that is listed, and what the packet loop reported of each.
  */
-import type { ClusterParameters } from '../esp/cluster-share.ts';
 import type { Event, Level } from '../events/event.ts';
 import type { Host } from '../io/host.ts';
 import type { EspKeyLine, KeyLog } from '../io/key-log.ts';
@@ -102,7 +101,7 @@ export class ChildSas {
   }
 
   /** Answers whether the packet loop will report it. `cluster`: where several nodes may carry it. */
-  install(childSa: ChildSa, cluster?: ClusterParameters): boolean {
+  install(childSa: ChildSa, cluster?: InstalledChildSa['cluster']): boolean {
     const { rows, host, now } = this.#parts;
     const taken = rows.take(childSa.id);
     if (!taken) {

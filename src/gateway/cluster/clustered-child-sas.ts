@@ -5,10 +5,10 @@
  * Every node has the Child SAs of all nodes in its packet loop; those that are not its own neither send nor deliver.
  */
 import type { Segment, Sid } from '../../cluster/ballot.ts';
-import type { ClusterParameters, SaRole } from '../../esp/cluster-share.ts';
 import type { EdgeDigest, Edges } from '../../events/edge-digest.ts';
 import type { ChildSequences } from '../../ike/snapshot.ts';
 import type { ClusterReport } from '../../io/cluster-protocol.ts';
+import type { InstalledChildSa } from '../../io/packet-loop-protocol.ts';
 import type { PacketLoopsCluster } from '../../io/packet-loops-cluster.ts';
 import type { ChildSa, OutboundUse } from '../../ipsec/child-sa.ts';
 import type { Sampling, TakeOverWindow } from '../../ipsec/replay-sampling.ts';
@@ -16,6 +16,10 @@ import { laterNumber, type SequenceHalves } from '../../ipsec/sequence-number.ts
 import { LEAST_BATCH } from '../../ipsec/sequence-reservation.ts';
 import type { Spi } from '../../ipsec/spi.ts';
 import type { CounterRows } from '../counter-rows.ts';
+
+/** How a Child SA is installed that several nodes may carry. */
+type ClusterParameters = NonNullable<InstalledChildSa['cluster']>;
+type SaRole = ClusterParameters['role'];
 
 export interface ClusteredChildSasParts {
   readonly sid: Sid;
