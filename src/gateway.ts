@@ -279,9 +279,10 @@ export class Gateway {
   }
 
   #performAll(actions: readonly Action[]): void {
-    this.#held.performAll(actions, ({ childSa }) =>
-      this.#cluster ? this.#cluster.childSas.install(childSa) : this.#childSas.install(childSa),
-    );
+    const { childSas } = this.#cluster ?? { childSas: this.#childSas };
+    // In a cluster a message may leave turns after its Child SA is here, when other nodes have it, too.
+    const turns = this.#cluster ? 'several' : 'one';
+    this.#held.performAll(actions, ({ childSa }) => childSas.install(childSa), turns);
     this.#schedule();
   }
 

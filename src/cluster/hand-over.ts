@@ -14,8 +14,8 @@ export const BATCH = 8;
 
 /** In milliseconds. */
 const OFFER_WAIT = 50;
-/** What a freeze may take until the state is there: then the segments go on as they were. */
-export const FREEZE_WAIT = 5;
+/** What a freeze may take until the state is there, 5 ms for each segment: then they go on as they were. */
+export const FREEZE_WAIT = 5 * BATCH;
 const RESEND = 10;
 export const GIVE_UP = 100;
 /** Before the same is tried again. */

@@ -25,6 +25,8 @@ interface Held {
 export class HeldActions {
   readonly #perform: (action: OtherAction) => void;
   readonly #held = new Set<Held>();
+  /** What the packet loop has not answered, where several turns make one message. */
+  readonly #awaited = new Set<string>();
 
   constructor(perform: (action: OtherAction) => void) {
     this.#perform = perform;
@@ -32,20 +34,29 @@ export class HeldActions {
 
   /**
    * Performs the actions of one turn in order; those that tell somebody outside of a Child SA wait
-   * for it. `install` answers whether the packet loop will report the SA.
+   * for it. `install` answers whether the packet loop will report the SA. `turns`: whether what tells of
+   * it comes with it, or may come with a later turn.
    */
-  performAll(actions: readonly Action[], install: (childSa: InstallAction) => boolean): void {
-    const awaits = new Set<string>();
+  performAll(
+    actions: readonly Action[],
+    install: (childSa: InstallAction) => boolean,
+    turns: 'one' | 'several' = 'one',
+  ): void {
+    const awaits = new Set<string>(turns === 'several' ? this.#awaited : []);
     const waiting: OtherAction[] = [];
+    const awaitAnswer = (what: string): void => {
+      awaits.add(what);
+      if (turns === 'several') this.#awaited.add(what);
+    };
     for (const action of actions) {
       if (action.kind === 'install-child-sa') {
-        if (install(action)) awaits.add(`sa ${action.childSa.id}`);
+        if (install(action)) awaitAnswer(`sa ${action.childSa.id}`);
       } else if (awaits.size > 0 && (action.kind === 'send' || action.kind === 'complete')) {
         waiting.push(action);
       } else {
         this.#perform(action);
-        if (action.kind === 'set-outbound') awaits.add(`sa ${action.childSaId}`);
-        if (action.kind === 'expect-spi') awaits.add(`spi ${action.spiIn}`);
+        if (action.kind === 'set-outbound') awaitAnswer(`sa ${action.childSaId}`);
+        if (action.kind === 'expect-spi') awaitAnswer(`spi ${action.spiIn}`);
       }
     }
     if (waiting.length === 0) return;
@@ -73,6 +84,7 @@ export class HeldActions {
   }
 
   #settle(awaited: string): void {
+    this.#awaited.delete(awaited);
     for (const held of this.#held) {
       if (held.awaits.delete(awaited) && held.awaits.size === 0) this.#release(held);
     }
@@ -81,6 +93,8 @@ export class HeldActions {
   #release(held: Held): void {
     clearTimeout(held.timer);
     if (!this.#held.delete(held)) return;
+    // After so long the packet loop will not answer.
+    for (const awaited of held.awaits) this.#awaited.delete(awaited);
     for (const action of held.actions) this.#perform(action);
   }
 }

@@ -24,16 +24,18 @@ const remove: Action = { kind: 'remove-child-sa', childSa: childSa({ id: 9 }), r
 const outbound: Action = { kind: 'set-outbound', childSaId: 1, outbound: 'never' };
 
 /** What was performed, in order: `install` among it. */
-function holder(reports = true) {
+function holder(reports = true, turns: 'one' | 'several' = 'one') {
   const done: string[] = [];
   const name = (action: OtherAction) =>
     action.kind === 'send' ? `send ${action.octets[0]}` : action.kind;
   const held = new HeldActions((action) => done.push(name(action)));
-  const perform = (...actions: readonly Action[]) =>
-    held.performAll(actions, (action) => {
+  const perform = (...actions: readonly Action[]) => {
+    const installed = (action: Extract<Action, { kind: 'install-child-sa' }>) => {
       done.push(`install ${action.childSa.id}`);
       return reports;
-    });
+    };
+    held.performAll(actions, installed, turns);
+  };
   return { done, held, perform };
 }
 
@@ -48,6 +50,17 @@ describe('What tells of a Child SA', () => {
     assert.deepEqual(done.slice(3), ['send 2', 'complete']);
     held.settled(1);
     assert.equal(done.length, 5);
+  });
+
+  it('waits for it in later turns, where several make one message', () => {
+    const { done, held, perform } = holder(true, 'several');
+    perform(install(1));
+    perform(send(1));
+    assert.deepEqual(done, ['install 1']);
+    held.settled(1);
+    assert.deepEqual(done.slice(1), ['send 1']);
+    perform(send(2));
+    assert.deepEqual(done.slice(2), ['send 2']);
   });
 
   it('waits until an SA that goes sends no more', () => {

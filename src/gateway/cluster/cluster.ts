@@ -14,6 +14,7 @@ import { BusCounters } from '../../cluster/bus/bus-counters.ts';
 import type { Delivery } from '../../cluster/bus/channel.ts';
 import type { BusMessage } from '../../cluster/bus/message.ts';
 import type { ClusterEvent } from '../../cluster/coordinator-action.ts';
+import type { Legs } from '../../cluster/coordinator-message.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
 import { samplingOf } from '../../cluster/segment-filter.ts';
 import {
@@ -33,10 +34,12 @@ import type { Action, Input } from '../../ike/action.ts';
 import type { IkeEnvironment } from '../../ike/turn.ts';
 import { now } from '../../io/clock.ts';
 import type { ClusterReport } from '../../io/cluster-protocol.ts';
+import { LinkWatch } from '../../io/link-watch.ts';
 import { NodeState, NodeStateError } from '../../io/node-state.ts';
 import type { PacketLoopsCluster } from '../../io/packet-loops-cluster.ts';
 import { PathSockets } from '../../io/path-sockets.ts';
 import { randomBytes } from '../../io/random.ts';
+import { Rtnetlink } from '../../io/rtnetlink.ts';
 import { IvPartition } from '../../ipsec/iv-partition.ts';
 import type { Endpoint, IpAddress } from '../../wire/address.ts';
 import { readU32 } from '../../wire/field.ts';
@@ -68,6 +71,7 @@ export interface ClusterParts {
 
 /** How long a node that ends waits until others have what it has. */
 const LEAVE_MS = 3000;
+const LOOK_AT_LINKS_MS = 50;
 /** What was sent last is on its way then. */
 const LAST_WORDS_MS = 20;
 
@@ -87,6 +91,9 @@ export class Cluster {
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
   #digests: NodeJS.Timeout | undefined;
+  #rtnetlink: Rtnetlink | undefined;
+  #links: LinkWatch | undefined;
+  #legs: Legs = { wan: true, lan: true, sync: true };
   #drained: (() => void) | undefined;
   #isClosed = false;
 
@@ -176,6 +183,9 @@ export class Cluster {
       onDatagram: (path, octets) => this.#give({ kind: 'datagram', path, octets }),
     });
     this.#digests = setInterval(() => this.#tellEdges(), config.timers.digest);
+    this.#rtnetlink = new Rtnetlink();
+    this.#links = new LinkWatch(this.#rtnetlink, LOOK_AT_LINKS_MS, () => this.#lookAtLinks());
+    this.#lookAtLinks();
     this.#give({ kind: 'start' });
   }
 
@@ -231,6 +241,8 @@ export class Cluster {
     this.#isClosed = true;
     this.lease.end();
     clearInterval(this.#digests);
+    this.#links?.close();
+    this.#rtnetlink?.close();
     clearTimeout(this.#timer);
     clearImmediate(this.#turn);
     this.#sockets?.close();
@@ -269,6 +281,18 @@ export class Cluster {
   #tellEdges(): void {
     const edges = this.childSas.edges();
     if (edges.length > 0) this.#give({ kind: 'edges', edges });
+  }
+
+  /** A node whose links are dead serves nobody. The one between the nodes shows by who is heard. */
+  #lookAtLinks(): void {
+    const runs = (side: 'wan' | 'lan') => {
+      const addresses = this.#parts.config.addresses.filter((one) => one.side === side);
+      return this.#links?.run(new Set(addresses.map(({ device }) => device))) ?? true;
+    };
+    const [wan, lan] = [runs('wan'), runs('lan')];
+    if (wan === this.#legs.wan && lan === this.#legs.lan) return;
+    this.#legs = { wan, lan, sync: true };
+    this.order({ kind: 'legs', legs: this.#legs });
   }
 
   #performAll(actions: readonly ClusterNodeAction[]): void {
