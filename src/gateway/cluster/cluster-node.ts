@@ -30,7 +30,8 @@ import type { SequenceHalves } from '../../ipsec/sequence-number.ts';
 import type { Spi } from '../../ipsec/spi.ts';
 import { earliest, type Instant } from '../../wire/instant.ts';
 import { MalformedError } from '../../wire/octets.ts';
-import { IkeMirror, type IkeMirrorAction, type MirroredEngine } from './ike-mirror.ts';
+import { IkeMirror } from './ike-mirror.ts';
+import type { IkeMirrorAction, MirroredEngine } from './ike-mirror-action.ts';
 import { decodeStateMessage, encodeStateMessage, type StateMessage } from './state-message.ts';
 
 export interface ClusterNodeParts {

@@ -1,11 +1,11 @@
 /** What a node makes of what others say about their IKE SAs. */
 import assert from 'node:assert/strict';
 import { segmentHash, segmentOfSpi } from '../../../src/cluster/segment-hash.ts';
-import {
-  type ClusterView,
-  IkeMirror,
-  type IkeMirrorAction,
-} from '../../../src/gateway/cluster/ike-mirror.ts';
+import { IkeMirror } from '../../../src/gateway/cluster/ike-mirror.ts';
+import type {
+  ClusterView,
+  IkeMirrorAction,
+} from '../../../src/gateway/cluster/ike-mirror-action.ts';
 import { ownSpiOf } from '../../../src/ike/snapshot.ts';
 import { spi } from '../../../src/ipsec/spi.ts';
 import { instant } from '../../../src/wire/instant.ts';
