@@ -93,8 +93,20 @@ export type Input =
   /**
    * PASSIVE IKE SAs with these SPIs of ours go on here; those that know one another come together.
    * `unsure`: messages may have left that nobody here heard of; peers that can be are asked (RFC 6311).
+   * `unvouched`: packets too; under no Child SA anything is sent before it is replaced. `paced`: those that
+   * may not send are replaced by `replace-child-sas`, not all at once.
    */
-  | { readonly kind: 'activate'; readonly spis: Iterable<IkeSpi>; readonly unsure?: boolean }
+  | {
+      readonly kind: 'activate';
+      readonly spis: Iterable<IkeSpi>;
+      readonly unsure?: boolean;
+      readonly unvouched?: boolean;
+      readonly paced?: boolean;
+    }
+  /** Over IKE SAs with these SPIs of ours messages may have left from another node: as if `unsure`. */
+  | { readonly kind: 'make-sure'; readonly spis: Iterable<IkeSpi> }
+  /** Child SAs with these SPIs of ours get new keys, unless that is under way. */
+  | { readonly kind: 'replace-child-sas'; readonly spisIn: Iterable<Spi> }
   /** IKE SAs with these SPIs of ours go on elsewhere, with the snapshots taken by now. */
   | { readonly kind: 'deactivate'; readonly spis: Iterable<IkeSpi> }
   /** Tokens for strangers are made with these, on every node; a new one comes every minute or so. */

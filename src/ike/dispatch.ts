@@ -5,6 +5,7 @@
 import { ProtocolId } from '../ipsec/proposal.ts';
 import { bequeath, childDeleted } from './deletion.ts';
 import { drop } from './discard.ts';
+import { dispel, doubtLess } from './doubt.ts';
 import { handleCreateChildResponse } from './exchange/create-child-initiator.ts';
 import { answerCreateChild } from './exchange/create-child-responder.ts';
 import { handleIkeAuthResponse } from './exchange/ike-auth-initiator.ts';
@@ -41,7 +42,8 @@ export function receiveResponse(
   response: Incoming,
 ): void {
   if (sa.sync && isSync(response)) {
-    if (!heedSync(turn, sa, response)) drop(turn, response, 'message-id-sync');
+    if (heedSync(turn, sa, response)) dispel(turn, sa);
+    else drop(turn, response, 'message-id-sync');
     return;
   }
   const purpose = sa.window.take(response.header);
@@ -99,6 +101,7 @@ export function receiveResponse(
     default:
       purpose satisfies never;
   }
+  doubtLess(turn, sa);
   sa.proceed(turn);
 }
 
@@ -125,6 +128,11 @@ export function receiveRequest(
   }
   if (sa.state.name === 'Closed') {
     drop(turn, request, 'ike-sa-closed');
+    return;
+  }
+  // RFC 7296 §2.3: it may have an answer already, which its sender would take for this one.
+  if (sa.doubt) {
+    drop(turn, request, 'message-id-sync');
     return;
   }
   sa.lastHeard = turn.now;

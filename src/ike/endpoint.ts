@@ -8,6 +8,7 @@ import { earliest, type Instant } from '../wire/instant.ts';
 import type { Action, Input } from './action.ts';
 import { Admission } from './admission.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
+import { doubt, doubtMore } from './doubt.ts';
 import { repeatSync } from './exchange/message-id-sync.ts';
 import { heedOwnAddresses, probeOtherPaths } from './exchange/mobike.ts';
 import { measurePath } from './exchange/path-probe.ts';
@@ -31,7 +32,7 @@ import type { IkeSaSnapshot, SnapshotBundle } from './snapshot.ts';
 import { activate, deactivate, type TakeOverParts } from './take-over.ts';
 import { Terminations } from './termination.ts';
 import { type IkeEnvironment, Turn } from './turn.ts';
-import { expireChild, rekeyChild, upkeep, upkeepDeadline } from './upkeep.ts';
+import { expireChild, rekeyChild, replaceChildSas, upkeep, upkeepDeadline } from './upkeep.ts';
 
 /** What `shutdown` deletes. */
 const EVERYTHING = { selector: {}, force: false };
@@ -153,6 +154,12 @@ export class IkeEndpoint {
       case 'activate':
         activate(turn, this.#parts(), input);
         break;
+      case 'make-sure':
+        for (const spi of input.spis) this.#makeSure(turn, spi);
+        break;
+      case 'replace-child-sas':
+        replaceChildSas(turn, this.ikeSas(), new Set(input.spisIn));
+        break;
       case 'deactivate':
         deactivate(turn, this.#parts(), input.spis);
         break;
@@ -203,6 +210,12 @@ export class IkeEndpoint {
     this.#deadlines.set(ownSpi, deadline);
   }
 
+  /** Another node said something else over it. */
+  #makeSure(turn: Turn, spi: IkeSpi): void {
+    const sa = this.#registry.bySpi(spi);
+    if (sa) doubt(turn, sa);
+  }
+
   /** The packet loop counted a Child SA to its limit. */
   #reachedLimit(
     turn: Turn,
@@ -241,6 +254,7 @@ export class IkeEndpoint {
         continue;
       }
       repeatSync(turn, sa);
+      doubtMore(turn, this.#registry, sa);
       if (expireRequest(turn, sa) === 'give-up') {
         this.#giveUp(turn, sa);
         continue;

@@ -32,7 +32,7 @@ import {
   type Payload,
   messageId as toMessageId,
 } from './message/message.ts';
-import { MessageWindow, type SyncQuestion } from './message-window.ts';
+import { type Doubt, MessageWindow, type SyncQuestion } from './message-window.ts';
 import { Mobility } from './mobility.ts';
 import type { Path } from './path.ts';
 import type { PathMeasuring } from './path-measuring.ts';
@@ -174,6 +174,8 @@ export class IkeSa {
   remoteVips: readonly IpAddress[] = NOTHING;
   /** Our question where the peer stands; nothing else is sent meanwhile. */
   sync: SyncQuestion | undefined;
+  /** What was said last is not known here: no request of the peer is answered meanwhile. */
+  doubt: Doubt | undefined;
   /** The highest id that a node of the peer's cluster named in such a question. */
   highestSync: number | undefined;
   /** Another has taken its place: its end is nobody's loss and no event. */

@@ -65,6 +65,15 @@ export interface SyncQuestion {
   readonly until: Instant;
 }
 
+/** What was said last over an IKE SA is not known here. */
+export interface Doubt {
+  /** When it is made anew, if we are the side that begins, and when it would have been otherwise. */
+  readonly anewAt: Instant | undefined;
+  readonly before: Instant | undefined;
+  /** The peer was asked where it stands. */
+  readonly asked: boolean;
+}
+
 export class MessageWindow<Purpose, Wish> {
   #nextId = 0;
   #expectedId = 0;

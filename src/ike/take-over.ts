@@ -4,8 +4,9 @@
  * Whoever takes over goes on where the snapshots are: a request that is out goes out again, octet for
  * octet, for nobody knows whether it left; a response is repeated when the peer asks again.
  */
+import type { Input } from './action.ts';
+import { doubt } from './doubt.ts';
 import { sendDatagrams } from './envelope.ts';
-import { startSync } from './exchange/message-id-sync.ts';
 import type { HeldChild } from './held-child.ts';
 import { abandon, type IkeSa } from './ike-sa.ts';
 import type { IkeSpi } from './message/message.ts';
@@ -21,6 +22,8 @@ import { rekeyChild } from './upkeep.ts';
 /** How long what came due before the take-over waits. */
 const GRACE_MS = 30_000;
 
+type Activation = Extract<Input, { readonly kind: 'activate' }>;
+
 export interface TakeOverParts {
   readonly registry: SaRegistry;
   readonly passive: PassiveSas;
@@ -29,13 +32,9 @@ export interface TakeOverParts {
 }
 
 /** Those that cannot go on here, for want of a connection or an algorithm, stay PASSIVE. */
-export function activate(
-  turn: Turn,
-  parts: TakeOverParts,
-  { spis, unsure = false }: { readonly spis: Iterable<IkeSpi>; readonly unsure?: boolean },
-): void {
+export function activate(turn: Turn, parts: TakeOverParts, activation: Activation): void {
   const { passive, registry } = parts;
-  const wanted = [...new Set(spis)].flatMap((spi) => passive.get(spi) ?? []);
+  const wanted = [...new Set(activation.spis)].flatMap((spi) => passive.get(spi) ?? []);
   const able = wanted.flatMap((one) => {
     const received = passive.received(one);
     if (!received) sayUnable(turn, one, `there is no connection ${one.snapshot.connection}`);
@@ -58,12 +57,11 @@ export function activate(
   }
   linkIkeSas(registry, active);
   for (const { sa, snapshot } of active) {
-    if (unsure) startSync(turn, sa);
-    goOn(turn, sa, snapshot);
+    goOn(turn, sa, snapshot, activation);
   }
 }
 
-function goOn(turn: Turn, sa: IkeSa, snapshot: IkeSaSnapshot): void {
+function goOn(turn: Turn, sa: IkeSa, snapshot: IkeSaSnapshot, activation: Activation): void {
   // Silence meanwhile says nothing about the peer.
   sa.lastHeard = turn.now;
   turn.touched.add(sa.ownSpi);
@@ -75,11 +73,16 @@ function goOn(turn: Turn, sa: IkeSa, snapshot: IkeSaSnapshot): void {
     const early = inFlight.retransmission.hasEarly;
     sendDatagrams(turn, inFlight.datagrams, sa, { sa, ...(early && { carriage: 'whole' }) });
   }
+  // Before anything else is asked of the peer.
+  if (activation.unsure) doubt(turn, sa);
   const { heardSequences } = turn.environment;
   for (const child of [...sa.children.values()]) {
     const { spiIn } = child.childSa;
     const then = snapshot.children.find((one) => one.childSa.spiIn === spiIn)?.sequences;
-    activateChild(turn, sa, child, heardSequences?.(spiIn, then) ?? then);
+    activateChild(turn, sa, child, {
+      ...activation,
+      sequences: heardSequences?.(spiIn, then) ?? then,
+    });
   }
   sa.proceed(turn);
 }
@@ -92,13 +95,17 @@ function activateChild(
   turn: Turn,
   sa: IkeSa,
   child: HeldChild,
-  sequences: ChildSequences | undefined,
+  {
+    sequences,
+    unvouched = false,
+    paced = false,
+  }: Pick<Activation, 'unvouched' | 'paced'> & { readonly sequences: ChildSequences | undefined },
 ): void {
-  const sends = child.outbound !== 'never';
-  if (!sequences) child.outbound = 'never';
+  if (unvouched || !sequences) child.outbound = 'never';
   const childSa = { ...child.childSa, outbound: child.outbound };
   turn.push({ kind: 'activate-child-sa', childSa, sequences });
-  const rekeys = !sequences && sends && child.state.name === 'Installed';
+  // Whoever is up and does not send was taken over like this before, and is not replaced yet.
+  const rekeys = !paced && child.outbound === 'never' && child.state.name === 'Installed';
   if (rekeys && sa.state.name === 'Established') rekeyChild(turn, sa, child);
 }
 

@@ -2,6 +2,7 @@
  * What time brings about in an established IKE SA: rekeying, the end of lives, idleness, and what the
  * peer owed us and did not do (RFC 7296 §2.8).
  */
+import type { Spi } from '../ipsec/spi.ts';
 import { after, earliest, type Instant } from '../wire/instant.ts';
 import { currentPolicy } from './current-policy.ts';
 import { deleteChild, deleteIkeSa, setOutbound, useNow } from './deletion.ts';
@@ -66,6 +67,17 @@ export function rekeyChild(
   child.rekeyAt = undefined;
   const policy = currentPolicy(turn, sa, child.policy);
   requestChild(turn, sa, { policy, replaces: child, requests });
+}
+
+/** Those of these inbound SPIs that nobody is replacing or taking down. */
+export function replaceChildSas(turn: Turn, sas: readonly IkeSa[], spisIn: ReadonlySet<Spi>): void {
+  for (const sa of sas) {
+    if (sa.state.name !== 'Established') continue;
+    for (const child of [...sa.children.values()]) {
+      const isMeant = spisIn.has(child.childSa.spiIn);
+      if (isMeant && child.state.name === 'Installed') rekeyChild(turn, sa, child);
+    }
+  }
 }
 
 /** Hard limits end a Child SA at once: nothing more is sent under its keys. */

@@ -27,7 +27,7 @@ import { startLiveness } from './informational.ts';
 const NONCE_OCTETS = 4;
 const SYNC_OCTETS = 12;
 /** Questions to a peer that does not answer; the last names an id 31 above the first. */
-const MAX_QUESTIONS = 6;
+export const MAX_QUESTIONS = 6;
 const MOST_ID = 2 ** 32 - 1;
 
 /** For IKE_AUTH: that we can be asked (§4.1). An initiator says so first. */
