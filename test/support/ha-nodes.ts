@@ -6,7 +6,7 @@ import {
   type HaInput,
   type HaNodeSettings,
 } from '../../src/cluster/charon-ha/node.ts';
-import { haKeySchedule } from '../../src/gateway/charon-ha-keys.ts';
+import { haKeySchedule } from '../../src/gateway/charon-ha/keys.ts';
 import { type Instant, instant } from '../../src/wire/instant.ts';
 
 export type HaEnd = 'a' | 'b';

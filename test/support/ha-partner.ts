@@ -9,9 +9,9 @@ import {
   type HaNodeSettings,
 } from '../../src/cluster/charon-ha/node.ts';
 import { loadConfig } from '../../src/config/config.ts';
-import { CharonHaFollowing } from '../../src/gateway/charon-ha-following.ts';
-import { haKeySchedule } from '../../src/gateway/charon-ha-keys.ts';
-import { CharonHaTelling } from '../../src/gateway/charon-ha-telling.ts';
+import { CharonHaFollowing } from '../../src/gateway/charon-ha/following.ts';
+import { haKeySchedule } from '../../src/gateway/charon-ha/keys.ts';
+import { CharonHaTelling } from '../../src/gateway/charon-ha/telling.ts';
 import type { Input } from '../../src/ike/action.ts';
 import { formatAddress, parseAddress } from '../../src/wire/address.ts';
 import { type Instant, instant } from '../../src/wire/instant.ts';

@@ -5,26 +5,26 @@
  * where no sender can have come to, a Child SA is replaced soon after, and lifetimes run from when we
  * heard of the SA.
  */
-import { HaCondition, HaExtension } from '../cluster/charon-ha/attribute.ts';
+import { HaCondition, HaExtension } from '../../cluster/charon-ha/attribute.ts';
 import {
   haOutboundFloor,
   type MirroredChildSa,
   type MirroredIkeSa,
-} from '../cluster/charon-ha/mirrored-ike-sa.ts';
-import { EsnId, IntegrityId } from '../crypto/transform.ts';
-import { ikeSpi } from '../ike/message/message.ts';
-import { NotifyType } from '../ike/message/notify-types.ts';
-import { standInPolicy } from '../ike/restored-children.ts';
+} from '../../cluster/charon-ha/mirrored-ike-sa.ts';
+import { EsnId, IntegrityId } from '../../crypto/transform.ts';
+import { ikeSpi } from '../../ike/message/message.ts';
+import { NotifyType } from '../../ike/message/notify-types.ts';
+import { standInPolicy } from '../../ike/restored-children.ts';
 import type {
   ChildSnapshot,
   IkeSaSnapshot,
   SecuredSnapshot,
   SnapshotOrder,
-} from '../ike/snapshot.ts';
-import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
-import type { Endpoint } from '../wire/address.ts';
-import type { Instant } from '../wire/instant.ts';
-import { fromHex } from '../wire/octets.ts';
+} from '../../ike/snapshot.ts';
+import type { ChildPolicy, Connection } from '../../ipsec/connection.ts';
+import type { Endpoint } from '../../wire/address.ts';
+import type { Instant } from '../../wire/instant.ts';
+import { fromHex } from '../../wire/octets.ts';
 
 /** Undefined as long as not all is known of it. */
 export function snapshotOfMirrored(

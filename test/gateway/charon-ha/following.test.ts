@@ -3,17 +3,17 @@
  * until it ends or goes on here.
  */
 import assert from 'node:assert/strict';
-import type { CharonHaNode } from '../../src/cluster/charon-ha/node.ts';
-import { loadConfig } from '../../src/config/config.ts';
-import { CharonHaFollowing } from '../../src/gateway/charon-ha-following.ts';
-import { snapshotOfMirrored } from '../../src/gateway/charon-ha-snapshot.ts';
-import type { Action } from '../../src/ike/action.ts';
-import { decodeBundle, encodeBundle } from '../../src/ike/snapshot-codec.ts';
-import { formatAddress, formatEndpoint } from '../../src/wire/address.ts';
-import { type Instant, instant } from '../../src/wire/instant.ts';
-import { type HaFrame, readHaRecording } from '../support/ha-frames.ts';
-import { haNode } from '../support/ha-nodes.ts';
-import { Side } from '../support/pair.ts';
+import type { CharonHaNode } from '../../../src/cluster/charon-ha/node.ts';
+import { loadConfig } from '../../../src/config/config.ts';
+import { CharonHaFollowing } from '../../../src/gateway/charon-ha/following.ts';
+import { snapshotOfMirrored } from '../../../src/gateway/charon-ha/snapshot.ts';
+import type { Action } from '../../../src/ike/action.ts';
+import { decodeBundle, encodeBundle } from '../../../src/ike/snapshot-codec.ts';
+import { formatAddress, formatEndpoint } from '../../../src/wire/address.ts';
+import { type Instant, instant } from '../../../src/wire/instant.ts';
+import { type HaFrame, readHaRecording } from '../../support/ha-frames.ts';
+import { haNode } from '../../support/ha-nodes.ts';
+import { Side } from '../../support/pair.ts';
 
 const CONF = `connections { rw { version = 2
   local_addrs = 192.168.77.5

@@ -2,15 +2,15 @@
  * Has our IKE engine follow what a charon tells of its IKE SAs: what the node of a strongSwan HA cluster
  * wants done, as inputs of the engine.
  */
-import { haIkeSaKey, type MirroredIkeSa } from '../cluster/charon-ha/mirrored-ike-sa.ts';
-import type { HaAction } from '../cluster/charon-ha/node.ts';
-import type { Input } from '../ike/action.ts';
-import { type IkeSpi, ikeSpi } from '../ike/message/message.ts';
-import type { GoneIkeSa, IkeSaSnapshot, SnapshotOrder } from '../ike/snapshot.ts';
-import type { Connection } from '../ipsec/connection.ts';
-import type { Instant } from '../wire/instant.ts';
-import { fromHex } from '../wire/octets.ts';
-import { snapshotOfMirrored } from './charon-ha-snapshot.ts';
+import { haIkeSaKey, type MirroredIkeSa } from '../../cluster/charon-ha/mirrored-ike-sa.ts';
+import type { HaAction } from '../../cluster/charon-ha/node.ts';
+import type { Input } from '../../ike/action.ts';
+import { type IkeSpi, ikeSpi } from '../../ike/message/message.ts';
+import type { GoneIkeSa, IkeSaSnapshot, SnapshotOrder } from '../../ike/snapshot.ts';
+import type { Connection } from '../../ipsec/connection.ts';
+import type { Instant } from '../../wire/instant.ts';
+import { fromHex } from '../../wire/octets.ts';
+import { snapshotOfMirrored } from './snapshot.ts';
 
 export class CharonHaFollowing {
   readonly #connection: (name: string) => Connection | undefined;

@@ -3,12 +3,12 @@
  * rekeying by either end, and forgets what ended.
  */
 import assert from 'node:assert/strict';
-import type { MirroredChildSa } from '../../src/cluster/charon-ha/mirrored-ike-sa.ts';
-import type { CharonHaNode } from '../../src/cluster/charon-ha/node.ts';
-import { CharonHaTelling } from '../../src/gateway/charon-ha-telling.ts';
-import type { EspKeys } from '../../src/ipsec/child-sa.ts';
-import type { Connection } from '../../src/ipsec/connection.ts';
-import { toHex } from '../../src/wire/octets.ts';
+import type { MirroredChildSa } from '../../../src/cluster/charon-ha/mirrored-ike-sa.ts';
+import type { CharonHaNode } from '../../../src/cluster/charon-ha/node.ts';
+import { CharonHaTelling } from '../../../src/gateway/charon-ha/telling.ts';
+import type { EspKeys } from '../../../src/ipsec/child-sa.ts';
+import type { Connection } from '../../../src/ipsec/connection.ts';
+import { toHex } from '../../../src/wire/octets.ts';
 import {
   AES_CBC_256,
   AES_GCM_256,
@@ -21,11 +21,11 @@ import {
   PRF_SHA2_256,
   SHA2_256,
   X25519,
-} from '../support/connections.ts';
-import { haNode } from '../support/ha-nodes.ts';
-import type { Pair } from '../support/pair.ts';
-import { rekey } from '../support/rekeying.ts';
-import { initiate, sites, terminate } from '../support/sites.ts';
+} from '../../support/connections.ts';
+import { haNode } from '../../support/ha-nodes.ts';
+import type { Pair } from '../../support/pair.ts';
+import { rekey } from '../../support/rekeying.ts';
+import { initiate, sites, terminate } from '../../support/sites.ts';
 
 /** Site b's gateway tells; `other` is the node that hears. */
 class Told {

@@ -2,15 +2,15 @@
  * The keys of IKE SAs and Child SAs that two charons told each other of, against those in charon's log.
  */
 import assert from 'node:assert/strict';
-import { readChildAdd } from '../../src/cluster/charon-ha/child-add.ts';
-import { readIkeAdd } from '../../src/cluster/charon-ha/ike-add.ts';
-import { HaMessageType } from '../../src/cluster/charon-ha/message.ts';
-import type { HaIkeKeys } from '../../src/cluster/charon-ha/mirrored-ike-sa.ts';
-import { SecretBytes } from '../../src/crypto/secret-bytes.ts';
-import { haKeySchedule } from '../../src/gateway/charon-ha-keys.ts';
-import type { ChosenProposal } from '../../src/ipsec/proposal.ts';
-import { toHex } from '../../src/wire/octets.ts';
-import { readHaRecording, understood } from '../support/ha-frames.ts';
+import { readChildAdd } from '../../../src/cluster/charon-ha/child-add.ts';
+import { readIkeAdd } from '../../../src/cluster/charon-ha/ike-add.ts';
+import { HaMessageType } from '../../../src/cluster/charon-ha/message.ts';
+import type { HaIkeKeys } from '../../../src/cluster/charon-ha/mirrored-ike-sa.ts';
+import { SecretBytes } from '../../../src/crypto/secret-bytes.ts';
+import { haKeySchedule } from '../../../src/gateway/charon-ha/keys.ts';
+import type { ChosenProposal } from '../../../src/ipsec/proposal.ts';
+import { toHex } from '../../../src/wire/octets.ts';
+import { readHaRecording, understood } from '../../support/ha-frames.ts';
 
 const { frames, keys: logged } = readHaRecording();
 const messages = frames.map(understood);

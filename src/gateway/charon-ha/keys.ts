@@ -1,16 +1,16 @@
 /**
  * The keys of IKE SAs and Child SAs that a charon told us of: the same schedule as for our own.
  */
-import type { HaChildMaterial } from '../cluster/charon-ha/child-add.ts';
-import type { HaIkeMaterial } from '../cluster/charon-ha/ike-add.ts';
-import type { HaKeySchedule } from '../cluster/charon-ha/mirrored-ike-sa.ts';
-import { encryptionAlgorithm, integrityAlgorithm, prfAlgorithm } from '../crypto/algorithms.ts';
-import { IntegrityId } from '../crypto/transform.ts';
-import { childKeymat, deriveIkeKeys, deriveRekeyedIkeKeys, ikeSuite } from '../ike/keys.ts';
-import { ikeSpi } from '../ike/message/message.ts';
-import { childKeymatLength, childKeys } from '../ipsec/keymat.ts';
-import type { ChosenProposal, Transform } from '../ipsec/proposal.ts';
-import { fromHex } from '../wire/octets.ts';
+import type { HaChildMaterial } from '../../cluster/charon-ha/child-add.ts';
+import type { HaIkeMaterial } from '../../cluster/charon-ha/ike-add.ts';
+import type { HaKeySchedule } from '../../cluster/charon-ha/mirrored-ike-sa.ts';
+import { encryptionAlgorithm, integrityAlgorithm, prfAlgorithm } from '../../crypto/algorithms.ts';
+import { IntegrityId } from '../../crypto/transform.ts';
+import { childKeymat, deriveIkeKeys, deriveRekeyedIkeKeys, ikeSuite } from '../../ike/keys.ts';
+import { ikeSpi } from '../../ike/message/message.ts';
+import { childKeymatLength, childKeys } from '../../ipsec/keymat.ts';
+import type { ChosenProposal, Transform } from '../../ipsec/proposal.ts';
+import { fromHex } from '../../wire/octets.ts';
 
 export const haKeySchedule: HaKeySchedule = {
   ikeKeys(material) {

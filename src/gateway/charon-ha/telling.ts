@@ -2,19 +2,19 @@
  * Has a charon follow our IKE engine: what changed in our IKE SAs, as the node of a strongSwan HA cluster
  * tells it. charon derives keys itself, so what they are made of is kept until it is told.
  */
-import { HaCondition, HaExtension, type HaIkeSaId } from '../cluster/charon-ha/attribute.ts';
-import type { HaChildMaterial } from '../cluster/charon-ha/child-add.ts';
-import type { HaIkeDetails } from '../cluster/charon-ha/ike-update.ts';
-import { haIkeSaKey, type MirroredIkeSa } from '../cluster/charon-ha/mirrored-ike-sa.ts';
-import type { HaInput } from '../cluster/charon-ha/node.ts';
-import { equalSecrets } from '../crypto/constant-time.ts';
-import type { SecretBytes } from '../crypto/secret-bytes.ts';
-import type { ChildSaKeying, IkeKeying, KeyingWatch } from '../ike/keying-watch.ts';
-import { NotifyType } from '../ike/message/notify-types.ts';
-import type { IkeSaSnapshot, SnapshotBundle } from '../ike/snapshot.ts';
-import type { Spi } from '../ipsec/spi.ts';
-import type { TrafficSelector } from '../ipsec/traffic-selector.ts';
-import { equalAddresses, equalEndpoints } from '../wire/address.ts';
+import { HaCondition, HaExtension, type HaIkeSaId } from '../../cluster/charon-ha/attribute.ts';
+import type { HaChildMaterial } from '../../cluster/charon-ha/child-add.ts';
+import type { HaIkeDetails } from '../../cluster/charon-ha/ike-update.ts';
+import { haIkeSaKey, type MirroredIkeSa } from '../../cluster/charon-ha/mirrored-ike-sa.ts';
+import type { HaInput } from '../../cluster/charon-ha/node.ts';
+import { equalSecrets } from '../../crypto/constant-time.ts';
+import type { SecretBytes } from '../../crypto/secret-bytes.ts';
+import type { ChildSaKeying, IkeKeying, KeyingWatch } from '../../ike/keying-watch.ts';
+import { NotifyType } from '../../ike/message/notify-types.ts';
+import type { IkeSaSnapshot, SnapshotBundle } from '../../ike/snapshot.ts';
+import type { Spi } from '../../ipsec/spi.ts';
+import type { TrafficSelector } from '../../ipsec/traffic-selector.ts';
+import { equalAddresses, equalEndpoints } from '../../wire/address.ts';
 
 type Established = IkeSaSnapshot & { readonly state: { readonly name: 'Established' } };
 
