@@ -111,7 +111,7 @@ export class HaPartner {
   ike(input: Input): void {
     const actions = this.side.engine.handle(input, now());
     const bundle = this.side.engine.takeChanges(now());
-    const told = bundle ? this.#telling.inputs(bundle, this.node.ikeSas) : [];
+    const told = bundle ? this.#telling.inputs(bundle, this.node) : [];
     for (const one of told) this.input(one);
     for (const action of actions) {
       if (action.kind === 'send') {

@@ -96,7 +96,7 @@ export class HaMirror {
   }
 
   /** An IKE SA and what its keys were made of. */
-  find(id: HaIkeSaId): Readonly<Entry> | undefined {
+  find(id: Pick<HaIkeSaId, 'initiatorSpi' | 'responderSpi'>): Readonly<Entry> | undefined {
     return this.#entries.get(haIkeSaKey(id));
   }
 

@@ -6,6 +6,7 @@
  * protocol as it is: without acknowledgement, without protection, between two nodes. Only datagrams
  * from the other node's address may reach it.
  */
+import type { IpAddress } from '../../wire/address.ts';
 import { after, earliest, type Instant } from '../../wire/instant.ts';
 import { MalformedError } from '../../wire/octets.ts';
 import type { HaIkeSaId, HaVersion } from './attribute.ts';
@@ -126,6 +127,16 @@ export class CharonHaNode {
     return this.#mirror.ikeSas;
   }
 
+  /** By both SPIs. */
+  find(id: Pick<HaIkeSaId, 'initiatorSpi' | 'responderSpi'>): MirroredIkeSa | undefined {
+    return this.#mirror.find(id)?.ikeSa;
+  }
+
+  /** The peer at this address is for this node to serve. */
+  serves(peer: IpAddress): boolean {
+    return this.#segments.isActive(this.#segmentOfPeer(peer));
+  }
+
   nextDeadline(): Instant | undefined {
     return earliest(
       ...[this.#heartbeatAt, this.#lostAt, this.#balanceAt, this.#askAt, this.#tellAt],
@@ -164,7 +175,10 @@ export class CharonHaNode {
 
   #time(now: Instant): readonly HaAction[] {
     const actions: HaAction[] = [];
-    if (isDue(this.#lostAt, now)) {
+    if (this.#slept(now)) {
+      // What the other said meanwhile waits to be read, that it took everything perhaps.
+      this.#lostAt = after(now, this.#settings.heartbeatTimeoutMilliseconds);
+    } else if (isDue(this.#lostAt, now)) {
       // Not watched until it is heard again: by then everything is here.
       this.#lostAt = undefined;
       this.#lost = true;
@@ -185,6 +199,12 @@ export class CharonHaNode {
     }
     if (isDue(this.#tellAt, now)) actions.push(...this.#tellSome(now));
     return actions;
+  }
+
+  /** This process stood still for longer than the other may be silent. */
+  #slept(now: Instant): boolean {
+    const due = this.nextDeadline();
+    return due !== undefined && now - due >= this.#settings.heartbeatTimeoutMilliseconds / 2;
   }
 
   #receive(octets: Uint8Array, now: Instant): readonly HaAction[] {
@@ -250,7 +270,7 @@ export class CharonHaNode {
 
   #shutdown(): readonly HaAction[] {
     // With nobody there to take them the IKE SAs would only time out at the peers.
-    if (this.#lostAt === undefined) return [{ kind: 'close-ike-sas' }];
+    if (this.#lost) return [{ kind: 'close-ike-sas' }];
     return this.#segments.all.flatMap((segment) => this.#drop(segment, 'told'));
   }
 
@@ -283,8 +303,12 @@ export class CharonHaNode {
   }
 
   #segmentOf({ remote }: MirroredIkeSa): number {
+    return this.#segmentOfPeer(remote.address);
+  }
+
+  #segmentOfPeer(peer: IpAddress): number {
     const { hash, segmentCount } = this.#settings;
-    return haSegment({ variant: hash, count: segmentCount }, remote.address);
+    return haSegment({ variant: hash, count: segmentCount }, peer);
   }
 
   /** The other asks for all we have: what this node serves, and not what it heard of the other. */

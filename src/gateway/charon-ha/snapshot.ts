@@ -1,9 +1,11 @@
 /**
  * An IKE SA that a charon told us of, as a snapshot our IKE engine can go on with.
  *
- * What charon's protocol does not carry is taken so that nothing is said twice: numbers of ESP go on
- * where no sender can have come to, a Child SA is replaced soon after, and lifetimes run from when we
- * heard of the SA.
+ * What charon's protocol does not carry is taken so that nothing is said twice, and lifetimes run from
+ * when we heard of the SA. How far charon counted is not known, and its IVs are a count under a random
+ * mask, which nobody tells: no IV of ours can be shown to be another. So where IVs make nonces nothing is
+ * sent under charon's keys, and the Child SA is replaced first; where they are random, numbers go on where
+ * no sender can have come to, and the Child SA is replaced soon after.
  */
 import { HaCondition, HaExtension } from '../../cluster/charon-ha/attribute.ts';
 import {
@@ -11,6 +13,7 @@ import {
   type MirroredChildSa,
   type MirroredIkeSa,
 } from '../../cluster/charon-ha/mirrored-ike-sa.ts';
+import { encryptionAlgorithm } from '../../crypto/algorithms.ts';
 import { EsnId, IntegrityId } from '../../crypto/transform.ts';
 import { ikeSpi } from '../../ike/message/message.ts';
 import { NotifyType } from '../../ike/message/notify-types.ts';
@@ -160,13 +163,21 @@ function childSnapshot(child: MirroredChildSa, parent: Parent): readonly ChildSn
       expireAt: life === 0 ? undefined : since + life * 1000,
       outbound: 'now',
       state: { name: 'Installed' },
-      sequences: {
-        outboundReserved: { high: 0, low: haOutboundFloor(child, now) },
-        inboundEdge: none,
-        ...{ octetsIn: 0, packetsIn: 0, octetsOut: 0, packetsOut: 0 },
-      },
+      sequences: hasRandomIvs(encr.id)
+        ? {
+            outboundReserved: { high: 0, low: haOutboundFloor(child, now) },
+            inboundEdge: none,
+            ...{ octetsIn: 0, packetsIn: 0, octetsOut: 0, packetsOut: 0 },
+          }
+        : undefined,
     },
   ];
+}
+
+/** RFC 4106 §3.1 and its like: with one key no nonce may be used twice, whoever seals. */
+function hasRandomIvs(id: number): boolean {
+  const mode = encryptionAlgorithm(id)?.mode;
+  return mode === 'cbc' || mode === 'null';
 }
 
 function fallback({ name, mode, proposal, localTs, remoteTs }: MirroredChildSa): ChildPolicy {

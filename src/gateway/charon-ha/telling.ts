@@ -6,7 +6,7 @@ import { HaCondition, HaExtension, type HaIkeSaId } from '../../cluster/charon-h
 import type { HaChildMaterial } from '../../cluster/charon-ha/child-add.ts';
 import type { HaIkeDetails } from '../../cluster/charon-ha/ike-update.ts';
 import { haIkeSaKey, type MirroredIkeSa } from '../../cluster/charon-ha/mirrored-ike-sa.ts';
-import type { HaInput } from '../../cluster/charon-ha/node.ts';
+import type { CharonHaNode, HaInput } from '../../cluster/charon-ha/node.ts';
 import { equalSecrets } from '../../crypto/constant-time.ts';
 import type { SecretBytes } from '../../crypto/secret-bytes.ts';
 import type { ChildSaKeying, IkeKeying, KeyingWatch } from '../../ike/keying-watch.ts';
@@ -17,6 +17,9 @@ import type { TrafficSelector } from '../../ipsec/traffic-selector.ts';
 import { equalAddresses, equalEndpoints } from '../../wire/address.ts';
 
 type Established = IkeSaSnapshot & { readonly state: { readonly name: 'Established' } };
+
+/** What charon was told of, or told. */
+type Known = Pick<CharonHaNode, 'find' | 'ikeSas'>;
 
 export class CharonHaTelling implements KeyingWatch {
   readonly #ikeSas = new Map<string, IkeKeying>();
@@ -33,12 +36,11 @@ export class CharonHaTelling implements KeyingWatch {
   }
 
   /** What changed, beside what the node knows. */
-  inputs(bundle: SnapshotBundle, known: readonly MirroredIkeSa[]): readonly HaInput[] {
-    const mirrored = new Map(known.map((ikeSa) => [haIkeSaKey(ikeSa.id), ikeSa]));
+  inputs(bundle: SnapshotBundle, known: Known): readonly HaInput[] {
     const inputs: HaInput[] = [];
     for (const snapshot of bundle.snapshots) {
       const key = keyOf(snapshot);
-      const before = mirrored.get(key);
+      const before = known.find(idOf(snapshot));
       if (this.#over.has(key)) continue;
       if (snapshot.state.name === 'Closed' && before !== undefined) {
         // It lingers here to answer what comes late; nobody else has to.
@@ -47,10 +49,10 @@ export class CharonHaTelling implements KeyingWatch {
       }
       if (!isEstablished(snapshot)) continue;
       if (before !== undefined) inputs.push(...this.#changed(snapshot, before));
-      else inputs.push(...this.#added(snapshot, mirrored));
+      else inputs.push(...this.#added(snapshot, known));
     }
     for (const { spi } of bundle.gone) {
-      const ended = [...mirrored.values()].find(({ id }) => ownSpi(id) === spi);
+      const ended = known.ikeSas.find(({ id }) => ownSpi(id) === spi);
       if (ended !== undefined && !this.#over.has(haIkeSaKey(ended.id))) {
         inputs.push({ kind: 'ike-closed', id: ended.id });
       }
@@ -59,14 +61,13 @@ export class CharonHaTelling implements KeyingWatch {
     return inputs;
   }
 
-  #added(snapshot: Established, mirrored: Map<string, MirroredIkeSa>): readonly HaInput[] {
+  #added(snapshot: Established, known: Known): readonly HaInput[] {
     const keying = this.#ikeSas.get(keyOf(snapshot));
     if (keying === undefined) return [];
     this.#ikeSas.delete(keyOf(snapshot));
     const id = idOf(snapshot);
     const { old, proposal, nonceI, nonceR, sharedSecret } = keying;
-    const replaced =
-      old && [...mirrored.values()].find(({ keys }) => sameSecret(keys.skD, old.skD));
+    const replaced = old && known.ikeSas.find(({ keys }) => sameSecret(keys.skD, old.skD));
     if (replaced !== undefined) this.#over.add(haIkeSaKey(replaced.id));
     const { remote } = snapshot.path;
     const rekeyed = replaced && old && { id: replaced.id, ...old };

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import type { CharonHaNode } from '../../../src/cluster/charon-ha/node.ts';
 import { loadConfig } from '../../../src/config/config.ts';
+import { EncryptionId, TransformType } from '../../../src/crypto/transform.ts';
 import { CharonHaFollowing } from '../../../src/gateway/charon-ha/following.ts';
 import { snapshotOfMirrored } from '../../../src/gateway/charon-ha/snapshot.ts';
 import type { Action } from '../../../src/ike/action.ts';
@@ -111,22 +112,25 @@ describe('An IKE engine that follows a charon', () => {
     );
   });
 
-  it('goes on with it when charon is lost, behind every number that can have been sent', () => {
+  it('goes on with it when charon is lost, and sends nothing under charon’s keys', () => {
     const follower = new Follower();
     follower.give(aboutSas.slice(0, 1 + (childAdds[0] ?? 0)));
-    const later = instant(begin + 3000);
+    const later = instant(begin + 2100);
+    follower.handle({ kind: 'time' }, instant(begin + 2000));
     const actions = follower.handle({ kind: 'time' }, later);
     assert.equal(follower.side.engine.passive, 0);
     const [sa] = follower.side.engine.ikeSas();
     assert.equal(sa?.state.name, 'Established');
-    assert.deepEqual([sa.window.nextId, sa.window.expectedId], [0, 2]);
+    assert.deepEqual([sa.window.nextId, sa.window.expectedId], [1, 2]);
     const [activated] = actions.filter(({ kind }) => kind === 'activate-child-sa');
     assert.ok(activated?.kind === 'activate-child-sa');
-    assert.equal(activated.sequences?.outboundReserved.low, 0x1_0000 + 3_000_000);
-    // Half of its numbers may be gone: it is replaced soon, and not with all others at once.
+    assert.equal(activated.sequences, undefined);
+    assert.equal(activated.childSa.outbound, 'never');
+    // It receives meanwhile, and is replaced at once.
+    assert.ok(actions.some(({ kind }) => kind === 'send'));
+    assert.equal(sa.inFlight?.kind, 'create-child');
     const [child] = sa.children.values();
-    assert.equal(child?.rekeyAt, later + 30_000);
-    assert.equal(child.expireAt, begin + 3_600_000);
+    assert.equal(child?.expireAt, begin + 3_600_000);
     // And back: with what happened here in its snapshot.
     const back = { kind: 'datagram', octets: Uint8Array.of(3, 9, 34, 0, 1) } as const;
     const second = { kind: 'datagram', octets: Uint8Array.of(3, 9, 34, 0, 2) } as const;
@@ -164,6 +168,20 @@ describe('The snapshot of what charon told', () => {
     assert.equal(decoded.children[0]?.expireAt, 3_590_000);
     assert.deepEqual(decoded.window.expectedId, 2);
     assert.equal(decoded.originalInitiator, false);
+  });
+
+  it('goes on behind every number that can have been sent where IVs are random', () => {
+    assert.ok(ikeSa && connection);
+    const order = { epoch: 0, order: 1 };
+    const cbc = { type: TransformType.ENCR, id: EncryptionId.AES_CBC, keyLength: 128 } as const;
+    const children = ikeSa.children.map((one) => ({
+      ...one,
+      proposal: { ...one.proposal, encr: cbc },
+    }));
+    const snapshot = (of: typeof ikeSa) =>
+      snapshotOfMirrored(of, connection, order, instant(begin + 3000))?.children[0]?.sequences;
+    assert.equal(snapshot({ ...ikeSa, children })?.outboundReserved.low, 0x1_0000 + 3_000_000);
+    assert.equal(snapshot(ikeSa), undefined);
   });
 
   it('is not made before all is known', () => {

@@ -43,7 +43,7 @@ class Told {
     this.pair.settle = (side, actions) => {
       const { b, now } = this.pair;
       const bundle = side === b ? b.engine.takeChanges(now) : undefined;
-      for (const input of bundle ? telling.inputs(bundle, this.#own.ikeSas) : []) {
+      for (const input of bundle ? telling.inputs(bundle, this.#own) : []) {
         for (const action of this.#own.handle(input, now)) {
           assert.equal(action.kind, 'send', JSON.stringify(action).slice(0, 100));
           if (action.kind !== 'send') continue;
