@@ -5,7 +5,6 @@
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import type { BusCounters } from '../cluster/bus/bus-counters.ts';
 import type { NodeId } from '../cluster/node-id.ts';
 import { type Endpoint, formatAddress } from '../wire/address.ts';
 
@@ -15,9 +14,14 @@ export interface BusPath {
   readonly peers: ReadonlyMap<NodeId, Endpoint>;
 }
 
+/** Where a datagram of a stranger is counted. */
+export interface SourceCounter {
+  count(name: 'unknown-source'): void;
+}
+
 export interface PathSocketsSettings {
   readonly paths: readonly BusPath[];
-  readonly counters: BusCounters;
+  readonly counters: SourceCounter;
   readonly onDatagram: (path: number, octets: Uint8Array) => void;
 }
 
