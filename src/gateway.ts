@@ -480,6 +480,7 @@ export class Gateway {
         measured: (ids, mtu) => this.#childSas.measured(ids, mtu),
         childSa: (id) => this.#childSas.find(id),
       },
+      cluster: () => undefined,
       capture: (selection, sink) => this.#capture.start(selection, sink),
       resolveNames: (connection) => void this.#initiations.resolveNames(connection),
       initiate: (connection, child) =>

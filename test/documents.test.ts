@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { VERBS } from '../src/cli/verbs.ts';
+import { VERBS, verbOf } from '../src/cli/verbs.ts';
 import { CLUSTER } from '../src/config/cluster-schema.ts';
 import { loadConfig } from '../src/config/config.ts';
 import type { SectionRule } from '../src/config/section-rule.ts';
@@ -43,11 +43,10 @@ describe('Examples in README.md', () => {
     const called = [...commands(README, 'bin/tsgw'), ...commands(README, 'tsgw')];
     assert.ok(called.length >= 4, called.join('; '));
     for (const command of called) {
-      const [, name, ...rest] = command.split(/\s+/);
-      const verb = VERBS.find((one) => one.name === name);
-      assert.ok(verb, command);
-      for (const option of rest.filter((word) => word.startsWith('--'))) {
-        assert.ok(Object.hasOwn(verb.options, option.slice(2)), command);
+      const found = verbOf(command.split(/\s+/).slice(1));
+      assert.ok(found?.kind === 'verb', command);
+      for (const option of found.rest.filter((word) => word.startsWith('--'))) {
+        assert.ok(Object.hasOwn(found.verb.options, option.slice(2)), command);
       }
     }
   });

@@ -4,7 +4,7 @@
 import { didYouMean } from '../config/nearest-name.ts';
 import { complain } from './daemon.ts';
 import { ExitCode } from './exit-code.ts';
-import { overview, usageLine, verbHelp } from './help.ts';
+import { groupOverview, overview, usageLine, verbHelp } from './help.ts';
 import { parseRunOptions } from './run-options.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 import { type ParsedCall, parseCall, type Verb } from './verb.ts';
@@ -22,16 +22,15 @@ export async function runCli(
   }
   if (name === '--help' || name === '-h') return runCli(['help', ...rest], terminal);
   if (name === '--version' || name === '-V') return runCli(['version', ...rest], terminal);
-  const verb = verbOf(name);
-  if (verb === undefined) {
-    const hint = didYouMean(
-      name,
-      VERBS.map((one) => one.name),
-    );
+  const found = verbOf(argv);
+  if (found === undefined) {
+    const hint = didYouMean(name, FIRST_WORDS);
     complain({ terminal }, `there is no verb ${name}${hint}; tsgw help lists them`);
     return ExitCode.USAGE;
   }
-  const parsed = parse(verb, rest, terminal);
+  if (found.kind === 'group') return unfinished(found, rest[0], terminal);
+  const { verb } = found;
+  const parsed = parse(verb, found.rest, terminal);
   if (parsed.kind === 'help') {
     terminal.out(verbHelp(verb));
     return ExitCode.OK;
@@ -43,6 +42,28 @@ export async function runCli(
   }
   return verb.run({ ...parsed, terminal });
 }
+
+/** A word that verbs begin with, and none of them. */
+function unfinished(
+  { name, verbs }: { readonly name: string; readonly verbs: readonly Verb[] },
+  word: string | undefined,
+  terminal: Terminal,
+): ExitCode {
+  if (word === '--help' || word === '-h') {
+    terminal.out(groupOverview(name, verbs));
+    return ExitCode.OK;
+  }
+  if (word === undefined) {
+    terminal.err(groupOverview(name, verbs));
+    return ExitCode.USAGE;
+  }
+  const known = verbs.map((one) => one.name.slice(name.length + 1));
+  const hint = didYouMean(word, known);
+  complain({ terminal }, `there is no verb ${name} ${word}${hint}; tsgw help ${name} lists them`);
+  return ExitCode.USAGE;
+}
+
+const FIRST_WORDS = [...new Set(VERBS.map(({ name }) => name.split(' ')[0] ?? ''))];
 
 function parse(verb: Verb, argv: readonly string[], terminal: Terminal): ParsedCall {
   if (verb.name === 'run') {

@@ -4,22 +4,48 @@
 import { EXIT_CODES } from './exit-code.ts';
 import type { Verb, VerbOption } from './verb.ts';
 
-/** All verbs, one line each. */
+/** All verbs, one line each; those of several words are one line for each first word. */
 export function overview(verbs: readonly Verb[]): string {
+  const rows = new Map(
+    verbs.map(({ name, summary }) => {
+      const [group = '', ...rest] = name.split(' ');
+      return [group, rest.length === 0 ? summary : `${GROUPS[group]}: tsgw help ${group}`] as const;
+    }),
+  );
   return lines([
     'tsgw: a userspace IKEv2/ESP gateway, controlled by swanctl and by this command',
     '',
     'usage: tsgw VERB [ARGUMENTS]',
     '',
-    ...columns(verbs.map(({ name, summary }) => [name, summary])),
+    ...columns([...rows]),
     '',
     'tsgw help VERB says more of one; tsgw help --man is the whole manual.',
   ]);
 }
 
+/** The verbs of one group. */
+export function groupOverview(group: string, verbs: readonly Verb[]): string {
+  return lines([
+    `tsgw ${group}: ${GROUPS[group]}`,
+    '',
+    `usage: tsgw ${group} VERB [ARGUMENTS]`,
+    '',
+    ...columns(verbs.map(({ name, summary }) => [name.slice(group.length + 1), summary])),
+    '',
+    `tsgw help ${group} VERB says more of one.`,
+  ]);
+}
+
+const GROUPS: Readonly<Record<string, string>> = {
+  cluster: 'operate a node of a cluster of gateways',
+};
+
 /** `usage: tsgw sas [--ike NAME] ...` */
 export function usageLine(verb: Verb): string {
-  const operands = verb.operands.map(({ name, required }) => (required ? name : `[${name}]`));
+  const operands = verb.operands.map(({ name, required, many }) => {
+    const text = many ? `${name}...` : name;
+    return required ? text : `[${text}]`;
+  });
   const options = Object.entries(verb.options).map((one) => `[${optionText(...one)}]`);
   return ['usage: tsgw', verb.name, ...operands, ...options].join(' ');
 }

@@ -19,6 +19,8 @@ export interface VerbOption {
 export interface Operand {
   readonly name: string;
   readonly required: boolean;
+  /** It may stand several times. */
+  readonly many?: boolean;
   readonly help: string;
 }
 
@@ -89,7 +91,8 @@ export function parseCall(
   const missing = verb.operands.find(({ required }, index) => required && !(index in operands));
   if (missing) return usage(`${missing.name} is missing`);
   const extra = operands[verb.operands.length];
-  if (extra !== undefined) return usage(`${extra} is one argument too many`);
+  if (extra !== undefined && !verb.operands.some(({ many }) => many))
+    return usage(`${extra} is one argument too many`);
   const uri =
     options.get('uri') ?? options.get('vici') ?? (environment.TSGW_URI || DEFAULT_VICI_URI);
   const address = parseViciUri(uri);

@@ -4,10 +4,11 @@
 import { packageVersion } from '../io/system.ts';
 import { capture } from './capture.ts';
 import { check } from './check.ts';
+import { CLUSTER_VERBS } from './cluster-verbs.ts';
 import { complain } from './daemon.ts';
 import { doctor } from './doctor.ts';
 import { ExitCode } from './exit-code.ts';
-import { manual, overview, verbHelp } from './help.ts';
+import { groupOverview, manual, overview, verbHelp } from './help.ts';
 import { initiate, rekey, terminate } from './initiate.ts';
 import { conns } from './list-conns.ts';
 import { sad, spd, status } from './list-daemon.ts';
@@ -282,6 +283,7 @@ export const VERBS: readonly Verb[] = [
     ],
     run: pools,
   },
+  ...CLUSTER_VERBS,
   {
     name: 'log',
     summary: "follow the daemon's events",
@@ -323,7 +325,7 @@ export const VERBS: readonly Verb[] = [
     name: 'help',
     summary: 'this, or more of one verb',
     description: 'Without a verb: all of them, one line each.',
-    operands: [{ name: 'VERB', required: false, help: 'the verb to explain' }],
+    operands: [{ name: 'VERB', required: false, many: true, help: 'the verb to explain' }],
     options: { man: { help: 'everything, as a manual page' }, ...URI_OPTIONS },
     examples: [
       ['tsgw help initiate', 'one verb with its options and examples'],
@@ -333,8 +335,20 @@ export const VERBS: readonly Verb[] = [
   },
 ];
 
-export function verbOf(name: string): Verb | undefined {
-  return VERBS.find((verb) => verb.name === name);
+/** What the first words of a command line name: a verb and what stands behind it, or a group of verbs. */
+export function verbOf(
+  argv: readonly string[],
+):
+  | { readonly kind: 'verb'; readonly verb: Verb; readonly rest: readonly string[] }
+  | { readonly kind: 'group'; readonly name: string; readonly verbs: readonly Verb[] }
+  | undefined {
+  const [first = '', second] = argv;
+  for (const [name, words] of [[`${first} ${second}`, 2] as const, [first, 1] as const]) {
+    const verb = VERBS.find((one) => one.name === name);
+    if (verb) return { kind: 'verb', verb, rest: argv.slice(words) };
+  }
+  const verbs = VERBS.filter(({ name }) => name.startsWith(`${first} `));
+  return verbs.length === 0 ? undefined : { kind: 'group', name: first, verbs };
 }
 
 async function version({ terminal, switches }: Call): Promise<ExitCode> {
@@ -344,13 +358,19 @@ async function version({ terminal, switches }: Call): Promise<ExitCode> {
 }
 
 async function help(call: Call): Promise<ExitCode> {
-  const [name] = call.operands;
-  const verb = name === undefined ? undefined : verbOf(name);
-  if (name !== undefined && verb === undefined) {
-    complain(call, `there is no verb ${name}: tsgw help lists them`);
+  const { operands, switches, terminal } = call;
+  if (operands.length === 0) {
+    terminal.out(switches.has('man') ? manual(VERBS) : overview(VERBS));
+    return ExitCode.OK;
+  }
+  const found = verbOf(operands);
+  const isAsked = found?.kind === 'verb' ? found.rest.length === 0 : operands.length === 1;
+  if (found === undefined || !isAsked) {
+    complain(call, `there is no verb ${operands.join(' ')}: tsgw help lists them`);
     return ExitCode.USAGE;
   }
-  const all = call.switches.has('man') ? manual(VERBS) : overview(VERBS);
-  call.terminal.out(verb === undefined ? all : verbHelp(verb));
+  terminal.out(
+    found.kind === 'verb' ? verbHelp(found.verb) : groupOverview(found.name, found.verbs),
+  );
   return ExitCode.OK;
 }

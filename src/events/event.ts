@@ -4,6 +4,8 @@
  * Levels: error (an operator must act), notice (an SA came or went), debug (each exchange),
  * trace (each message decoded). No event carries a secret.
  */
+import type { ClusterEvent } from './cluster-event.ts';
+
 export type Level = 'error' | 'notice' | 'debug' | 'trace';
 
 /** Who an IKE event is about. Keys are the same everywhere. */
@@ -187,4 +189,5 @@ export type Event =
     }
   | { readonly kind: 'ike-drop'; readonly reason: string; readonly peer: string }
   | { readonly kind: 'path-mtu'; readonly peer: string; readonly mtu: number }
+  | ClusterEvent
   | { readonly kind: 'daemon'; readonly level: Level; readonly what: string };

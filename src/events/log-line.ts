@@ -5,6 +5,8 @@
  * peer sent cannot break the line: control characters are escaped.
  */
 import { alertOf } from './alert.ts';
+import type { ClusterEvent } from './cluster-event.ts';
+import { clusterLevel } from './cluster-text.ts';
 import type { Event, Level } from './event.ts';
 
 /** A value of an event as it is logged; a list of transforms becomes one text each. */
@@ -17,7 +19,11 @@ export function eventLevel(event: Event): Level {
   if (event.kind === 'daemon') return event.level;
   // What strangers ask for is no operator's business, and must not fill a log.
   if (event.kind === 'refused' && event.ikeSa === 0) return 'debug';
-  return levels[event.kind];
+  return isOfCluster(event) ? clusterLevel(event) : levels[event.kind];
+}
+
+function isOfCluster(event: Event): event is ClusterEvent {
+  return event.kind.startsWith('cluster-');
 }
 
 /** Whether an event of this level is shown when `threshold` is asked for. */
@@ -92,7 +98,7 @@ const subjects = new Set(['ikeSa', 'connection', 'local', 'peer']);
 const order: readonly Level[] = ['error', 'notice', 'debug', 'trace'];
 
 /** The level of each event that does not bring its own. */
-const levels: Readonly<Record<Exclude<Event['kind'], 'daemon'>, Level>> = {
+const levels: Readonly<Record<Exclude<Event['kind'], 'daemon' | ClusterEvent['kind']>, Level>> = {
   message: 'trace',
   'ike-sa-up': 'notice',
   'ike-sa-down': 'notice',

@@ -5,10 +5,11 @@
  * One event gives no, one or several sentences, each of a group (IKE, ENC, NET, CFG ...) and a
  * level: 0 always worth reading, 1 each step, 2 detail.
  */
+import { clusterText } from './cluster-text.ts';
 import type { Event, IkeSubject } from './event.ts';
 
 export interface LogText {
-  readonly group: 'DMN' | 'MGR' | 'IKE' | 'CHD' | 'CFG' | 'KNL' | 'NET' | 'ENC' | 'ESP';
+  readonly group: 'DMN' | 'CLU' | 'MGR' | 'IKE' | 'CHD' | 'CFG' | 'KNL' | 'NET' | 'ENC' | 'ESP';
   readonly level: 0 | 1 | 2;
   readonly text: string;
 }
@@ -105,6 +106,10 @@ function sentences(event: Event): readonly LogText[] {
       return [say('ESP', 1, `path MTU to ${event.peer} is ${event.mtu}`)];
     case 'daemon':
       return [say('DMN', event.level === 'trace' ? 2 : 1, event.what)];
+    default: {
+      const { level, text } = clusterText(event);
+      return [say('CLU', level, text)];
+    }
   }
 }
 

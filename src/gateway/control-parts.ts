@@ -10,6 +10,7 @@ import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
 import type { Pad } from '../ipsec/pad.ts';
 import type { PolicyList } from '../ipsec/policy-list.ts';
 import type { CaptureHandle, CaptureSelection, CaptureSink } from '../vici/capture-view.ts';
+import type { ClusterControl } from '../vici/cluster-view.ts';
 import type { PolicyView, StatsView } from '../vici/control.ts';
 import type { MtuDoctorParts } from './mtu-doctor.ts';
 import type { PoolPort } from './pool-port.ts';
@@ -35,6 +36,8 @@ export interface GatewayParts {
   childSas(): readonly ChildSa[];
   readonly trace: TraceSources;
   readonly paths: Pick<MtuDoctorParts, 'measure' | 'measured' | 'childSa'>;
+  /** Where this gateway is a node of a cluster. */
+  cluster(): ClusterControl | undefined;
   capture(selection: CaptureSelection, sink: CaptureSink): CaptureHandle | string;
   /** Tells the PAD where the connection's names are, as soon as that is known. */
   resolveNames(connection: Connection): void;

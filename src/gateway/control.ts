@@ -12,6 +12,7 @@ import type { Outcome, SaSelector } from '../ike/action.ts';
 import type { ChildPolicy, Connection } from '../ipsec/connection.ts';
 import { formatIdentity } from '../ipsec/identity.ts';
 import type { CaptureHandle, CaptureSelection, CaptureSink } from '../vici/capture-view.ts';
+import type { ClusterControl } from '../vici/cluster-view.ts';
 import type {
   ConnectionView,
   Control,
@@ -268,6 +269,10 @@ export class GatewayControl implements Control {
     const unknown = unknownSelection(selection, pad.connections(), childSas());
     if (unknown !== undefined) return unknown;
     return this.#parts.capture(selection, sink);
+  }
+
+  cluster(): ClusterControl | undefined {
+    return this.#parts.cluster();
   }
 
   stats(): StatsView {

@@ -5,6 +5,7 @@
  * answered `success = no` with the reason; a name that stands nowhere here is unknown.
  */
 import { attempt, failure, success } from './answers.ts';
+import { clusterSegments, clusterStatus, prepareClusterOrder, SEGMENT_EVENT } from './cluster.ts';
 import type { Control } from './control.ts';
 import { algorithmsAnswer, countersAnswer, statsAnswer, versionAnswer } from './daemon-answers.ts';
 import { prepareDoctorMtu } from './doctor-mtu.ts';
@@ -90,6 +91,9 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['tsgw-status', answer((control) => statusAnswer(control.stats()))],
   ['tsgw-sad', list('tsgw-sad-row', (control) => listSad(control.sad()))],
   ['tsgw-spd', list('tsgw-spd-row', (control) => listSpd(control.spd()))],
+  ['tsgw-cluster-status', answer(clusterStatus)],
+  ['tsgw-cluster-segments', list(SEGMENT_EVENT, clusterSegments)],
+  ['tsgw-cluster-order', { kind: 'operation', prepare: prepareClusterOrder }],
   ['tsgw-doctor-mtu', { kind: 'operation', prepare: prepareDoctorMtu }],
   ['tsgw-trace', answer(traceAnswer)],
   ['tsgw-capture-start', { kind: 'capture', begins: true }],

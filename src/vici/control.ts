@@ -8,6 +8,7 @@
 import type { Section } from '../config/section.ts';
 import type { Event } from '../events/event.ts';
 import type { CaptureHandle, CaptureSelection, CaptureSink } from './capture-view.ts';
+import type { ClusterControl } from './cluster-view.ts';
 import type { MtuOutcome, PathSelector } from './mtu-view.ts';
 import type { TraceQuestion } from './trace-question.ts';
 import type { TraceView } from './trace-view.ts';
@@ -308,6 +309,8 @@ export interface Control {
   trace(question: TraceQuestion): TraceResult;
   /** Gives copies of packets to `sink` until it is stopped, or answers why not. */
   capture(selection: CaptureSelection, sink: CaptureSink): CaptureHandle | string;
+  /** Undefined where this daemon is no node of a cluster. */
+  cluster(): ClusterControl | undefined;
   stats(): StatsView;
   /**
    * Counts by strongSwan's names. Without a connection: the daemon's totals under the empty name

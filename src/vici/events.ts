@@ -9,6 +9,7 @@ import type { Event } from '../events/event.ts';
 import { eventFields, eventLevel, logLine } from '../events/log-line.ts';
 import { ikeSubject, logTexts } from '../events/log-text.ts';
 import { CAPTURE_KEY_EVENT, CAPTURED_EVENT } from './capture-view.ts';
+import { SEGMENT_EVENT } from './cluster.ts';
 import type { IkeSaView } from './control.ts';
 import { ikeSaPairs } from './list-sa.ts';
 import { transformSections } from './list-tsgw.ts';
@@ -35,6 +36,7 @@ export const EVENT_NAMES: ReadonlySet<string> = new Set([
   'tsgw-sad-row',
   'tsgw-spd-row',
   'tsgw-why-row',
+  SEGMENT_EVENT,
 ]);
 
 /** What `log` carries: each step, no detail. */

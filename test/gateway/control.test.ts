@@ -87,6 +87,7 @@ class Controlled {
         path: () => undefined,
         reachedLimit: () => 'none',
       },
+      cluster: () => undefined,
       capture: () => 'nothing is captured here',
       resolveNames: ({ name }) => {
         this.resolved.push(name);

@@ -6,6 +6,7 @@
 import { ConfigError, type Section } from '../../src/config/section.ts';
 import type { Event } from '../../src/events/event.ts';
 import type { CaptureHandle, CaptureSelection, CaptureSink } from '../../src/vici/capture-view.ts';
+import type { ClusterControl } from '../../src/vici/cluster-view.ts';
 import type {
   ConnectionView,
   Control,
@@ -78,6 +79,8 @@ export class FakeControl implements Control {
     keys: () => [],
     stop: () => Promise.resolve({ packets: 0, missed: 0 }),
   });
+  /** Unset = no node of a cluster. */
+  clusterControl: ClusterControl | undefined;
   readonly #listeners = new Set<(event: Event) => void>();
 
   emit(...events: readonly Event[]): void {
@@ -213,6 +216,10 @@ export class FakeControl implements Control {
   capture(selection: CaptureSelection, sink: CaptureSink): CaptureHandle | string {
     this.calls.push(`capture ${JSON.stringify(selection)}`);
     return this.onCapture(sink);
+  }
+
+  cluster(): ClusterControl | undefined {
+    return this.clusterControl;
   }
 
   stats(): StatsView {
