@@ -2,9 +2,11 @@
  * The report of `failover`: medians and the worst of all runs of a fault, and its table.
  */
 import type { Fault } from '../lab/failover-cluster.ts';
+import { failoverVerdicts } from './failover-verdicts.ts';
 import type { WireRepeats } from './failover-wire.ts';
-import { type Spread, spread } from './statistics.ts';
+import { quantile, type Spread, spread } from './statistics.ts';
 import { aligned } from './table.ts';
+import { type Verdict, verdictLines } from './verdict.ts';
 
 export interface FailoverDirection {
   readonly gapMilliseconds: number;
@@ -28,6 +30,11 @@ export interface FailoverRun {
   readonly answers: boolean;
 }
 
+/** What the client saw of it, one way or the other. */
+export function longestGap({ there, back }: FailoverRun): number {
+  return Math.max(there.gapMilliseconds, back.gapMilliseconds);
+}
+
 /** Packets of before a crash, sent again to the node that took over. */
 export interface ReplayRun {
   readonly cluster: string;
@@ -46,6 +53,8 @@ export interface FailoverRow {
   readonly fault: Fault;
   readonly gapThere: Spread;
   readonly gapBack: Spread;
+  /** Of the longer one of each run. */
+  readonly gapP99: number;
   readonly lostThere: Spread;
   readonly lostBack: Spread;
   readonly handled: Spread;
@@ -62,6 +71,9 @@ export interface FailoverReport extends FailoverTerms {
   readonly question: string;
   readonly rows: readonly FailoverRow[];
   readonly replays: readonly ReplayRun[];
+  readonly verdicts: readonly Verdict[];
+  /** What could not be measured, and why. */
+  readonly failed: readonly string[];
   readonly measured: readonly FailoverRun[];
 }
 
@@ -69,24 +81,28 @@ export function failoverReport(
   { runs, perSecond, secondsBefore }: FailoverTerms,
   measured: readonly FailoverRun[],
   replays: readonly ReplayRun[],
+  failed: readonly string[] = [],
 ): FailoverReport {
   const kinds = new Map(measured.map((run) => [`${run.cluster} ${run.fault}`, run]));
   const rows = [...kinds.values()].map(({ cluster, fault }) =>
     rowOf(measured.filter((run) => run.cluster === cluster && run.fault === fault)),
   );
   const question = 'what a client sees of a fault in a cluster';
-  return { question, runs, perSecond, secondsBefore, rows, replays, measured };
+  const verdicts = failoverVerdicts(measured, replays, perSecond);
+  return { question, runs, perSecond, secondsBefore, rows, replays, verdicts, failed, measured };
 }
 
 export function failoverTable(report: FailoverReport): string {
   const { runs, perSecond, secondsBefore } = report;
   const head = [
-    ...['cluster', 'fault', 'gap ms ->', 'gap ms <-', 'lost ->', 'lost <-', 'handled ms'],
+    ...['cluster', 'fault', 'gap ms ->', 'gap ms <-', 'p99', 'lost ->', 'lost <-', 'handled ms'],
     ...['rekeys', 'numbers twice', 'IVs twice', 'delivered twice', 'no IKE answer'],
   ];
   const rows = report.rows.map((row) => [
     ...[row.cluster, row.fault],
-    ...[row.gapThere, row.gapBack, row.lostThere, row.lostBack, row.handled, row.rekeyed].map(cell),
+    ...[row.gapThere, row.gapBack].map(cell),
+    String(Math.round(row.gapP99)),
+    ...[row.lostThere, row.lostBack, row.handled, row.rekeyed].map(cell),
     ...[row.repeatedSequences, row.repeatedIvs, row.duplicated].map(String),
     `${row.unanswered} of ${runs}`,
   ]);
@@ -99,8 +115,14 @@ export function failoverTable(report: FailoverReport): string {
     `${secondsBefore} s of them before the fault; ${runs} runs, median [least-most]`,
     '',
     ...aligned([head, ...rows]),
-    ...(replays.length === 0 ? [] : ['', ...replays]),
+    ...paragraph(replays),
+    ...paragraph(verdictLines(report.verdicts)),
+    ...paragraph(report.failed.map((what) => `not measured: ${what.split('\n')[0]}`)),
   ].join('\n');
+}
+
+function paragraph(lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? [] : ['', ...lines];
 }
 
 function rowOf(runs: readonly FailoverRun[]): FailoverRow {
@@ -112,6 +134,7 @@ function rowOf(runs: readonly FailoverRun[]): FailoverRow {
     ...{ cluster: first.cluster, fault: first.fault },
     gapThere: of(({ there }) => there.gapMilliseconds),
     gapBack: of(({ back }) => back.gapMilliseconds),
+    gapP99: quantile(runs.map(longestGap), 0.99),
     lostThere: of(({ there }) => there.lost),
     lostBack: of(({ back }) => back.lost),
     handled: of(({ handledMilliseconds }) => handledMilliseconds),

@@ -1,6 +1,7 @@
 /**
  * What a capture says of the ESP packets one end sent: numbers and IVs that came twice under one SPI.
  */
+import { formatAddress, ipAddress } from '../src/wire/address.ts';
 
 export interface WireRepeats {
   readonly packets: number;
@@ -12,11 +13,12 @@ export interface WireRepeats {
 
 const UDP = 17;
 const PORT_NAT_T = 4500;
+const IPV6_HEADER = 40;
 const UDP_HEADER = 8;
 const ESP_HEADER = 8;
 const IV_OCTETS = 8;
 
-/** Of IPv4 packets with ESP in UDP from this address; with a cipher that has an IV of eight octets. */
+/** Of packets with ESP in UDP from this address; with a cipher that has an IV of eight octets. */
 export function repeatsOnWire(packets: readonly Uint8Array[], from: string): WireRepeats {
   const seen = { sequences: new Set<string>(), ivs: new Set<string>() };
   const counted = { packets: 0, sequences: 0, ivs: 0 };
@@ -37,12 +39,22 @@ export function repeatsOnWire(packets: readonly Uint8Array[], from: string): Wir
 }
 
 function espFrom(packet: Uint8Array, from: string): Uint8Array | undefined {
-  const [versionAndLength = 0] = packet;
-  const ip = (versionAndLength & 0x0f) * 4;
-  if (versionAndLength >> 4 !== 4 || packet[9] !== UDP) return undefined;
-  if (packet.subarray(12, 16).join('.') !== from) return undefined;
-  const port = ((packet[ip] ?? 0) << 8) | (packet[ip + 1] ?? 0);
-  const esp = packet.subarray(ip + UDP_HEADER);
+  const udp = udpFrom(packet, from);
+  if (udp === undefined) return undefined;
+  const port = ((udp[0] ?? 0) << 8) | (udp[1] ?? 0);
+  const esp = udp.subarray(UDP_HEADER);
   const isEsp = esp.length >= ESP_HEADER + IV_OCTETS && esp.subarray(0, 4).some((one) => one !== 0);
   return port === PORT_NAT_T && isEsp ? esp : undefined;
+}
+
+/** Without extension headers, which nobody here sends. */
+function udpFrom(packet: Uint8Array, from: string): Uint8Array | undefined {
+  const [versionAndLength = 0] = packet;
+  const version = versionAndLength >> 4;
+  const source = version === 4 ? packet.subarray(12, 16) : packet.subarray(8, 24);
+  const protocol = version === 4 ? packet[9] : packet[6];
+  if ((version !== 4 && version !== 6) || protocol !== UDP) return undefined;
+  if (source.length !== (version === 4 ? 4 : 16)) return undefined;
+  if (formatAddress(ipAddress(source)) !== from) return undefined;
+  return packet.subarray(version === 4 ? (versionAndLength & 0x0f) * 4 : IPV6_HEADER);
 }

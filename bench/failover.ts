@@ -3,32 +3,48 @@
  *
  *   client ---- node a, node b, ... ---- host      numbered packets each way, steadily
  *
- * Each fault has a cluster of its own, so that none inherits from another; the clusters take turns. Told
- * are the longest silence each way, what was lost, numbers and IVs that came twice on the wire, SAs that
- * were replaced, and whether the client's IKE is answered afterwards. Apart from that: how many packets of
- * before a crash are delivered once more when someone sends them again to the node that took over.
+ * Told are the longest silence each way, what was lost, numbers and IVs that came twice on the wire, SAs
+ * that were replaced, and whether the client's IKE is answered afterwards. Apart from that: how many packets
+ * of before a crash are delivered once more when someone sends them again to the node that took over.
+ *
+ * A cluster that can be made whole again goes on with the next fault, with the same client and SAs; else
+ * each fault has one of its own.
  */
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Capture } from '../lab/capture.ts';
 import { CharonFailover } from '../lab/charon-failover.ts';
+import type { TsgwClusterSettings } from '../lab/cluster-conf.ts';
 import { run, sleep } from '../lab/command.ts';
 import type { FailoverCluster, Fault } from '../lab/failover-cluster.ts';
-import { PacketStream } from '../lab/packet-stream.ts';
 import { packetsOfPcap } from '../lab/pcap.ts';
 import { nft } from '../lab/topology.ts';
+import { TsgwFailover } from '../lab/tsgw-failover.ts';
 import {
   type FailoverReport,
   type FailoverRun,
   failoverReport,
   type ReplayRun,
 } from './failover-report.ts';
+import { flowsAgain, STREAM_PORT, startStream } from './failover-traffic.ts';
 import { repeatsOnWire } from './failover-wire.ts';
 
-/** Clusters that can be measured, each started anew for every fault. */
+/** Clusters of tsgw that can be measured. */
+export const tsgwClusters = {
+  'tsgw-active-passive': { mode: 'active-passive' },
+  'tsgw-active-active': { mode: 'active-active' },
+  'tsgw-forward': { mode: 'forward' },
+  'tsgw-strict': { mode: 'active-passive', replay: 'strict' },
+} as const satisfies Readonly<Record<string, TsgwClusterSettings>>;
+
+/** All that can be. */
 export const failoverClusters = {
   'charon-ha': () => CharonFailover.start(),
+  'tsgw-active-passive': () => TsgwFailover.start(tsgwClusters['tsgw-active-passive']),
+  'tsgw-active-active': () => TsgwFailover.start(tsgwClusters['tsgw-active-active']),
+  'tsgw-forward': () => TsgwFailover.start(tsgwClusters['tsgw-forward']),
+  'tsgw-strict': () => TsgwFailover.start(tsgwClusters['tsgw-strict']),
 } as const satisfies Readonly<Record<string, () => Promise<FailoverCluster>>>;
 export type FailoverClusterName = keyof typeof failoverClusters;
 
@@ -45,41 +61,72 @@ export interface FailoverOptions {
 
 /** After a fault the traffic goes on until it flows again, and for so long. */
 const QUIET_SECONDS = 2;
-const MOST_SECONDS_AFTER = 60;
-const PORT = 20_000;
 const REPLAYED = 500;
 
 export async function measureFailover(options: FailoverOptions): Promise<FailoverReport> {
   const { clusters, faults, runs, progress } = options;
   const measured: FailoverRun[] = [];
   const replays: ReplayRun[] = [];
-  for (let number = 1; number <= runs; number++) {
-    for (const name of clusters) {
-      for (const fault of faults) {
-        const result = await inCluster(name, (cluster) => measureFault(cluster, fault, options));
-        measured.push({ cluster: name, ...result });
-        const { there, back } = result;
-        const gaps = `${there.gapMilliseconds} / ${back.gapMilliseconds} ms`;
-        progress(`${name}, ${fault}, ${number} of ${runs}: longest gap ${gaps}`);
+  const failed: string[] = [];
+  for (const name of clusters) {
+    const stage = new ClusterStage(failoverClusters[name]);
+    const attempt = async (what: string, measure: (at: FailoverCluster) => Promise<string>) => {
+      try {
+        progress(`${name}, ${what}: ${await stage.use(measure)}`);
+      } catch (error) {
+        // One that broke says so in the report; the others are still worth knowing.
+        failed.push(`${name}, ${what}: ${error instanceof Error ? error.message : error}`);
+        progress(failed.at(-1) ?? '');
       }
-      if (!faults.includes('crash')) continue;
-      const replay = await inCluster(name, (cluster) => measureReplay(cluster, options));
-      replays.push({ cluster: name, ...replay });
-      progress(`${name}, replay: ${replay.delivered} of ${replay.sent} delivered again`);
+    };
+    for (const fault of faults) {
+      for (let number = 1; number <= runs; number++) {
+        await attempt(`${fault}, ${number} of ${runs}`, async (cluster) => {
+          const result = await measureFault(cluster, fault, options);
+          measured.push({ cluster: name, ...result });
+          const { there, back } = result;
+          return `longest gap ${there.gapMilliseconds} / ${back.gapMilliseconds} ms`;
+        });
+      }
     }
+    if (faults.includes('crash')) {
+      await attempt('replay', async (cluster) => {
+        const replay = await measureReplay(cluster, options);
+        replays.push({ cluster: name, ...replay });
+        return `${replay.delivered} of ${replay.sent} delivered again`;
+      });
+    }
+    await stage.close();
   }
-  return failoverReport(options, measured, replays);
+  return failoverReport(options, measured, replays, failed);
 }
 
-async function inCluster<T>(
-  name: FailoverClusterName,
-  measure: (cluster: FailoverCluster) => Promise<T>,
-): Promise<T> {
-  const cluster = await failoverClusters[name]();
-  try {
-    return await measure(cluster);
-  } finally {
-    cluster.destroy();
+/** A cluster for one measurement after the other: the same one, where it can be made whole again. */
+class ClusterStage {
+  readonly #start: () => Promise<FailoverCluster>;
+  #cluster: FailoverCluster | undefined;
+
+  constructor(start: () => Promise<FailoverCluster>) {
+    this.#start = start;
+  }
+
+  async use<T>(measure: (cluster: FailoverCluster) => Promise<T>): Promise<T> {
+    const cluster = this.#cluster ?? (await this.#start());
+    this.#cluster = cluster;
+    try {
+      const result = await measure(cluster);
+      if (cluster.recover === undefined) await this.close();
+      else await cluster.recover();
+      return result;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#cluster?.destroy();
+    this.#cluster = undefined;
   }
 }
 
@@ -97,7 +144,7 @@ async function measureFault(
   const began = performance.now();
   await cluster.happen(fault);
   const done = performance.now();
-  await flowsAgain(cluster, done - began);
+  await flowsAgain(cluster, QUIET_SECONDS, done - began);
   const { there, back } = await stream.stop();
   const repeats = repeatsOnWire(packetsOfPcap(readFileSync(await capture.stop())), outer.gateway);
   const rekeyed = (await cluster.rekeyed()) - before;
@@ -119,6 +166,7 @@ async function measureReplay(
   { perSecond, secondsBefore }: FailoverOptions,
 ): Promise<Omit<ReplayRun, 'cluster'>> {
   const { network, outer } = cluster;
+  await cluster.prepare('crash');
   const capture = await Capture.start(network, 'client');
   const stream = await startStream(cluster, perSecond);
   await sleep(secondsBefore * 1000);
@@ -127,12 +175,14 @@ async function measureReplay(
   const before = Date.now() / 1000;
   await cluster.happen('crash');
   await nft(network, 'host', [
+    'table inet replayed',
+    'delete table inet replayed',
     'table inet replayed {',
     'counter delivered {',
     '}',
     'chain arriving {',
     'type filter hook input priority 0;',
-    `udp dport ${PORT} counter name delivered;`,
+    `udp dport ${STREAM_PORT} counter name delivered;`,
     '}',
     '}',
   ]);
@@ -142,29 +192,4 @@ async function measureReplay(
   const listed = await run([...network.at('host'), 'nft', 'list', 'counters']);
   const delivered = Number(/packets (\d+)/.exec(listed.stdout)?.[1]);
   return { sent: Number(stdout), delivered };
-}
-
-function startStream({ network, inner }: FailoverCluster, perSecond: number) {
-  return PacketStream.start(
-    { network },
-    {
-      ...{ perSecond, port: PORT },
-      ends: [
-        { node: 'client', address: inner.client },
-        { node: 'host', address: inner.host },
-      ],
-    },
-  );
-}
-
-/** Until pings come back without a hole, at most a minute: what it takes is part of the gap. */
-async function flowsAgain({ network, inner }: FailoverCluster, faultMs: number): Promise<void> {
-  const end = performance.now() + MOST_SECONDS_AFTER * 1000 + faultMs;
-  let since = performance.now();
-  while (performance.now() < end) {
-    const argv = ['ping', '-n', '-q', '-c', '10', '-i', '0.02', '-W', '1', inner.host];
-    const { stdout } = await network.exec('client', argv, { mayFail: true });
-    if (!stdout.includes(' 0% packet loss')) since = performance.now();
-    else if (performance.now() - since > QUIET_SECONDS * 1000) return;
-  }
 }

@@ -88,22 +88,12 @@ export class CharonFailover implements FailoverCluster {
     }
   }
 
-  async rekeyed(): Promise<number> {
-    const counted = await this.#cluster.client.swanctl.counters('gateway');
-    const kinds = ['child-rekey', 'ike-rekey-init', 'ike-rekey-resp'];
-    return kinds.reduce((sum, kind) => sum + (counted[kind] ?? 0), 0);
+  rekeyed(): Promise<number> {
+    return this.#cluster.client.rekeyed();
   }
 
-  async answers(): Promise<boolean> {
-    const before = await this.rekeyed();
-    const { client } = this.#cluster;
-    await client.swanctl.call(['--rekey', '--child', 'net']);
-    try {
-      await until('an answer', async () => (await this.rekeyed()) > before || undefined, 3_000);
-      return true;
-    } catch {
-      return false;
-    }
+  answers(): Promise<boolean> {
+    return this.#cluster.client.isAnswered();
   }
 
   destroy(): void {

@@ -18,6 +18,15 @@ import { resolve } from 'node:path';
 import { Charon, type CharonSettings } from './charon.ts';
 import { until } from './command.ts';
 import { Network } from './namespaces.ts';
+import {
+  ESP_PROPOSALS,
+  IKE_PROPOSALS,
+  identities,
+  impatient,
+  Roadwarrior,
+  sharedSecret,
+  strongSwanPlugins,
+} from './roadwarrior.ts';
 
 export type HaNode = 'a' | 'b';
 export const haNodes: readonly HaNode[] = ['a', 'b'];
@@ -80,14 +89,14 @@ export async function moveTo(network: Network, node: HaNode | undefined): Promis
 export class CharonHaCluster {
   readonly network: Network;
   readonly nodes: Readonly<Record<HaNode, Charon>>;
-  readonly client: Charon;
+  readonly client: Roadwarrior;
   readonly #settings: HaSettings;
 
   private constructor(network: Network, settings: HaSettings) {
     this.network = network;
     this.#settings = settings;
     this.nodes = { a: new Charon(network, 'a'), b: new Charon(network, 'b') };
-    this.client = new Charon(network, 'client');
+    this.client = new Roadwarrior(network);
   }
 
   /** The network, and nothing that runs in it yet. */
@@ -99,9 +108,11 @@ export class CharonHaCluster {
   async start(started: readonly HaNode[] = haNodes): Promise<void> {
     await Promise.all([
       ...started.map((node) => this.startNode(node)),
-      this.client.start({ plugins: clientPlugins, charon: impatient }),
+      this.client.start({
+        ...{ local: haAddresses.client, gateway: haAddresses.wan, remoteTs: '10.2.0.0/24' },
+        ...this.#settings,
+      }),
     ]);
-    await this.client.swanctl.load(clientConf(this.#settings));
     const [first] = started;
     if (first === undefined) return;
     await moveTo(this.network, first);
@@ -154,12 +165,8 @@ export class CharonHaCluster {
   }
 
   /** Has the client connect; answers its virtual address. */
-  async connect(): Promise<string> {
-    await this.client.swanctl.must(['--initiate', '--child', 'net']);
-    const [sa] = await this.client.swanctl.sas();
-    const [own] = sa?.children[0]?.localTs ?? [];
-    if (own === undefined) throw new Error(`the client has no address\n${this.client.said()}`);
-    return own.split('/')[0] ?? own;
+  connect(): Promise<string> {
+    return this.client.connect();
   }
 
   destroy(): void {
@@ -180,11 +187,11 @@ export function nodeConf(settings: HaSettings = {}): string {
     unique = never
     local {
       auth = psk
-      id = gateway.lab
+      id = ${identities.gateway}
     }
     remote {
       auth = psk
-      id = client.lab
+      id = ${identities.client}
     }
     children {
       net {
@@ -194,52 +201,13 @@ export function nodeConf(settings: HaSettings = {}): string {
     }
   }
 }
-${SECRETS}`;
+${sharedSecret}`;
 }
-
-function clientConf(settings: HaSettings): string {
-  return `connections {
-  gateway {
-    version = 2
-    mobike = no
-    local_addrs = ${haAddresses.client}
-    remote_addrs = ${haAddresses.wan}
-    proposals = ${settings.ikeProposals ?? IKE_PROPOSALS}
-    vips = 0.0.0.0
-    local {
-      auth = psk
-      id = client.lab
-    }
-    remote {
-      auth = psk
-      id = gateway.lab
-    }
-    children {
-      net {
-        remote_ts = 10.2.0.0/24
-        esp_proposals = ${settings.espProposals ?? ESP_PROPOSALS}
-      }
-    }
-  }
-}
-${SECRETS}`;
-}
-
-const IKE_PROPOSALS = 'aes128-sha256-x25519';
-const ESP_PROPOSALS = 'aes128gcm16-x25519';
-const SECRETS = `secrets {
-  ike-1 {
-    id-1 = gateway.lab
-    id-2 = client.lab
-    secret = "a secret only the lab knows"
-  }
-}
-`;
 
 function nodeSettings(node: HaNode, settings: HaSettings): CharonSettings {
   const { segmentCount = 1, heartbeatDelay = 1000, heartbeatTimeout = 2100 } = settings;
   return {
-    plugins: [...clientPlugins, 'ha'],
+    plugins: [...strongSwanPlugins, 'ha'],
     charon: impatient,
     pluginSettings: {
       ha: {
@@ -257,18 +225,6 @@ function nodeSettings(node: HaNode, settings: HaSettings): CharonSettings {
     ...(settings.log === undefined ? {} : { log: settings.log }),
   };
 }
-
-const clientPlugins = [
-  ...['random', 'nonce', 'openssl', 'pem', 'pkcs1', 'pubkey', 'x509', 'constraints', 'hmac', 'kdf'],
-  ...['kernel-libipsec', 'kernel-netlink', 'socket-default', 'vici', 'gcm', 'aes', 'sha2', 'sha1'],
-  ...['curve25519', 'updown', 'counters'],
-];
-const impatient = {
-  delete_rekeyed_delay: 1,
-  retransmit_timeout: 0.5,
-  retransmit_tries: 8,
-  retransmit_base: 1.2,
-};
 
 const virtualAddresses = [
   ['wan', `${haAddresses.wan}/24`],

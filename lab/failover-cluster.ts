@@ -36,5 +36,10 @@ export interface FailoverCluster {
   rekeyed(): Promise<number>;
   /** The client is answered when it asks for something of its IKE SA. */
   answers(): Promise<boolean>;
-  destroy(): void;
+  /**
+   * Undoes the fault, and answers when all is as it was in the beginning; without it, a cluster that saw
+   * a fault is of no further use.
+   */
+  recover?(): Promise<void>;
+  destroy(): void | Promise<void>;
 }

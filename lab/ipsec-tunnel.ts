@@ -13,7 +13,8 @@ import type { Network } from './namespaces.ts';
 import { StrongSwanGateway } from './strongswan.ts';
 import { childName, type PairSettings, swanctlConf } from './swanctl-conf.ts';
 import type { GatewayNode, Topology } from './topology.ts';
-import { TsgwGateway, tsgw } from './tsgw.ts';
+import { TsgwGateway } from './tsgw.ts';
+import { tsgw } from './tsgw-process.ts';
 import { NotAvailable, type Tunnel, type TunnelTerms } from './tunnel.ts';
 
 export interface IpsecTunnelOptions extends TunnelTerms {

@@ -1,13 +1,17 @@
 /**
- * `npm run lab -- SCENARIO [--keep]`, `npm run lab -- list [--json]`, `npm run lab -- help`.
+ * `npm run lab -- SCENARIO [--keep]`, `npm run lab -- cluster [options]`, `npm run lab -- list [--json]`,
+ * `npm run lab -- help`.
  *
  * Plays one scenario and draws what passed between the gateways. With `--keep` the tunnel stays
  * until Enter or Ctrl-C, for a look around. Ends 0 when it went as it should, 2 on wrong usage.
  */
 import { once } from 'node:events';
+import { parseArgs } from 'node:util';
+import { clusterModes } from './cluster-conf.ts';
 import { type IkePeerScenario, playWithIkePeer } from './ike-peer-scenario.ts';
 import { requirePrerequisites } from './prerequisites.ts';
 import { play, type Scenario, type Stage } from './scenario.ts';
+import { type ClusterScenario, playCluster } from './scenarios/cluster.ts';
 import { crossing, libreswan } from './scenarios/ike-peers.ts';
 import { ipv6 } from './scenarios/ipv6.ts';
 import { loss } from './scenarios/loss.ts';
@@ -36,6 +40,12 @@ const scenarios: readonly (Scenario | IkePeerScenario)[] = [
   crossing,
 ];
 
+/** It has a network of its own, and options. */
+const cluster = {
+  name: 'cluster',
+  shows: 'two tsgw that are one gateway: one dies and comes back, and what a client sees of it',
+};
+
 async function main(argv: readonly string[]): Promise<number> {
   const [word = 'help', ...options] = argv;
   if (word === 'help' || word === '--help' || word === '-h') {
@@ -44,6 +54,9 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   if (word === 'list') {
     return list(options);
+  }
+  if (word === cluster.name) {
+    return clusterToTheEnd(options);
   }
   const scenario = scenarios.find(({ name }) => name === word);
   // What such a scenario shows is over when it ends.
@@ -58,7 +71,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 function list(options: readonly string[]): number {
-  const rows = scenarios.map(({ name, shows }) => ({ name, shows }));
+  const rows = [...scenarios, cluster].map(({ name, shows }) => ({ name, shows }));
   if (options.includes('--json')) {
     console.log(JSON.stringify(rows, undefined, 2));
   } else {
@@ -87,6 +100,54 @@ async function playToTheEnd(scenario: Scenario | IkePeerScenario, keep: boolean)
   }
 }
 
+async function clusterToTheEnd(options: readonly string[]): Promise<number> {
+  const scenario = clusterScenario(options);
+  if (typeof scenario === 'string') {
+    console.error(`${scenario}\n\n${usage}`);
+    return 2;
+  }
+  try {
+    requirePrerequisites();
+    await playCluster(scenario, console.log, async ({ network, cluster: { names } }) => {
+      if (!scenario.keep) return;
+      for (const name of ['client', 'router', ...names, 'host']) {
+        console.log(`a shell at ${name}: ip netns exec ${network.name(name)} bash`);
+      }
+      await enter();
+    });
+    return 0;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return 1;
+  }
+}
+
+/** Or what is wrong with the options. */
+function clusterScenario(
+  argv: readonly string[],
+): (ClusterScenario & { readonly keep: boolean }) | string {
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        mode: { type: 'string', default: 'active-passive' },
+        nodes: { type: 'string', default: '2' },
+        family: { type: 'string', default: 'ipv4' },
+        keep: { type: 'boolean', default: false },
+      },
+    });
+    const mode = clusterModes.find((each) => each === values.mode);
+    const nodes = ([2, 3] as const).find((each) => String(each) === values.nodes);
+    const family = (['ipv4', 'ipv6'] as const).find((each) => each === values.family);
+    if (mode === undefined) return `--mode ${values.mode}: one of ${clusterModes.join(', ')}`;
+    if (nodes === undefined) return `--nodes ${values.nodes}: 2 or 3`;
+    if (family === undefined) return `--family ${values.family}: ipv4 or ipv6`;
+    return { mode, nodes, family, keep: values.keep };
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 async function stay({ topology, g1, g2, say }: Stage): Promise<void> {
   say('');
   for (const node of ['h1', 'g1', 'g2', 'h2']) {
@@ -95,16 +156,22 @@ async function stay({ topology, g1, g2, say }: Stage): Promise<void> {
   for (const { node, swanctl } of [g1, g2]) {
     say(`swanctl at ${node}: swanctl --list-sas --uri ${swanctl.uri}`);
   }
-  say('Enter ends it.');
+  await enter();
+}
+
+async function enter(): Promise<void> {
+  console.log('Enter ends it.');
   await once(process.stdin, 'data');
   process.stdin.destroy();
 }
 
 const usage = `usage: npm run lab -- SCENARIO [--keep]
+       npm run lab -- cluster [--mode ${clusterModes.join('|')}] [--nodes 2|3] [--family ipv4|ipv6] [--keep]
        npm run lab -- list [--json]
        npm run lab -- help
 
 Builds h1 - g1 = g2 - h2 in network namespaces, plays the scenario, prints the exchange as a
-ladder and removes everything again. --keep waits for Enter before that.`;
+ladder and removes everything again. --keep waits for Enter before that.
+cluster: client - router - nodes - host; what the client sees when a node dies and comes back.`;
 
 process.exitCode = await main(process.argv.slice(2));

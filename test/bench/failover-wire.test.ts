@@ -63,4 +63,13 @@ describe('Numbers and IVs that came twice on the wire', () => {
     const short = packet(kept).subarray(0, 40);
     assert.deepEqual(repeatsOnWire([short, new Uint8Array(0)], '192.0.2.5').packets, 0);
   });
+
+  it('are seen in IPv6, too', () => {
+    const header = `6000 0000 0000 11 40 ${'20010db8000f'.padEnd(31, '0')}5 ${'0'.repeat(32)}`;
+    const udp = packet({ sequence: 1 }).subarray(20);
+    const six = new Uint8Array([...fromHex(header), ...udp]);
+    const expected = { packets: 2, sequences: 1, ivs: 1 };
+    assert.deepEqual(repeatsOnWire([six, six], '2001:db8:f::5'), expected);
+    assert.equal(repeatsOnWire([six], '2001:db8:f::6').packets, 0);
+  });
 });

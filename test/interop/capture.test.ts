@@ -11,7 +11,7 @@ import { end, launch, run, until } from '../../lab/command.ts';
 import { readLog } from '../../lab/gateway.ts';
 import type { PairSettings } from '../../lab/swanctl-conf.ts';
 import { ping } from '../../lab/traffic.ts';
-import { tsgw } from '../../lab/tsgw.ts';
+import { tsgw } from '../../lab/tsgw-process.ts';
 import { impatient, type Lab, onlyTsgw, useLab } from '../support/lab.ts';
 
 /** A `tsgw capture` that runs. */

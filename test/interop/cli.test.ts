@@ -12,7 +12,7 @@ import {
   type PairSettings,
   swanctlConf,
 } from '../../lab/swanctl-conf.ts';
-import { tsgw } from '../../lab/tsgw.ts';
+import { tsgw } from '../../lab/tsgw-process.ts';
 import { impatient, onlyTsgw, type Role, useLab } from '../support/lab.ts';
 
 /** The exit codes of the command line. */
