@@ -10,7 +10,7 @@ import { end, launch, run, until } from './command.ts';
 import { readLog } from './gateway.ts';
 import type { Network } from './namespaces.ts';
 import { Swanctl } from './swanctl.ts';
-import { tsgw } from './tsgw.ts';
+import { tsgw } from './tsgw-process.ts';
 
 export class TsgwHaNode {
   readonly swanctl: Swanctl;

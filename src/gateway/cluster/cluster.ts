@@ -53,7 +53,7 @@ import {
   type ClusterOrder,
 } from './cluster-node.ts';
 import { ClusteredChildSas } from './clustered-child-sas.ts';
-import type { MirroredEngine } from './ike-mirror.ts';
+import type { MirroredEngine } from './ike-mirror-action.ts';
 import { busPaths, hashOf, keyRing, nodeSettings } from './node-settings.ts';
 
 export interface ClusterParts {
