@@ -22,13 +22,13 @@ import { GatewayControl } from './gateway/control.ts';
 import { CounterRows } from './gateway/counter-rows.ts';
 import { DaemonSettings } from './gateway/daemon-settings.ts';
 import { HeldActions, type OtherAction } from './gateway/held-actions.ts';
-import { Initiations } from './gateway/initiations.ts';
+import { Initiations, type InitiationWish } from './gateway/initiations.ts';
 import { PacketCapture } from './gateway/packet-capture.ts';
 import { Policies } from './gateway/policies.ts';
 import { PoolPort } from './gateway/pool-port.ts';
 import { Requests } from './gateway/requests.ts';
 import type { ViewContext } from './gateway/sa-views.ts';
-import type { Action, Input } from './ike/action.ts';
+import type { Action, Input, Outcome } from './ike/action.ts';
 import { IkeEndpoint } from './ike/endpoint.ts';
 import type { IkeSpi } from './ike/message/message.ts';
 import type { SnapshotBundle } from './ike/snapshot.ts';
@@ -152,8 +152,7 @@ export class Gateway {
       spd: this.#spd,
       host: () => this.#host,
       path: (connection) => this.#initiations.path(connection),
-      initiate: (connection, child, trigger) =>
-        this.#initiations.start({ connection, child, trigger }),
+      initiate: (connection, child, trigger) => this.#initiate({ connection, child, trigger }),
       say: (level, what) => this.#say(level, what),
     });
     this.#cluster = this.#openCluster(options, first);
@@ -207,6 +206,7 @@ export class Gateway {
       childSas: () => this.#childSas,
       packetLoops: () => this.#host.cluster,
       perform: (actions) => this.#performAll(actions),
+      took: () => this.control.startAll(),
       say: (level, what) => this.#say(level, what),
       failed: options.failed,
     });
@@ -336,7 +336,7 @@ export class Gateway {
         this.#host.removeVirtual(action.ikeSa);
         break;
       case 'reinitiate':
-        void this.#initiations.start(action).then((outcome) => {
+        void this.#initiate(action).then((outcome) => {
           for (const request of action.requests ?? []) this.#requests.complete(request, outcome);
         });
         break;
@@ -439,6 +439,15 @@ export class Gateway {
 
   // Requests of operators and of the engine
 
+  /** An IKE SA has a segment that its node must have. */
+  async #initiate(wish: InitiationWish): Promise<Outcome> {
+    if (this.#cluster && !this.#cluster.serves) {
+      const what = 'this node of the cluster has no segment: initiate at one that has';
+      return { kind: 'failed', what: `${wish.connection}: ${what}` };
+    }
+    return this.#initiations.start(wish);
+  }
+
   /** The engine lets the traffic of a child bring it up again. */
   #trap(name: string, childName: string): void {
     const connection = this.#pad.connection(name);
@@ -483,8 +492,9 @@ export class Gateway {
       cluster: () => undefined,
       capture: (selection, sink) => this.#capture.start(selection, sink),
       resolveNames: (connection) => void this.#initiations.resolveNames(connection),
+      begins: (connection) => this.#cluster?.begins(connection) ?? true,
       initiate: (connection, child) =>
-        this.#initiations.start({ connection, ...(child !== undefined && { child }) }),
+        this.#initiate({ connection, ...(child !== undefined && { child }) }),
       rekey: (selector, reauthenticate) =>
         this.#requests.open((request) =>
           this.#handle({ kind: 'rekey', request, selector, reauthenticate }),

@@ -45,6 +45,8 @@ export interface GatewayParts {
   readonly policies: PolicyPort;
   readonly pools: Pick<PoolPort, 'load' | 'unload' | 'views'>;
   /** Without a child: the IKE SA alone. */
+  /** Of several nodes of a cluster, this one begins it by itself. */
+  begins(connection: string): boolean;
   initiate(connection: string, child: string | undefined): Promise<Outcome>;
   terminate(selector: SaSelector, force: boolean): Promise<Outcome>;
   rekey(selector: SaSelector, reauthenticate: boolean): Promise<Outcome>;

@@ -64,6 +64,7 @@ export class GatewayControl implements Control {
       pad: parts.pad,
       resolveNames: (connection) => parts.resolveNames(connection),
       initiate: (connection, child) => void this.#initiate(connection, child),
+      begins: (connection) => parts.begins(connection),
       isUp: (connection, child) =>
         parts.childSas().some((one) => one.connection === connection && one.name === child),
       abandon: (connection) => this.#abandon(connection),
@@ -93,6 +94,11 @@ export class GatewayControl implements Control {
   /** Puts a connection into the PAD and begins what its `start_action`s ask for. */
   start(connection: Connection): void {
     this.#loaded.load(connection);
+  }
+
+  /** Begins what should be up, now that this node of a cluster has more than before. */
+  startAll(): void {
+    this.#loaded.startAll();
   }
 
   unloadConnection(name: string): boolean {

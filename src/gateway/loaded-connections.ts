@@ -20,6 +20,8 @@ export interface ConnectionEffects {
   /** Tells the PAD where the connection's names are, as soon as that is known. */
   resolveNames(connection: Connection): void;
   initiate(connection: string, child: string): void;
+  /** Of several nodes of a cluster, this one begins it. */
+  begins(connection: string): boolean;
   /** Is there a Child SA of it? */
   isUp(connection: string, child: string): boolean;
   /** Ends attempts of ours to bring the connection up, and nothing that is up; were there some? */
@@ -70,8 +72,16 @@ export class LoadedConnections {
     return true;
   }
 
+  /** What should be up and is not, now that this node may begin more than before. */
+  startAll(): void {
+    for (const connection of this.#effects.pad.connections()) {
+      for (const child of connection.children) this.#start(connection, child);
+    }
+  }
+
   #start({ name }: Connection, child: ChildPolicy): void {
     if (!isProtecting(child.mode) || !wantsStart(child.startAction)) return;
+    if (!this.#effects.begins(name)) return;
     // What is up takes the change over when it is rekeyed.
     if (!this.#effects.isUp(name, child.name)) this.#effects.initiate(name, child.name);
   }

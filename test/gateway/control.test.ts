@@ -57,6 +57,7 @@ class Controlled {
     }
     this.control = new GatewayControl({
       pad: a.pad,
+      begins: () => true,
       engine: a.engine,
       counters: [this.counters, this.others],
       spd: this.spd,

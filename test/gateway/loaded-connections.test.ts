@@ -11,10 +11,13 @@ class Loading {
   readonly up = new Set<string>();
   /** Connections that an attempt of ours is bringing up. */
   readonly attempts = new Set<string>();
+  /** This node of a cluster begins connections. */
+  begins = true;
   readonly loaded = new LoadedConnections({
     pad: this.pad,
     resolveNames: ({ name }) => void this.did.push(`resolve ${name}`),
     initiate: (name, policy) => void this.did.push(`initiate ${name}/${policy}`),
+    begins: () => this.begins,
     isUp: (name, policy) => this.up.has(`${name}/${policy}`),
     abandon: (name) => {
       const had = this.attempts.delete(name);
@@ -65,6 +68,20 @@ describe('Loading connections', () => {
       'install peer/byp',
     ]);
     assert.equal(test.pad.connection('peer')?.children.length, 5);
+  });
+
+  it('begins what another node of the cluster has begun so far, and nothing that is up', () => {
+    test.begins = false;
+    assert.deepEqual(test.load(peer(net, trap, both, idle)), [
+      'resolve peer',
+      'install peer/trp',
+      'install peer/both',
+    ]);
+    test.begins = true;
+    test.up.add('peer/net');
+    test.did.length = 0;
+    test.loaded.startAll();
+    assert.deepEqual(test.did, ['initiate peer/both']);
   });
 
   it('does nothing where nothing changed', () => {

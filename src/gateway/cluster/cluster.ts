@@ -18,7 +18,9 @@ import type { Legs } from '../../cluster/coordinator-message.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
 import { samplingOf } from '../../cluster/segment-filter.ts';
 import {
+  jhash,
   type SegmentHash,
+  scaled,
   segmentOfAddress,
   segmentOfIkeSpi,
   segmentOfSpi,
@@ -64,6 +66,8 @@ export interface ClusterParts {
   readonly packetLoops: () => PacketLoopsCluster | undefined;
   /** What the IKE engine wants done, in order. */
   readonly perform: (actions: readonly Action[]) => void;
+  /** This node has segments that it did not have. */
+  readonly took: () => void;
   readonly say: (level: Level, what: string) => void;
   /** This process cannot be a node any more. */
   readonly failed: (error: Error) => void;
@@ -195,6 +199,17 @@ export class Cluster {
     this.#give({ kind: 'ike', input });
   }
 
+  /** This node has segments. */
+  get serves(): boolean {
+    return this.#own.size > 0;
+  }
+
+  /** One of the nodes begins a connection by itself: the one that has the segment of its name. */
+  begins(connection: string): boolean {
+    const hash = jhash(new TextEncoder().encode(connection), this.#hash.seed);
+    return this.#own.has(scaled(hash, this.#hash.count));
+  }
+
   /** What an operator orders. */
   order(order: ClusterOrder): void {
     this.#give({ kind: 'order', order });
@@ -311,6 +326,7 @@ export class Cluster {
       this.#perform(action);
     }
     flush();
+    if (actions.some(({ kind }) => kind === 'take')) this.#parts.took();
   }
 
   #perform(action: Exclude<ClusterNodeAction, { readonly kind: 'ike' }>): void {
