@@ -34,7 +34,7 @@ export interface SegmentFilter {
   /** Segments of this node. */
   readonly own: readonly number[];
   readonly wan?: {
-    readonly device: string;
+    readonly devices: readonly string[];
     /** The shared addresses. */
     readonly addresses: readonly IpAddress[];
     /** Where IKE is heard without and with the marker of RFC 3948: 500 and 4500. */
@@ -45,7 +45,7 @@ export interface SegmentFilter {
     readonly ownSamplings?: readonly OwnSampling[];
   };
   readonly lan?: {
-    readonly device: string;
+    readonly devices: readonly string[];
     /** Hardware addresses that all nodes have, as `01:00:5e:00:00:21`. */
     readonly hardwareAddresses: readonly string[];
     readonly pinned: readonly PinnedRange[];
@@ -94,7 +94,7 @@ export function segmentRuleset(filter: SegmentFilter): string {
   const own = ownRule(filter);
   const chains = [
     ...(wan === undefined ? [] : wanChains(wan, own, filter.sourceSeed)),
-    ...(lan === undefined ? [] : [lanChain(lan, own)]),
+    ...(lan === undefined ? [] : lanChains(lan, own)),
     ...mastered.map(masteredChain),
   ];
   const counters = Object.values(FilterCounter).map(counter);
@@ -183,7 +183,7 @@ function wanChains(
       `icmpv6 type != echo-request ${accepted(FilterCounter.ICMP)}`,
       'goto by_source',
     ]),
-    chain('from_wan', [ingress(wan.device), ...jumps]),
+    ...wan.devices.map((device, at) => chain(`from_wan_${at}`, [ingress(device), ...jumps])),
   ];
 }
 
@@ -209,11 +209,10 @@ function ikeChains(name: string, at: number, own: OwnRule): readonly string[] {
 }
 
 /** Of frames to the cluster's hardware address: who owns the inner address they are for. */
-function lanChain(lan: NonNullable<SegmentFilter['lan']>, own: OwnRule): string {
+function lanChains(lan: NonNullable<SegmentFilter['lan']>, own: OwnRule): readonly string[] {
   const { LAN_OWN, LAN_FOREIGN } = FilterCounter;
   const { PINNED_HERE_4, PINNED_HERE_6, PINNED_ELSEWHERE_4, PINNED_ELSEWHERE_6 } = FilterSet;
-  return chain('from_lan', [
-    ingress(lan.device),
+  const rules = [
     `ether daddr != { ${lan.hardwareAddresses.map(hardwareText).join(', ')} } accept`,
     PROBES,
     'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept',
@@ -224,7 +223,8 @@ function lanChain(lan: NonNullable<SegmentFilter['lan']>, own: OwnRule): string 
     own('ip daddr', LAN_OWN, { also: AS_HOST }),
     own('ip6 daddr', LAN_OWN, { also: AS_HOST }),
     `meta protocol { ip, ip6 } ${dropped(LAN_FOREIGN)}`,
-  ]);
+  ];
+  return lan.devices.map((device, at) => chain(`from_lan_${at}`, [ingress(device), ...rules]));
 }
 
 /** The kernel takes frames to another hardware address than the device's for somebody else's. */

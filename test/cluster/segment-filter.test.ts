@@ -31,7 +31,7 @@ const filter = {
   sourceSeed: 0xc0ffee,
   own: [5, 1],
   wan: {
-    device: 'wan',
+    devices: ['wan'],
     addresses: [addressOf('192.0.2.100'), addressOf('2001:db8::64')],
     port: 500,
     portNatT: 4500,
@@ -95,7 +95,7 @@ describe('The packet filter of a node', () => {
 
   it('takes no word from its settings that nft could read otherwise', () => {
     for (const device of ['a"b', 'wan;', 'x y', 'a\nb', '', 'a/b', 'sixteen-letters.']) {
-      const wan = { ...filter.wan, device };
+      const wan = { ...filter.wan, devices: [device] };
       assert.throws(() => segmentRuleset({ ...filter, wan }), /device name/, device);
     }
     for (const hardwareAddress of ['01:00:5e:00:00', '01:00:5e:00:00:20 }', '']) {

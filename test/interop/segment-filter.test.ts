@@ -92,7 +92,7 @@ function filterOf(node: ClusterNode, own?: readonly number[]): SegmentFilter {
     sourceSeed,
     own: own ?? all.filter((segment) => ownerOf(segment) === node),
     wan: {
-      device: 'wan',
+      devices: ['wan'],
       addresses: SHARED,
       port: 500,
       portNatT: 4500,
@@ -102,7 +102,7 @@ function filterOf(node: ClusterNode, own?: readonly number[]): SegmentFilter {
         { sampling: samplingOf(NUMBER[node], 64), spis: FAST },
       ],
     },
-    lan: { device: 'lan', hardwareAddresses: LAN_MACS, pinned: PINNED },
+    lan: { devices: ['lan'], hardwareAddresses: LAN_MACS, pinned: PINNED },
   };
 }
 

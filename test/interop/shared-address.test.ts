@@ -55,8 +55,8 @@ function filterOf(node: ClusterNode): SegmentFilter {
     hash,
     sourceSeed: 1,
     own: all.filter((segment) => ownerOf(segment) === node),
-    wan: { device: 'wan', addresses: WAN.map(addressOf), port: 500, portNatT: 4500, sampling },
-    lan: { device: 'lan', hardwareAddresses: LAN_GROUPS, pinned: [] },
+    wan: { devices: ['wan'], addresses: WAN.map(addressOf), port: 500, portNatT: 4500, sampling },
+    lan: { devices: ['lan'], hardwareAddresses: LAN_GROUPS, pinned: [] },
   };
 }
 

@@ -131,15 +131,6 @@ export class FloodingTest {
     return actions;
   }
 
-  /** Forgets everything: the address is not shared any more. */
-  stop(): void {
-    this.#running = undefined;
-    this.#nextRouter = undefined;
-    this.#deafRounds = 0;
-    this.#listening.clear();
-    this.#heard.clear();
-  }
-
   #round(
     members: ReadonlySet<number>,
     waiting: ReadonlySet<number>,

@@ -162,7 +162,6 @@ export class SharedLink {
     // What was not served for a while may have been another's: all are told anew.
     const lapsed = !this.#mayServe(now);
     this.#until = until;
-    const served = this.#served.size;
     const actions: LinkAction[] = [];
     for (const shared of this.#settings.shared) {
       const text = formatAddress(shared.address);
@@ -178,7 +177,6 @@ export class SharedLink {
         actions.push(...this.#listenWhileServed(shared, false));
       }
     }
-    if (served > 0 && this.#served.size === 0) this.#flooding.stop();
     return actions;
   }
 

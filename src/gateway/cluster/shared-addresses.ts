@@ -1,0 +1,439 @@
+/**
+ * Everything a node does for the addresses that its cluster shares: they are on `lo`; the links are told where they are by
+ * whoever serves them; the kernel's packet filter gives the node the packets of its segments and no others.
+ *
+ * What a node serves follows from the segments it has and ends with its lease. An address is given up before another is
+ * announced, and announcements leave at once: the filter, which takes a program of its own, comes after them.
+ */
+import type { Segment } from '../../cluster/ballot.ts';
+import type { Delivery } from '../../cluster/bus/channel.ts';
+import type { BusMessage } from '../../cluster/bus/message.ts';
+import type { NodeId } from '../../cluster/node-id.ts';
+import type { OwnSampling } from '../../cluster/segment-filter.ts';
+import { noRuleset } from '../../cluster/segment-filter.ts';
+import { type PinnedRange, TABLE } from '../../cluster/segment-sets.ts';
+import { formatHardwareAddress } from '../../cluster/virtual-address/ethernet.ts';
+import type { ClusterConfig, ClusterMode } from '../../config/cluster-config.ts';
+import type { RandomBytes } from '../../crypto/random.ts';
+import { type LinkState, LinkWatch } from '../../io/link-watch.ts';
+import { LocalAddresses } from '../../io/local-addresses.ts';
+import type { FilterCount, Nft } from '../../io/nft.ts';
+import type { Rtnetlink } from '../../io/rtnetlink.ts';
+import { formatAddress } from '../../wire/address.ts';
+import { type Instant, instant } from '../../wire/instant.ts';
+import { MalformedError } from '../../wire/octets.ts';
+import type { LinkWord } from '../link-port.ts';
+import { type PlannedAddress, plannedAddresses, servedAddresses } from './address-plan.ts';
+import { filterText } from './filter-text.ts';
+import { type FloodingResult, FloodingWatch, type FloodingWord } from './flooding-watch.ts';
+import { NodeFilter } from './node-filter.ts';
+import { decodeProbeMessage, encodeProbeMessage, type ProbeMessage } from './probe-message.ts';
+import { SharedLinkEnd } from './shared-link-end.ts';
+
+export interface SharedAddressesParts {
+  readonly config: ClusterConfig;
+  /** Where IKE is heard without and with the marker of RFC 3948. */
+  readonly ports: { readonly ike: number; readonly natT: number };
+  readonly rtnetlink: Rtnetlink;
+  readonly nft: Pick<Nft, 'apply' | 'counters'>;
+  readonly random: RandomBytes;
+  readonly now: () => Instant;
+  /** To another node. */
+  readonly tell: (to: NodeId, message: BusMessage, delivery: Delivery) => void;
+  readonly say: (level: 'error' | 'notice' | 'debug', what: string) => void;
+  /** Which sides' packets come to this node: a device went down, or does not bring what others send to all nodes. */
+  readonly legs?: (legs: AddressLegs) => void;
+}
+
+export interface AddressLegs {
+  readonly wan: boolean;
+  readonly lan: boolean;
+}
+
+/** One shared address, for listings. */
+export interface SharedAddressStatus {
+  readonly name: string;
+  readonly address: string;
+  readonly device: string;
+  readonly side: 'wan' | 'lan';
+  /** Unset where nothing is said on links (`forward`). */
+  readonly hardwareAddress?: string;
+  /** This node answers for it now. */
+  readonly served: boolean;
+  /** Who has it (`active-passive`), as far as it is known. */
+  readonly master?: NodeId;
+}
+
+export interface SharedAddressesStatus {
+  readonly mode: ClusterMode;
+  readonly addresses: readonly SharedAddressStatus[];
+  /** Of devices on which frames are to reach all nodes. */
+  readonly flooding: ReadonlyMap<string, FloodingResult>;
+  /** Packets by what the filter did with them; empty without one. */
+  readonly filter: ReadonlyMap<string, FilterCount>;
+  /** Why the kernel has not the filter it should have. */
+  readonly complaint?: string;
+}
+
+/** Ranges come one by one as SAs do. */
+const PINNED_MILLISECONDS = 50;
+
+export class SharedAddresses {
+  readonly #parts: SharedAddressesParts;
+  readonly #planned: readonly PlannedAddress[];
+  readonly #filter: NodeFilter;
+  readonly #flooding: FloodingWatch;
+  readonly #local: LocalAddresses;
+  #links: readonly SharedLinkEnd[] = [];
+  #watch: LinkWatch | undefined;
+  #own: ReadonlySet<Segment> = new Set();
+  #until: Instant = instant(Number.NEGATIVE_INFINITY);
+  #pinned: readonly PinnedRange[] = [];
+  #samplings: readonly OwnSampling[] = [];
+  #served: readonly PlannedAddress[] = [];
+  #legs: AddressLegs = { wan: true, lan: true };
+  #pinnedTimer: NodeJS.Timeout | undefined;
+  #floodingTimer: NodeJS.Timeout | undefined;
+
+  /** Serves nothing yet. Rejects with what the machine refuses, and leaves nothing behind then. */
+  static async open(parts: SharedAddressesParts): Promise<SharedAddresses> {
+    const opened = new SharedAddresses(parts);
+    try {
+      await opened.#begin();
+      return opened;
+    } catch (error) {
+      await opened.close({ keepAddresses: false });
+      throw error;
+    }
+  }
+
+  private constructor(parts: SharedAddressesParts) {
+    const { config, rtnetlink, nft, say } = parts;
+    this.#parts = parts;
+    this.#planned = plannedAddresses(config);
+    this.#filter = new NodeFilter({ nft, say });
+    const names = new Map(config.nodes.map(({ id, name }) => [id, name]));
+    const flooded = config.mode === 'active-active' ? this.#devices() : [];
+    const hardware = (device: string) =>
+      this.#onDevice(device).map(({ hardwareAddress }) => formatHardwareAddress(hardwareAddress));
+    this.#flooding = new FloodingWatch(
+      names,
+      flooded.map((device) => ({ device, hardwareAddresses: hardware(device) })),
+    );
+    this.#local = new LocalAddresses(rtnetlink);
+  }
+
+  /** From now on this node has these segments. */
+  own(segments: ReadonlySet<Segment>): void {
+    const isSame =
+      segments.size === this.#own.size && [...segments].every((one) => this.#own.has(one));
+    if (isSame) return;
+    this.#own = new Set(segments);
+    this.#serve();
+    this.#refilter();
+  }
+
+  /** What is served is served until then. */
+  lease(until: Instant): void {
+    this.#until = until;
+    this.#tellLinks(this.#served);
+  }
+
+  /** Says again where the addresses are that this node serves: a split has healed. */
+  announce(): void {
+    for (const link of this.#links) link.handle({ kind: 'announce' });
+  }
+
+  /** Inner addresses whose SAs are in a segment that the hash of an address does not give: all of them. */
+  pinned(ranges: readonly PinnedRange[]): void {
+    this.#pinned = ranges;
+    this.#pinnedTimer ??= setTimeout(() => this.#refilter(), PINNED_MILLISECONDS);
+  }
+
+  /** SAs that are sampled otherwise than most: all of them. */
+  sampled(samplings: readonly OwnSampling[]): void {
+    this.#samplings = samplings;
+    this.#filter.mistrust();
+    this.#pinnedTimer ??= setTimeout(() => this.#refilter(), PINNED_MILLISECONDS);
+  }
+
+  /** The nodes that are there, this one or not among them. */
+  members(nodes: readonly NodeId[]): void {
+    const { self } = this.#parts.config;
+    this.#heed(this.#flooding.members(new Set(nodes.filter((node) => node !== self))));
+  }
+
+  /** Tests anew whether frames reach all members, as an operator asks. */
+  probe(): void {
+    this.#heed(this.#flooding.test());
+  }
+
+  /** Of another node; false for what is not about addresses. */
+  told(from: NodeId, message: BusMessage): boolean {
+    try {
+      const probe = decodeProbeMessage(message);
+      if (probe !== undefined) this.#hear(from, probe);
+      return probe !== undefined;
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      this.#parts.say('debug', `PROBE of node ${from}: ${error.message}`);
+      return true;
+    }
+  }
+
+  /** `ownerOf` says who has a segment. */
+  async status(
+    ownerOf: (segment: Segment) => NodeId | undefined = () => undefined,
+  ): Promise<SharedAddressesStatus> {
+    const { config, nft } = this.#parts;
+    const { mode, self } = config;
+    const addresses = this.#planned.map((one) => {
+      const { name, device, side, masterSegment } = one;
+      const served = this.#isServed(one);
+      const owner = this.#own.has(masterSegment) ? self : ownerOf(masterSegment);
+      return {
+        ...{ name, address: formatAddress(one.address), device, side, served },
+        ...(mode !== 'forward' && { hardwareAddress: formatHardwareAddress(one.hardwareAddress) }),
+        ...(mode === 'active-passive' && owner !== undefined && { master: owner }),
+      };
+    });
+    const results = this.#devices().map(
+      (device) => [device, this.#flooding.result(device)] as const,
+    );
+    const { complaint } = this.#filter;
+    return {
+      ...{ mode, addresses },
+      flooding: new Map(results.flatMap(([device, one]) => (one ? [[device, one]] : []))),
+      filter: mode === 'forward' ? new Map() : await nft.counters('netdev', TABLE),
+      ...(complaint !== '' && { complaint }),
+    };
+  }
+
+  /** The kernel has the filter of the last `own`, or refused it. */
+  settled(): Promise<void> {
+    return this.#filter.settled();
+  }
+
+  /** Gives everything up. Addresses that stay are heard by nobody here until a process takes them on again. */
+  async close({ keepAddresses }: { readonly keepAddresses: boolean }): Promise<void> {
+    clearTimeout(this.#pinnedTimer);
+    clearTimeout(this.#floodingTimer);
+    this.#watch?.close();
+    this.#own = new Set();
+    const links = this.#links;
+    this.#links = [];
+    for (const link of links) link.close({ keepSettings: keepAddresses });
+    await this.#filter.close();
+    if (!keepAddresses) this.#local.close();
+    await this.#leaveFilter(keepAddresses);
+  }
+
+  async #begin(): Promise<void> {
+    const { config, rtnetlink, nft, say } = this.#parts;
+    const { mode } = config;
+    if (mode === 'forward') {
+      // What another mode left would drop what is ours now; without nft nothing did.
+      await nft
+        .apply('packet filter of another mode', noRuleset('netdev'))
+        .catch((error: unknown) => say('debug', String(error)));
+    } else {
+      // First, so that nothing comes in that is not for this node.
+      await nft.apply('packet filter of the cluster', this.#text(true));
+      this.#links = this.#devices().map((device) => this.#openLink(device));
+    }
+    this.#watch = new LinkWatch({
+      rtnetlink,
+      devices: this.#devices(),
+      changed: (state) => this.#linkChanged(state),
+    });
+    this.#judgeLegs();
+    this.#local.have(this.#planned.map(({ address }) => address));
+  }
+
+  #openLink(device: string): SharedLinkEnd {
+    const { config, rtnetlink, random, now } = this.#parts;
+    return new SharedLinkEnd({
+      device,
+      node: config.self,
+      mode: config.mode,
+      planned: this.#onDevice(device),
+      rtnetlink,
+      random,
+      now,
+      told: (word) => this.#linkSays(device, word),
+    });
+  }
+
+  /** What is given up is given up everywhere before anything else is announced. */
+  #serve(): void {
+    const { mode } = this.#parts.config;
+    const before = this.#served;
+    const wanted = this.#flooding.refuses ? [] : servedAddresses(mode, this.#planned, this.#own);
+    this.#served = wanted;
+    const kept = before.filter((one) => wanted.includes(one));
+    if (kept.length < before.length) this.#tellLinks(kept);
+    this.#tellLinks(wanted);
+  }
+
+  #tellLinks(served: readonly PlannedAddress[]): void {
+    for (const link of this.#links) {
+      const addresses = served.filter((one) => link.planned.includes(one));
+      this.#attempt(`device ${link.device}`, () =>
+        link.serve(
+          addresses.map(({ address }) => address),
+          this.#until,
+        ),
+      );
+    }
+  }
+
+  #isServed(one: PlannedAddress): boolean {
+    const { mode } = this.#parts.config;
+    if (mode === 'forward') return true;
+    return this.#served.includes(one) && this.#parts.now() <= this.#until;
+  }
+
+  #refilter(): void {
+    clearTimeout(this.#pinnedTimer);
+    this.#pinnedTimer = undefined;
+    if (this.#parts.config.mode === 'forward') return;
+    this.#filter.want((whole) => this.#text(whole));
+  }
+
+  #text(whole: boolean): string {
+    const { config, ports } = this.#parts;
+    return filterText({
+      ...{ config, ports, whole },
+      planned: this.#planned,
+      own: this.#own,
+      mastered: servedAddresses(config.mode, this.#planned, this.#own),
+      pinned: this.#pinned,
+      samplings: this.#samplings,
+    });
+  }
+
+  #linkSays(device: string, word: LinkWord): void {
+    const { tell, say, now } = this.#parts;
+    const probe = (to: NodeId, message: ProbeMessage) =>
+      tell(to, encodeProbeMessage(message), 'urgent');
+    switch (word.kind) {
+      case 'ask-probe':
+        probe(word.node, { kind: 'listen', device, nonce: word.nonce });
+        break;
+      case 'report-probe':
+        probe(word.node, { kind: 'report', device, nonce: word.nonce, heard: word.heard });
+        break;
+      case 'flooding-tested':
+        this.#heed(this.#flooding.tested(device, word.deaf, now()));
+        break;
+      case 'conflict': {
+        const hardware = formatHardwareAddress(word.hardwareAddress);
+        const address = formatAddress(word.address);
+        say('error', `device ${device}: ${hardware} says that it has ${address}, which is shared`);
+        break;
+      }
+      default:
+        word satisfies never;
+    }
+  }
+
+  #hear(from: NodeId, message: ProbeMessage): void {
+    const { device } = message;
+    const link = this.#links.find((one) => one.device === device);
+    switch (message.kind) {
+      case 'listen':
+        link?.handle({ kind: 'probe-asked', node: from, nonce: message.nonce });
+        break;
+      case 'report': {
+        const { nonce, heard } = message;
+        link?.handle({ kind: 'probe-reported', node: from, nonce, heard });
+        break;
+      }
+      case 'verdict':
+        this.#heed(this.#flooding.verdict(from, device, message.heard));
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  /** Carries out what tests want, and serves what may be served now. */
+  #heed(words: readonly FloodingWord[]): void {
+    const { tell, say, now } = this.#parts;
+    for (const word of words) {
+      if (word.kind === 'say') {
+        say(word.level, word.what);
+      } else if (word.kind === 'tell') {
+        const { device, heard } = word;
+        tell(word.to, encodeProbeMessage({ kind: 'verdict', device, heard }), 'urgent');
+      } else {
+        const link = this.#links.find(({ device }) => device === word.device);
+        link?.handle({ kind: 'test-flooding', members: word.members });
+      }
+    }
+    this.#serve();
+    this.#judgeLegs();
+    clearTimeout(this.#floodingTimer);
+    const deadline = this.#flooding.nextDeadline();
+    if (deadline === undefined) return;
+    const wait = Math.max(0, deadline - now());
+    this.#floodingTimer = setTimeout(() => this.#heed(this.#flooding.due(now())), wait);
+  }
+
+  /** A device that was down was asked for in vain meanwhile; one that was replaced knows nothing of us. */
+  #linkChanged({ device, index, up }: LinkState): void {
+    const link = this.#links.find((one) => one.device === device);
+    this.#parts.say('notice', `device ${device} is ${up ? 'up' : 'down'}`);
+    if (link !== undefined && index !== undefined && index !== link.interfaceIndex) {
+      this.#attempt(`device ${device}`, () => link.reopen());
+      this.#filter.mistrust();
+      this.#refilter();
+    }
+    if (up) {
+      this.#tellLinks(this.#served);
+      link?.handle({ kind: 'announce' });
+      this.#heed(this.#flooding.test());
+    }
+    this.#judgeLegs();
+  }
+
+  #judgeLegs(): void {
+    const down = (this.#watch?.states ?? []).filter(({ up }) => !up).map(({ device }) => device);
+    const isWell = (side: 'wan' | 'lan') =>
+      this.#planned
+        .filter((one) => one.side === side)
+        .every(({ device }) => !down.includes(device) && !this.#flooding.isDeafOn(device));
+    const legs = { wan: isWell('wan'), lan: isWell('lan') };
+    if (legs.wan === this.#legs.wan && legs.lan === this.#legs.lan) return;
+    this.#legs = legs;
+    this.#parts.legs?.(legs);
+  }
+
+  /** Without its filter an address that stays would be answered for by this machine, too. */
+  async #leaveFilter(keepAddresses: boolean): Promise<void> {
+    const { config, nft, say } = this.#parts;
+    if (config.mode === 'forward') return;
+    const text = keepAddresses ? this.#text(false) : noRuleset('netdev');
+    await nft
+      .apply('packet filter of the cluster', text)
+      .catch((error: unknown) => say('error', String(error)));
+  }
+
+  #devices(): readonly string[] {
+    return [...new Set(this.#planned.map(({ device }) => device))];
+  }
+
+  #onDevice(device: string): readonly PlannedAddress[] {
+    return this.#planned.filter((one) => one.device === device);
+  }
+
+  /** An interface may go away between two words. */
+  #attempt(what: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#parts.say('error', `${what}: ${reason}`);
+    }
+  }
+}
