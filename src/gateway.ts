@@ -112,6 +112,7 @@ export class Gateway {
     try {
       await gateway.#open();
     } catch (error) {
+      await gateway.#cluster?.close();
       await gateway.#host.close();
       throw error;
     }
@@ -205,6 +206,7 @@ export class Gateway {
       rows: this.#rows,
       childSas: () => this.#childSas,
       packetLoops: () => this.#host.cluster,
+      ports: { ike: this.#settings.current.portIke, natT: this.#settings.current.portNatT },
       perform: (actions) => this.#performAll(actions),
       took: () => this.control.startAll(),
       say: (level, what) => this.#say(level, what),
@@ -237,7 +239,7 @@ export class Gateway {
   async stop(): Promise<void> {
     const goesOn = await this.#cluster?.leave();
     if (!goesOn) await this.#deleteAll();
-    this.#cluster?.close();
+    await this.#cluster?.close();
     clearTimeout(this.#timer);
     this.#held.close();
     await this.#vici.close();

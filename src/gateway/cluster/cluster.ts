@@ -12,9 +12,8 @@
 import type { Segment, Sid } from '../../cluster/ballot.ts';
 import { BusCounters } from '../../cluster/bus/bus-counters.ts';
 import type { Delivery } from '../../cluster/bus/channel.ts';
-import type { BusMessage } from '../../cluster/bus/message.ts';
+import { type BusMessage, MessageType } from '../../cluster/bus/message.ts';
 import type { ClusterEvent } from '../../cluster/coordinator-action.ts';
-import type { Legs } from '../../cluster/coordinator-message.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
 import { samplingOf } from '../../cluster/segment-filter.ts';
 import {
@@ -36,7 +35,7 @@ import type { Action, Input } from '../../ike/action.ts';
 import type { IkeEnvironment } from '../../ike/turn.ts';
 import { now } from '../../io/clock.ts';
 import type { ClusterReport } from '../../io/cluster-protocol.ts';
-import { LinkWatch } from '../../io/link-watch.ts';
+import { Nft } from '../../io/nft.ts';
 import { NodeState, NodeStateError } from '../../io/node-state.ts';
 import type { PacketLoopsCluster } from '../../io/packet-loops-cluster.ts';
 import { PathSockets } from '../../io/path-sockets.ts';
@@ -57,6 +56,7 @@ import {
 import { ClusteredChildSas } from './clustered-child-sas.ts';
 import type { MirroredEngine } from './ike-mirror-action.ts';
 import { busPaths, hashOf, keyRing, nodeSettings } from './node-settings.ts';
+import { SharedAddresses, type SharedAddressesStatus } from './shared-addresses.ts';
 
 export interface ClusterParts {
   readonly config: ClusterConfig;
@@ -64,6 +64,8 @@ export interface ClusterParts {
   readonly rows: CounterRows;
   readonly childSas: () => Pick<ChildSas, 'install' | 'setOutbound'>;
   readonly packetLoops: () => PacketLoopsCluster | undefined;
+  /** The ports of our sockets, without and with the non-ESP marker. */
+  readonly ports: { readonly ike: number; readonly natT: number };
   /** What the IKE engine wants done, in order. */
   readonly perform: (actions: readonly Action[]) => void;
   /** This node has segments that it did not have. */
@@ -75,7 +77,6 @@ export interface ClusterParts {
 
 /** How long a node that ends waits until others have what it has. */
 const LEAVE_MS = 3000;
-const LOOK_AT_LINKS_MS = 50;
 /** What was sent last is on its way then. */
 const LAST_WORDS_MS = 20;
 
@@ -96,8 +97,9 @@ export class Cluster {
   #turn: NodeJS.Immediate | undefined;
   #digests: NodeJS.Timeout | undefined;
   #rtnetlink: Rtnetlink | undefined;
-  #links: LinkWatch | undefined;
-  #legs: Legs = { wan: true, lan: true, sync: true };
+  #addresses: SharedAddresses | undefined;
+  /** Segments came or went since the addresses were told. */
+  #isMoved = false;
   #drained: (() => void) | undefined;
   #isClosed = false;
 
@@ -154,6 +156,11 @@ export class Cluster {
     return wan.flatMap(({ addresses }) => addresses);
   }
 
+  /** What became of the shared addresses here; undefined before `start`. */
+  addressStatus(): Promise<SharedAddressesStatus> | undefined {
+    return this.#addresses?.status((segment) => this.#node?.coordinator.ownerOf(segment)?.node);
+  }
+
   /** To be looked at; undefined before `start`. */
   get node(): ClusterNode | undefined {
     return this.#node;
@@ -178,18 +185,17 @@ export class Cluster {
     });
   }
 
-  /** Binds the paths and says hello. Rejects where a path cannot be bound. */
+  /** Binds the paths, takes the shared addresses on and says hello. Rejects where the machine refuses one. */
   async start(): Promise<void> {
     const { config } = this.#parts;
+    this.#rtnetlink = new Rtnetlink();
+    this.#addresses = await this.#openAddresses(this.#rtnetlink);
     this.#sockets = await PathSockets.open({
       paths: busPaths(config),
       counters: this.counters,
       onDatagram: (path, octets) => this.#give({ kind: 'datagram', path, octets }),
     });
     this.#digests = setInterval(() => this.#tellEdges(), config.timers.digest);
-    this.#rtnetlink = new Rtnetlink();
-    this.#links = new LinkWatch(this.#rtnetlink, LOOK_AT_LINKS_MS, () => this.#lookAtLinks());
-    this.#lookAtLinks();
     this.#give({ kind: 'start' });
   }
 
@@ -252,15 +258,15 @@ export class Cluster {
     return true;
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#isClosed = true;
     this.lease.end();
     clearInterval(this.#digests);
-    this.#links?.close();
-    this.#rtnetlink?.close();
     clearTimeout(this.#timer);
     clearImmediate(this.#turn);
     this.#sockets?.close();
+    await this.#addresses?.close(this.#parts.config);
+    this.#rtnetlink?.close();
   }
 
   #isOurs({ remote, octets }: Extract<Input, { readonly kind: 'datagram' }>): boolean {
@@ -298,16 +304,24 @@ export class Cluster {
     if (edges.length > 0) this.#give({ kind: 'edges', edges });
   }
 
-  /** A node whose links are dead serves nobody. The one between the nodes shows by who is heard. */
-  #lookAtLinks(): void {
-    const runs = (side: 'wan' | 'lan') => {
-      const addresses = this.#parts.config.addresses.filter((one) => one.side === side);
-      return this.#links?.run(new Set(addresses.map(({ device }) => device))) ?? true;
-    };
-    const [wan, lan] = [runs('wan'), runs('lan')];
-    if (wan === this.#legs.wan && lan === this.#legs.lan) return;
-    this.#legs = { wan, lan, sync: true };
-    this.order({ kind: 'legs', legs: this.#legs });
+  #openAddresses(rtnetlink: Rtnetlink): Promise<SharedAddresses> {
+    const { config, ports, say } = this.#parts;
+    this.onTold([MessageType.PROBE], (from, message) => this.#addresses?.told(from, message));
+    return SharedAddresses.open({
+      ...{ config, ports, rtnetlink, now, say },
+      nft: new Nft(),
+      random: randomBytes,
+      tell: (to, message, delivery) => this.tell(to, message, delivery),
+      // A node whose links are dead serves nobody. The one between the nodes shows by who is heard.
+      legs: (legs) => this.order({ kind: 'legs', legs: { ...legs, sync: true } }),
+    });
+  }
+
+  /** What is given up is not announced any more from here on; what is taken is, if there is a lease. */
+  #tellOwned(): void {
+    if (!this.#isMoved) return;
+    this.#isMoved = false;
+    this.#addresses?.own(this.#own);
   }
 
   #performAll(actions: readonly ClusterNodeAction[]): void {
@@ -318,6 +332,8 @@ export class Cluster {
       if (some.length > 0) this.#parts.perform(some);
     };
     for (const action of actions) {
+      // Before what takes time, and before a lease lets it go on.
+      if (action.kind === 'ike' || action.kind === 'lease') this.#tellOwned();
       if (action.kind === 'ike') {
         ike.push(action.action);
         continue;
@@ -325,6 +341,7 @@ export class Cluster {
       flush();
       this.#perform(action);
     }
+    this.#tellOwned();
     flush();
     if (actions.some(({ kind }) => kind === 'take')) this.#parts.took();
   }
@@ -336,13 +353,16 @@ export class Cluster {
         break;
       case 'lease':
         this.lease.extend(action.until);
+        this.#addresses?.lease(action.until);
         break;
       case 'take':
         this.#own.add(action.segment);
+        this.#isMoved = true;
         this.childSas.taking(action.segment, action.reason === 'handed-over');
         break;
       case 'release':
         this.#own.delete(action.segment);
+        this.#isMoved = true;
         break;
       case 'freeze': {
         const { batch } = action;
@@ -408,6 +428,11 @@ export class Cluster {
 
   #hear(event: ClusterEvent): void {
     if (event.kind === 'drained') this.#drained?.();
+    if (event.kind === 'node-up' || event.kind === 'node-down') {
+      this.#addresses?.members(this.#node?.coordinator.view ?? []);
+    }
+    // Whoever comes back may have said that it has what is ours.
+    if (event.kind === 'node-up') this.#addresses?.announce();
     this.#parts.say(...described(event, (node) => this.#name(node)));
   }
 

@@ -6,7 +6,6 @@ import { ClusterKey, KeyRing } from '../../cluster/bus/cluster-key.ts';
 import { HMAC_SHA256 } from '../../cluster/bus/noise.ts';
 import type { ClusterSettings, ConfigurationField } from '../../cluster/cluster-settings.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
-import { placeSegments } from '../../cluster/placement.ts';
 import { type SegmentHash, segmentHash } from '../../cluster/segment-hash.ts';
 import { CLOCK_DRIFT, type ClusterConfig } from '../../config/cluster-config.ts';
 import { prf } from '../../crypto/prf.ts';
@@ -14,11 +13,11 @@ import type { SecretBytes } from '../../crypto/secret-bytes.ts';
 import type { BusPath } from '../../io/path-sockets.ts';
 import { type Endpoint, formatAddress } from '../../wire/address.ts';
 import { octetsOfLatin1, toHex } from '../../wire/octets.ts';
+import { placeOf } from './place-of.ts';
 
 export function nodeSettings(config: ClusterConfig): ClusterSettings {
   const { self, nodes, segments, timers, alone, preempt, advbase } = config;
   const { heartbeat, lease, takeover: takeOver } = timers;
-  const weights = nodes.map(({ id, weight }) => ({ node: id, weight }));
   return {
     self,
     members: nodes.map(({ id, name, weight }) => ({ node: id, name, weight })),
@@ -28,10 +27,7 @@ export function nodeSettings(config: ClusterConfig): ClusterSettings {
     preempt,
     advbase,
     advskew: nodes.find(({ id }) => id === self)?.advskew ?? 0,
-    place: (candidates) => {
-      const present = new Set(candidates.map(({ node }) => node));
-      return placeSegments({ segments, nodes: weights, present });
-    },
+    place: placeOf(config),
     configuration: configurationFields(config),
     capabilities: [],
   };

@@ -204,7 +204,7 @@ export class SharedAddresses {
     return {
       ...{ mode, addresses },
       flooding: new Map(results.flatMap(([device, one]) => (one ? [[device, one]] : []))),
-      filter: mode === 'forward' ? new Map() : await nft.counters('netdev', TABLE),
+      filter: this.#isFiltered ? await nft.counters('netdev', TABLE) : new Map(),
       ...(complaint !== '' && { complaint }),
     };
   }
@@ -231,6 +231,7 @@ export class SharedAddresses {
   async #begin(): Promise<void> {
     const { config, rtnetlink, nft, say } = this.#parts;
     const { mode } = config;
+    if (this.#planned.length === 0) return;
     if (mode === 'forward') {
       // What another mode left would drop what is ours now; without nft nothing did.
       await nft
@@ -296,7 +297,7 @@ export class SharedAddresses {
   #refilter(): void {
     clearTimeout(this.#pinnedTimer);
     this.#pinnedTimer = undefined;
-    if (this.#parts.config.mode === 'forward') return;
+    if (!this.#isFiltered) return;
     this.#filter.want((whole) => this.#text(whole));
   }
 
@@ -411,12 +412,17 @@ export class SharedAddresses {
 
   /** Without its filter an address that stays would be answered for by this machine, too. */
   async #leaveFilter(keepAddresses: boolean): Promise<void> {
-    const { config, nft, say } = this.#parts;
-    if (config.mode === 'forward') return;
+    const { nft, say } = this.#parts;
+    if (!this.#isFiltered) return;
     const text = keepAddresses ? this.#text(false) : noRuleset('netdev');
     await nft
       .apply('packet filter of the cluster', text)
       .catch((error: unknown) => say('error', String(error)));
+  }
+
+  /** Where packets come to every node by themselves nothing is to be left out. */
+  get #isFiltered(): boolean {
+    return this.#parts.config.mode !== 'forward' && this.#planned.length > 0;
   }
 
   #devices(): readonly string[] {
