@@ -23,16 +23,20 @@ export interface CookieSubject {
   readonly spiI: IkeSpi;
 }
 
-/** What several nodes make tokens for strangers with; the one before is still good. */
+/** What several nodes make tokens for strangers with. */
 export interface SharedSecrets {
   readonly current: SecretBytes;
+  /** Still good. */
   readonly previous?: SecretBytes;
+  /** Good already: the clocks of nodes are not quite the same. */
+  readonly next?: SecretBytes;
 }
 
 export class CookieJar {
   readonly #random: RandomBytes;
   #current: Uint8Array;
   #previous: Uint8Array | undefined;
+  #next: Uint8Array | undefined;
   #renewAt: Instant | undefined;
   /** The secrets are those of several nodes, and somebody else renews them. */
   #shared = false;
@@ -46,10 +50,11 @@ export class CookieJar {
    * From now on cookies are made with a secret that other nodes have too, and those made with the one
    * before are good. Whoever gives secrets gives a new one every minute or so (RFC 7296 §2.6).
    */
-  share({ current, previous }: SharedSecrets): void {
+  share({ current, previous, next }: SharedSecrets): void {
     this.#shared = true;
     this.#current = current.reveal();
     this.#previous = previous?.reveal();
+    this.#next = next?.reveal();
   }
 
   issue(subject: CookieSubject, now: Instant): Uint8Array {
@@ -59,8 +64,9 @@ export class CookieJar {
 
   verify(offered: Uint8Array, subject: CookieSubject, now: Instant): boolean {
     this.#renew(now);
-    if (equalSecrets(offered, cookie(subject, this.#current))) return true;
-    return this.#previous !== undefined && equalSecrets(offered, cookie(subject, this.#previous));
+    const isMadeWith = (secret: Uint8Array | undefined): boolean =>
+      secret !== undefined && equalSecrets(offered, cookie(subject, secret));
+    return [this.#current, this.#previous, this.#next].some(isMadeWith);
   }
 
   #renew(now: Instant): void {
