@@ -1,5 +1,6 @@
 /** Meshes of several nodes over a hostile network, on a simulated clock. */
 import { BusCounters } from '../../src/cluster/bus/bus-counters.ts';
+import type { Delivery } from '../../src/cluster/bus/channel.ts';
 import { KeyRing } from '../../src/cluster/bus/cluster-key.ts';
 import { Mesh, type MeshAction, type MeshInput } from '../../src/cluster/bus/mesh.ts';
 import { earliest, type Instant, instant } from '../../src/wire/instant.ts';
@@ -88,12 +89,7 @@ export class MeshWorld {
     }
   }
 
-  say(
-    from: number,
-    to: number,
-    text: string,
-    delivery: 'urgent' | 'bulk' | 'overtaking' = 'urgent',
-  ): void {
+  say(from: number, to: number, text: string, delivery: Delivery = 'urgent'): void {
     const message = { type: 7, body: Buffer.from(text, 'latin1') };
     this.give(this.node(from), { kind: 'message', to, message, delivery, tag: text });
   }

@@ -35,6 +35,9 @@ export const BUS_COUNTERS = [
   'beyond-credit',
   'oversized-message',
   'overtaken-dropped',
+  // Messages that nobody repeats: no room to wait, some of it lost.
+  'expendable-dropped',
+  'expendable-incomplete',
   // Messages and records.
   'unknown-message',
   'malformed-message',

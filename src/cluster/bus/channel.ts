@@ -1,28 +1,37 @@
 /**
- * What two incarnations of two nodes say to one another: two reliable lanes and messages that overtake.
+ * What two incarnations of two nodes say to one another: two reliable lanes, messages that overtake, and those that
+ * nobody repeats.
  *
  * `fill` packs what is to be sent into plaintexts of one datagram each: acknowledgements, then messages that
- * overtake, then the urgent lane, then the bulk lane. A snapshot on the bulk lane never delays a record on the
- * urgent one. Knows neither keys nor paths.
+ * overtake, then the urgent lane, then the bulk lane as far as its window goes, then what is expendable. A snapshot on the bulk lane never delays a record on the urgent one. Knows neither keys nor paths.
  */
 import { earliest, type Instant } from '../../wire/instant.ts';
 import { concatOctets } from '../../wire/octets.ts';
 import type { BusCounter } from './bus-counters.ts';
 import { MAX_PLAINTEXT_OCTETS } from './datagram.ts';
-import { decodeFrames, encodeOvertaking, LANES, Lane, OVERTAKING_OVERHEAD } from './frame.ts';
+import { ExpendableReceiver } from './expendable-receiver.ts';
+import { ExpendableSender, MAX_EXPENDABLE_OCTETS } from './expendable-sender.ts';
+import {
+  decodeFrames,
+  encodeOvertaking,
+  type Frame,
+  LANES,
+  Lane,
+  OVERTAKING_OVERHEAD,
+} from './frame.ts';
 import { LaneReceiver } from './lane-receiver.ts';
 import { type LaneLimits, LaneSender } from './lane-sender.ts';
 import { type BusMessage, MAX_MESSAGE_OCTETS } from './message.ts';
 import { RoundTrip } from './round-trip.ts';
 
-/** How a message travels. */
-export type Delivery = 'urgent' | 'bulk' | 'overtaking';
+/** How a message travels; what is expendable is lost where it does not get through at once. */
+export type Delivery = 'urgent' | 'bulk' | 'overtaking' | 'expendable';
 
 export type ChannelEvent<Tag> =
   | { readonly kind: 'message'; readonly message: BusMessage; readonly delivery: Delivery }
   | { readonly kind: 'acknowledged'; readonly tag: Tag };
 
-/** One datagram's plaintext. What is not only bulk sent for the first time goes over every path. */
+/** One datagram's plaintext. What is sent for the first time and is bulk or expendable goes over one path, all else over every one. */
 export interface Payload {
   readonly plaintext: Uint8Array;
   readonly everyPath: boolean;
@@ -35,6 +44,7 @@ export class Channel<Tag> {
   readonly #roundTrip = new RoundTrip();
   readonly #senders: readonly LaneSender<Tag>[];
   readonly #receivers: readonly LaneReceiver[];
+  readonly #expendable = { sender: new ExpendableSender(), receiver: new ExpendableReceiver() };
   readonly #count: (name: BusCounter) => void;
   #overtaking: Uint8Array[] = [];
 
@@ -58,6 +68,12 @@ export class Channel<Tag> {
       this.#overtaking.push(encodeOvertaking(message));
       return 'queued';
     }
+    if (delivery === 'expendable') {
+      if (message.body.length > MAX_EXPENDABLE_OCTETS) return 'too-large';
+      if (this.#expendable.sender.queue(message)) return 'queued';
+      this.#count('expendable-dropped');
+      return 'full';
+    }
     if (message.body.length > MAX_MESSAGE_OCTETS) return 'too-large';
     return this.#sender(laneOf(delivery)).queue({ message, tag }) ? 'queued' : 'full';
   }
@@ -67,21 +83,9 @@ export class Channel<Tag> {
     const { frames, unknown, malformed } = decodeFrames(plaintext);
     for (let number = 0; number < unknown; number++) this.#count('unknown-frame');
     if (malformed > 0) this.#count('malformed-frame');
-    const events: ChannelEvent<Tag>[] = [];
-    for (const frame of frames) {
-      if (frame.kind === 'overtaking') {
-        events.push({ kind: 'message', message: frame.message, delivery: 'overtaking' });
-      } else if (frame.kind === 'acknowledgement') {
-        for (const tag of this.#sender(frame.lane).acknowledge(frame, now)) {
-          events.push({ kind: 'acknowledged', tag });
-        }
-      } else {
-        const delivery = frame.lane === Lane.URGENT ? 'urgent' : 'bulk';
-        const { messages, refused } = this.#receiver(frame.lane).receive(frame, now);
-        for (const message of messages) events.push({ kind: 'message', message, delivery });
-        for (const name of refused) this.#count(name);
-      }
-    }
+    const events = frames.flatMap((frame) => this.#take(frame, now));
+    const given = this.#expendable.receiver.takeIncomplete();
+    for (let number = 0; number < given; number++) this.#count('expendable-incomplete');
     return events;
   }
 
@@ -98,6 +102,8 @@ export class Channel<Tag> {
       const answer = receiver.answer(now);
       if (answer) add(answer);
     }
+    const seen = this.#expendable.receiver.answer(now);
+    if (seen) add(seen);
     if (frames.length > 0) everyPath = true;
     while (this.#overtaking[0] && this.#overtaking[0].length <= room) {
       add(this.#overtaking[0]);
@@ -107,13 +113,14 @@ export class Channel<Tag> {
     // One that does not fit is first in the next datagram; nothing slips past it.
     if (this.#overtaking.length === 0) {
       for (const lane of LANES) {
-        for (;;) {
-          const next = this.#sender(lane).next(room, now);
-          if (!next) break;
+        const sender = this.#sender(lane);
+        for (let next = sender.next(room, now); next; next = sender.next(room, now)) {
           add(next.frame);
           everyPath ||= lane === Lane.URGENT || next.repeated;
         }
       }
+      const { sender } = this.#expendable;
+      for (let next = sender.next(room, now); next; next = sender.next(room, now)) add(next);
     }
     return frames.length > 0 ? { plaintext: concatOctets(...frames), everyPath } : undefined;
   }
@@ -121,8 +128,9 @@ export class Channel<Tag> {
   /** At once where something can be sent now. */
   nextDeadline(now: Instant): Instant | undefined {
     if (this.#overtaking.length > 0) return now;
-    const ready = this.#senders.some((sender) => sender.isReady(now));
-    if (ready) return now;
+    const { sender, receiver } = this.#expendable;
+    const ready = this.#senders.some((one) => one.isReady(now));
+    if (ready || sender.isReady(now)) return now;
     const [urgent, bulk] = this.#senders;
     const [first, second] = this.#receivers;
     return earliest(
@@ -130,18 +138,21 @@ export class Channel<Tag> {
       bulk?.nextDeadline(),
       first?.nextDeadline(),
       second?.nextDeadline(),
+      sender.nextDeadline(),
+      receiver.nextDeadline(now),
     );
   }
 
   /** Messages that nobody acknowledged, and nobody will. */
   abandon(): readonly Tag[] {
     this.#overtaking = [];
+    this.#expendable.sender.abandon();
     return this.#senders.flatMap((sender) => sender.abandon());
   }
 
-  /** Rows of bulk since anything came through at the first try. */
+  /** Rows of what goes over one path since any of it came through. */
   get fruitless(): number {
-    return this.#sender(Lane.BULK).fruitless;
+    return this.#sender(Lane.BULK).fruitless + this.#expendable.sender.fruitless;
   }
 
   /** For metrics, and for tests of the bounds. */
@@ -151,13 +162,40 @@ export class Channel<Tag> {
     readonly receiveOctets: number;
     readonly roundTrip: number | undefined;
   } {
+    const { sender, receiver } = this.#expendable;
     const sum = (numbers: readonly number[]): number => numbers.reduce((one, two) => one + two, 0);
     return {
       unacknowledged: sum(this.#senders.map(({ unacknowledged }) => unacknowledged)),
-      sendOctets: sum(this.#senders.map(({ octets }) => octets)),
-      receiveOctets: sum(this.#receivers.map(({ waiting }) => waiting.octets)),
+      sendOctets: sum(this.#senders.map(({ octets }) => octets)) + sender.octets,
+      receiveOctets: sum(this.#receivers.map(({ waiting }) => waiting.octets)) + receiver.octets,
       roundTrip: this.#roundTrip.smoothed,
     };
+  }
+
+  #take(frame: Frame, now: Instant): readonly ChannelEvent<Tag>[] {
+    switch (frame.kind) {
+      case 'overtaking':
+        return [{ kind: 'message', message: frame.message, delivery: 'overtaking' }];
+      case 'acknowledgement': {
+        const tags = this.#sender(frame.lane).acknowledge(frame, now);
+        return tags.map((tag) => ({ kind: 'acknowledged', tag }));
+      }
+      case 'fragment': {
+        const message = this.#expendable.receiver.receive(frame, now);
+        return message ? [{ kind: 'message', message, delivery: 'expendable' }] : [];
+      }
+      case 'seen':
+        this.#expendable.sender.seen(frame.next, now);
+        return [];
+      case 'piece': {
+        const delivery = frame.lane === Lane.URGENT ? 'urgent' : 'bulk';
+        const { messages, refused } = this.#receiver(frame.lane).receive(frame, now);
+        for (const name of refused) this.#count(name);
+        return messages.map((message) => ({ kind: 'message', message, delivery }));
+      }
+      default:
+        return frame satisfies never;
+    }
   }
 
   #sender(lane: Lane): LaneSender<Tag> {

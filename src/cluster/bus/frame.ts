@@ -9,7 +9,9 @@
  *
  * A piece: lane (1), flags (1: first 1, last 2), number (8), and in a first piece the message's type (2) and
  * length (4), then octets of the message. An overtaking message: type (2), body. An acknowledgement: lane
- * (1), next number (8), limit (8), ranges (each offset behind the next number (2) and length (2)).
+ * (1), next number (8), limit (8), ranges (each offset behind the next number (2) and length (2)). A fragment of an
+ * expendable message: number (8), place in the message (2), flags (1: last 1), and in place 0 the message's type (2), then
+ * octets of the message. What a receiver has seen of them: next number (8).
  * Frames of other types are passed over.
  */
 import { MalformedError, OctetReader, OctetWriter } from '../../wire/octets.ts';
@@ -20,7 +22,13 @@ export const Lane = { URGENT: 0, BULK: 1 } as const;
 export type Lane = (typeof Lane)[keyof typeof Lane];
 export const LANES: readonly Lane[] = [Lane.URGENT, Lane.BULK];
 
-export const FrameType = { PIECE: 1, OVERTAKING: 2, ACKNOWLEDGEMENT: 3 } as const;
+export const FrameType = {
+  PIECE: 1,
+  OVERTAKING: 2,
+  ACKNOWLEDGEMENT: 3,
+  FRAGMENT: 4,
+  SEEN: 5,
+} as const;
 
 /** A part of a message, or all of it. Pieces of a lane are numbered from 0 on. */
 export interface Piece {
@@ -50,16 +58,37 @@ export interface Overtaking {
   readonly message: BusMessage;
 }
 
-export type Frame = Piece | Acknowledgement | Overtaking;
+/** A part of a message that nobody repeats, or all of it. They are numbered from 0 on, over all messages. */
+export interface Fragment {
+  readonly kind: 'fragment';
+  readonly number: number;
+  /** Which of the message's: `number` of its first one is so much lower. */
+  readonly place: number;
+  /** Type of the message; in the first one only. */
+  readonly type: number | undefined;
+  readonly isLast: boolean;
+  readonly octets: Uint8Array;
+}
+
+/** Fragments below this number have come, or will not. */
+export interface SeenFragments {
+  readonly kind: 'seen';
+  readonly next: number;
+}
+
+export type Frame = Piece | Acknowledgement | Overtaking | Fragment | SeenFragments;
 
 /** Octets of a frame around those of a message. */
 export const PIECE_OVERHEAD = 3 + 10;
 export const OPENING_OVERHEAD = 6;
 export const OVERTAKING_OVERHEAD = 3 + 2;
+export const FRAGMENT_OVERHEAD = 3 + 11;
+export const FIRST_FRAGMENT_OVERHEAD = FRAGMENT_OVERHEAD + 2;
 export const MAX_RANGES = 32;
 
 const FIRST = 1;
 const LAST = 2;
+const LAST_FRAGMENT = 1;
 
 export function encodePiece(piece: Omit<Piece, 'kind'>): Uint8Array {
   const { opens, octets } = piece;
@@ -83,6 +112,22 @@ export function encodeAcknowledgement(ack: Omit<Acknowledgement, 'kind'>): Uint8
   writeNumber(writer, ack.next);
   writeNumber(writer, ack.limit);
   for (const { first, length } of ranges) writer.u16(first - ack.next).u16(length);
+  return writer.finish();
+}
+
+export function encodeFragment(fragment: Omit<Fragment, 'kind'>): Uint8Array {
+  const { number, place, type, isLast, octets } = fragment;
+  const overhead = type === undefined ? FRAGMENT_OVERHEAD : FIRST_FRAGMENT_OVERHEAD;
+  const writer = new OctetWriter().u8(FrameType.FRAGMENT).u16(overhead - 3 + octets.length);
+  writeNumber(writer, number);
+  writer.u16(place).u8(isLast ? LAST_FRAGMENT : 0);
+  if (type !== undefined) writer.u16(type);
+  return writer.octets(octets).finish();
+}
+
+export function encodeSeen({ next }: Omit<SeenFragments, 'kind'>): Uint8Array {
+  const writer = new OctetWriter().u8(FrameType.SEEN).u16(8);
+  writeNumber(writer, next);
   return writer.finish();
 }
 
@@ -118,9 +163,22 @@ function decodeFrame(type: number, body: OctetReader): Frame | undefined {
       return { kind: 'overtaking', message: { type: body.u16('message type'), body: body.rest() } };
     case FrameType.ACKNOWLEDGEMENT:
       return decodeAcknowledgement(body);
+    case FrameType.FRAGMENT:
+      return decodeFragment(body);
+    case FrameType.SEEN:
+      return { kind: 'seen', next: readNumber(body, 'next number') };
     default:
       return undefined;
   }
+}
+
+function decodeFragment(body: OctetReader): Fragment {
+  const number = readNumber(body, 'fragment number');
+  const place = body.u16('place in the message');
+  if (place > number) body.fail(`fragment ${number} in place ${place}`);
+  const isLast = (body.u8('flags') & LAST_FRAGMENT) !== 0;
+  const type = place === 0 ? body.u16('message type') : undefined;
+  return { kind: 'fragment', number, place, type, isLast, octets: body.rest() };
 }
 
 function decodePiece(body: OctetReader): Piece {

@@ -2,8 +2,9 @@
  * Everything between this node and one other: the sealed link, the channel over it, and the paths beneath.
  *
  * Urgent and overtaking messages, acknowledgements and repetitions go over every path, and the copy that
- * comes later is dropped by its counter; bulk goes over one, and over the next when that one stays silent.
- * A message is acknowledged when the peer has it in memory, or given back as undelivered when that peer is
+ * comes later is dropped by its counter; bulk and what is expendable go over one, and over the next when that one
+ * stays silent.
+ * A message of a lane is acknowledged when the peer has it in memory, or given back as undelivered when that peer is
  * gone: never both, never neither.
  */
 import { earliest, type Instant } from '../../wire/instant.ts';

@@ -19,6 +19,7 @@ import {
 } from './bus.ts';
 import type { BusCounter } from './bus-counters.ts';
 import { CasAttribute, decodeCas, encodeCas } from './cas-codec.ts';
+import type { Delivery } from './channel.ts';
 import { Acceptor, type CasMessage, Proposer } from './compare-and-set.ts';
 import { Mesh, type MeshAction, type MeshInput, type MeshSettings } from './mesh.ts';
 import { type BusMessage, isKnownMessage, MessageType, unknownAttributes } from './message.ts';
@@ -325,7 +326,7 @@ export class UdpBus<Tag> implements RecordReader {
   #tell(
     to: NodeId,
     message: BusMessage,
-    delivery: 'urgent' | 'bulk' | 'overtaking',
+    delivery: Delivery,
     tag: InnerTag<Tag>,
     now: Instant,
   ): void {

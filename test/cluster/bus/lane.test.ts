@@ -5,8 +5,10 @@ import {
   type Acknowledgement,
   decodeFrames,
   encodeAcknowledgement,
+  encodeFragment,
   encodeOvertaking,
   encodePiece,
+  encodeSeen,
   Lane,
   type Piece,
 } from '../../../src/cluster/bus/frame.ts';
@@ -129,6 +131,21 @@ describe('The sending half of a lane', () => {
   });
 });
 
+const FIRST_FRAGMENT = {
+  number: 2 ** 40,
+  place: 0,
+  type: 20,
+  isLast: false,
+  octets: Uint8Array.of(1, 2),
+};
+const LAST_FRAGMENT = {
+  number: 2 ** 40 + 1,
+  place: 1,
+  type: undefined,
+  isLast: true,
+  octets: Uint8Array.of(3),
+};
+
 describe('Frames', () => {
   const frames = concatOctets(
     encodePiece(piece(5)),
@@ -140,11 +157,19 @@ describe('Frames', () => {
       limit: 2 ** 40 + 5,
       ranges: [{ first: 2 ** 40 + 1, length: 2 }],
     }),
+    encodeFragment(FIRST_FRAGMENT),
+    encodeFragment(LAST_FRAGMENT),
+    encodeSeen({ next: 2 ** 40 }),
   );
 
   it('come back as they were', () => {
     const { frames: decoded, unknown, malformed } = decodeFrames(frames);
-    assert.deepEqual([unknown, malformed, decoded.length], [0, 0, 4]);
+    assert.deepEqual([unknown, malformed, decoded.length], [0, 0, 7]);
+    assert.deepEqual(decoded.slice(4), [
+      { kind: 'fragment', ...FIRST_FRAGMENT },
+      { kind: 'fragment', ...LAST_FRAGMENT },
+      { kind: 'seen', next: 2 ** 40 },
+    ]);
     assert.deepEqual(decoded[0], piece(5));
     assert.deepEqual(decoded[2], {
       kind: 'overtaking',
@@ -167,7 +192,7 @@ describe('Frames', () => {
   it('that are cut or damaged never throw, and those before them are read', () => {
     for (let length = 0; length < frames.length; length++) {
       const { frames: decoded, malformed } = decodeFrames(frames.subarray(0, length));
-      assert.ok(decoded.length < 4 && malformed <= 1);
+      assert.ok(decoded.length < 7 && malformed <= 1);
     }
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(200), (octets, at) => {
