@@ -3,7 +3,8 @@
  * nobody repeats.
  *
  * `fill` packs what is to be sent into plaintexts of one datagram each: acknowledgements, then messages that
- * overtake, then the urgent lane, then the bulk lane as far as its window goes, then what is expendable. A snapshot on the bulk lane never delays a record on the urgent one. Knows neither keys nor paths.
+ * overtake, then the urgent lane, then the bulk lane as far as its window goes, then what is expendable. A snapshot on
+ * the bulk lane never delays a record on the urgent one. Knows neither keys nor paths.
  */
 import { earliest, type Instant } from '../../wire/instant.ts';
 import { concatOctets } from '../../wire/octets.ts';

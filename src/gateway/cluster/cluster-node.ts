@@ -174,6 +174,8 @@ export class ClusterNode {
         break;
       case 'tell':
         this.#say(input.to, input.message, input.delivery, now);
+        // Packets of one turn go together: the deadline is now.
+        if (input.delivery === 'expendable') return this.#performed();
         break;
       case 'time':
         if (this.#coordinator.nextDeadline() <= now) this.#coordinate({ kind: 'tick' }, now);
@@ -188,9 +190,7 @@ export class ClusterNode {
     if (due !== undefined && due <= now)
       this.#onMesh(this.#mesh.handle({ kind: 'time' }, now), now);
     this.#onMirror(now);
-    const actions = this.#actions;
-    this.#actions = [];
-    return actions;
+    return this.#performed();
   }
 
   /** When to call with `time` at the latest. */
@@ -199,6 +199,12 @@ export class ClusterNode {
     return (
       earliest(coordinator, this.#mesh.nextDeadline(), this.#mirror.nextDeadline()) ?? coordinator
     );
+  }
+
+  #performed(): readonly ClusterNodeAction[] {
+    const actions = this.#actions;
+    this.#actions = [];
+    return actions;
   }
 
   #onMesh(actions: readonly MeshAction<number>[], now: Instant): void {

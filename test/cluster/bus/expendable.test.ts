@@ -179,11 +179,13 @@ describe('The receiving half of what is expendable', () => {
   it('keeps little of what a faulty peer sends', () => {
     const receiver = new ExpendableReceiver();
     const octets = new Uint8Array(1300);
+    let most = 0;
     for (let place = 0; place < 5000; place++) {
       receiver.receive(fragment(100_000, { place, type: undefined, isLast: false, octets }), NOW);
       receiver.receive(fragment(100_000 + place, { place, isLast: false, octets }), NOW);
+      most = Math.max(most, receiver.octets);
     }
-    assert.ok(receiver.octets <= 64 * 1300 + MAX_EXPENDABLE_OCTETS, `${receiver.octets}`);
+    assert.ok(most <= 64 * 1300 + MAX_EXPENDABLE_OCTETS, `${most}`);
     assert.ok(receiver.takeIncomplete() > 400);
     const late = fragment(1, { isLast: true });
     assert.equal(receiver.receive(late, NOW), undefined);

@@ -1,0 +1,277 @@
+/**
+ * Packets that came to a node of a cluster and are another's: each goes to the owner of its segment, as it is, and
+ * is handled there as if it had come there. Also the safety net while segments move.
+ *
+ * No I/O. A packet goes over one node, or over two where a segment is on the move, and never back to the node it came
+ * from: whoever would send it back holds it until one of the two knows better. What is held is bounded, in
+ * packets, octets and time; nothing is resent. Every packet counts under one of `FORWARD_COUNTERS`.
+ */
+import type { Segment } from '../../cluster/ballot.ts';
+import type { BusMessage } from '../../cluster/bus/message.ts';
+import type { NodeId } from '../../cluster/node-id.ts';
+import { type SegmentHash, segmentOfSpi } from '../../cluster/segment-hash.ts';
+import type { ForeignPacket } from '../../esp/foreign-packets.ts';
+import type { Spi } from '../../ipsec/spi.ts';
+import { after, earliest, type Instant } from '../../wire/instant.ts';
+import { MalformedError } from '../../wire/octets.ts';
+import type { ClusterNodeAction } from './cluster-node.ts';
+import {
+  decodeForward,
+  encodeForward,
+  type ForwardedIke,
+  type ForwardedPacket,
+  type ForwardMessage,
+  spiOf,
+} from './forward-message.ts';
+import { segmentOfIke } from './ike-segment.ts';
+
+export const FORWARD_COUNTERS = [
+  // To another node.
+  'forwarded-esp',
+  'forwarded-read',
+  'forwarded-ike',
+  // Handled here: of another node, or of a segment that came back while the packet was held.
+  'taken-esp',
+  'taken-read',
+  'taken-ike',
+  // Discarded: nobody was found to have the segment in time, or the one who has it is not heard.
+  'no-owner',
+  'owner-silent',
+  // Too many nodes had it; too many wait.
+  'too-many-hops',
+  'held-full',
+  'malformed',
+] as const;
+export type ForwardCounter = (typeof FORWARD_COUNTERS)[number];
+
+/** What forwarding asks of who knows the cluster. */
+export interface ForwardingView {
+  readonly owns: (segment: Segment) => boolean;
+  /** As far as this node knows; undefined while nobody has it. */
+  readonly ownerOf: (segment: Segment) => NodeId | undefined;
+  /** The node is heard, and something can be said to it. */
+  readonly isHeard: (node: NodeId) => boolean;
+}
+
+export interface ForwardingParts {
+  readonly self: NodeId;
+  readonly hash: SegmentHash;
+  /** See `sourceSeed`. */
+  readonly sourceSeed: number;
+  readonly view: ForwardingView;
+}
+
+export type ForwardAction =
+  /** Expendable. */
+  | { readonly kind: 'tell'; readonly to: NodeId; readonly message: BusMessage }
+  /** For the worker that has the Child SA of this inbound SPI. */
+  | { readonly kind: 'packet'; readonly spiIn: Spi; readonly packet: ForeignPacket }
+  /** As if it had arrived here. */
+  | ForwardedIke;
+
+/** A packet on its way through this node. */
+interface Passing {
+  readonly packet: ForwardedPacket;
+  readonly segment: Segment;
+  /** Nodes that sent it on, before this one. */
+  readonly hops: number;
+  /** The last of them. */
+  readonly from: NodeId | undefined;
+}
+
+interface Held {
+  readonly passing: Passing;
+  readonly until: Instant;
+}
+
+export class Forwarding {
+  readonly #parts: ForwardingParts;
+  readonly #counts = new Map<ForwardCounter, number>();
+  /** Segments of ours of which nothing is handled: they are about to go to another node. */
+  readonly #frozen = new Set<Segment>();
+  /** By segment, in the order they came. */
+  readonly #waiting = new Map<Segment, Held[]>();
+  #held = 0;
+  #heldOctets = 0;
+
+  constructor(parts: ForwardingParts) {
+    this.#parts = parts;
+  }
+
+  of(name: ForwardCounter): number {
+    return this.#counts.get(name) ?? 0;
+  }
+
+  /** All of them, in the order of `FORWARD_COUNTERS`. */
+  read(): Readonly<Partial<Record<ForwardCounter, number>>> {
+    return Object.fromEntries(FORWARD_COUNTERS.map((name) => [name, this.of(name)]));
+  }
+
+  /** Packets that wait until it is known who has their segment. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** Whether an IKE message is to be handled here, as far as anybody knows. */
+  isOwnIke(octets: Uint8Array, remote: ForwardedIke['remote']): boolean {
+    const segment = segmentOfIke(octets, remote.address, this.#parts);
+    return segment === undefined || this.#isHere(segment);
+  }
+
+  /** What came to this node and is another's, as far as the caller knows. */
+  handOn(packet: ForwardedPacket, now: Instant): readonly ForwardAction[] {
+    return this.#route(packet, 0, undefined, now);
+  }
+
+  /** A message of another node, of type FORWARD. */
+  receive(from: NodeId, message: BusMessage, now: Instant): readonly ForwardAction[] {
+    const decoded = decode(message);
+    if (decoded === undefined) return this.#discard('malformed');
+    return this.#route(decoded.packet, decoded.hops, from, now);
+  }
+
+  /** What becomes of segments; `settle` is to be called when all actions of a turn are performed. */
+  observe(action: ClusterNodeAction): void {
+    switch (action.kind) {
+      case 'freeze':
+        for (const { segment } of action.segments) this.#frozen.add(segment);
+        break;
+      case 'thaw':
+        for (const { segment } of action.segments) this.#frozen.delete(segment);
+        break;
+      case 'take':
+      case 'release':
+        this.#frozen.delete(action.segment);
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** What was held goes on, where that is possible now, or is discarded. */
+  settle(now: Instant): readonly ForwardAction[] {
+    const actions: ForwardAction[] = [];
+    for (const [segment, some] of [...this.#waiting]) {
+      const isOver = some.some(({ until }) => now >= until);
+      if (!isOver && !this.#isHere(segment) && this.#otherOwner(segment) === undefined) continue;
+      this.#waiting.delete(segment);
+      for (const { passing, until } of some) {
+        this.#held--;
+        this.#heldOctets -= passing.packet.octets.length;
+        actions.push(...this.#pass(passing, until, now));
+      }
+    }
+    return actions;
+  }
+
+  nextDeadline(): Instant | undefined {
+    return earliest(...[...this.#waiting.values()].map(([first]) => first?.until));
+  }
+
+  #route(
+    packet: ForwardedPacket,
+    hops: number,
+    from: NodeId | undefined,
+    now: Instant,
+  ): readonly ForwardAction[] {
+    const segment = this.#segmentOf(packet);
+    if (segment === undefined) return this.#take(packet);
+    return this.#pass({ packet, segment, hops, from }, after(now, HOLD_MS), now);
+  }
+
+  #pass(passing: Passing, until: Instant, now: Instant): readonly ForwardAction[] {
+    const { packet, segment, hops, from } = passing;
+    if (this.#isHere(segment)) return this.#take(packet);
+    const owner = this.#otherOwner(segment);
+    if (owner === undefined || owner === from) {
+      return now < until ? this.#hold(passing, until) : this.#discard('no-owner');
+    }
+    if (!this.#parts.view.isHeard(owner)) return this.#discard('owner-silent');
+    if (hops >= MOST_HOPS) return this.#discard('too-many-hops');
+    this.#count(FORWARDED[packet.kind]);
+    return [{ kind: 'tell', to: owner, message: encodeForward({ hops: hops + 1, packet }) }];
+  }
+
+  #isHere(segment: Segment): boolean {
+    return this.#parts.view.owns(segment) && !this.#frozen.has(segment);
+  }
+
+  #otherOwner(segment: Segment): NodeId | undefined {
+    const { self, view } = this.#parts;
+    const owner = view.owns(segment) ? undefined : view.ownerOf(segment);
+    return owner === self ? undefined : owner;
+  }
+
+  #take(packet: ForwardedPacket): readonly ForwardAction[] {
+    this.#count(TAKEN[packet.kind]);
+    switch (packet.kind) {
+      case 'ike':
+        return [packet];
+      case 'read':
+        return [{ kind: 'packet', spiIn: packet.spiIn, packet }];
+      case 'arrival':
+        return [{ kind: 'packet', spiIn: spiOf(packet), packet }];
+      default:
+        return packet satisfies never;
+    }
+  }
+
+  #hold(passing: Passing, until: Instant): readonly ForwardAction[] {
+    const { segment, packet } = passing;
+    const octets = this.#heldOctets + packet.octets.length;
+    if (this.#held >= MOST_HELD || octets > MOST_HELD_OCTETS) return this.#discard('held-full');
+    this.#held++;
+    this.#heldOctets = octets;
+    const some = this.#waiting.get(segment);
+    if (some) some.push({ passing, until });
+    else this.#waiting.set(segment, [{ passing, until }]);
+    return [];
+  }
+
+  /** Undefined for what any node may handle. */
+  #segmentOf(packet: ForwardedPacket): Segment | undefined {
+    switch (packet.kind) {
+      case 'ike':
+        return segmentOfIke(packet.octets, packet.remote.address, this.#parts);
+      case 'read':
+        return segmentOfSpi(packet.spiIn, this.#parts.hash);
+      case 'arrival':
+        return segmentOfSpi(spiOf(packet), this.#parts.hash);
+      default:
+        return packet satisfies never;
+    }
+  }
+
+  #discard(name: ForwardCounter): readonly ForwardAction[] {
+    this.#count(name);
+    return [];
+  }
+
+  #count(name: ForwardCounter): void {
+    this.#counts.set(name, this.of(name) + 1);
+  }
+}
+
+function decode(message: BusMessage): ForwardMessage | undefined {
+  try {
+    return decodeForward(message);
+  } catch (error) {
+    if (error instanceof MalformedError) return undefined;
+    throw error;
+  }
+}
+
+/** One, and one more where a segment went on while the packet was on its way. */
+const MOST_HOPS = 2;
+/** Longer than a planned move takes; in milliseconds. */
+const HOLD_MS = 100;
+/** What is waiting at most: of a thousand packets a second, all for as long as that. */
+const MOST_HELD = 1024;
+const MOST_HELD_OCTETS = 4 << 20;
+
+const FORWARDED = {
+  arrival: 'forwarded-esp',
+  read: 'forwarded-read',
+  ike: 'forwarded-ike',
+} as const;
+const TAKEN = { arrival: 'taken-esp', read: 'taken-read', ike: 'taken-ike' } as const;
