@@ -29,6 +29,13 @@ export type ForeignPacket = ForeignArrival | ForeignRead;
 /** Answers false when nobody takes it. */
 export type HandOn = (childSa: number, packet: ForeignPacket) => boolean;
 
+/** Takes packets of SAs that are not here at all: perhaps another node has them. Strangers send such packets, too. */
+export interface UnknownArrivals {
+  /** Asked before anything of the packet is copied. */
+  readonly wanted: () => boolean;
+  readonly take: (packet: ForeignArrival) => void;
+}
+
 /** The packet of a row of single packets; its origin is one of the arrivals'. */
 export function foreignArrival(packets: Batch, at: number, arrivals: Batch): ForeignArrival {
   const { arena, words } = packets;

@@ -41,7 +41,7 @@ import type { EspSa } from './esp-sa.ts';
 import type { EspSaTable } from './esp-sa-table.ts';
 import { ESP_HEADER, ESP_TRAILER } from './esp-suite.ts';
 import type { ExpectedSpis } from './expected-spis.ts';
-import type { HandOn } from './foreign-packets.ts';
+import { foreignArrival, type HandOn, type UnknownArrivals } from './foreign-packets.ts';
 import { FragmentPolicy } from './fragment-policy.ts';
 import type { HandOver } from './hand-over.ts';
 import { clampFlow } from './mss-clamp.ts';
@@ -67,6 +67,8 @@ export interface InboundOptions {
   readonly handOver: HandOver | undefined;
   /** Where packets go of SAs that another node of the cluster has. */
   readonly handOn: HandOn | undefined;
+  /** And those of SAs that are not here. */
+  readonly unknown: UnknownArrivals | undefined;
 }
 
 /** By ReplayVerdict. */
@@ -88,6 +90,7 @@ export class Inbound {
   readonly #coalescing: Coalescing | undefined;
   readonly #arrivals: Batch;
   readonly #handOver: HandOver | undefined;
+  readonly #unknown: UnknownArrivals | undefined;
   readonly #quoted = new QuotedPacket();
   readonly #fragments: FragmentPolicy;
   readonly #decapsulation: Decapsulation;
@@ -106,6 +109,7 @@ export class Inbound {
     this.#coalescing = options.coalescing;
     this.#arrivals = options.arrivals;
     this.#handOver = options.handOver;
+    this.#unknown = options.unknown;
     const { arrivals, handOn } = options;
     this.#sampled = new SampledPackets(sas, counters, arrivals, handOn);
     const { arena, size, slotOctets } = arrivals;
@@ -244,7 +248,7 @@ export class Inbound {
       const passive = this.#sas.findPassive(spi);
       if (passive >= 0) return this.#sample(batch, at, passive);
       const held = this.#expected.size > 0 && this.#expected.hold(spi, batch, at, now);
-      return held ? DROP_HELD : DropReason['unknown-spi'];
+      return held ? DROP_HELD : this.#nobodys(batch, at);
     }
     words[at + Word.SA] = found;
     const sa = this.#sas.at(found);
@@ -312,6 +316,13 @@ export class Inbound {
     // 13. A SYN from the peer announces what our side's answers must fit into.
     if (this.#mssClamp) clampFlow(arena, words[at + Word.OFFSET]!, flow, sa.innerMtu);
     return DropReason.NONE;
+  }
+
+  /** A packet of no SA that is here. */
+  #nobodys(batch: Batch, at: number): number {
+    if (this.#unknown?.wanted() !== true) return DropReason['unknown-spi'];
+    this.#unknown.take(foreignArrival(batch, at, this.#arrivals));
+    return DROP_ELSEWHERE;
   }
 
   /** A packet of an SA that another node of the cluster has. */

@@ -44,7 +44,12 @@ import {
 } from './esp-sa.ts';
 import { type EspPolicy, EspSaTable, type ForeignPolicy } from './esp-sa-table.ts';
 import { ExpectedSpis } from './expected-spis.ts';
-import { type ForeignPacket, type HandOn, putForeign } from './foreign-packets.ts';
+import {
+  type ForeignPacket,
+  type HandOn,
+  putForeign,
+  type UnknownArrivals,
+} from './foreign-packets.ts';
 import type { HandOver, HandOverTaker } from './hand-over.ts';
 import { type Arrival, Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';
@@ -85,6 +90,7 @@ export interface PacketDoors {
   readonly ike: (row: number) => boolean;
   /** In a cluster: takes packets of SAs that another node has. */
   readonly handOn?: HandOn;
+  readonly unknown?: UnknownArrivals;
 }
 
 export interface PacketEngineOptions {
@@ -158,8 +164,13 @@ export class PacketEngine {
     // What was handed on here stays here: two nodes that each take the other for its owner would go on and on.
     const handOn: HandOn | undefined =
       taker && ((childSa, packet) => !this.#isRelayed && taker(childSa, packet));
-    const inbound = { expected: this.#expected, mssClamp, coalescing, arrivals, handOver, handOn };
-    this.#inboundRules = new Inbound(this.#sas, counters, watch, inbound);
+    const unknown = doors.unknown && {
+      wanted: () => !this.#isRelayed && doors.unknown?.wanted() === true,
+      take: doors.unknown.take,
+    };
+    this.#inboundRules = new Inbound(this.#sas, counters, watch, {
+      ...{ expected: this.#expected, mssClamp, coalescing, arrivals, handOver, handOn, unknown },
+    });
     const pathAged = (sa: EspSa): void => this.#pathMtuChanged(sa);
     const pathRefused = (sa: EspSa, octets: number, now: Instant): void => {
       if (sa.pathMtu.guess(outerLength(sa, octets), now)) this.#pathMtuChanged(sa);

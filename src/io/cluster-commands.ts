@@ -1,7 +1,7 @@
 /**
  * A worker does what it is told about the SAs of a cluster, and answers.
  */
-import type { ForeignPacket } from '../esp/foreign-packets.ts';
+import type { ForeignPacket, UnknownArrivals } from '../esp/foreign-packets.ts';
 import type { PacketEngine } from '../esp/packet-engine.ts';
 import { EDGE_WORDS, type Edges } from '../events/edge-digest.ts';
 import type { Instant } from '../wire/instant.ts';
@@ -12,11 +12,20 @@ const FOREIGN_IN_FLIGHT = 256;
 
 export class ClusterCommands {
   readonly #report: (report: ClusterReport) => void;
+  readonly #now: () => Instant;
   #credit = FOREIGN_IN_FLIGHT;
+  readonly #unknown = new Allowance();
 
-  constructor(report: (report: ClusterReport) => void) {
+  constructor(report: (report: ClusterReport) => void, now: () => Instant) {
     this.#report = report;
+    this.#now = now;
   }
+
+  /** For the engine: strangers who make SPIs up get no more of the control thread than it gave away. */
+  readonly unknown: UnknownArrivals = {
+    wanted: () => this.#unknown.spend(this.#now()),
+    take: (packet) => this.#report({ kind: 'unknown-packet', id: undefined, packet }),
+  };
 
   /** For the engine: false when the control thread has enough to do. */
   handOn(id: number, packet: ForeignPacket): boolean {
@@ -34,6 +43,9 @@ export class ClusterCommands {
       case 'foreign-packet':
         engine.takeForeign(command.packet, now);
         return;
+      case 'hand-on-unknown':
+        this.#unknown.perSecond = command.perSecond;
+        return;
       case 'follow-edges':
         followEdges(engine, command.edges, now);
         return;
@@ -42,6 +54,24 @@ export class ClusterCommands {
         if (answer !== undefined) this.#report(answer);
       }
     }
+  }
+}
+
+/** So many in a second, and in any moment not more than a tenth of that. */
+class Allowance {
+  perSecond = 0;
+  #left = 0;
+  #at: Instant | undefined;
+
+  spend(now: Instant): boolean {
+    if (this.perSecond === 0) return false;
+    const most = Math.max(1, this.perSecond / 10);
+    const since = this.#at === undefined ? Number.POSITIVE_INFINITY : now - this.#at;
+    this.#left = Math.min(most, this.#left + (since * this.perSecond) / 1000);
+    this.#at = now;
+    if (this.#left < 1) return false;
+    this.#left--;
+    return true;
   }
 }
 

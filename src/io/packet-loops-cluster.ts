@@ -13,6 +13,7 @@ import type { InstalledChildSa } from './packet-loop-protocol.ts';
 
 export interface PacketLoopsClusterParts {
   readonly tell: (worker: number, command: ClusterCommand) => void;
+  readonly workers: number;
   /** The worker of an inbound SPI. */
   readonly workerOf: (spiIn: number) => number;
 }
@@ -33,6 +34,8 @@ export class PacketLoopsCluster {
   readonly #sas = new Map<number, ClusterSa>();
   /** By worker: packets taken from it that it was not told of. */
   readonly #untold = new Map<number, number>();
+  /** Of each worker. */
+  #unknownPerSecond = 0;
 
   constructor(parts: PacketLoopsClusterParts) {
     this.#parts = parts;
@@ -85,6 +88,17 @@ export class PacketLoopsCluster {
     this.#parts.tell(this.#parts.workerOf(spiIn), { kind: 'foreign-packet', packet });
   }
 
+  /** Packets of SAs that are not here are reported (`unknown-packet`), at most so many in a second. */
+  handOnUnknown(perSecond: number): void {
+    this.#unknownPerSecond = perSecond / this.#parts.workers;
+    for (let worker = 0; worker < this.#parts.workers; worker++) this.#tellUnknown(worker);
+  }
+
+  /** A worker is a new one. */
+  replaced(worker: number): void {
+    if (this.#unknownPerSecond > 0) this.#tellUnknown(worker);
+  }
+
   /** What to install the SA as, also at a worker that is a new one. */
   installed(sa: InstalledChildSa): InstalledChildSa {
     const known = this.#sas.get(sa.id);
@@ -104,7 +118,8 @@ export class PacketLoopsCluster {
   hear(worker: number, report: ClusterReport): void {
     const { kind, id } = report;
     if (kind === 'foreign-packet') this.#foreignTaken(worker);
-    if (kind === 'foreign-packet' || kind === 'sequence-wanted') return;
+    if (kind === 'foreign-packet' || kind === 'unknown-packet' || kind === 'sequence-wanted')
+      return;
     const sa = this.#sas.get(id);
     if (sa === undefined) return;
     const { asked } = sa;
@@ -122,6 +137,11 @@ export class PacketLoopsCluster {
 
   forget(id: number): void {
     this.#sas.delete(id);
+  }
+
+  #tellUnknown(worker: number): void {
+    const perSecond = this.#unknownPerSecond;
+    this.#parts.tell(worker, { kind: 'hand-on-unknown', perSecond });
   }
 
   /** Told in lots: a worker has credit for many more. */

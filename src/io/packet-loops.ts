@@ -79,6 +79,7 @@ export class PacketLoops {
     });
     this.cluster = new PacketLoopsCluster({
       tell: (worker, command) => this.#tell(worker, { kind: 'cluster', command }),
+      workers: setups.length,
       workerOf: (spiIn) => this.workerOf(spiIn),
     });
     this.#workers = setups.map((_, worker) => this.#open(worker));
@@ -240,6 +241,7 @@ export class PacketLoops {
     this.#foreign.replay(worker);
     for (const spiIn of before.expected) this.expect(spiIn);
     this.capture.replaced(worker);
+    this.cluster.replaced(worker);
     this.#listener.replaced(why, (spiIn) => this.workerOf(spiIn) === worker);
     // What was asked of the one that died is so now, without its answer.
     for (const report of before.answers.values()) this.#hear(worker, report);

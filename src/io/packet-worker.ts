@@ -115,7 +115,7 @@ export class PacketWorker {
     this.#native = layer;
     this.#report = report;
     this.#header = setup.offload === undefined ? 0 : VNET_HEADER_OCTETS;
-    this.#cluster = new ClusterCommands((said) => report({ kind: 'cluster', report: said }));
+    this.#cluster = new ClusterCommands((said) => report({ kind: 'cluster', report: said }), now);
     const { tun, offload } = setup;
     const header = this.#header;
     this.#engine = new PacketEngine({
@@ -139,6 +139,7 @@ export class PacketWorker {
         answer: (count) => this.#native.writeTun(tun, this.#answers, 0, count, header),
         ike: (row) => this.#handOverIke(row),
         handOn: (id, packet) => this.#cluster.handOn(id, packet),
+        unknown: this.#cluster.unknown,
       },
       reports: {
         pathMtuChanged: (sa) => this.#pathMtuChanged(sa),

@@ -103,6 +103,28 @@ describe('Packets of an SA that another node has', () => {
     assert.equal(third.foreign.length, 1, 'its own packets do');
   });
 
+  it('go to the owner where this node has heard nothing of their SA, if it wants them', () => {
+    const { owner, peer } = nodes('hand-on');
+    const other = new EspGateway();
+    peer.fromTun(BACK, BACK, BACK);
+    const [first, second, third] = peer.sent;
+    assert.ok(first && second && third);
+    other.fromSocket(UDP, first);
+    assert.deepEqual(other.drops(), { 'unknown-spi': 1 });
+    other.wantsUnknown = true;
+    other.fromSocket(UDP, second);
+    assert.deepEqual(other.drops(), { 'unknown-spi': 1 });
+    const [packet] = other.unknown.splice(0);
+    assert.ok(packet);
+    owner.engine.takeForeign(packet, owner.now);
+    assert.deepEqual(owner.delivered, [BACK]);
+    // What another node took for one of ours, and is not, stays here.
+    other.engine.takeForeign(packet, other.now);
+    assert.deepEqual([other.unknown.length, other.drops()], [0, { 'unknown-spi': 2 }]);
+    other.fromSocket(UDP, third);
+    assert.equal(other.unknown.length, 1, 'its own go on');
+  });
+
   it('go on whole when they are super-packets', () => {
     const payload = Uint8Array.from({ length: 6500 }, (_, index) => index);
     const stream = { family: 4, protocol: 'tcp', segment: 700, payload } as const;

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import type { TakeOver } from '../../src/esp/sa-ownership.ts';
 import type { ClusterCommand } from '../../src/io/cluster-protocol.ts';
 import { PacketLoopsCluster } from '../../src/io/packet-loops-cluster.ts';
+import { ipAddress } from '../../src/wire/address.ts';
 import { halves } from '../support/cluster-engines.ts';
 import { childSa, clusterParameters, withKeys } from '../support/esp-gateway.ts';
 
 const SA = withKeys(childSa({ id: 7, spiIn: 0x1001 }));
 const PASSIVE = { ...SA, cluster: { ...clusterParameters, role: 'passive' } as const };
+const HERE = ipAddress(Uint8Array.of(192, 0, 2, 1));
 const HOW: TakeOver = {
   sid: 0x77,
   used: halves(100),
@@ -23,6 +25,7 @@ describe('SAs of a cluster, as the workers are told of them', () => {
     told = [];
     cluster = new PacketLoopsCluster({
       tell: (worker, command) => told.push([worker, command]),
+      workers: 2,
       workerOf: (spiIn) => spiIn % 2,
     });
   });
@@ -93,6 +96,25 @@ describe('SAs of a cluster, as the workers are told of them', () => {
     ]);
     cluster.foreignPacket(0x1001, packet);
     assert.deepEqual(told[2], [1, { kind: 'foreign-packet', packet }]);
+  });
+
+  it('that are not here are asked for at every worker, its share each, and at new ones', () => {
+    cluster.replaced(1);
+    assert.deepEqual(told, [], 'nobody asked for them');
+    cluster.handOnUnknown(100);
+    cluster.replaced(1);
+    const share = { kind: 'hand-on-unknown', perSecond: 50 } as const;
+    assert.deepEqual(told, [
+      [0, share],
+      [1, share],
+      [1, share],
+    ]);
+    const packet = { octets: new Uint8Array(30), local: HERE, remote: { address: HERE, port: 1 } };
+    const arrival = { kind: 'arrival', ...packet, trafficClass: 0 } as const;
+    for (let taken = 0; taken < 70; taken++) {
+      cluster.hear(0, { kind: 'unknown-packet', id: undefined, packet: arrival });
+    }
+    assert.equal(told.length, 3, 'there is no credit to give back');
   });
 
   it('get the edges of other nodes, each worker its own', () => {

@@ -22,7 +22,7 @@ import type { TapOutlet } from '../../src/esp/captured-lot.ts';
 import type { ClusterParameters } from '../../src/esp/cluster-share.ts';
 import type { EspSa, EspSaParameters } from '../../src/esp/esp-sa.ts';
 import { espSuite } from '../../src/esp/esp-suite.ts';
-import type { ForeignPacket } from '../../src/esp/foreign-packets.ts';
+import type { ForeignArrival, ForeignPacket } from '../../src/esp/foreign-packets.ts';
 import type { HandOver } from '../../src/esp/hand-over.ts';
 import type { Arrival } from '../../src/esp/inbound.ts';
 import { PacketEngine } from '../../src/esp/packet-engine.ts';
@@ -122,6 +122,8 @@ export class EspGateway {
   readonly ike: Uint8Array[] = [];
   /** What was handed on to the node that has its SA. */
   readonly foreign: { readonly childSa: number; readonly packet: ForeignPacket }[] = [];
+  /** What came for SAs that are not there. */
+  readonly unknown: ForeignArrival[] = [];
   readonly pathMtuChanges: number[] = [];
   /** What the engine reported of its SAs, in words. */
   readonly reports: string[] = [];
@@ -132,6 +134,7 @@ export class EspGateway {
   deviceStatus = STATUS_OK;
   takesIke = true;
   takesForeign = true;
+  wantsUnknown = false;
   /** Whether there are sockets for packets that pass unprotected. */
   bypasses = true;
 
@@ -157,6 +160,10 @@ export class EspGateway {
         handOn: (childSa, packet) => {
           if (this.takesForeign) this.foreign.push({ childSa, packet });
           return this.takesForeign;
+        },
+        unknown: {
+          wanted: () => this.wantsUnknown,
+          take: (packet) => this.unknown.push(packet),
         },
       },
       reports: {
