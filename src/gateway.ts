@@ -16,8 +16,10 @@ import {
   type SharedCounters,
   shareCounters,
 } from './events/shared-counters.ts';
+import { CharonHaMode } from './gateway/charon-ha/mode.ts';
 import { ChildSas } from './gateway/child-sas.ts';
 import { Cluster } from './gateway/cluster/cluster.ts';
+import type { ClusterMode } from './gateway/cluster-mode.ts';
 import { GatewayControl } from './gateway/control.ts';
 import { CounterRows } from './gateway/counter-rows.ts';
 import { DaemonSettings } from './gateway/daemon-settings.ts';
@@ -93,7 +95,7 @@ export class Gateway {
   readonly #requests = new Requests();
   readonly #held = new HeldActions((action) => this.#perform(action));
   readonly #started = now();
-  readonly #cluster: Cluster | undefined;
+  readonly #cluster: ClusterMode | undefined;
   readonly #engine: IkeEndpoint;
   readonly #host: Host;
   readonly #keyLog: KeyLog | undefined;
@@ -197,21 +199,24 @@ export class Gateway {
     });
   }
 
-  #openCluster(options: GatewayOptions, counters: SharedCounters): Cluster | undefined {
+  #openCluster(options: GatewayOptions, counters: SharedCounters): ClusterMode | undefined {
     const { cluster: config } = options.config;
-    if (!config || config.bus === 'charon-ha') return undefined;
-    return new Cluster({
+    if (!config) return undefined;
+    const parts = {
       config,
       counters,
       rows: this.#rows,
       childSas: () => this.#childSas,
       packetLoops: () => this.#host.cluster,
       ports: { ike: this.#settings.current.portIke, natT: this.#settings.current.portNatT },
-      perform: (actions) => this.#performAll(actions),
       took: () => this.control.startAll(),
-      say: (level, what) => this.#say(level, what),
+      connection: (name: string) => this.#pad.connection(name),
+      perform: (actions: readonly Action[]) => this.#performAll(actions),
+      say: (level: Level, what: string) => this.#say(level, what),
       failed: options.failed,
-    });
+    };
+    const { ha } = config;
+    return ha ? new CharonHaMode({ ...parts, ha }) : new Cluster(parts);
   }
 
   async #open(): Promise<void> {
@@ -493,8 +498,11 @@ export class Gateway {
       },
       cluster: () => undefined,
       capture: (selection, sink) => this.#capture.start(selection, sink),
-      resolveNames: (connection) => void this.#initiations.resolveNames(connection),
       begins: (connection) => this.#cluster?.begins(connection) ?? true,
+      resolveNames: (connection) => {
+        void this.#initiations.resolveNames(connection);
+        this.#cluster?.configured();
+      },
       initiate: (connection, child) =>
         this.#initiate({ connection, ...(child !== undefined && { child }) }),
       rekey: (selector, reauthenticate) =>

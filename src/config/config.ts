@@ -54,13 +54,13 @@ function readConfig({ root, templates }: ResolvedSettings): Config {
   }
   const secrets = readSecrets(root.sections.get('secrets'), findings);
   const pools = readPools(root.sections.get('pools'), findings);
-  warnOfMissingPools(root.sections.get('connections'), pools, findings);
   const clusterSection = root.sections.get('cluster');
   const cluster = readCluster(clusterSection, findings);
-  if (clusterSection !== undefined && cluster !== undefined && cluster.bus !== 'udp') {
+  const names = [...pools, ...(cluster?.ha?.pools ?? [])].map(({ name }) => name);
+  warnOfMissingPools(root.sections.get('connections'), names, findings);
+  if (clusterSection !== undefined && cluster?.bus === 'nats') {
     const what = `cluster.bus = ${cluster.bus} is read and not spoken yet`;
-    const so = cluster.bus === 'nats' ? 'nodes share state over UDP' : 'this node is alone';
-    findings.warn(clusterSection.at, `${what}: ${so}`);
+    findings.warn(clusterSection.at, `${what}: nodes share state over UDP`);
   }
   if (findings.errors.length > 0) throw new ConfigErrors(findings.errors);
   return Object.freeze({

@@ -61,11 +61,10 @@ export function readPools(section: Section | undefined, findings: Findings): rea
 /** A pool may still come by vici; until it does, clients get nothing from it. */
 export function warnOfMissingPools(
   connections: Section | undefined,
-  pools: readonly PoolPolicy[],
+  known: readonly string[],
   findings: Findings,
 ): void {
   if (connections === undefined) return;
-  const known = pools.map(({ name }) => name);
   for (const { reader } of new SettingsReader(connections, 'connections', findings).sections()) {
     for (const { path, text, at } of reader.list('pools')) {
       if (known.includes(text)) continue;

@@ -356,7 +356,17 @@ describe('cluster { ha { } }, the options of charon', () => {
       ],
     );
     assert.equal(read?.fifo, undefined);
-    assert.ok(warnings.some(({ what }) => /ha\.buflen = 4096 has no effect/.test(what)));
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0]?.what ?? '', /ha\.buflen = 4096 has no effect/);
+  });
+
+  it('has pools that connections name', () => {
+    const text = `cluster {\n${HA}pools { rw = 10.3.0.0/24\n} }\n}
+    connections { c { pools = rw, other\n local { auth = psk }\n remote { auth = psk } } }`;
+    assert.deepEqual(
+      load(text).warnings.map(({ what }) => what),
+      ['connections.c.pools = other: there is no such pool'],
+    );
   });
 
   const wrong: readonly (readonly [string, RegExp])[] = [

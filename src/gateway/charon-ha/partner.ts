@@ -31,6 +31,8 @@ export interface CharonHaSurroundings {
   readonly connection: (name: string) => Connection | undefined;
   /** Numbers of the Child SAs that an IKE SA has here, by our SPI of it. */
   readonly childSaIds: (spi: IkeSpi) => readonly number[];
+  /** Other segments than before are served here. */
+  readonly moved: () => void;
   readonly say: (level: Level, what: string) => void;
 }
 
@@ -49,6 +51,8 @@ export class CharonHaPartner {
   #fifo: CommandFifo | undefined;
   #timer: NodeJS.Timeout | undefined;
   #served: readonly number[] = [];
+  /** Nobody was there to hand over to. */
+  #isAlone = false;
   #isClosed = false;
 
   constructor(settings: HaSettings, around: CharonHaSurroundings) {
@@ -113,9 +117,11 @@ export class CharonHaPartner {
     this.#handle({ kind: 'configured' });
   }
 
-  /** Gives all segments to charon, if that is there; IKE SAs that are left go with this process. */
-  handOver(): void {
+  /** Gives all segments to charon; answers whether it is there to take them. */
+  handOver(): boolean {
+    this.#isAlone = false;
     this.#handle({ kind: 'shutdown' });
+    return !this.#isAlone;
   }
 
   close(): void {
@@ -133,7 +139,7 @@ export class CharonHaPartner {
       if (action.kind === 'send') this.#sockets?.send(CHARON, 0, action.octets);
     }
     for (const action of actions) this.#perform(action);
-    this.#saySegments();
+    this.#noteSegments();
     this.#schedule();
   }
 
@@ -141,6 +147,7 @@ export class CharonHaPartner {
     for (const input of this.#following.inputs(action, now())) this.#around.follow(input);
     const charon = formatEndpoint(this.#settings.remote);
     if (action.kind === 'refused') this.#count(action.reason);
+    if (action.kind === 'close-ike-sas') this.#isAlone = true;
     if (action.kind === 'other-lost') {
       const silence = `${this.#settings.heartbeatTimeout} ms without a heartbeat`;
       this.#around.say('notice', `cluster: ${silence} of charon at ${charon}`);
@@ -162,20 +169,20 @@ export class CharonHaPartner {
   #count(reason: CharonHaCount): void {
     const before = this.counts.get(reason) ?? 0;
     this.counts.set(reason, before + 1);
-    // What charon tells again of what is served here, when it is asked for all it has, is nobody's fault.
-    if (before > 0 || reason === 'served-here' || reason === 'unknown-command') return;
+    if (before > 0 || QUIET.has(reason)) return;
     const from = `from charon at ${formatEndpoint(this.#settings.remote)}`;
     const what =
       reason === 'unknown-source' ? 'that is not charon’s' : `${from} was refused: ${reason}`;
     this.#around.say('notice', `cluster: a datagram ${what}; more of them are only counted`);
   }
 
-  #saySegments(): void {
+  #noteSegments(): void {
     const served = this.#node.active;
     if (served.join() === this.#served.join()) return;
     this.#served = served;
     const which = served.length === 0 ? 'no segment' : `segments ${served.join(', ')}`;
     this.#around.say('notice', `cluster: ${which} of ${this.#settings.segmentCount} served here`);
+    this.#around.moved();
   }
 
   #schedule(): void {
@@ -186,6 +193,16 @@ export class CharonHaPartner {
     this.#timer = setTimeout(() => this.#handle({ kind: 'time' }), wait);
   }
 }
+
+/**
+ * What nobody has to do anything about: charon tells again of what is served here when it is asked for all it
+ * has, it tells of IKE SAs that this node heard nothing of yet, and a line of the FIFO was said already.
+ */
+const QUIET: ReadonlySet<CharonHaCount> = new Set([
+  'served-here',
+  'unknown-ike-sa',
+  'unknown-command',
+]);
 
 /** What a path calls the other end. */
 const CHARON = 1;

@@ -45,6 +45,7 @@ import { IvPartition } from '../../ipsec/iv-partition.ts';
 import type { Endpoint, IpAddress } from '../../wire/address.ts';
 import { readU32 } from '../../wire/field.ts';
 import type { ChildSas } from '../child-sas.ts';
+import type { ClusterMode } from '../cluster-mode.ts';
 import { ClusterSpis } from '../cluster-spis.ts';
 import type { CounterRows } from '../counter-rows.ts';
 import {
@@ -80,7 +81,7 @@ const LEAVE_MS = 3000;
 /** What was sent last is on its way then. */
 const LAST_WORDS_MS = 20;
 
-export class Cluster {
+export class Cluster implements ClusterMode {
   readonly sid: Sid;
   readonly lease = new SendLease();
   readonly childSas: ClusteredChildSas;
@@ -238,6 +239,9 @@ export class Cluster {
     if (!childSa) return;
     this.#give({ kind: 'sequence-wanted', spiIn: childSa.spiIn, upTo: report.upTo });
   }
+
+  /** PASSIVE IKE SAs find their connections when somebody looks. */
+  configured(): void {}
 
   /** Hands everything to the others and says goodbye; answers whether there are any. */
   async leave(): Promise<boolean> {

@@ -77,6 +77,7 @@ describe('The other half of a charon HA pair', () => {
         },
         connection: (name) => (name === connection?.name ? connection : undefined),
         childSaIds: () => [7],
+        moved: () => {},
         say: (_, what) => {
           said.push(what);
           wake();
@@ -123,7 +124,7 @@ describe('The other half of a charon HA pair', () => {
     writeFileSync(join(directory, 'fifo'), '*1\n');
     await hears(HaMessageType.IKE_ADD);
     assert.ok(followed.some((input) => input.kind === 'rekey' && input.selector.childSaId === 7));
-    partner.handOver();
+    assert.equal(partner.handOver(), true);
     await hears(HaMessageType.SEGMENT_DROP);
     assert.ok(followed.some(({ kind }) => kind === 'deactivate'));
   });
@@ -132,6 +133,7 @@ describe('The other half of a charon HA pair', () => {
     await start({ heartbeatTimeout: 60 });
     await hears(HaMessageType.SEGMENT_TAKE);
     assert.deepEqual(partner.segments, [1]);
+    assert.equal(partner.handOver(), false);
     assert.match(said.join(), /60 ms without a heartbeat of charon at 127\.0\.0\.1/);
   });
 

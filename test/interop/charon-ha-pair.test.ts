@@ -1,0 +1,102 @@
+/**
+ * tsgw as the other half of a charon HA pair, as processes: either goes on where the other ended, and the
+ * client notices nothing but a Child SA that is replaced.
+ */
+import assert from 'node:assert/strict';
+import { Capture, dissect } from '../../lab/capture.ts';
+import { CharonHaCluster, haAddresses, moveTo } from '../../lab/charon-ha.ts';
+import { TsgwHaNode } from '../../lab/charon-ha-tsgw.ts';
+import { until } from '../../lab/command.ts';
+import { requirePrerequisites } from '../../lab/prerequisites.ts';
+import type { IkeSaState } from '../../lab/swanctl.ts';
+
+const settings = { heartbeatDelay: 200, heartbeatTimeout: 500 };
+
+describe('A charon and a tsgw that are one HA pair', () => {
+  let cluster: CharonHaCluster;
+  let tsgw: TsgwHaNode;
+
+  before(requirePrerequisites);
+  beforeEach(async () => {
+    cluster = await CharonHaCluster.build(settings);
+    tsgw = new TsgwHaNode(cluster.network, 'b');
+  });
+  afterEach(async function ended() {
+    if (this.currentTest?.state === 'failed') {
+      console.log(cluster.nodes.a.log().split('\n').slice(-60).join('\n'));
+      console.log(tsgw.log());
+    }
+    await tsgw?.stop();
+    cluster?.destroy();
+  });
+
+  it('go on where charon died, and give back what they have when it returns', async () => {
+    const { client, network, nodes } = cluster;
+    await Promise.all([cluster.start(['a']), tsgw.start(settings)]);
+    await cluster.connect();
+    await client.swanctl.must(['--rekey', '--ike', 'gateway']);
+    const before = await one(client, 'ESTABLISHED');
+    const passive = await one(tsgw, 'PASSIVE');
+    assert.deepEqual(spisOf(passive), spisOf(before));
+    assert.deepEqual(passive.raw['remote-vips'], before.raw['local-vips']);
+    await carries();
+
+    const capture = await Capture.start(network, 'b');
+    await nodes.a.kill();
+    await moveTo(network, 'b');
+    const active = await one(tsgw, 'ESTABLISHED');
+    assert.deepEqual(spisOf(active), spisOf(before));
+    await otherChild(before);
+    await carries();
+    await sentNothingUnder(before, await capture.stop());
+
+    await cluster.startNode('a');
+    await one(nodes.a, 'PASSIVE');
+    const resynced = await one(client, 'ESTABLISHED');
+    await tsgw.writeFifo('-1');
+    await moveTo(network, 'a');
+    const back = await one(nodes.a, 'ESTABLISHED');
+    await one(tsgw, 'PASSIVE');
+    assert.deepEqual(spisOf(back), spisOf(before));
+    assert.equal(back.children[0]?.raw['spi-out'], resynced.children[0]?.raw['spi-in']);
+    await carries();
+    assert.equal((await client.swanctl.sas())[0]?.uniqueId, before.uniqueId);
+  });
+
+  /** A node with one IKE SA in that state, and one Child SA of it. */
+  async function one({ swanctl }: Pick<TsgwHaNode, 'swanctl'>, state: string): Promise<IkeSaState> {
+    return until(`one IKE SA ${state}`, async () => {
+      const [sa, ...more] = await swanctl.sas();
+      const [child, ...others] = sa?.children ?? [];
+      const alone = more.length === 0 && others.length === 0 && child?.state === 'INSTALLED';
+      return sa?.state === state && alone ? sa : undefined;
+    });
+  }
+
+  const spisOf = ({ raw }: IkeSaState) => [raw['initiator-spi'], raw['responder-spi']];
+
+  async function otherChild(before: IkeSaState): Promise<void> {
+    await until('another Child SA', async () => {
+      const sa = await one(cluster.client, 'ESTABLISHED');
+      return sa.children[0]?.raw['spi-in'] !== before.children[0]?.raw['spi-in'] || undefined;
+    });
+  }
+
+  /** charon may have used any nonce of these keys: what leaves is of others. */
+  async function sentNothingUnder(before: IkeSaState, file: string): Promise<void> {
+    const filter = `esp && ip.src == ${haAddresses.wan}`;
+    const packets = await dissect(file, { fields: ['esp.spi'], filter });
+    const spis = packets.map((packet) => String(packet.get('esp.spi')?.[0]).replace('0x', ''));
+    assert.ok(spis.length >= 3);
+    assert.ok(!spis.includes(String(before.children[0]?.raw['spi-in'])));
+  }
+
+  async function carries(): Promise<void> {
+    const { stdout } = await cluster.network.exec(
+      'client',
+      ['ping', '-n', '-c', '3', '-i', '0.1', '-W', '1', haAddresses.host],
+      { mayFail: true },
+    );
+    assert.match(stdout, /3 received/);
+  }
+});
