@@ -12,14 +12,13 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { Capture } from '../lab/capture.ts';
 import { CharonFailover } from '../lab/charon-failover.ts';
 import type { TsgwClusterSettings } from '../lab/cluster-conf.ts';
-import { run, sleep } from '../lab/command.ts';
+import { sleep } from '../lab/command.ts';
 import type { FailoverCluster, Fault } from '../lab/failover-cluster.ts';
 import { packetsOfPcap } from '../lab/pcap.ts';
-import { nft } from '../lab/topology.ts';
+import { replay } from '../lab/replay.ts';
 import { TsgwFailover } from '../lab/tsgw-failover.ts';
 import {
   type FailoverReport,
@@ -174,22 +173,6 @@ async function measureReplay(
   const file = await capture.stop();
   const before = Date.now() / 1000;
   await cluster.happen('crash');
-  await nft(network, 'host', [
-    'table inet replayed',
-    'delete table inet replayed',
-    'table inet replayed {',
-    'counter delivered {',
-    '}',
-    'chain arriving {',
-    'type filter hook input priority 0;',
-    `udp dport ${STREAM_PORT} counter name delivered;`,
-    '}',
-    '}',
-  ]);
-  const argv = [resolve('lab/replay.py'), file, outer.gateway, String(before), String(REPLAYED)];
-  const { stdout } = await network.exec('client', ['python3', ...argv]);
-  await sleep(500);
-  const listed = await run([...network.at('host'), 'nft', 'list', 'counters']);
-  const delivered = Number(/packets (\d+)/.exec(listed.stdout)?.[1]);
-  return { sent: Number(stdout), delivered };
+  const { gateway } = outer;
+  return replay(network, { file, gateway, before, count: REPLAYED, port: STREAM_PORT });
 }

@@ -1,9 +1,10 @@
 """Sends datagrams of a capture again that were sent to ADDRESS, UDP 4500, before a moment: the last COUNT.
 
-replay.py CAPTURE ADDRESS BEFORE COUNT
+replay.py CAPTURE ADDRESS BEFORE COUNT [AHEAD]
 
 BEFORE is in seconds since 1970. Only ESP is sent again: what begins with four zeros is IKE. UDP checksums
-are zeroed, for a capture may hold what the machine had not computed yet.
+are zeroed, for a capture may hold what the machine had not computed yet. AHEAD is added to the sequence
+number of each: what is sent is forged then.
 """
 
 import socket
@@ -14,7 +15,7 @@ import time
 ETHERNET = 14
 UDP = 17
 
-capture, address, before, count = sys.argv[1:]
+capture, address, before, count, *ahead = sys.argv[1:]
 with open(capture, "rb") as file:
     octets = file.read()
 packets = []
@@ -32,6 +33,11 @@ while at + 16 <= len(octets):
     packet[26:28] = b"\0\0"
     packets.append(bytes(packet))
 packets = packets[-int(count) :]
+if ahead:
+    for index, packet in enumerate(packets):
+        (number,) = struct.unpack_from("!I", packet, 32)
+        forged = struct.pack("!I", (number + int(ahead[0])) & 0xFFFFFFFF)
+        packets[index] = packet[:32] + forged + packet[36:]
 with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
     for packet in packets:
         raw.sendto(packet, (address, 0))

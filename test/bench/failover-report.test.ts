@@ -91,7 +91,9 @@ describe('What a cluster of tsgw must keep', () => {
   });
 
   it('is a bound of what is delivered again, and nothing in strict', () => {
-    assert.equal(missed([], 64).length, 1);
+    assert.equal(missed([], 121).length, 1);
+    assert.equal(missed([], 120).length, 0);
+    assert.equal(missed([], 64, 'tsgw-active-active').length, 1);
     assert.equal(missed([], 1, 'tsgw-strict').length, 1);
     assert.equal(missed([], 0, 'tsgw-strict').length, 0);
   });

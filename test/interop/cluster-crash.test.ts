@@ -1,0 +1,57 @@
+/**
+ * Two tsgw, the active one of which dies and comes back; a strongSwan client with traffic both ways.
+ */
+import assert from 'node:assert/strict';
+import { replay } from '../../lab/replay.ts';
+import {
+  assertNothingLost,
+  assertShortGap,
+  type Passed,
+  STREAM_PORT,
+  useFailover,
+} from '../support/failover-lab.ts';
+
+/** What came since the last digest, 100 ms ago, may be delivered twice; and machines are slow. */
+const MOST_REPLAYED = 150;
+const FAR_AHEAD = 2 ** 29;
+
+describe('A cluster of two tsgw, active-passive', () => {
+  const lab = useFailover({ mode: 'active-passive' });
+  let passed: Passed;
+
+  it('goes on when the active one dies: no SA is replaced', async () => {
+    await lab.cluster.prepare('crash');
+    passed = await lab.during(() => lab.cluster.happen('crash'));
+    assertShortGap(passed);
+  });
+
+  it('delivers no more of what was sent before than it says', async () => {
+    const { network, outer } = lab.cluster;
+    const { file } = passed;
+    const before = Date.now() / 1000;
+    const again = { file, gateway: outer.gateway, before, count: 300, port: STREAM_PORT };
+    const { sent, delivered } = await replay(network, again);
+    assert.equal(sent, 300);
+    assert.ok(delivered <= MOST_REPLAYED, `${delivered} delivered again`);
+  });
+
+  it('is not moved by forged numbers far ahead', async () => {
+    const { network, outer } = lab.cluster;
+    const before = Date.now() / 1000;
+    const forged = { gateway: outer.gateway, before, count: 50, port: STREAM_PORT };
+    const { delivered } = await replay(network, { ...forged, file: passed.file, ahead: FAR_AHEAD });
+    assert.equal(delivered, 0);
+    assertNothingLost(await lab.during(async () => undefined));
+  });
+
+  it('loses nothing when the dead one comes back, and replaces nothing', async () => {
+    assertNothingLost(await lab.during(() => lab.cluster.happen('rejoin')));
+    await lab.sameClient();
+  });
+
+  it('loses nothing when a node is drained', async () => {
+    await lab.cluster.prepare('move');
+    assertNothingLost(await lab.during(() => lab.cluster.happen('move')));
+    await lab.sameClient();
+  });
+});
