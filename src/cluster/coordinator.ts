@@ -40,6 +40,9 @@ export interface CoordinatorParts {
 /** A break between two calls, in heartbeats, after which silence of others may be our own. */
 const STALL = 1.5;
 
+/** How long a node that starts waits for the other one of two, in times of a take-over. */
+const FIRST_CONTACT = 10;
+
 /** How many epochs a note on disk is good for. */
 const EPOCH_STEP = 1024;
 
@@ -78,7 +81,9 @@ export class Coordinator {
     this.#membership = membership;
     this.#ownership = ownership;
     this.#condition = condition;
-    this.#presence = new Presence({ settings, membership, ownership, condition, listensUntil });
+    const expectsUntil = now + FIRST_CONTACT * settings.timings.takeOver;
+    const times = { listensUntil, expectsUntil };
+    this.#presence = new Presence({ settings, membership, ownership, condition, ...times });
     this.#introductions = new Introductions({ settings, sid, boot, nonce, ownership });
     this.#transfer = new Transfer({ settings, sid, membership, ownership });
     this.#epochFloor = epochFloor;

@@ -16,6 +16,8 @@ export interface PresenceParts {
   readonly condition: OwnCondition;
   /** Until when a node that has just started only listens. */
   readonly listensUntil: number;
+  /** Until when it waits for the other one of two, if it never heard of it. */
+  readonly expectsUntil: number;
 }
 
 export class Presence {
@@ -97,6 +99,10 @@ export class Presence {
       if (isLost && isSilent) condition.missed('unheard', turn);
       return;
     }
+    // Two that start at once, or one beside a busy one, may take a while to hear each other: who goes on
+    // alone then, knowing nothing, takes from the other what it has.
+    const isExpected = other.lastHeard === Number.NEGATIVE_INFINITY && !other.isGone;
+    if (isExpected && now < this.#parts.expectsUntil) return;
     const listened = now >= listenSince + settings.timings.takeOver;
     if (listened && isSilent) ownership.setAlone(true, turn);
   }

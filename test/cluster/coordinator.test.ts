@@ -241,6 +241,15 @@ describe('Two nodes without a witness', () => {
     assert.ok(room.node(1).isAlone);
   });
 
+  it('wait longer for one that they never heard: it may only be slow, and has what they do not know', () => {
+    const room = new Room(settingsOf(2));
+    room.start(1);
+    room.run(2900);
+    assert.equal(room.node(1).owned, 0);
+    room.run(300);
+    assert.deepEqual(room.owners(), [1, 1, 1, 1]);
+  });
+
   it('hold their own and nothing else, where the policy says so', () => {
     const room = started(2, { alone: 'hold' });
     room.nodes.delete(2);

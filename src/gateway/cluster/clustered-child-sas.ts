@@ -12,7 +12,7 @@ import type { InstalledChildSa } from '../../io/packet-loop-protocol.ts';
 import type { PacketLoopsCluster } from '../../io/packet-loops-cluster.ts';
 import type { ChildSa, OutboundUse } from '../../ipsec/child-sa.ts';
 import type { Sampling, TakeOverWindow } from '../../ipsec/replay-sampling.ts';
-import { laterNumber, type SequenceHalves } from '../../ipsec/sequence-number.ts';
+import { laterNumber, numberAfter, type SequenceHalves } from '../../ipsec/sequence-number.ts';
 import { LEAST_BATCH } from '../../ipsec/sequence-reservation.ts';
 import type { Spi } from '../../ipsec/spi.ts';
 import type { CounterRows } from '../counter-rows.ts';
@@ -45,6 +45,8 @@ interface Member {
   known: ChildSequences | undefined;
   /** What was granted since. */
   granted: SequenceHalves;
+  /** It goes on without that others acknowledge its numbers. */
+  solo: boolean;
   /** Where it stood still, while a hand-over is under way. */
   stopped: Extract<ClusterReport, { readonly kind: 'given' }> | undefined;
 }
@@ -143,12 +145,26 @@ export class ClusteredChildSas {
     const member = id === undefined ? undefined : this.#members.get(id);
     if (id === undefined || !member) return;
     member.granted = laterNumber(member.granted, upTo);
+    member.solo = false;
     this.#parts.packetLoops()?.grant(id, upTo);
   }
 
   goAlone(spiIn: Spi): void {
     const id = this.#ids.get(spiIn);
-    if (id !== undefined) this.#parts.packetLoops()?.goAlone(id);
+    const member = id === undefined ? undefined : this.#members.get(id);
+    if (id === undefined || !member) return;
+    member.solo = true;
+    this.#parts.packetLoops()?.goAlone(id);
+  }
+
+  /** Child SAs whose numbers nobody acknowledges, and numbers ahead of what they use, to ask for. */
+  soloNumbers(): readonly { readonly spiIn: Spi; readonly upTo: SequenceHalves }[] {
+    return [...this.#members.values()]
+      .filter(({ role, solo }) => role === 'active' && solo)
+      .map((member) => ({
+        spiIn: member.childSa.spiIn,
+        upTo: numberAfter(this.#mayBeUsed(member), SOLO_BATCH),
+      }));
   }
 
   /** How far a Child SA of this node has counted, or may have, for its snapshot. */
@@ -160,13 +176,21 @@ export class ClusteredChildSas {
     if (!member.known || !rows.of(childSaId)) return member.known;
     const [inbound, outbound] = [rows.inbound(childSaId), rows.outbound(childSaId)];
     return {
-      outboundReserved: laterNumber(reservedOf(member), halves(rows.reserved(childSaId))),
+      outboundReserved: this.#mayBeUsed(member),
       inboundEdge: member.stopped?.edge ?? halves(inbound.sequence),
       packetsIn: inbound.packets,
       octetsIn: inbound.octets,
       packetsOut: outbound.packets,
       octetsOut: outbound.octets,
     };
+  }
+
+  /** One that is solo uses numbers that nobody acknowledged. */
+  #mayBeUsed(member: Member): SequenceHalves {
+    const { rows } = this.#parts;
+    const { id } = member.childSa;
+    const reserved = laterNumber(reservedOf(member), halves(rows.reserved(id)));
+    return laterNumber(reserved, member.stopped?.used ?? halves(rows.outbound(id).sequence));
   }
 
   /** Whether this segment comes with its last state (it was handed over), or as far as it is known. */
@@ -238,16 +262,18 @@ export class ClusteredChildSas {
     const { childSa } = member;
     const reserved = reservedOf(member);
     member.role = 'active';
+    member.solo = isSolo();
     member.stopped = undefined;
-    const how = { sid, used: reserved, reserved, solo: isSolo(), window };
+    const how = { sid, used: reserved, reserved, solo: member.solo, window };
     packetLoops()?.take(id, { ...how, ...(carried && { carried }) });
     const row = rows.of(id)?.rowIn;
     if (row !== undefined) digest.add(childSa.spiIn, row);
   }
 
   #add(childSa: ChildSa, role: SaRole, known: ChildSequences | undefined): void {
-    const { digest, rows } = this.#parts;
-    const member = { childSa, role, known, granted: NOTHING, stopped: undefined };
+    const { digest, rows, isSolo } = this.#parts;
+    const solo = role === 'active' && isSolo();
+    const member = { childSa, role, known, granted: NOTHING, solo, stopped: undefined };
     this.#members.set(childSa.id, member);
     this.#ids.set(childSa.spiIn, childSa.id);
     const row = rows.of(childSa.id)?.rowIn;
@@ -263,6 +289,9 @@ export class ClusteredChildSas {
     return { ...share, solo: role === 'active' && isSolo(), carried: then };
   }
 }
+
+/** What one that nobody acknowledges may use until somebody does again, and it asks by itself. */
+const SOLO_BATCH = 1 << 14;
 
 const NOTHING: SequenceHalves = { high: 0, low: 0 };
 
