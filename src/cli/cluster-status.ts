@@ -85,9 +85,14 @@ function aloneText(answer: ViciSection): string {
 
 function leaseLine(answer: ViciSection): string {
   const [left, ago] = [viciText(answer, 'lease-left'), viciText(answer, 'lease-age')];
-  if (left === undefined) return 'lease: none, so that it transmits nothing\n';
-  const answered = ago === undefined ? '' : `, answered ${ago} ms ago`;
-  return `lease: for ${left} ms more${answered}\n`;
+  switch (viciText(answer, 'lease')) {
+    case 'valid':
+      return `lease: for ${left} ms more, answered ${ago} ms ago\n`;
+    case 'unlimited':
+      return 'lease: without an end, as alone = hold\n';
+    default:
+      return 'lease: over, so that it transmits nothing\n';
+  }
 }
 
 function memberTable(terminal: Terminal, answer: ViciSection): string {
@@ -199,7 +204,6 @@ const STATUS: JsonSchema = {
           'load',
           'heard',
           'applied',
-          'followed',
         ],
         flags: ['alone', 'synced', 'wan', 'lan', 'sync'],
       },

@@ -26,6 +26,8 @@ export interface ClusterView {
   readonly alone: boolean;
   /** It has the state of the others, and may have segments. */
   readonly synced: boolean;
+  /** Whether this node may transmit; `unlimited`: one of two that holds what it has. */
+  readonly lease: 'valid' | 'over' | 'unlimited';
   /** How long ago the majority answered that lets this node transmit, and how long it still may. */
   readonly leaseAge?: number;
   readonly leaseLeft?: number;
@@ -88,8 +90,6 @@ export interface MemberView {
   readonly owned: number;
   /** How far this node's log is there. */
   readonly applied?: number;
-  /** How far its log is here. */
-  readonly followed?: number;
   /** Names of settings that are not as here. */
   readonly differences: readonly string[];
 }

@@ -189,6 +189,7 @@ function statusSection(view: ClusterView): ViciSection {
     ['owned', view.owned],
     ['alone', view.alone],
     ['synced', view.synced],
+    ['lease', view.lease],
     ['lease-age', view.leaseAge],
     ['lease-left', view.leaseLeft],
     ['demotion', view.demotion],
@@ -228,7 +229,6 @@ function memberSection(member: MemberView): ViciSection {
     ['load', member.load],
     ['heard', member.heard],
     ['applied', member.applied],
-    ['followed', member.followed],
     ['differences', member.differences],
   ]);
 }

@@ -56,6 +56,7 @@ describe('tsgw cluster', () => {
     const { leaseAge: _age, leaseLeft: _left, ...rest } = CLUSTER_VIEW;
     cluster.view = {
       ...rest,
+      lease: 'over',
       alone: true,
       synced: false,
       demotion: 1240,
@@ -64,7 +65,7 @@ describe('tsgw cluster', () => {
     };
     assert.equal(await run('status'), 0);
     assert.match(terminal.stdout, /^segments: 4 of 8, going on alone$/m);
-    assert.match(terminal.stdout, /^lease: none, so that it transmits nothing$/m);
+    assert.match(terminal.stdout, /^lease: over, so that it transmits nothing$/m);
     assert.match(terminal.stdout, /^state: not here yet, so that it gets no segments$/m);
     assert.match(terminal.stdout, /^demotion: 1240 \(boot 1000, drain 240\)$/m);
     assert.doesNotMatch(terminal.stdout, /trouble/);
@@ -97,7 +98,6 @@ describe('tsgw cluster', () => {
       load: 3,
       heard: 34,
       applied: 1200,
-      followed: 1111,
       differences: ['connections'],
     });
     assert.equal(view.addresses[1].here, false);
