@@ -213,6 +213,9 @@ export class Gateway {
       connection: (name: string) => this.#pad.connection(name),
       perform: (actions: readonly Action[]) => this.#performAll(actions),
       say: (level: Level, what: string) => this.#say(level, what),
+      emit: (event: Event) => this.#emit(event),
+      rekey: (childId: number) => this.control.rekey({ childId, reauthenticate: false }),
+      reload: () => (options.reload?.() ?? options.config).cluster,
       failed: options.failed,
     };
     const { ha } = config;
@@ -496,7 +499,7 @@ export class Gateway {
         measured: (ids, mtu) => this.#childSas.measured(ids, mtu),
         childSa: (id) => this.#childSas.find(id),
       },
-      cluster: () => undefined,
+      cluster: () => this.#cluster?.operations,
       capture: (selection, sink) => this.#capture.start(selection, sink),
       begins: (connection) => this.#cluster?.begins(connection) ?? true,
       resolveNames: (connection) => {

@@ -8,6 +8,7 @@ import type { IkeEndpoint } from '../ike/endpoint.ts';
 import type { IkeEnvironment } from '../ike/turn.ts';
 import type { ClusterReport } from '../io/cluster-protocol.ts';
 import type { IpAddress } from '../wire/address.ts';
+import type { ClusterOperations } from './cluster/cluster-operations.ts';
 import type { ClusteredChildSas } from './cluster/clustered-child-sas.ts';
 
 export interface ClusterMode {
@@ -35,6 +36,8 @@ export interface ClusterMode {
   readonly serves: boolean;
   /** Of the nodes, this one begins a connection by itself. */
   begins(connection: string): boolean;
+  /** What operators order and look at; undefined where there is nothing for them. */
+  readonly operations?: ClusterOperations | undefined;
   /** Connections came, or changed. */
   configured(): void;
   /** Hands everything to the others and says goodbye; answers whether there are any. */

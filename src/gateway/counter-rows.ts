@@ -76,6 +76,12 @@ export class CounterRows {
     return row === undefined ? 0 : (this.#counters.sas[row * SA_COUNTERS + SaCounter.SHARED] ?? 0);
   }
 
+  /** In a cluster: packets that were verified while another node had the SA. */
+  sampled(childSaId: number): number {
+    const row = this.#byChild.get(childSaId)?.rowIn;
+    return row === undefined ? 0 : (this.#counters.sas[row * SA_COUNTERS + SaCounter.SHARED] ?? 0);
+  }
+
   get #rows(): number {
     return this.#counters.sas.length / SA_COUNTERS;
   }

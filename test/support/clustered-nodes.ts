@@ -53,6 +53,8 @@ export class ClusterWorld {
   /** What a node's engine wants done. */
   perform: (node: Clustered, action: Extract<ClusterNodeAction, { kind: 'ike' }>) => void =
     () => {};
+  /** After each input of a node. */
+  turned: (node: Clustered, actions: readonly ClusterNodeAction[]) => void = () => {};
   readonly #seed: number;
   readonly #count: number;
   readonly #options: ClusterOptions;
@@ -87,7 +89,8 @@ export class ClusterWorld {
   give(node: Clustered, input: ClusterNodeInput): void {
     if (!node.isUp) return;
     const frozen: number[] = [];
-    for (const action of node.node.handle(input, this.clock(node))) {
+    const actions = node.node.handle(input, this.clock(node));
+    for (const action of actions) {
       node.actions.push({ at: this.now, action });
       if (action.kind === 'send') {
         const { peer: to, path, octets } = action;
@@ -98,6 +101,7 @@ export class ClusterWorld {
         frozen.push(action.batch);
       }
     }
+    this.turned(node, actions);
     for (const batch of frozen) this.give(node, { kind: 'frozen', batch });
   }
 

@@ -8,6 +8,7 @@
 import type { Epoch, Segment } from '../../cluster/ballot.ts';
 import type { Delivery } from '../../cluster/bus/channel.ts';
 import { MAX_OVERTAKING_OCTETS } from '../../cluster/bus/channel.ts';
+import type { KeyRing } from '../../cluster/bus/cluster-key.ts';
 import { Mesh, type MeshAction, type MeshSettings } from '../../cluster/bus/mesh.ts';
 import { type BusMessage, isKnownMessage } from '../../cluster/bus/message.ts';
 import { type ClusterSettings, majorityOf } from '../../cluster/cluster-settings.ts';
@@ -62,6 +63,10 @@ export type ClusterNodeInput =
   /** Where the windows of this node's Child SAs are: every 100 ms or so. */
   | { readonly kind: 'edges'; readonly edges: Edges }
   | { readonly kind: 'order'; readonly order: ClusterOrder }
+  /** An operator wants everything of the others anew. */
+  | { readonly kind: 'resync' }
+  /** Keys of the cluster; sessions that are up go on with theirs. */
+  | { readonly kind: 'keys'; readonly ring: KeyRing }
   /** Nothing of the segments of this `freeze` leaves any more, nor is anything taken in. */
   | { readonly kind: 'frozen'; readonly batch: number }
   /** To another node; what it says is neither this node's nor the mirror's business. */
@@ -128,7 +133,16 @@ export class ClusterNode {
   /** To be looked at. */
   get coordinator(): Pick<
     Coordinator,
-    'sid' | 'leaseUntil' | 'view' | 'isAlone' | 'owned' | 'owns' | 'ownerOf' | 'peers' | 'demotion'
+    | 'sid'
+    | 'leaseUntil'
+    | 'view'
+    | 'isAlone'
+    | 'owned'
+    | 'owns'
+    | 'ownerOf'
+    | 'epoch'
+    | 'peers'
+    | 'demotion'
   > {
     return this.#coordinator;
   }
@@ -168,6 +182,14 @@ export class ClusterNode {
         break;
       case 'order':
         this.#coordinate(input.order, now);
+        break;
+      case 'resync':
+        this.#coordinate({ kind: 'resync' }, now);
+        this.#heads = new Map();
+        this.#mirror.resync(now);
+        break;
+      case 'keys':
+        this.#onMesh(this.#mesh.handle(input, now), now);
         break;
       case 'frozen':
         this.#frozen(input.batch, now);

@@ -13,7 +13,7 @@ import type { Segment, Sid } from '../../cluster/ballot.ts';
 import { BusCounters } from '../../cluster/bus/bus-counters.ts';
 import type { Delivery } from '../../cluster/bus/channel.ts';
 import { type BusMessage, MessageType } from '../../cluster/bus/message.ts';
-import type { ClusterEvent } from '../../cluster/coordinator-action.ts';
+import type { ClusterEvent as NodeEvent } from '../../cluster/coordinator-action.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
 import { samplingOf } from '../../cluster/segment-filter.ts';
 import {
@@ -27,6 +27,7 @@ import {
 } from '../../cluster/segment-hash.ts';
 import { sidLayout, sidOf } from '../../cluster/sid.ts';
 import type { ClusterConfig } from '../../config/cluster-config.ts';
+import type { ClusterEvent } from '../../events/cluster-event.ts';
 import { EdgeDigest } from '../../events/edge-digest.ts';
 import type { Level } from '../../events/event.ts';
 import { SendLease } from '../../events/send-lease.ts';
@@ -42,6 +43,7 @@ import { PathSockets } from '../../io/path-sockets.ts';
 import { randomBytes } from '../../io/random.ts';
 import { Rtnetlink } from '../../io/rtnetlink.ts';
 import { IvPartition } from '../../ipsec/iv-partition.ts';
+import type { ControlOutcome } from '../../vici/control.ts';
 import type { Endpoint, IpAddress } from '../../wire/address.ts';
 import { readU32 } from '../../wire/field.ts';
 import type { ChildSas } from '../child-sas.ts';
@@ -54,9 +56,11 @@ import {
   type ClusterNodeInput,
   type ClusterOrder,
 } from './cluster-node.ts';
+import type { ClusterOperations } from './cluster-operations.ts';
 import { ClusteredChildSas } from './clustered-child-sas.ts';
 import type { MirroredEngine } from './ike-mirror-action.ts';
 import { busPaths, hashOf, keyRing, nodeSettings } from './node-settings.ts';
+import { OperatedCluster } from './operated-cluster.ts';
 import { SharedAddresses, type SharedAddressesStatus } from './shared-addresses.ts';
 
 export interface ClusterParts {
@@ -72,6 +76,11 @@ export interface ClusterParts {
   /** This node has segments that it did not have. */
   readonly took: () => void;
   readonly say: (level: Level, what: string) => void;
+  readonly emit: (event: ClusterEvent) => void;
+  /** Settles when the Child SA is replaced or will not be. */
+  readonly rekey: (childSaId: number) => Promise<ControlOutcome>;
+  /** The section as it is written now; throws what is wrong with it. Unset = there is nothing to read. */
+  readonly reload?: () => ClusterConfig | undefined;
   /** This process cannot be a node any more. */
   readonly failed: (error: Error) => void;
 }
@@ -93,6 +102,7 @@ export class Cluster implements ClusterMode {
   readonly #own = new Set<Segment>();
   readonly #listeners = new Map<number, (from: NodeId, message: BusMessage) => void>();
   #node: ClusterNode | undefined;
+  #operated: OperatedCluster | undefined;
   #sockets: PathSockets | undefined;
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
@@ -167,6 +177,11 @@ export class Cluster implements ClusterMode {
     return this.#node;
   }
 
+  /** Undefined before `join`. */
+  get operations(): ClusterOperations | undefined {
+    return this.#operated?.operations;
+  }
+
   /** Whose IKE SAs these are; before anything is handled. */
   join(engine: MirroredEngine): void {
     const { config } = this.#parts;
@@ -184,6 +199,14 @@ export class Cluster implements ClusterMode {
       engine,
       now: now(),
     });
+    const { rows, emit, rekey } = this.#parts;
+    this.#operated = new OperatedCluster({
+      ...{ config, node: this.#node, hash: this.#hash, engine, rows, emit, rekey, now },
+      childSas: this.childSas,
+      counters: this.counters,
+      give: (input) => this.#give(input),
+      readKeys: () => this.#readKeys(),
+    });
   }
 
   /** Binds the paths, takes the shared addresses on and says hello. Rejects where the machine refuses one. */
@@ -198,6 +221,7 @@ export class Cluster implements ClusterMode {
     });
     this.#digests = setInterval(() => this.#tellEdges(), config.timers.digest);
     this.#give({ kind: 'start' });
+    await this.#operated?.open();
   }
 
   /** A turn of the IKE engine. Messages of IKE SAs that other nodes have are not this node's to handle. */
@@ -265,6 +289,7 @@ export class Cluster implements ClusterMode {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.lease.end();
+    this.#operated?.close();
     clearInterval(this.#digests);
     clearTimeout(this.#timer);
     clearImmediate(this.#turn);
@@ -290,7 +315,9 @@ export class Cluster implements ClusterMode {
 
   #give(input: ClusterNodeInput): void {
     if (!this.#node || this.#isClosed) return;
-    this.#performAll(this.#node.handle(input, now()));
+    const actions = this.#node.handle(input, now());
+    this.#performAll(actions);
+    this.#operated?.turn(actions, now());
     this.#turn ??= setImmediate(() => this.#look());
   }
 
@@ -421,6 +448,15 @@ export class Cluster implements ClusterMode {
     }
   }
 
+  /** Answers how many keys there are. Sessions that are up go on with theirs. */
+  #readKeys(): number {
+    const config = this.#parts.reload?.();
+    if (!config) throw new Error('the configuration has no cluster { } any more');
+    const ring = keyRing(config);
+    this.#give({ kind: 'keys', ring });
+    return ring.keys.length;
+  }
+
   #keep(write: () => void): void {
     try {
       write();
@@ -430,7 +466,7 @@ export class Cluster implements ClusterMode {
     }
   }
 
-  #hear(event: ClusterEvent): void {
+  #hear(event: NodeEvent): void {
     if (event.kind === 'drained') this.#drained?.();
     if (event.kind === 'node-up' || event.kind === 'node-down') {
       this.#addresses?.members(this.#node?.coordinator.view ?? []);
@@ -439,7 +475,6 @@ export class Cluster implements ClusterMode {
     if (event.kind === 'node-up') this.#addresses?.announce();
     // Not within the turn that tells of it.
     if (event.kind === 'node-up') setImmediate(() => this.#endSolo());
-    this.#parts.say(...described(event, (node) => this.#name(node)));
   }
 
   /** Somebody is there again to acknowledge numbers. */
@@ -458,40 +493,6 @@ function segmentsOf({
   segments,
 }: Extract<ClusterNodeAction, { readonly kind: 'freeze' | 'thaw' }>): ReadonlySet<Segment> {
   return new Set(segments.map(({ segment }) => segment));
-}
-
-function described(event: ClusterEvent, name: (node: NodeId) => string): readonly [Level, string] {
-  switch (event.kind) {
-    case 'node-up':
-      return ['notice', `node ${name(event.node)} is there`];
-    case 'node-down': {
-      const why = event.reason === 'bye' ? 'it said goodbye' : 'it is silent';
-      return ['notice', `node ${name(event.node)} is gone: ${why}`];
-    }
-    case 'configuration-differs': {
-      const what = `has another ${event.fields.join(', ')}`;
-      const so = event.refused ? '; it is refused' : '';
-      return ['error', `node ${name(event.node)} ${what}${so}`];
-    }
-    case 'version-refused':
-      return ['error', `node ${name(event.node)} speaks version ${event.version}; it is refused`];
-    case 'alone':
-      return [
-        'notice',
-        event.alone ? 'this node goes on alone' : 'this node is not alone any more',
-      ];
-    case 'demoted':
-      return ['notice', `demotion is ${event.demotion} for ${event.reason}`];
-    case 'hand-over-abandoned':
-      return [
-        'notice',
-        `${event.segments.length} segments stay here: they could not be handed over`,
-      ];
-    case 'drained':
-      return ['notice', 'this node has no segments any more'];
-    default:
-      return event satisfies never;
-  }
 }
 
 /** RFC 7296 §3.1. */

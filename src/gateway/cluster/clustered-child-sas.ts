@@ -91,6 +91,17 @@ export class ClusteredChildSas {
     return this.#members.get(childSaId)?.childSa;
   }
 
+  /** Those of this node. */
+  get active(): readonly ChildSa[] {
+    const all = [...this.#members.values()];
+    return all.filter(({ role }) => role === 'active').map(({ childSa }) => childSa);
+  }
+
+  /** How many of them send numbers that no other node knows of. */
+  get solo(): number {
+    return [...this.#members.values()].filter(sendsAlone).length;
+  }
+
   all(): readonly ChildSa[] {
     return [...this.#members.values()].map(({ childSa }) => childSa);
   }
@@ -160,11 +171,8 @@ export class ClusteredChildSas {
   /** Child SAs whose numbers nobody acknowledges, and numbers ahead of what they use, to ask for. */
   soloNumbers(): readonly { readonly spiIn: Spi; readonly upTo: SequenceHalves }[] {
     return [...this.#members.values()]
-      .filter(({ role, solo }) => role === 'active' && solo)
-      .map((member) => ({
-        spiIn: member.childSa.spiIn,
-        upTo: numberAfter(this.#mayBeUsed(member), SOLO_BATCH),
-      }));
+      .filter(sendsAlone)
+      .map((member) => ({ spiIn: member.childSa.spiIn, upTo: this.#mayBeUsed(member) }));
   }
 
   /** How far a Child SA of this node has counted, or may have, for its snapshot. */
@@ -185,12 +193,14 @@ export class ClusteredChildSas {
     };
   }
 
-  /** One that is solo uses numbers that nobody acknowledged. */
+  /** One that is solo uses numbers that nobody acknowledged, and goes on while this is on its way. */
   #mayBeUsed(member: Member): SequenceHalves {
     const { rows } = this.#parts;
     const { id } = member.childSa;
     const reserved = laterNumber(reservedOf(member), halves(rows.reserved(id)));
-    return laterNumber(reserved, member.stopped?.used ?? halves(rows.outbound(id).sequence));
+    const used = member.stopped?.used ?? halves(rows.outbound(id).sequence);
+    const ahead = sendsAlone(member) && !member.stopped ? SOLO_BATCH : 0;
+    return laterNumber(reserved, numberAfter(used, ahead));
   }
 
   /** Whether this segment comes with its last state (it was handed over), or as far as it is known. */
@@ -290,7 +300,11 @@ export class ClusteredChildSas {
   }
 }
 
-/** What one that nobody acknowledges may use until somebody does again, and it asks by itself. */
+function sendsAlone({ role, solo }: Member): boolean {
+  return role === 'active' && solo;
+}
+
+/** More than an SA that nobody acknowledges uses until somebody who is there again does. */
 const SOLO_BATCH = 1 << 14;
 
 const NOTHING: SequenceHalves = { high: 0, low: 0 };

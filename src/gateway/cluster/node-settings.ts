@@ -9,7 +9,6 @@ import type { NodeId } from '../../cluster/node-id.ts';
 import { type SegmentHash, segmentHash } from '../../cluster/segment-hash.ts';
 import { CLOCK_DRIFT, type ClusterConfig } from '../../config/cluster-config.ts';
 import { prf } from '../../crypto/prf.ts';
-import type { SecretBytes } from '../../crypto/secret-bytes.ts';
 import type { BusPath } from '../../io/path-sockets.ts';
 import { type Endpoint, formatAddress } from '../../wire/address.ts';
 import { octetsOfLatin1, toHex } from '../../wire/octets.ts';
@@ -59,13 +58,11 @@ export function busPaths({ nodes, self, port }: ClusterConfig): readonly BusPath
 /** What all nodes have alike, by name; the values stay here. */
 function configurationFields(config: ClusterConfig): readonly ConfigurationField[] {
   const { segments, segmentSeed, mode, alone, timers, nodes, addresses, replay } = config;
-  const [secret] = config.secrets;
-  if (!secret) return [];
   const field = (
     weight: ConfigurationField['weight'],
     name: string,
     ...values: readonly unknown[]
-  ): ConfigurationField => ({ name, weight, digest: digestOf(secret, name, values) });
+  ): ConfigurationField => ({ name, weight, digest: digestOf(config.name, name, values) });
   return [
     field('protocol', 'segments', segments),
     field('protocol', 'segment_seed', segmentSeed),
@@ -84,10 +81,11 @@ function configurationFields(config: ClusterConfig): readonly ConfigurationField
   ];
 }
 
-/** Of no use to whoever does not have the key of the cluster. */
-function digestOf(secret: SecretBytes, name: string, values: readonly unknown[]): string {
+/** Not of the key: while it is replaced nodes have different ones, and hear one another all the same. */
+function digestOf(cluster: string, name: string, values: readonly unknown[]): string {
   const text = `tsgw cluster configuration ${name} ${JSON.stringify(values)}`;
-  return toHex(prf(HMAC_SHA256, secret.reveal(), octetsOfLatin1(text))).slice(0, DIGEST_DIGITS);
+  const digest = prf(HMAC_SHA256, octetsOfLatin1(cluster), octetsOfLatin1(text));
+  return toHex(digest).slice(0, DIGEST_DIGITS);
 }
 
 const DIGEST_DIGITS = 16;

@@ -40,6 +40,7 @@ class Node {
   readonly loops = new PacketLoopsCluster({
     tell: (_worker, command) => void this.told.push(command),
     workerOf: () => 0,
+    workers: 1,
   });
   readonly sas: ClusteredChildSas;
 
