@@ -39,7 +39,7 @@ import { Host, type HostListener } from './io/host.ts';
 import { KeyLog } from './io/key-log.ts';
 import type { PacketLoopReport } from './io/packet-loop-protocol.ts';
 import { randomBytes } from './io/random.ts';
-import { daemonIdentity, workerCount } from './io/system.ts';
+import { daemonIdentity, goFirst, workerCount } from './io/system.ts';
 import { AddressPools } from './ipsec/address-pools.ts';
 import { IvPartition } from './ipsec/iv-partition.ts';
 import { Pad } from './ipsec/pad.ts';
@@ -202,6 +202,8 @@ export class Gateway {
   #openCluster(options: GatewayOptions, counters: SharedCounters): ClusterMode | undefined {
     const { cluster: config } = options.config;
     if (!config) return undefined;
+    const slow = goFirst();
+    if (slow !== undefined) this.#say('notice', `other processes may delay this one: ${slow}`);
     const parts = {
       config,
       counters,
