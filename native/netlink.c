@@ -1,6 +1,6 @@
 /*
- * Requests over a NETLINK_ROUTE socket. Of the answers only the message headers are looked at, to
- * know when the last one came; what they say is TypeScript's.
+ * Requests over netlink sockets. Of requests and answers only the message headers are looked at, to
+ * know where they end and when the last one came; what they say is TypeScript's.
  */
 #include "tsgw.h"
 
@@ -21,15 +21,18 @@ struct answer {
 };
 
 napi_value tsgw_netlink(napi_env env, napi_callback_info info) {
-  napi_value value;
-  size_t given = 1;
-  int64_t groups = 0;
+  napi_value values[2];
+  size_t given = 2;
+  int64_t groups = 0, protocol = NETLINK_ROUTE;
   int on = 1;
-  if (napi_get_cb_info(env, info, &given, &value, NULL, NULL) != napi_ok) {
+  if (napi_get_cb_info(env, info, &given, values, NULL, NULL) != napi_ok) {
     return throw_type(env, "arguments could not be read");
   }
-  if (given > 0 && !argument_integer(env, value, "groups", 0, UINT32_MAX, &groups)) return NULL;
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (given > 0 && !argument_integer(env, values[0], "groups", 0, UINT32_MAX, &groups)) return NULL;
+  if (given > 1 && !argument_integer(env, values[1], "protocol", 0, MAX_LINKS - 1, &protocol)) {
+    return NULL;
+  }
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, (int)protocol);
   if (fd < 0) return throw_errno(env, "socket", errno);
   struct sockaddr_nl name = { .nl_family = AF_NETLINK, .nl_groups = (uint32_t)groups };
   if (bind(fd, (struct sockaddr *)&name, sizeof name) != 0) {
@@ -120,6 +123,21 @@ static napi_value answer_octets(napi_env env, const struct answer *answer) {
   return octets;
 }
 
+/** True where whole messages fill the octets, each of a multiple of four but the last. */
+static bool are_messages(const uint8_t *octets, size_t length) {
+  for (size_t at = 0; at < length;) {
+    struct nlmsghdr header;
+    if (length - at < sizeof header) return false;
+    memcpy(&header, octets + at, sizeof header);
+    if (header.nlmsg_len < sizeof header || header.nlmsg_len > length - at) return false;
+    size_t end = at + header.nlmsg_len;
+    if (end != length && end % NLMSG_ALIGNTO != 0) return false;
+    at = end;
+  }
+  return true;
+}
+
+/** Sends one message or a batch, whose messages all have the sequence number of the first. */
 napi_value tsgw_netlink_request(napi_env env, napi_callback_info info) {
   napi_value values[2];
   int fd;
@@ -132,7 +150,7 @@ napi_value tsgw_netlink_request(napi_env env, napi_callback_info info) {
   }
   if (length < sizeof header) return throw_range(env, "request is shorter than a netlink header");
   memcpy(&header, request, sizeof header);
-  if (header.nlmsg_len != length) return throw_range(env, "request is not as long as it says");
+  if (!are_messages(request, length)) return throw_range(env, "request is not as long as it says");
 
   struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
   ssize_t sent =

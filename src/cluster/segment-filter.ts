@@ -15,6 +15,7 @@ import type { SegmentHash } from './segment-hash.ts';
 import {
   declaredSets,
   FilterSet,
+  hardwareText,
   ownershipRuleset,
   type PinnedRange,
   TABLE,
@@ -50,11 +51,11 @@ export interface SegmentFilter {
     readonly hardwareAddresses: readonly string[];
     readonly pinned: readonly PinnedRange[];
   };
-  /** Virtual hardware addresses that are this node's now (`active-passive`). */
-  readonly mastered?: readonly {
-    readonly device: string;
+  /** Virtual hardware addresses that are this node's now (`active-passive`), on any of the devices. */
+  readonly mastered?: {
+    readonly devices: readonly string[];
     readonly hardwareAddresses: readonly string[];
-  }[];
+  };
 }
 
 /** An IPv4 address that is given as the cluster's hardware address in the kernel's own ARP packets. */
@@ -90,16 +91,21 @@ export function samplingOf(node: number, every: number): Sampling {
 
 /** The whole filter of a node, for `nft -f`. */
 export function segmentRuleset(filter: SegmentFilter): string {
-  const { wan, lan, mastered = [] } = filter;
+  const { wan, lan, mastered } = filter;
   const own = ownRule(filter);
   const chains = [
     ...(wan === undefined ? [] : wanChains(wan, own, filter.sourceSeed)),
     ...(lan === undefined ? [] : lanChains(lan, own)),
-    ...mastered.map(masteredChain),
+    ...(mastered?.devices ?? []).map(masteredChain),
   ];
   const counters = Object.values(FilterCounter).map(counter);
   const { count } = filter.hash;
-  const ownership = ownershipRuleset({ own: filter.own, count, pinned: lan?.pinned ?? [] });
+  const ownership = ownershipRuleset({
+    own: filter.own,
+    count,
+    pinned: lan?.pinned ?? [],
+    mastered: mastered?.hardwareAddresses ?? [],
+  });
   return replaced('netdev', [...declaredSets(), ...counters, ...chains]) + ownership;
 }
 
@@ -228,15 +234,9 @@ function lanChains(lan: NonNullable<SegmentFilter['lan']>, own: OwnRule): readon
 }
 
 /** The kernel takes frames to another hardware address than the device's for somebody else's. */
-function masteredChain(
-  { device, hardwareAddresses }: NonNullable<SegmentFilter['mastered']>[number],
-  index: number,
-): string {
-  const addresses = hardwareAddresses.map(hardwareText).join(', ');
-  return chain(`mastered_${index}`, [
-    ingress(device, -310),
-    ...(addresses === '' ? [] : [`ether daddr { ${addresses} } ${AS_HOST}accept`]),
-  ]);
+function masteredChain(device: string, index: number): string {
+  const here = `ether daddr @${FilterSet.MASTERED} ${AS_HOST}accept`;
+  return chain(`mastered_${index}`, [ingress(device, -310), here]);
 }
 
 interface EspCounters {
@@ -307,16 +307,9 @@ function replaced(family: 'netdev' | 'arp', parts: readonly string[]): string {
   return `${table} {\n}\nflush ${table}\n${table} {\n${parts.join('\n')}\n}\n`;
 }
 
-/** Names and addresses stand in a program for nft: nothing may stand in them that ends a word there. */
+/** Names stand in a program for nft: nothing may stand in them that ends a word there. */
 function deviceText(device: string): string {
   if (!/^[\w.:@-]{1,15}$/.test(device))
     throw new RangeError(`device name ${JSON.stringify(device)}`);
   return `"${device}"`;
-}
-
-function hardwareText(address: string): string {
-  if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(address)) {
-    throw new RangeError(`hardware address ${JSON.stringify(address)}`);
-  }
-  return address;
 }

@@ -17,6 +17,8 @@ export interface Ownership {
   readonly own: readonly number[];
   readonly count: number;
   readonly pinned: readonly PinnedRange[];
+  /** Virtual hardware addresses that are this node's now (`active-passive`). */
+  readonly mastered?: readonly string[];
 }
 
 /** Of a cluster, in the families `netdev` and `arp`. */
@@ -25,6 +27,7 @@ export const TABLE = 'tsgw_cluster';
 /** Sets of the table. */
 export const FilterSet = {
   OWN: 'own',
+  MASTERED: 'mastered',
   PINNED_HERE_4: 'pinned_here_4',
   PINNED_HERE_6: 'pinned_here_6',
   PINNED_ELSEWHERE_4: 'pinned_elsewhere_4',
@@ -33,7 +36,7 @@ export const FilterSet = {
 export type FilterSet = (typeof FilterSet)[keyof typeof FilterSet];
 
 /** Fills the sets of the filter that is there with what the node has from now on, for `nft -f`. */
-export function ownershipRuleset({ own, count, pinned }: Ownership): string {
+export function ownershipRuleset({ own, count, pinned, mastered = [] }: Ownership): string {
   const wrong = own.find((one) => !(Number.isInteger(one) && one >= 0 && one < count));
   if (wrong !== undefined) throw new RangeError(`segment ${wrong} of ${count}`);
   const mine = new Set(own);
@@ -43,6 +46,7 @@ export function ownershipRuleset({ own, count, pinned }: Ownership): string {
       .map(({ range }) => rangeText(range));
   const elements: Readonly<Record<FilterSet, readonly string[]>> = {
     own: [...mine].map(String),
+    mastered: mastered.map(hardwareText),
     pinned_here_4: ranges(4, true),
     pinned_here_6: ranges(6, true),
     pinned_elsewhere_4: ranges(4, false),
@@ -59,12 +63,21 @@ export function declaredSets(): readonly string[] {
   const kinds: Readonly<Record<FilterSet, string>> = {
     // nft 1.0 has no name for plain integers: this is an expression that gives one.
     own: 'typeof numgen inc mod 2',
+    mastered: 'type ether_addr',
     pinned_here_4: ranges('ipv4_addr'),
     pinned_here_6: ranges('ipv6_addr'),
     pinned_elsewhere_4: ranges('ipv4_addr'),
     pinned_elsewhere_6: ranges('ipv6_addr'),
   };
   return Object.values(FilterSet).map((name) => `set ${name} {\n${kinds[name]}\n}`);
+}
+
+/** Addresses stand in a program for nft: nothing may stand in them that ends a word there. */
+export function hardwareText(address: string): string {
+  if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(address)) {
+    throw new RangeError(`hardware address ${JSON.stringify(address)}`);
+  }
+  return address;
 }
 
 function replacedSet(name: FilterSet, elements: readonly string[]): string {

@@ -189,9 +189,9 @@ export interface Native {
   watch(fd: number, readable: () => void, bare?: boolean): number;
   unwatch(watch: number): void;
 
-  /** A NETLINK_ROUTE socket; with groups (a bit each) it hears of changes, too. */
-  netlink(groups?: number): number;
-  /** Sends one request and collects the answers until ACK, DONE or error (blocking at most a second). */
+  /** A netlink socket, of NETLINK_ROUTE unless said; with groups (a bit each) it hears of changes, too. */
+  netlink(groups?: number, protocol?: number): number;
+  /** Sends one request, or a batch of one sequence number, and collects the answers until ACK, DONE or error (blocking at most a second). */
   netlinkRequest(fd: number, request: Uint8Array): Uint8Array;
   /** Takes off, unread, what was heard of; answers how many messages. */
   netlinkDrain(fd: number): number;

@@ -9,6 +9,7 @@
  *
  * Integers are in the order of the machine; the machines we run on are little-endian.
  */
+import { concatOctets } from '../wire/octets.ts';
 import { type Native, native } from './native.ts';
 
 /** Flags of a request (`linux/netlink.h`). */
@@ -68,10 +69,12 @@ export const Errno = {
 
 /** Appends integers in machine order and attributes, padded to four octets. */
 export class NetlinkWriter {
-  readonly #parts: number[] = [];
+  #octets = new Uint8Array(64);
+  #length = 0;
 
   u8(...values: readonly number[]): this {
-    this.#parts.push(...values.map((value) => value & 0xff));
+    this.#makeRoom(values.length);
+    for (const value of values) this.#octets[this.#length++] = value;
     return this;
   }
 
@@ -80,11 +83,13 @@ export class NetlinkWriter {
   }
 
   u32(value: number): this {
-    return this.u16(value).u16(value >>> 16);
+    return this.u8(value, value >>> 8, value >>> 16, value >>> 24);
   }
 
   octets(value: Uint8Array): this {
-    this.#parts.push(...value);
+    this.#makeRoom(value.length);
+    this.#octets.set(value, this.#length);
+    this.#length += value.length;
     return this;
   }
 
@@ -92,7 +97,7 @@ export class NetlinkWriter {
     this.u16(value.length + 4)
       .u16(type)
       .octets(value);
-    while (this.#parts.length % 4 !== 0) this.#parts.push(0);
+    while (this.#length % 4 !== 0) this.u8(0);
     return this;
   }
 
@@ -101,7 +106,14 @@ export class NetlinkWriter {
   }
 
   finish(): Uint8Array {
-    return Uint8Array.from(this.#parts);
+    return this.#octets.slice(0, this.#length);
+  }
+
+  #makeRoom(more: number): void {
+    if (this.#length + more <= this.#octets.length) return;
+    const larger = new Uint8Array(Math.max(this.#length + more, this.#octets.length * 2));
+    larger.set(this.#octets);
+    this.#octets = larger;
   }
 }
 
@@ -155,15 +167,19 @@ export function viewOf(octets: Uint8Array): DataView {
   return new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
 }
 
-/** A NETLINK_ROUTE socket. Each request waits for its answer, a second at most. */
+/** Protocols of netlink sockets (`linux/netlink.h`). */
+export const NetlinkProtocol = { ROUTE: 0, NETFILTER: 12 } as const;
+export type NetlinkProtocol = (typeof NetlinkProtocol)[keyof typeof NetlinkProtocol];
+
+/** A netlink socket. Each request waits for its answer, a second at most. */
 export class Netlink {
   readonly #addon: Native;
   readonly #fd: number;
   #sequence = 0;
 
-  constructor(addon: Native = native()) {
+  constructor(addon: Native = native(), protocol: NetlinkProtocol = NetlinkProtocol.ROUTE) {
     this.#addon = addon;
-    this.#fd = addon.netlink();
+    this.#fd = addon.netlink(0, protocol);
   }
 
   close(): void {
@@ -184,11 +200,23 @@ export class Netlink {
     }
   }
 
+  /** Messages that take effect together or not at all. One of them asks for an acknowledgement by its flags. */
+  batch(what: string, messages: readonly NetlinkMessage[]): void {
+    this.#send(what, messages);
+  }
+
   #exchange(what: string, type: number, flags: number, body: Uint8Array) {
+    return this.#send(what, [{ type, flags, body }]);
+  }
+
+  #send(what: string, messages: readonly NetlinkMessage[]): readonly NetlinkMessage[] {
     this.#sequence = (this.#sequence + 1) >>> 0;
-    const message = { type, flags: flags | NetlinkFlag.REQUEST, body };
-    const octets = this.#addon.netlinkRequest(this.#fd, encodeMessage(this.#sequence, message));
-    const answers = decodeMessages(octets);
+    const request = concatOctets(
+      ...messages.map(({ type, flags, body }) =>
+        encodeMessage(this.#sequence, { type, flags: flags | NetlinkFlag.REQUEST, body }),
+      ),
+    );
+    const answers = decodeMessages(this.#addon.netlinkRequest(this.#fd, request));
     for (const answer of answers) {
       if (answer.type === MessageType.ERROR || answer.type === MessageType.DONE) {
         throwRefusal(what, answer);

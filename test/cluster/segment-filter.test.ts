@@ -77,6 +77,7 @@ describe('The packet filter of a node', () => {
       ownershipRuleset({ own: [5, 1], count: 256, pinned }),
       [
         set('own', '5, 1'),
+        set('mastered', ''),
         set('pinned_here_4', '10.8.0.0-10.8.255.255'),
         set('pinned_here_6', ''),
         set('pinned_elsewhere_4', '10.9.0.1'),

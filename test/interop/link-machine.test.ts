@@ -13,6 +13,7 @@ const probes = [
   ['local-addresses', 'has shared addresses on lo, and sweeps away what a killed process left'],
   ['settings', 'names, sets and puts back what the kernel must be told'],
   ['nft', 'has nft apply rulesets in order, whole or not at all, and says what it refuses'],
+  ['nft-sets', 'replaces what is in sets, all of them or none, as nft itself lists them'],
 ] as const;
 
 describe('The machine under shared addresses', function () {

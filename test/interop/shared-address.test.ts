@@ -220,7 +220,7 @@ describe('Shared addresses on a link', function () {
       for (const node of CLUSTER_NODES) {
         const mine = [four === node, six === node];
         const hardwareAddresses = VIRTUAL.filter((_, index) => mine[index]);
-        const mastered = [{ device: 'wan', hardwareAddresses }];
+        const mastered = { devices: ['wan'], hardwareAddresses };
         const ruleset = segmentRuleset({ hash, sourceSeed: 1, own: [], mastered });
         await applyFilter(network, node, ruleset);
         cluster?.order(node, {

@@ -14,6 +14,7 @@ import { loadConfig } from '../../src/config/config.ts';
 import { SharedAddresses } from '../../src/gateway/cluster/shared-addresses.ts';
 import { now } from '../../src/io/clock.ts';
 import { Nft } from '../../src/io/nft.ts';
+import { NftSets } from '../../src/io/nft-sets.ts';
 import { randomBytes } from '../../src/io/random.ts';
 import { Rtnetlink } from '../../src/io/rtnetlink.ts';
 import { formatAddress, parsePrefix, prefixRange } from '../../src/wire/address.ts';
@@ -57,6 +58,8 @@ const addresses = await SharedAddresses.open({
   ports: { ike: 500, natT: UDP_PORT },
   rtnetlink: new Rtnetlink(),
   nft: new Nft(),
+  sets: new NftSets(),
+  ownerOf: () => undefined,
   random: randomBytes,
   now,
   tell: (to, { type, body }) => tell({ kind: 'message', to, type, body: toHex(body) }),

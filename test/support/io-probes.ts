@@ -58,6 +58,7 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
       name: 'tsgw0',
       mtu: 1380,
       up: true,
+      running: true,
     });
     assert.equal(ip('-6', 'addr', 'show', 'dev', 'tsgw0'), '', 'no link-local address');
     assert.throws(

@@ -23,6 +23,7 @@ import { LinkSocket } from '../../src/io/link-socket.ts';
 import { LocalAddresses } from '../../src/io/local-addresses.ts';
 import { native } from '../../src/io/native.ts';
 import { Nft, NftError } from '../../src/io/nft.ts';
+import { NftSets } from '../../src/io/nft-sets.ts';
 import { Rtnetlink } from '../../src/io/rtnetlink.ts';
 import { formatAddress, type IpAddress, parseAddress } from '../../src/wire/address.ts';
 import { concatOctets, fromHex, toHex } from '../../src/wire/octets.ts';
@@ -210,6 +211,41 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
       ['fulfilled', 'rejected', 'fulfilled'],
     );
     assert.match(execFileSync('nft', ['list', 'ruleset'], { encoding: 'utf8' }), /return/);
+  },
+
+  'nft-sets': async () => {
+    const sets = new NftSets();
+    const own = (...numbers: readonly number[]) => ({
+      set: 'own',
+      keys: numbers.map((one) => Uint8Array.of(one, one >>> 8, 0, 0)),
+    });
+    assert.throws(
+      () => sets.replace('probe', [own(1)]),
+      /^NetlinkError: sets own of table probe: errno 2$/,
+    );
+    const named = 'set own {\ntypeof numgen inc mod 2\n}\nset mastered {\ntype ether_addr\n}\n';
+    await new Nft().apply('the probe', `table netdev probe {\n${named}}\n`);
+    const listed = (set: string) => {
+      const argv = ['list', 'set', 'netdev', 'probe', set];
+      const printed = execFileSync('nft', argv, { encoding: 'utf8' });
+      return /elements = \{([^}]*)\}/
+        .exec(printed)?.[1]
+        ?.split(',')
+        .map((one) => one.trim());
+    };
+    sets.replace('probe', [own(5, 256), { set: 'mastered', keys: [VIRTUAL] }]);
+    assert.deepEqual([listed('own'), listed('mastered')], [['5', '256'], ['00:00:5e:00:01:07']]);
+    const wrong = { set: 'mastered', keys: [Uint8Array.of(1)] };
+    assert.throws(() => sets.replace('probe', [own(6), wrong]), /errno 22/);
+    assert.deepEqual(listed('own'), ['5', '256'], 'all or nothing');
+    const many = Array.from({ length: 4096 }, (_, index) => index);
+    sets.replace('probe', [own(...many), { set: 'mastered', keys: [] }]);
+    assert.deepEqual(
+      listed('own')?.toSorted((a, b) => Number(a) - Number(b)),
+      many.map(String),
+    );
+    assert.equal(listed('mastered'), undefined);
+    sets.close();
   },
 };
 

@@ -37,6 +37,7 @@ import type { IkeEnvironment } from '../../ike/turn.ts';
 import { now } from '../../io/clock.ts';
 import type { ClusterReport } from '../../io/cluster-protocol.ts';
 import { Nft } from '../../io/nft.ts';
+import { NftSets } from '../../io/nft-sets.ts';
 import { NodeState, NodeStateError } from '../../io/node-state.ts';
 import type { PacketLoopsCluster } from '../../io/packet-loops-cluster.ts';
 import { PathSockets } from '../../io/path-sockets.ts';
@@ -50,6 +51,7 @@ import type { ChildSas } from '../child-sas.ts';
 import type { ClusterMode } from '../cluster-mode.ts';
 import { ClusterSpis } from '../cluster-spis.ts';
 import type { CounterRows } from '../counter-rows.ts';
+import type { SharedAddressesStatus } from './address-status.ts';
 import {
   ClusterNode,
   type ClusterNodeAction,
@@ -61,7 +63,7 @@ import { ClusteredChildSas } from './clustered-child-sas.ts';
 import type { MirroredEngine } from './ike-mirror-action.ts';
 import { busPaths, hashOf, keyRing, nodeSettings } from './node-settings.ts';
 import { OperatedCluster } from './operated-cluster.ts';
-import { SharedAddresses, type SharedAddressesStatus } from './shared-addresses.ts';
+import { SharedAddresses } from './shared-addresses.ts';
 
 export interface ClusterParts {
   readonly config: ClusterConfig;
@@ -111,6 +113,9 @@ export class Cluster implements ClusterMode {
   #addresses: SharedAddresses | undefined;
   /** Segments came or went since the addresses were told. */
   #isMoved = false;
+  /** Of those that went: another node is about to have them. */
+  #handedOver = new Set<Segment>();
+  readonly #sets = new NftSets();
   #drained: (() => void) | undefined;
   #isClosed = false;
 
@@ -169,7 +174,7 @@ export class Cluster implements ClusterMode {
 
   /** What became of the shared addresses here; undefined before `start`. */
   addressStatus(): Promise<SharedAddressesStatus> | undefined {
-    return this.#addresses?.status((segment) => this.#node?.coordinator.ownerOf(segment)?.node);
+    return this.#addresses?.status();
   }
 
   /** To be looked at; undefined before `start`. */
@@ -295,6 +300,7 @@ export class Cluster implements ClusterMode {
     clearImmediate(this.#turn);
     this.#sockets?.close();
     await this.#addresses?.close(this.#parts.config);
+    this.#sets.close();
     this.#rtnetlink?.close();
   }
 
@@ -341,6 +347,8 @@ export class Cluster implements ClusterMode {
     return SharedAddresses.open({
       ...{ config, ports, rtnetlink, now, say },
       nft: new Nft(),
+      sets: this.#sets,
+      ownerOf: (segment) => this.#node?.coordinator.ownerOf(segment)?.node,
       random: randomBytes,
       tell: (to, message, delivery) => this.tell(to, message, delivery),
       // A node whose links are dead serves nobody. The one between the nodes shows by who is heard.
@@ -352,7 +360,9 @@ export class Cluster implements ClusterMode {
   #tellOwned(): void {
     if (!this.#isMoved) return;
     this.#isMoved = false;
-    this.#addresses?.own(this.#own);
+    const handedOver = this.#handedOver;
+    this.#handedOver = new Set();
+    this.#addresses?.own(this.#own, handedOver);
   }
 
   #performAll(actions: readonly ClusterNodeAction[]): void {
@@ -393,6 +403,7 @@ export class Cluster implements ClusterMode {
         break;
       case 'release':
         this.#own.delete(action.segment);
+        if (action.reason === 'handed-over') this.#handedOver.add(action.segment);
         this.#isMoved = true;
         break;
       case 'freeze': {

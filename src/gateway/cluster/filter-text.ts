@@ -10,9 +10,13 @@ import {
   segmentRuleset,
 } from '../../cluster/segment-filter.ts';
 import { segmentHash, sourceSeed } from '../../cluster/segment-hash.ts';
-import { ownershipRuleset, type PinnedRange } from '../../cluster/segment-sets.ts';
-import { formatHardwareAddress } from '../../cluster/virtual-address/ethernet.ts';
+import { FilterSet, ownershipRuleset, type PinnedRange } from '../../cluster/segment-sets.ts';
+import {
+  formatHardwareAddress,
+  parseHardwareAddress,
+} from '../../cluster/virtual-address/ethernet.ts';
 import type { ClusterConfig } from '../../config/cluster-config.ts';
+import type { SetContent } from '../../io/nft-sets.ts';
 import type { PlannedAddress } from './address-plan.ts';
 
 export interface FilterTextParts {
@@ -32,10 +36,33 @@ export interface FilterTextParts {
 export function filterText(parts: FilterTextParts): string {
   const { config, whole, own, pinned } = parts;
   // Made anew where it is not known what is there: chains may be left of other devices.
-  const before = whole ? noRuleset('netdev') : '';
-  if (config.mode === 'active-passive') return before + segmentRuleset(filterOfMaster(parts));
-  const ownership = { own: [...own], count: config.segments, pinned };
-  return whole ? before + segmentRuleset(filterOfOwner(parts)) : ownershipRuleset(ownership);
+  if (whole) return noRuleset('netdev') + segmentRuleset(filterOf(parts));
+  const mastered = hardwareOf(parts.mastered);
+  return ownershipRuleset({ own: [...own], count: config.segments, pinned, mastered });
+}
+
+/** What changes with ownership and has to be there at once, as the kernel has it. */
+export function filterSets(
+  own: ReadonlySet<number>,
+  mastered: readonly PlannedAddress[],
+): readonly SetContent[] {
+  return [
+    { set: FilterSet.OWN, keys: [...own].map((segment) => machineInteger(segment)) },
+    { set: FilterSet.MASTERED, keys: hardwareOf(mastered).map(parsedHardware) },
+  ];
+}
+
+function filterOf(parts: FilterTextParts): SegmentFilter {
+  return parts.config.mode === 'active-passive' ? filterOfMaster(parts) : filterOfOwner(parts);
+}
+
+/** 32 bits in the order of the machine; the machines we run on are little-endian. */
+function machineInteger(value: number): Uint8Array {
+  return Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
+}
+
+function parsedHardware(text: string): Uint8Array {
+  return parseHardwareAddress(text) ?? new Uint8Array(6);
 }
 
 function filterOfOwner(parts: FilterTextParts): SegmentFilter {
@@ -65,10 +92,7 @@ function filterOfMaster({ config, planned, mastered }: FilterTextParts): Segment
   return {
     ...seedsOf(config),
     own: [],
-    mastered: devicesOf(planned).map((device) => ({
-      device,
-      hardwareAddresses: hardwareOf(mastered.filter((one) => one.device === device)),
-    })),
+    mastered: { devices: devicesOf(planned), hardwareAddresses: hardwareOf(mastered) },
   };
 }
 

@@ -1,16 +1,21 @@
 /**
- * The kernel's packet filter as a node's segments come and go: one run of nft at a time, and the next one says
- * what is wanted then; what was wanted in between is never said.
+ * The kernel's packet filter as a node's segments come and go: what has to be there at once goes into its sets at once;
+ * for the rest there is one run of nft at a time, and the next one says what is wanted then; what was wanted in
+ * between is never said.
  *
  * A run that fails is an error once, and is tried again with the whole filter: somebody may have taken it away.
  */
+
+import { TABLE } from '../../cluster/segment-sets.ts';
 import type { Nft } from '../../io/nft.ts';
+import type { NftSets, SetContent } from '../../io/nft-sets.ts';
 
 /** The text for nft: of the whole filter, or of what may have changed since the last one that was applied. */
 export type FilterText = (whole: boolean) => string;
 
 export interface NodeFilterParts {
   readonly nft: Pick<Nft, 'apply'>;
+  readonly sets: Pick<NftSets, 'replace'>;
   readonly say: (level: 'error' | 'notice', what: string) => void;
 }
 
@@ -30,10 +35,26 @@ export class NodeFilter {
     this.#parts = parts;
   }
 
+  /** The first one, whole. Rejects with what nft refuses. */
+  async begin(text: string): Promise<void> {
+    await this.#parts.nft.apply(WHAT, text);
+    this.#intact = true;
+  }
+
   /** From now on this one; begins at once unless one is under way. */
   want(text: FilterText): void {
     this.#wanted = text;
     this.#begin();
+  }
+
+  /** The sets are so from here on. `text` says the same, and more where `isAll` is false. */
+  wantNow(contents: readonly SetContent[], isAll: boolean, text: FilterText): void {
+    if (this.#intact && this.#replace(contents) && isAll && this.#running === undefined) {
+      // What waited was older.
+      this.#wanted = undefined;
+      return;
+    }
+    this.want(text);
   }
 
   /** What is there cannot be trusted: the next one is whole. */
@@ -56,6 +77,17 @@ export class NodeFilter {
   /** Why the kernel has not what is wanted; empty where it has. */
   get complaint(): string {
     return this.#complaint;
+  }
+
+  #replace(contents: readonly SetContent[]): boolean {
+    try {
+      this.#parts.sets.replace(TABLE, contents);
+      return true;
+    } catch {
+      // Nft will say what is wrong, if anything is.
+      this.#intact = false;
+      return false;
+    }
   }
 
   #begin(): void {

@@ -10,24 +10,24 @@ import type { Delivery } from '../../cluster/bus/channel.ts';
 import type { BusMessage } from '../../cluster/bus/message.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
 import type { OwnSampling } from '../../cluster/segment-filter.ts';
-import { noRuleset } from '../../cluster/segment-filter.ts';
-import { type PinnedRange, TABLE } from '../../cluster/segment-sets.ts';
+import type { PinnedRange } from '../../cluster/segment-sets.ts';
 import { formatHardwareAddress } from '../../cluster/virtual-address/ethernet.ts';
-import type { ClusterConfig, ClusterMode } from '../../config/cluster-config.ts';
+import type { ClusterConfig } from '../../config/cluster-config.ts';
 import type { RandomBytes } from '../../crypto/random.ts';
 import { type LinkState, LinkWatch } from '../../io/link-watch.ts';
 import { LocalAddresses } from '../../io/local-addresses.ts';
-import type { FilterCount, Nft } from '../../io/nft.ts';
+import type { Nft } from '../../io/nft.ts';
+import type { NftSets } from '../../io/nft-sets.ts';
 import type { Rtnetlink } from '../../io/rtnetlink.ts';
 import { formatAddress } from '../../wire/address.ts';
 import { type Instant, instant } from '../../wire/instant.ts';
 import { MalformedError } from '../../wire/octets.ts';
 import type { LinkWord } from '../link-port.ts';
 import { type PlannedAddress, plannedAddresses, servedAddresses } from './address-plan.ts';
-import { filterText } from './filter-text.ts';
-import { type FloodingResult, FloodingWatch, type FloodingWord } from './flooding-watch.ts';
-import { NodeFilter } from './node-filter.ts';
+import { addressStatus, type SharedAddressesStatus } from './address-status.ts';
+import { FloodingWatch, type FloodingWord } from './flooding-watch.ts';
 import { decodeProbeMessage, encodeProbeMessage, type ProbeMessage } from './probe-message.ts';
+import { SegmentGate } from './segment-gate.ts';
 import { SharedLinkEnd } from './shared-link-end.ts';
 
 export interface SharedAddressesParts {
@@ -36,11 +36,14 @@ export interface SharedAddressesParts {
   readonly ports: { readonly ike: number; readonly natT: number };
   readonly rtnetlink: Rtnetlink;
   readonly nft: Pick<Nft, 'apply' | 'counters'>;
+  readonly sets: Pick<NftSets, 'replace'>;
   readonly random: RandomBytes;
   readonly now: () => Instant;
   /** To another node. */
   readonly tell: (to: NodeId, message: BusMessage, delivery: Delivery) => void;
   readonly say: (level: 'error' | 'notice' | 'debug', what: string) => void;
+  /** Undefined for a segment that nobody has. */
+  readonly ownerOf: (segment: Segment) => NodeId | undefined;
   /** Which sides' packets come to this node: a device went down, or does not bring what others send to all nodes. */
   readonly legs?: (legs: AddressLegs) => void;
 }
@@ -50,49 +53,20 @@ export interface AddressLegs {
   readonly lan: boolean;
 }
 
-/** One shared address, for listings. */
-export interface SharedAddressStatus {
-  readonly name: string;
-  readonly address: string;
-  readonly device: string;
-  readonly side: 'wan' | 'lan';
-  /** Unset where nothing is said on links (`forward`). */
-  readonly hardwareAddress?: string;
-  /** This node answers for it now. */
-  readonly served: boolean;
-  /** Who has it (`active-passive`), as far as it is known. */
-  readonly master?: NodeId;
-}
-
-export interface SharedAddressesStatus {
-  readonly mode: ClusterMode;
-  readonly addresses: readonly SharedAddressStatus[];
-  /** Of devices on which frames are to reach all nodes. */
-  readonly flooding: ReadonlyMap<string, FloodingResult>;
-  /** Packets by what the filter did with them; empty without one. */
-  readonly filter: ReadonlyMap<string, FilterCount>;
-  /** Why the kernel has not the filter it should have. */
-  readonly complaint?: string;
-}
-
-/** Ranges come one by one as SAs do. */
-const PINNED_MILLISECONDS = 50;
-
 export class SharedAddresses {
   readonly #parts: SharedAddressesParts;
   readonly #planned: readonly PlannedAddress[];
-  readonly #filter: NodeFilter;
+  readonly #gate: SegmentGate;
   readonly #flooding: FloodingWatch;
   readonly #local: LocalAddresses;
   #links: readonly SharedLinkEnd[] = [];
   #watch: LinkWatch | undefined;
   #own: ReadonlySet<Segment> = new Set();
   #until: Instant = instant(Number.NEGATIVE_INFINITY);
-  #pinned: readonly PinnedRange[] = [];
-  #samplings: readonly OwnSampling[] = [];
   #served: readonly PlannedAddress[] = [];
+  /** Frames to their hardware addresses come in. */
+  #admitted: readonly PlannedAddress[] = [];
   #legs: AddressLegs = { wan: true, lan: true };
-  #pinnedTimer: NodeJS.Timeout | undefined;
   #floodingTimer: NodeJS.Timeout | undefined;
 
   /** Serves nothing yet. Rejects with what the machine refuses, and leaves nothing behind then. */
@@ -108,10 +82,11 @@ export class SharedAddresses {
   }
 
   private constructor(parts: SharedAddressesParts) {
-    const { config, rtnetlink, nft, say } = parts;
+    const { config, rtnetlink } = parts;
     this.#parts = parts;
-    this.#planned = plannedAddresses(config);
-    this.#filter = new NodeFilter({ nft, say });
+    const planned = plannedAddresses(config);
+    this.#planned = planned;
+    this.#gate = new SegmentGate({ ...parts, planned, admitted: (these) => this.#admit(these) });
     const names = new Map(config.nodes.map(({ id, name }) => [id, name]));
     const flooded = config.mode === 'active-active' ? this.#devices() : [];
     const hardware = (device: string) =>
@@ -123,14 +98,14 @@ export class SharedAddresses {
     this.#local = new LocalAddresses(rtnetlink);
   }
 
-  /** From now on this node has these segments. */
-  own(segments: ReadonlySet<Segment>): void {
+  /** From now on this node has these segments; of those it had it handed some over to another one. */
+  own(segments: ReadonlySet<Segment>, handedOver: ReadonlySet<Segment> = new Set()): void {
     const isSame =
       segments.size === this.#own.size && [...segments].every((one) => this.#own.has(one));
     if (isSame) return;
     this.#own = new Set(segments);
     this.#serve();
-    this.#refilter();
+    this.#gate.own(this.#own, handedOver);
   }
 
   /** What is served is served until then. */
@@ -146,15 +121,12 @@ export class SharedAddresses {
 
   /** Inner addresses whose SAs are in a segment that the hash of an address does not give: all of them. */
   pinned(ranges: readonly PinnedRange[]): void {
-    this.#pinned = ranges;
-    this.#pinnedTimer ??= setTimeout(() => this.#refilter(), PINNED_MILLISECONDS);
+    this.#gate.pinned(ranges);
   }
 
   /** SAs that are sampled otherwise than most: all of them. */
   sampled(samplings: readonly OwnSampling[]): void {
-    this.#samplings = samplings;
-    this.#filter.mistrust();
-    this.#pinnedTimer ??= setTimeout(() => this.#refilter(), PINNED_MILLISECONDS);
+    this.#gate.sampled(samplings);
   }
 
   /** The nodes that are there, this one or not among them. */
@@ -181,65 +153,49 @@ export class SharedAddresses {
     }
   }
 
-  /** `ownerOf` says who has a segment. */
-  async status(
-    ownerOf: (segment: Segment) => NodeId | undefined = () => undefined,
-  ): Promise<SharedAddressesStatus> {
-    const { config, nft } = this.#parts;
+  async status(): Promise<SharedAddressesStatus> {
+    const { config, ownerOf } = this.#parts;
     const { mode, self } = config;
     const addresses = this.#planned.map((one) => {
-      const { name, device, side, masterSegment } = one;
-      const served = this.#isServed(one);
-      const owner = this.#own.has(masterSegment) ? self : ownerOf(masterSegment);
-      return {
-        ...{ name, address: formatAddress(one.address), device, side, served },
-        ...(mode !== 'forward' && { hardwareAddress: formatHardwareAddress(one.hardwareAddress) }),
-        ...(mode === 'active-passive' && owner !== undefined && { master: owner }),
-      };
+      const { masterSegment } = one;
+      const master = this.#own.has(masterSegment) ? self : ownerOf(masterSegment);
+      return addressStatus(mode, one, { served: this.#isServed(one), master });
     });
     const results = this.#devices().map(
       (device) => [device, this.#flooding.result(device)] as const,
     );
-    const { complaint } = this.#filter;
+    const { complaint } = this.#gate;
     return {
       ...{ mode, addresses },
       flooding: new Map(results.flatMap(([device, one]) => (one ? [[device, one]] : []))),
-      filter: this.#isFiltered ? await nft.counters('netdev', TABLE) : new Map(),
+      filter: await this.#gate.counters(),
       ...(complaint !== '' && { complaint }),
     };
   }
 
   /** The kernel has the filter of the last `own`, or refused it. */
   settled(): Promise<void> {
-    return this.#filter.settled();
+    return this.#gate.settled();
   }
 
   /** Gives everything up. Addresses that stay are heard by nobody here until a process takes them on again. */
   async close({ keepAddresses }: { readonly keepAddresses: boolean }): Promise<void> {
-    clearTimeout(this.#pinnedTimer);
     clearTimeout(this.#floodingTimer);
     this.#watch?.close();
     this.#own = new Set();
     const links = this.#links;
     this.#links = [];
     for (const link of links) link.close({ keepSettings: keepAddresses });
-    await this.#filter.close();
     if (!keepAddresses) this.#local.close();
-    await this.#leaveFilter(keepAddresses);
+    await this.#gate.close({ keeps: keepAddresses });
   }
 
   async #begin(): Promise<void> {
-    const { config, rtnetlink, nft, say } = this.#parts;
-    const { mode } = config;
+    const { config, rtnetlink } = this.#parts;
     if (this.#planned.length === 0) return;
-    if (mode === 'forward') {
-      // What another mode left would drop what is ours now; without nft nothing did.
-      await nft
-        .apply('packet filter of another mode', noRuleset('netdev'))
-        .catch((error: unknown) => say('debug', String(error)));
-    } else {
-      // First, so that nothing comes in that is not for this node.
-      await nft.apply('packet filter of the cluster', this.#text(true));
+    // First, so that nothing comes in that is not for this node.
+    await this.#gate.begin();
+    if (config.mode !== 'forward') {
       this.#links = this.#devices().map((device) => this.#openLink(device));
     }
     this.#watch = new LinkWatch({
@@ -294,23 +250,24 @@ export class SharedAddresses {
     return this.#served.includes(one) && this.#parts.now() <= this.#until;
   }
 
-  #refilter(): void {
-    clearTimeout(this.#pinnedTimer);
-    this.#pinnedTimer = undefined;
-    if (!this.#isFiltered) return;
-    this.#filter.want((whole) => this.#text(whole));
-  }
-
-  #text(whole: boolean): string {
-    const { config, ports } = this.#parts;
-    return filterText({
-      ...{ config, ports, whole },
-      planned: this.#planned,
-      own: this.#own,
-      mastered: servedAddresses(config.mode, this.#planned, this.#own),
-      pinned: this.#pinned,
-      samplings: this.#samplings,
-    });
+  /** Also where the node is not master any more and speaks for none of them. */
+  #admit(planned: readonly PlannedAddress[]): void {
+    const before = this.#admitted;
+    this.#admitted = planned;
+    const change = (these: readonly PlannedAddress[], on: boolean) => {
+      for (const one of these) {
+        const link = this.#links.find(({ device }) => device === one.device);
+        this.#attempt(`device ${one.device}`, () => link?.listen(one, on));
+      }
+    };
+    change(
+      planned.filter((one) => !before.includes(one)),
+      true,
+    );
+    change(
+      before.filter((one) => !planned.includes(one)),
+      false,
+    );
   }
 
   #linkSays(device: string, word: LinkWord): void {
@@ -386,9 +343,12 @@ export class SharedAddresses {
     const link = this.#links.find((one) => one.device === device);
     this.#parts.say('notice', `device ${device} is ${up ? 'up' : 'down'}`);
     if (link !== undefined && index !== undefined && index !== link.interfaceIndex) {
-      this.#attempt(`device ${device}`, () => link.reopen());
-      this.#filter.mistrust();
-      this.#refilter();
+      const admitted = this.#admitted.filter((one) => one.device === device);
+      this.#attempt(`device ${device}`, () => {
+        link.reopen();
+        for (const one of admitted) link.listen(one, true);
+      });
+      this.#gate.renew();
     }
     if (up) {
       this.#tellLinks(this.#served);
@@ -408,21 +368,6 @@ export class SharedAddresses {
     if (legs.wan === this.#legs.wan && legs.lan === this.#legs.lan) return;
     this.#legs = legs;
     this.#parts.legs?.(legs);
-  }
-
-  /** Without its filter an address that stays would be answered for by this machine, too. */
-  async #leaveFilter(keepAddresses: boolean): Promise<void> {
-    const { nft, say } = this.#parts;
-    if (!this.#isFiltered) return;
-    const text = keepAddresses ? this.#text(false) : noRuleset('netdev');
-    await nft
-      .apply('packet filter of the cluster', text)
-      .catch((error: unknown) => say('error', String(error)));
-  }
-
-  /** Where packets come to every node by themselves nothing is to be left out. */
-  get #isFiltered(): boolean {
-    return this.#parts.config.mode !== 'forward' && this.#planned.length > 0;
   }
 
   #devices(): readonly string[] {

@@ -68,6 +68,11 @@ export class SharedLinkEnd {
     this.handle({ kind: 'serve', addresses, until });
   }
 
+  /** Takes frames to the address's hardware address, or no longer; beside what serving it asks for. */
+  listen({ hardwareAddress }: PlannedAddress, on: boolean): void {
+    this.#open.socket.listen(hardwareAddress, on);
+  }
+
   /** The device of this name is another one now. */
   reopen(): void {
     this.#closeLink();

@@ -23,9 +23,22 @@ class Slow {
 function open() {
   const nft = new Slow();
   const said: string[] = [];
-  const filter = new NodeFilter({ nft, say: (level, what) => said.push(`${level} ${what}`) });
-  const want = (name: string) => filter.want((whole) => `${name}${whole ? ' whole' : ''}`);
-  return { nft, said, filter, want };
+  const sets: { readonly had: string[]; fails: boolean } = { had: [], fails: false };
+  const filter = new NodeFilter({
+    nft,
+    sets: {
+      replace: (_, contents) => {
+        if (sets.fails) throw new Error('no such table');
+        sets.had.push(contents.map(({ set }) => set).join());
+      },
+    },
+    say: (level, what) => said.push(`${level} ${what}`),
+  });
+  const text = (name: string) => (whole: boolean) => `${name}${whole ? ' whole' : ''}`;
+  const want = (name: string) => filter.want(text(name));
+  const wantNow = (name: string, isAll = true) =>
+    filter.wantNow([{ set: name, keys: [] }], isAll, text(name));
+  return { nft, said, filter, want, wantNow, sets };
 }
 
 describe('The packet filter of a node that changes', () => {
@@ -81,6 +94,42 @@ describe('The packet filter of a node that changes', () => {
     assert.deepEqual(nft.texts, ['1 whole', '2 whole', '2 whole']);
     assert.equal(said.at(-1), 'notice packet filter of the cluster: applied again');
     await filter.close();
+  });
+
+  it('has what is wanted at once in its sets, without a run of nft', async () => {
+    const { nft, filter, wantNow, sets } = open();
+    const begun = filter.begin('begin');
+    await nft.end();
+    await begun;
+    wantNow('1');
+    wantNow('2');
+    assert.deepEqual([nft.texts, sets.had], [['begin'], ['1', '2']]);
+    wantNow('3', false);
+    assert.deepEqual(
+      [nft.texts, sets.had],
+      [
+        ['begin', '3'],
+        ['1', '2', '3'],
+      ],
+    );
+    await nft.end();
+  });
+
+  it('says it again behind a run of nft that may not know, or that could not be spared', async () => {
+    const { nft, filter, want, wantNow, sets } = open();
+    const begun = filter.begin('begin');
+    await nft.end();
+    await begun;
+    want('1');
+    wantNow('2');
+    assert.deepEqual([nft.texts, sets.had], [['begin', '1'], ['2']]);
+    await nft.end();
+    assert.deepEqual(nft.texts, ['begin', '1', '2']);
+    await nft.end();
+    sets.fails = true;
+    wantNow('3');
+    assert.equal(nft.texts.at(-1), '3 whole');
+    await nft.end();
   });
 
   it('is left alone once it is closed', async () => {

@@ -1,0 +1,177 @@
+/**
+ * What this machine lets in of packets to shared addresses, as its node's segments come and go: the kernel's packet
+ * filter, for clusters whose packets come to every node or to a virtual hardware address.
+ *
+ * What a node takes is let in at once. What it handed over is let in until the successor has it: that one's data
+ * plane is given those packets (`handed-over.ts`).
+ */
+import type { Segment } from '../../cluster/ballot.ts';
+import type { NodeId } from '../../cluster/node-id.ts';
+import { noRuleset, type OwnSampling } from '../../cluster/segment-filter.ts';
+import { type PinnedRange, TABLE } from '../../cluster/segment-sets.ts';
+import type { ClusterConfig } from '../../config/cluster-config.ts';
+import type { FilterCount, Nft } from '../../io/nft.ts';
+import type { NftSets } from '../../io/nft-sets.ts';
+import type { Instant } from '../../wire/instant.ts';
+import { type PlannedAddress, servedAddresses } from './address-plan.ts';
+import { filterSets, filterText } from './filter-text.ts';
+import { HandedOver } from './handed-over.ts';
+import { NodeFilter } from './node-filter.ts';
+
+export interface SegmentGateParts {
+  readonly config: ClusterConfig;
+  readonly ports: { readonly ike: number; readonly natT: number };
+  readonly planned: readonly PlannedAddress[];
+  readonly nft: Pick<Nft, 'apply' | 'counters'>;
+  readonly sets: Pick<NftSets, 'replace'>;
+  readonly now: () => Instant;
+  readonly say: (level: 'error' | 'notice' | 'debug', what: string) => void;
+  /** Undefined for a segment that nobody has. */
+  readonly ownerOf: (segment: Segment) => NodeId | undefined;
+  /** Frames to the hardware addresses of these are to come in, whoever is their master. */
+  readonly admitted: (planned: readonly PlannedAddress[]) => void;
+}
+
+/** Ranges come one by one as SAs do. */
+const PINNED_MILLISECONDS = 50;
+const WHAT = 'packet filter of the cluster';
+
+export class SegmentGate {
+  readonly #parts: SegmentGateParts;
+  readonly #filter: NodeFilter;
+  readonly #handedOver: HandedOver;
+  /** Where packets come to one node by themselves nothing is to be left out. */
+  readonly #isNeeded: boolean;
+  #own: ReadonlySet<Segment> = new Set();
+  #pinned: readonly PinnedRange[] = [];
+  #samplings: readonly OwnSampling[] = [];
+  #pause: NodeJS.Timeout | undefined;
+  #lookTimer: NodeJS.Timeout | undefined;
+
+  constructor(parts: SegmentGateParts) {
+    const { config, planned, nft, sets, say, ownerOf } = parts;
+    this.#parts = parts;
+    this.#filter = new NodeFilter({ nft, sets, say });
+    this.#handedOver = new HandedOver(ownerOf);
+    this.#isNeeded = config.mode !== 'forward' && planned.length > 0;
+  }
+
+  /** Why the kernel has not what it should have; empty where it has. */
+  get complaint(): string {
+    return this.#filter.complaint;
+  }
+
+  /** Lets in nothing of any segment. Rejects with what nft refuses. */
+  async begin(): Promise<void> {
+    const { nft, say } = this.#parts;
+    if (this.#isNeeded) {
+      await this.#filter.begin(this.#text(true));
+      return;
+    }
+    // What another mode left would drop what is ours now; without nft nothing did.
+    await nft
+      .apply('packet filter of another mode', noRuleset('netdev'))
+      .catch((error: unknown) => say('debug', String(error)));
+  }
+
+  /** From now on the node has these segments; of those it had it handed some over. */
+  own(segments: ReadonlySet<Segment>, handedOver: ReadonlySet<Segment>): void {
+    this.#own = segments;
+    this.#handedOver.remove(segments);
+    this.#handedOver.add(handedOver, this.#parts.now());
+    this.#setNow();
+    this.#look();
+  }
+
+  pinned(ranges: readonly PinnedRange[]): void {
+    this.#pinned = ranges;
+    this.#soon();
+  }
+
+  sampled(samplings: readonly OwnSampling[]): void {
+    this.#samplings = samplings;
+    this.#filter.mistrust();
+    this.#soon();
+  }
+
+  /** A device is another one now: chains of the old one are gone with it. */
+  renew(): void {
+    this.#filter.mistrust();
+    this.#refilter();
+  }
+
+  async counters(): Promise<ReadonlyMap<string, FilterCount>> {
+    return this.#isNeeded ? this.#parts.nft.counters('netdev', TABLE) : new Map();
+  }
+
+  settled(): Promise<void> {
+    return this.#filter.settled();
+  }
+
+  /** Without it an address that stays would be answered for by this machine, too: then it lets in nothing. */
+  async close({ keeps }: { readonly keeps: boolean }): Promise<void> {
+    clearTimeout(this.#pause);
+    clearTimeout(this.#lookTimer);
+    await this.#filter.close();
+    if (!this.#isNeeded) return;
+    const { nft, say } = this.#parts;
+    this.#handedOver.remove(this.#handedOver.segments);
+    this.#own = new Set();
+    await nft
+      .apply(WHAT, keeps ? this.#text(false) : noRuleset('netdev'))
+      .catch((error: unknown) => say('error', String(error)));
+  }
+
+  /** What is let in is said at once; which ranges are whose takes longer. */
+  #setNow(): void {
+    const { config, planned } = this.#parts;
+    const segments = this.#segments();
+    const mastered = servedAddresses(config.mode, planned, segments);
+    this.#parts.admitted(mastered);
+    if (!this.#isNeeded) return;
+    const isAll = this.#pinned.length === 0;
+    this.#filter.wantNow(filterSets(segments, this.#masters(segments)), isAll, (whole) =>
+      this.#text(whole),
+    );
+  }
+
+  #look(): void {
+    clearTimeout(this.#lookTimer);
+    const { now } = this.#parts;
+    if (this.#handedOver.look(now())) this.#setNow();
+    const next = this.#handedOver.nextDeadline();
+    if (next === undefined) return;
+    this.#lookTimer = setTimeout(() => this.#look(), Math.max(0, Math.ceil(next - now())));
+  }
+
+  #soon(): void {
+    this.#pause ??= setTimeout(() => this.#refilter(), PINNED_MILLISECONDS);
+  }
+
+  #refilter(): void {
+    clearTimeout(this.#pause);
+    this.#pause = undefined;
+    if (this.#isNeeded) this.#filter.want((whole) => this.#text(whole));
+  }
+
+  #segments(): ReadonlySet<Segment> {
+    return new Set([...this.#own, ...this.#handedOver.segments]);
+  }
+
+  #masters(segments: ReadonlySet<Segment>): readonly PlannedAddress[] {
+    const { config, planned } = this.#parts;
+    return config.mode === 'active-passive' ? servedAddresses(config.mode, planned, segments) : [];
+  }
+
+  #text(whole: boolean): string {
+    const { config, ports, planned } = this.#parts;
+    const segments = this.#segments();
+    return filterText({
+      ...{ config, ports, whole, planned },
+      own: segments,
+      mastered: this.#masters(segments),
+      pinned: this.#pinned,
+      samplings: this.#samplings,
+    });
+  }
+}
