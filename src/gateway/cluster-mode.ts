@@ -19,6 +19,10 @@ export interface ClusterMode {
   >;
   /** How long this node may send; undefined where nothing bounds it. */
   readonly lease: SendLease | undefined;
+  /** This node has segments. */
+  readonly serves: boolean;
+  /** One of the nodes begins a connection by itself: whether it is this one. */
+  begins(connection: string): boolean;
   /** Of the addresses that peers reach the cluster by, those of every node alike; none = each has its own. */
   readonly sharedAddresses: readonly IpAddress[];
   readonly childSas: Pick<
@@ -32,10 +36,6 @@ export interface ClusterMode {
   /** A turn of the IKE engine. Messages of IKE SAs that other nodes have are not this node's to handle. */
   handle(input: Input): void;
   hear(report: ClusterReport): void;
-  /** This node may begin something. */
-  readonly serves: boolean;
-  /** Of the nodes, this one begins a connection by itself. */
-  begins(connection: string): boolean;
   /** What operators order and look at; undefined where there is nothing for them. */
   readonly operations?: ClusterOperations | undefined;
   /** Connections came, or changed. */

@@ -17,7 +17,7 @@ import { now } from '../../io/clock.ts';
 import type { ClusterReport } from '../../io/cluster-protocol.ts';
 import { NodeState } from '../../io/node-state.ts';
 import type { PacketLoopsCluster } from '../../io/packet-loops-cluster.ts';
-import { type Connection, wantsStart } from '../../ipsec/connection.ts';
+import type { Connection } from '../../ipsec/connection.ts';
 import { IvPartition } from '../../ipsec/iv-partition.ts';
 import { formatAddress, type IpAddress } from '../../wire/address.ts';
 import type { ChildSas } from '../child-sas.ts';
@@ -36,10 +36,10 @@ export interface CharonHaModeParts {
   readonly connection: (name: string) => Connection | undefined;
   /** What the IKE engine wants done, in order. */
   readonly perform: (actions: readonly Action[]) => void;
+  /** Other segments than before are served here. */
+  readonly took: () => void;
   readonly say: (level: Level, what: string) => void;
 }
-
-type Initiate = Extract<Input, { readonly kind: 'initiate' }>;
 
 /** What was sent last is on its way then. */
 const LAST_WORDS_MS = 20;
@@ -53,8 +53,6 @@ export class CharonHaMode implements ClusterMode {
   readonly childSas: ClusteredChildSas;
   readonly partner: CharonHaPartner;
   readonly #parts: CharonHaModeParts;
-  /** What a configuration wants up and is charon's to begin, by connection and child. */
-  readonly #postponed = new Map<string, Initiate>();
   #engine: IkeEndpoint | undefined;
 
   /** Counts a start of this node. Throws `NodeStateError`. */
@@ -68,7 +66,7 @@ export class CharonHaMode implements ClusterMode {
         const sa = this.#engine?.ikeSas().find(({ ownSpi }) => ownSpi === spi);
         return sa?.childrenUp.map(({ childSa }) => childSa.id) ?? [];
       },
-      moved: () => this.#startPostponed(),
+      moved: () => parts.took(),
       say: parts.say,
     });
     const sid = NodeState.begin(config.state).boot % SENDERS;
@@ -96,6 +94,15 @@ export class CharonHaMode implements ClusterMode {
     return wan.flatMap(({ addresses }) => addresses);
   }
 
+  get serves(): boolean {
+    return this.partner.segments.length > 0;
+  }
+
+  /** Whose a peer is, its address says: `handle` begins nothing with one of charon's. */
+  begins(): boolean {
+    return this.serves;
+  }
+
   join(engine: IkeEndpoint): void {
     this.#engine = engine;
   }
@@ -111,7 +118,10 @@ export class CharonHaMode implements ClusterMode {
       if (!this.partner.serves(input.remote.address)) return;
     }
     if (input.kind === 'initiate' && !this.partner.serves(input.remote.address)) {
-      this.#postpone(input);
+      // Who begins with a peer of charon's ends what charon has with it.
+      const { request, remote } = input;
+      const what = `${formatAddress(remote.address)} is of a segment that charon serves`;
+      this.#parts.perform([{ kind: 'complete', request, outcome: { kind: 'failed', what } }]);
       return;
     }
     const actions = this.#engine.handle(input, now());
@@ -122,15 +132,6 @@ export class CharonHaMode implements ClusterMode {
 
   hear(report: ClusterReport): void {
     if (report.kind === 'given' || report.kind === 'taken') this.childSas.hear(report);
-  }
-
-  /** What is charon's to begin waits until it is not (`#postpone`). */
-  get serves(): boolean {
-    return true;
-  }
-
-  begins(): boolean {
-    return true;
   }
 
   configured(): void {
@@ -145,29 +146,6 @@ export class CharonHaMode implements ClusterMode {
 
   close(): void {
     this.partner.close();
-  }
-
-  /** Who begins with a peer of charon's ends what charon has with it. */
-  #postpone(input: Initiate): void {
-    const { connection, child, remote, request } = input;
-    const policy = this.#parts.connection(connection)?.children.find(({ name }) => name === child);
-    if (policy && wantsStart(policy.startAction)) {
-      this.#postponed.set(`${connection} ${policy.name}`, input);
-    }
-    const peer = formatAddress(remote.address);
-    const what = `${peer} is of a segment that charon serves; to take it, write to the FIFO`;
-    this.#parts.perform([{ kind: 'complete', request, outcome: { kind: 'failed', what } }]);
-  }
-
-  #startPostponed(): void {
-    for (const [key, { connection, child, remote }] of this.#postponed) {
-      if (!this.partner.serves(remote.address)) continue;
-      this.#postponed.delete(key);
-      const sas = this.#engine?.ikeSas().filter((sa) => sa.connection.name === connection) ?? [];
-      const isUp = sas.some((sa) => sa.childrenUp.some(({ childSa }) => childSa.name === child));
-      if (isUp || child === undefined) continue;
-      this.#parts.perform([{ kind: 'reinitiate', connection, child }]);
-    }
   }
 }
 
