@@ -6,16 +6,16 @@
 import type { ConfigWarning } from '../config/findings.ts';
 import { poolFromSettings } from '../config/pools.ts';
 import { ConfigError, type Section } from '../config/section.ts';
-import type { AddressPools } from '../ipsec/address-pools.ts';
+import type { ManagedPools } from '../ipsec/address-pools.ts';
 import { formatIdentity } from '../ipsec/identity.ts';
 import type { PoolView } from '../vici/control.ts';
 import { formatAddress } from '../wire/address.ts';
 
 export class PoolPort {
-  readonly #pools: AddressPools;
+  readonly #pools: ManagedPools;
   readonly #warn: (warnings: readonly ConfigWarning[]) => void;
 
-  constructor(pools: AddressPools, warn: (warnings: readonly ConfigWarning[]) => void) {
+  constructor(pools: ManagedPools, warn: (warnings: readonly ConfigWarning[]) => void) {
     this.#pools = pools;
     this.#warn = warn;
   }

@@ -5,7 +5,7 @@
  * The exchanges call it and put the payload where it belongs; nothing here sends.
  */
 import type { LeaseHolder } from '../ipsec/address-pool.ts';
-import type { Acquired, AddressPools } from '../ipsec/address-pools.ts';
+import type { Acquired, LeasePools } from '../ipsec/address-pools.ts';
 import { AttributeType } from '../ipsec/configuration-attribute.ts';
 import { formatIdentity, type Identity } from '../ipsec/identity.ts';
 import {
@@ -52,7 +52,7 @@ const IPV6_PREFIX_LENGTH = 64;
  * back. A fault costs the client its Child SA, not the IKE SA, and takes nothing.
  */
 export function answerConfigurationRequest(
-  pools: AddressPools,
+  pools: LeasePools,
   client: Client,
   payload: ConfigurationPayload | undefined,
 ): ClientConfiguration | PeerFault {

@@ -6,7 +6,7 @@
  */
 import type { RandomBytes } from '../crypto/random.ts';
 import type { Event } from '../events/event.ts';
-import type { AddressPools } from '../ipsec/address-pools.ts';
+import type { LeasePools } from '../ipsec/address-pools.ts';
 import type { IvPartition } from '../ipsec/iv-partition.ts';
 import type { Pad } from '../ipsec/pad.ts';
 import type { Spi } from '../ipsec/spi.ts';
@@ -31,7 +31,7 @@ export interface IkeEnvironment {
   readonly random: RandomBytes;
   readonly pad: Pad;
   /** Virtual addresses for clients. */
-  readonly pools: AddressPools;
+  readonly pools: LeasePools;
   readonly settings: IkeSettings;
   readonly traffic: TrafficClock;
   /** The address of ours that a packet to the destination would carry; unset = nobody knows. */

@@ -35,12 +35,42 @@ export interface PoolView {
   readonly leases: readonly LeaseView[];
 }
 
+/** What the IKE engine asks of pools, whoever keeps them. */
+export interface LeasePools {
+  /**
+   * Whether it is decided what `acquire` gives for these requests of one holder. Where it is not, the engine
+   * hears of it (`addresses-decided`), whatever comes of it.
+   */
+  isDecided(names: readonly string[], requests: readonly LeaseRequest[]): boolean;
+  /** An address of the family of `requested` from the first pool that has the best to give. */
+  acquire(names: readonly string[], request: LeaseRequest): Acquired | undefined;
+  /** The very address that was asked for, leased elsewhere: undefined where nobody could have. */
+  claim(names: readonly string[], request: LeaseRequest): Acquired | undefined;
+  /** The IKE SA is gone, or never heard of these addresses: they are free. */
+  release(holder: LeaseHolder, addresses?: readonly IpAddress[]): void;
+  /** Another IKE SA has its addresses from now on. */
+  handOver(from: LeaseHolder, to: LeaseHolder): void;
+}
+
+/** What operators ask of them. */
+export interface ManagedPools {
+  /**
+   * Adds the pool or replaces the one of its name. Refused while addresses are taken that the new
+   * one might not lease.
+   */
+  load(policy: PoolPolicy): 'loaded' | 'online';
+  /** Forgets the pool and who had its addresses; not while one of them is taken. */
+  unload(name: string): 'unloaded' | 'unknown' | 'online';
+  /** Every pool, or the one of a name; what its clients have only where it is asked for. */
+  views(name?: string, withLeases?: boolean): readonly PoolView[];
+}
+
 interface Holding {
   readonly pool: AddressPool;
   readonly lease: Lease;
 }
 
-export class AddressPools {
+export class AddressPools implements LeasePools, ManagedPools {
   readonly #pools = new Map<string, AddressPool>();
   readonly #held = new Map<LeaseHolder, Holding[]>();
   readonly #maxOffline: number | undefined;
@@ -50,10 +80,6 @@ export class AddressPools {
     this.#maxOffline = maxOffline;
   }
 
-  /**
-   * Adds the pool or replaces the one of its name. Refused while addresses are taken that the new
-   * one might not lease.
-   */
   load(policy: PoolPolicy): 'loaded' | 'online' {
     const pool = this.#pools.get(policy.name);
     if (pool?.sameAddresses(policy)) {
@@ -65,7 +91,6 @@ export class AddressPools {
     return 'loaded';
   }
 
-  /** Forgets the pool and who had its addresses; not while one of them is taken. */
   unload(name: string): 'unloaded' | 'unknown' | 'online' {
     const pool = this.#pools.get(name);
     if (!pool) return 'unknown';
@@ -74,7 +99,11 @@ export class AddressPools {
     return 'unloaded';
   }
 
-  /** An address of the family of `requested` from the first pool that has the best to give. */
+  /** Nobody else is asked. */
+  isDecided(): boolean {
+    return true;
+  }
+
   acquire(names: readonly string[], request: LeaseRequest): Acquired | undefined {
     const { family } = request.requested;
     const pools = names
@@ -90,7 +119,6 @@ export class AddressPools {
     return undefined;
   }
 
-  /** The very address that was asked for, leased elsewhere: undefined where nobody could have. */
   claim(names: readonly string[], request: LeaseRequest): Acquired | undefined {
     for (const name of names) {
       const pool = this.#pools.get(name);
@@ -101,7 +129,6 @@ export class AddressPools {
     return undefined;
   }
 
-  /** The IKE SA is gone, or never heard of these addresses: they are free. */
   release(holder: LeaseHolder, addresses?: readonly IpAddress[]): void {
     const kept: Holding[] = [];
     for (const holding of this.#held.get(holder) ?? []) {
@@ -123,7 +150,6 @@ export class AddressPools {
     this.#held.set(to, [...(this.#held.get(to) ?? []), ...holdings]);
   }
 
-  /** Every pool, or the one of a name; what its clients have only where it is asked for. */
   views(name?: string, withLeases = true): readonly PoolView[] {
     return [...this.#pools.values()]
       .filter(({ policy }) => name === undefined || policy.name === name)
