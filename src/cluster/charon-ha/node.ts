@@ -175,10 +175,8 @@ export class CharonHaNode {
 
   #time(now: Instant): readonly HaAction[] {
     const actions: HaAction[] = [];
-    if (this.#slept(now)) {
-      // What the other said meanwhile waits to be read, that it took everything perhaps.
-      this.#lostAt = after(now, this.#settings.heartbeatTimeoutMilliseconds);
-    } else if (isDue(this.#lostAt, now)) {
+    if (this.#slept(now)) return this.#wakeUp(now);
+    if (isDue(this.#lostAt, now)) {
       // Not watched until it is heard again: by then everything is here.
       this.#lostAt = undefined;
       this.#lost = true;
@@ -205,6 +203,19 @@ export class CharonHaNode {
   #slept(now: Instant): boolean {
     const due = this.nextDeadline();
     return due !== undefined && now - due >= this.#settings.heartbeatTimeoutMilliseconds / 2;
+  }
+
+  /** What the other said meanwhile waits to be read, that it took everything perhaps: nothing is said before. */
+  #wakeUp(now: Instant): readonly HaAction[] {
+    const { heartbeatDelayMilliseconds, heartbeatTimeoutMilliseconds } = this.#settings;
+    const later = (at: Instant | undefined) =>
+      isDue(at, now) ? after(now, heartbeatDelayMilliseconds) : at;
+    this.#heartbeatAt = later(this.#heartbeatAt);
+    this.#askAt = later(this.#askAt);
+    this.#tellAt = later(this.#tellAt);
+    this.#balanceAt = later(this.#balanceAt);
+    this.#lostAt = this.#lostAt && after(now, heartbeatTimeoutMilliseconds);
+    return [];
   }
 
   #receive(octets: Uint8Array, now: Instant): readonly HaAction[] {
