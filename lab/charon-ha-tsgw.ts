@@ -58,6 +58,10 @@ export class TsgwHaNode {
     await run(['sh', '-c', script, join(this.#directory, 'fifo'), line], { timeout: 5_000 });
   }
 
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#process?.kill(signal);
+  }
+
   async stop(): Promise<void> {
     if (this.#process !== undefined) await end(this.#process, 'SIGTERM', 10_000);
   }
@@ -70,6 +74,7 @@ export class TsgwHaNode {
     const { segmentCount = 1, heartbeatDelay = 1000, heartbeatTimeout = 2100 } = settings;
     const at = (name: string) => join(this.#directory, name);
     return `gateway {
+  delete_rekeyed_delay = 1
   resolv_conf = ${at('resolv.conf')}
 }
 cluster {

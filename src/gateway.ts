@@ -40,7 +40,7 @@ import { KeyLog } from './io/key-log.ts';
 import type { PacketLoopReport } from './io/packet-loop-protocol.ts';
 import { randomBytes } from './io/random.ts';
 import { daemonIdentity, goFirst, workerCount } from './io/system.ts';
-import { AddressPools } from './ipsec/address-pools.ts';
+import { AddressPools, type LeasePools, type ManagedPools } from './ipsec/address-pools.ts';
 import { IvPartition } from './ipsec/iv-partition.ts';
 import { Pad } from './ipsec/pad.ts';
 import { PolicyList } from './ipsec/policy-list.ts';
@@ -86,7 +86,7 @@ export class Gateway {
   readonly control: GatewayControl;
   readonly #options: GatewayOptions;
   readonly #pad = new Pad();
-  readonly #pools = new AddressPools();
+  readonly #pools: LeasePools & ManagedPools;
   readonly #settings: DaemonSettings;
   readonly #spd = new PolicyList();
   /** By worker of the packet path. */
@@ -159,6 +159,7 @@ export class Gateway {
       say: (level, what) => this.#say(level, what),
     });
     this.#cluster = this.#openCluster(options, first);
+    this.#pools = this.#cluster?.pools ?? new AddressPools();
     this.#engine = new IkeEndpoint({
       random: randomBytes,
       pad: this.#pad,

@@ -7,6 +7,7 @@ import type { Input } from '../ike/action.ts';
 import type { IkeEndpoint } from '../ike/endpoint.ts';
 import type { IkeEnvironment } from '../ike/turn.ts';
 import type { ClusterReport } from '../io/cluster-protocol.ts';
+import type { LeasePools, ManagedPools } from '../ipsec/address-pools.ts';
 import type { IpAddress } from '../wire/address.ts';
 import type { ClusterOperations } from './cluster/cluster-operations.ts';
 import type { ClusteredChildSas } from './cluster/clustered-child-sas.ts';
@@ -17,6 +18,8 @@ export interface ClusterMode {
     IkeEnvironment,
     'ivs' | 'replicated' | 'spis' | 'epochOf' | 'sequences' | 'heardSequences' | 'keyingWatch'
   >;
+  /** Where clients get addresses from; undefined = from pools of this node alone. */
+  readonly pools: (LeasePools & ManagedPools) | undefined;
   /** How long this node may send; undefined where nothing bounds it. */
   readonly lease: SendLease | undefined;
   /** This node has segments. */

@@ -16,23 +16,24 @@ describe('A charon and a tsgw that are one HA pair', () => {
   let cluster: CharonHaCluster;
   let tsgw: TsgwHaNode;
 
-  before(requirePrerequisites);
-  beforeEach(async () => {
+  before(async () => {
+    requirePrerequisites();
     cluster = await CharonHaCluster.build(settings);
     tsgw = new TsgwHaNode(cluster.network, 'b');
+    await Promise.all([cluster.start(['a']), tsgw.start(settings)]);
   });
-  afterEach(async function ended() {
-    if (this.currentTest?.state === 'failed') {
-      console.log(cluster.nodes.a.log().split('\n').slice(-60).join('\n'));
-      console.log(tsgw.log());
-    }
-    await tsgw?.stop();
+  afterEach(function ended() {
+    if (this.currentTest?.state !== 'failed') return;
+    console.log(cluster.nodes.a.log().split('\n').slice(-60).join('\n'));
+    console.log(tsgw.log());
+  });
+  after(async () => {
+    await tsgw?.kill();
     cluster?.destroy();
   });
 
-  it('go on where charon died, and give back what they have when it returns', async () => {
+  it('go on where charon died, and charon follows when it returns', async () => {
     const { client, network, nodes } = cluster;
-    await Promise.all([cluster.start(['a']), tsgw.start(settings)]);
     await cluster.connect();
     await client.swanctl.must(['--rekey', '--ike', 'gateway']);
     const before = await one(client, 'ESTABLISHED');
@@ -51,16 +52,56 @@ describe('A charon and a tsgw that are one HA pair', () => {
     await sentNothingUnder(before, await capture.stop());
 
     await cluster.startNode('a');
-    await one(nodes.a, 'PASSIVE');
-    const resynced = await one(client, 'ESTABLISHED');
+    await same(nodes.a, 'PASSIVE');
+  });
+
+  it('move a segment on command', async () => {
+    const { network, nodes } = cluster;
     await tsgw.writeFifo('-1');
     await moveTo(network, 'a');
-    const back = await one(nodes.a, 'ESTABLISHED');
-    await one(tsgw, 'PASSIVE');
-    assert.deepEqual(spisOf(back), spisOf(before));
-    assert.equal(back.children[0]?.raw['spi-out'], resynced.children[0]?.raw['spi-in']);
+    await same(nodes.a, 'ESTABLISHED');
+    await same(tsgw, 'PASSIVE');
     await carries();
-    assert.equal((await client.swanctl.sas())[0]?.uniqueId, before.uniqueId);
+    await tsgw.writeFifo('+1');
+    await moveTo(network, 'b');
+    await one(tsgw, 'ESTABLISHED');
+    await same(nodes.a, 'PASSIVE');
+    await carries();
+  });
+
+  it('have charon go on where tsgw stood still, and tsgw follow when it wakes', async () => {
+    const { client, network, nodes } = cluster;
+    await client.swanctl.must(['--terminate', '--ike', 'gateway']);
+    assert.equal(await cluster.connect(), '10.3.0.1');
+    assert.match(await tsgw.swanctl.must(['--list-pools', '--leases']), /10\.3\.0\.1 +online/);
+    await same(nodes.a, 'PASSIVE');
+    await carries();
+
+    tsgw.signal('SIGSTOP');
+    await one(nodes.a, 'ESTABLISHED');
+    await moveTo(network, 'a');
+    await nodes.a.swanctl.must(['--rekey', '--child', 'net']);
+    tsgw.signal('SIGCONT');
+    await same(tsgw, 'PASSIVE');
+    assert.deepEqual(cluster.active('a'), [1]);
+    await carries();
+  });
+
+  it('hand over when they end, and take leave of the client where nobody is left', async () => {
+    const { client, network, nodes } = cluster;
+    const before = await one(client, 'ESTABLISHED');
+    await tsgw.kill();
+    await tsgw.start(settings);
+    await same(tsgw, 'PASSIVE');
+    await nodes.a.stop();
+    await moveTo(network, 'b');
+    await one(tsgw, 'ESTABLISHED');
+    await otherChild(before);
+    assert.deepEqual(spisOf(await same(tsgw, 'ESTABLISHED')), spisOf(before));
+    await carries();
+    await until('charon to be missed', () => /without a heartbeat/.test(tsgw.log()) || undefined);
+    await tsgw.stop();
+    assert.deepEqual(await client.swanctl.sas(), []);
   });
 
   /** A node with one IKE SA in that state, and one Child SA of it. */
@@ -70,6 +111,15 @@ describe('A charon and a tsgw that are one HA pair', () => {
       const [child, ...others] = sa?.children ?? [];
       const alone = more.length === 0 && others.length === 0 && child?.state === 'INSTALLED';
       return sa?.state === state && alone ? sa : undefined;
+    });
+  }
+
+  /** A node in that state about what the client has, and nothing else. */
+  async function same(node: Pick<TsgwHaNode, 'swanctl'>, state: string): Promise<IkeSaState> {
+    return until('one node and the client to have the same', async () => {
+      const [sa, own] = await Promise.all([one(node, state), one(cluster.client, 'ESTABLISHED')]);
+      const [child, ours] = [sa, own].map(({ children }) => children[0]?.raw);
+      return child?.['spi-out'] === ours?.['spi-in'] ? sa : undefined;
     });
   }
 

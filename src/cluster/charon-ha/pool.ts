@@ -13,6 +13,8 @@ import {
 } from '../../wire/address.ts';
 
 const LARGEST_POOL = 2 ** 24;
+/** The first and the last. */
+const NEVER_GIVEN = 2;
 
 export class HaPool {
   readonly name: string;
@@ -33,6 +35,11 @@ export class HaPool {
     this.#lowest = Array.from({ length: segmentCount + 1 }, (_, segment) => segment - 1);
     this.#set(0, true);
     this.#set(this.#size - 1, true);
+  }
+
+  /** Addresses that it may give. */
+  get size(): number {
+    return this.#size - NEVER_GIVEN;
   }
 
   /** An address of one of these segments, taken from now on; undefined when none is left. */

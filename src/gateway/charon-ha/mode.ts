@@ -6,6 +6,7 @@
  * nobody: what both seal with one key of an IKE SA with an AEAD meets with a chance of one in 2^64 for
  * each pair of messages, as between two charons. Under a key of ESP that charon had nothing is sealed here.
  */
+import { HaPools } from '../../cluster/charon-ha/pools.ts';
 import { samplingOf } from '../../cluster/segment-filter.ts';
 import type { ClusterConfig, HaSettings } from '../../config/cluster-config.ts';
 import { EdgeDigest } from '../../events/edge-digest.ts';
@@ -17,6 +18,7 @@ import { now } from '../../io/clock.ts';
 import type { ClusterReport } from '../../io/cluster-protocol.ts';
 import { NodeState } from '../../io/node-state.ts';
 import type { PacketLoopsCluster } from '../../io/packet-loops-cluster.ts';
+import { AddressPools } from '../../ipsec/address-pools.ts';
 import type { Connection } from '../../ipsec/connection.ts';
 import { IvPartition } from '../../ipsec/iv-partition.ts';
 import { formatAddress, type IpAddress } from '../../wire/address.ts';
@@ -49,6 +51,7 @@ const SENDERS = 0x1_0000;
 
 export class CharonHaMode implements ClusterMode {
   readonly environment: ClusterMode['environment'];
+  readonly pools: HaPools;
   readonly lease = undefined;
   readonly childSas: ClusteredChildSas;
   readonly partner: CharonHaPartner;
@@ -69,6 +72,7 @@ export class CharonHaMode implements ClusterMode {
       moved: () => parts.took(),
       say: parts.say,
     });
+    this.pools = new HaPools(ha, new AddressPools(), () => this.partner.segments);
     const sid = NodeState.begin(config.state).boot % SENDERS;
     const { keying: keyingWatch } = this.partner;
     this.environment = { replicated: true, ivs: new IvPartition(sid), keyingWatch };

@@ -94,6 +94,7 @@ const LAST_WORDS_MS = 20;
 
 export class Cluster implements ClusterMode {
   readonly sid: Sid;
+  readonly pools = undefined;
   readonly lease = new SendLease();
   readonly childSas: ClusteredChildSas;
   readonly counters = new BusCounters();
