@@ -104,6 +104,7 @@ export class Gateway {
   readonly #initiations: Initiations;
   readonly #capture: PacketCapture;
   readonly #vici: ViciServer;
+  #ownAddresses: readonly IpAddress[] = [];
   #timer: NodeJS.Timeout | undefined;
   /** The deadline `#timer` stands for. */
   #scheduled: Instant | undefined;
@@ -437,6 +438,12 @@ export class Gateway {
     const shared = this.#cluster?.sharedAddresses ?? [];
     const addresses = shared.length > 0 ? shared : own;
     this.#handle({ kind: 'local-addresses', addresses });
+    const before = this.#ownAddresses;
+    this.#ownAddresses = own;
+    for (const address of own) {
+      const isNew = !before.some((one) => equalAddresses(one, address));
+      if (isNew) this.#handle({ kind: 'address-came', address });
+    }
     this.#policies.refresh();
   }
 

@@ -86,6 +86,8 @@ export type Input =
     }
   /** The machine's own addresses, now that they changed (RFC 4555 §3.3). */
   | { readonly kind: 'local-addresses'; readonly addresses: readonly IpAddress[] }
+  /** This one came, or came back: what was sent from it meanwhile left nowhere. */
+  | { readonly kind: 'address-came'; readonly address: IpAddress }
   /** Delete every SA and tell the peers; completes when they answered or were tried. */
   | { readonly kind: 'shutdown'; readonly request: number }
   /** Snapshots of IKE SAs of other nodes: they are PASSIVE here, in place of older ones. */

@@ -3,7 +3,7 @@
  *
  * Holds what lives longer than a turn; datagrams go through `reception.ts` to their exchanges.
  */
-import { formatEndpoint, type IpAddress } from '../wire/address.ts';
+import { equalAddresses, formatEndpoint, type IpAddress } from '../wire/address.ts';
 import { earliest, type Instant } from '../wire/instant.ts';
 import type { Action, Input } from './action.ts';
 import { Admission } from './admission.ts';
@@ -23,7 +23,7 @@ import { RedirectHistory } from './redirect-history.ts';
 import { redirectClients } from './redirection.ts';
 import { followNat } from './relocation.ts';
 import { reopen } from './reopening.ts';
-import { expireRequest } from './repetition.ts';
+import { expireRequest, repeatRequest } from './repetition.ts';
 import { startReplacements } from './replacement.ts';
 import { Replication } from './replication.ts';
 import { SaNumbers } from './sa-numbers.ts';
@@ -147,6 +147,11 @@ export class IkeEndpoint {
         this.#ownAddresses = input.addresses;
         turn.ownAddresses = input.addresses;
         for (const sa of this.ikeSas()) heedOwnAddresses(turn, sa);
+        break;
+      case 'address-came':
+        for (const sa of this.ikeSas()) {
+          if (equalAddresses(sa.local.address, input.address)) repeatRequest(turn, sa);
+        }
         break;
       case 'install-snapshots':
         this.#passive.install(turn, input.bundle);

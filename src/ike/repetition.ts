@@ -22,6 +22,11 @@ export function repeatResponse(turn: Turn, sa: IkeSa, path: Path): void {
   sendDatagrams(turn, datagrams, path, { sa });
 }
 
+/** The request in flight once more, at once: what was sent of it cannot have arrived. */
+export function repeatRequest(turn: Turn, sa: IkeSa): void {
+  if (sa.window.inFlight) sendDatagrams(turn, sa.window.inFlight.datagrams, sa, { sa });
+}
+
 /** At the deadline of the request in flight. `give-up`: the peer does not answer. */
 export function expireRequest(turn: Turn, sa: IkeSa): 'waiting' | 'give-up' {
   const request = sa.window.inFlight;

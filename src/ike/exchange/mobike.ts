@@ -16,6 +16,7 @@ import { detectNat, natDetectionNotifies } from '../nat-detection.ts';
 import { type Path, samePath } from '../path.ts';
 import { errorNotify, notifiesOf, statusNotify } from '../payload-access.ts';
 import { heedNat, relocate } from '../relocation.ts';
+import { repeatRequest } from '../repetition.ts';
 import type { Turn } from '../turn.ts';
 
 /** Addresses of a peer that we remember; further ones are passed over. */
@@ -255,7 +256,7 @@ export function heedOwnAddresses(turn: Turn, sa: IkeSa): void {
   const path = sa.originalInitiator ? anotherPath(turn, sa) : undefined;
   if (!path) return;
   relocate(turn, sa, path, 'our address is gone');
-  repeatFromHere(turn, sa);
+  repeatRequest(turn, sa);
   requestAddressUpdate(turn, sa);
 }
 
@@ -291,11 +292,6 @@ export function heedProbe(turn: Turn, sa: IkeSa, response: Incoming): void {
   if (samePath(response, sa)) return;
   relocate(turn, sa, pathOf(response), 'the peer answered there');
   requestAddressUpdate(turn, sa);
-}
-
-/** A request in flight goes out once more, from where we are now. */
-function repeatFromHere(turn: Turn, sa: IkeSa): void {
-  if (sa.window.inFlight) sendDatagrams(turn, sa.window.inFlight.datagrams, sa, { sa });
 }
 
 /** To the same address of the peer if we can, or else to another. */
