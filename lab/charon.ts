@@ -106,27 +106,6 @@ export class Charon {
   }
 }
 
-/** What charon logged under a name at level 4, each time: octets as hex. */
-export function loggedOctets(log: string, name: string): readonly string[] {
-  const lines = log.split('\n');
-  return lines.flatMap((line, index) => {
-    const length = Number(line.split(`] ${name} => `)[1]?.split(' ')[0]);
-    if (Number.isNaN(length)) return [];
-    // 16 octets a line, and the same as text behind them; lines of other threads may come between.
-    const thread = line
-      .slice(0, line.indexOf(']') + 1)
-      .split(' ')
-      .slice(1)
-      .join(' ');
-    const dump = lines
-      .slice(index + 1)
-      .filter((each) => each.includes(` ${thread} `))
-      .slice(0, Math.ceil(length / 16));
-    const hex = dump.map((each) => /\d+: ((?:[0-9A-F]{2} ){1,16})/.exec(`${each} `)?.[1] ?? '');
-    return [hex.join('').replaceAll(' ', '').toLowerCase()];
-  });
-}
-
 function strongswanConf(directory: string, settings: CharonSettings): string {
   const levels = { default: 1, ...settings.log };
   return section('charon', {

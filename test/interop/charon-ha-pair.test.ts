@@ -35,9 +35,15 @@ describe('A charon and a tsgw that are one HA pair', () => {
   it('go on where charon died, and charon follows when it returns', async () => {
     const { client, network, nodes } = cluster;
     await cluster.connect();
+    // Each end replaces each, so that the keys of the last are made of all before.
     await client.swanctl.must(['--rekey', '--ike', 'gateway']);
+    await nodes.a.swanctl.must(['--rekey', '--ike', 'rw']);
+    await one(client, 'ESTABLISHED');
+    await client.swanctl.must(['--rekey', '--child', 'net']);
+    await one(client, 'ESTABLISHED');
+    await nodes.a.swanctl.must(['--rekey', '--child', 'net']);
     const before = await one(client, 'ESTABLISHED');
-    const passive = await one(tsgw, 'PASSIVE');
+    const passive = await same(tsgw, 'PASSIVE');
     assert.deepEqual(spisOf(passive), spisOf(before));
     assert.deepEqual(passive.raw['remote-vips'], before.raw['local-vips']);
     await carries();
