@@ -43,6 +43,8 @@ export class ClusterTelling {
   readonly #troubles = new Map<ClusterPart, string>();
   /** When nodes that are not there any more were last heard. */
   readonly #lastHeard = new Map<NodeId, number>();
+  /** Nodes that fell silent, and may be heard again. */
+  readonly #silent = new Set<NodeId>();
   #aloneSince: number | undefined;
   /** The other one of two said that it goes on alone, too. */
   #otherAlone: NodeId | undefined;
@@ -116,6 +118,7 @@ export class ClusterTelling {
     }
     if (released.length > 0) this.#tellReleased(released);
     if (taken.length > 0) this.#tellTaken(taken, now);
+    if (this.#silent.size > 0) this.#noticeReturn();
     if (this.#aloneSince !== undefined) this.#noticeOther();
     if (now >= this.#lookedAt + LOOK_MS) this.#look(now);
   }
@@ -124,9 +127,11 @@ export class ClusterTelling {
     const { emit } = this.#parts;
     switch (event.kind) {
       case 'node-up':
+        this.#silent.delete(event.node);
         emit({ kind: 'cluster-node-up', sid: event.sid, ...this.#subject(event.node) });
         break;
       case 'node-down':
+        this.#silent.add(event.node);
         this.#lastHeard.set(event.node, this.#heard(event.node) ?? now);
         emit({ kind: 'cluster-node-down', reason: event.reason, ...this.#subject(event.node) });
         break;
@@ -193,6 +198,16 @@ export class ClusterTelling {
     this.#parts.emit({ kind: 'cluster-split-brain-healed', seconds, ...subject });
   }
 
+  /** The same process as before: it says nothing of having been away. */
+  #noticeReturn(): void {
+    for (const { node, sid, lastHeard } of this.#parts.node.coordinator.peers) {
+      if (lastHeard <= (this.#lastHeard.get(node) ?? lastHeard)) continue;
+      if (this.#silent.delete(node)) {
+        this.#parts.emit({ kind: 'cluster-node-up', sid, ...this.#subject(node) });
+      }
+    }
+  }
+
   /** Its heartbeats come again, and say that it went on alone as this node did. */
   #noticeOther(): void {
     const { peers } = this.#parts.node.coordinator;
@@ -209,12 +224,17 @@ export class ClusterTelling {
 
   #tellTaken(taken: readonly Taken[], now: Instant): void {
     for (const [reason, some] of byKey(taken, (one) => one.reason)) {
-      const gaps = some.filter(({ gap }) => gap).length;
+      // What nobody ever had has no state.
+      const gaps = reason === 'free' ? 0 : some.filter(({ gap }) => gap).length;
       this.#gaps += gaps;
       this.#parts.emit({ kind: 'cluster-segments-taken', reason, gaps, ...this.#moved(some) });
     }
-    const orphans = taken.filter(({ reason }) => ORPHANED.has(reason));
-    for (const [node, some] of byKey(orphans, ({ from }) => this.#parts.nodeOf(from))) {
+    const { node: own, nodeOf } = this.#parts;
+    // What this node lost and has again was taken from nobody.
+    const orphans = taken.filter(({ reason, from }) => {
+      return ORPHANED.has(reason) && nodeOf(from) !== nodeOf(own.coordinator.sid);
+    });
+    for (const [node, some] of byKey(orphans, ({ from }) => nodeOf(from))) {
       const heard = this.#lastHeard.get(node) ?? this.#heard(node);
       const milliseconds = Math.round(since(heard, now));
       this.#takeOvers++;

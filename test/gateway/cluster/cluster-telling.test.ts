@@ -100,6 +100,16 @@ describe('What a node of a cluster tells', () => {
     }
   });
 
+  it('a node that is heard again is here again, with the process it was', () => {
+    const test = new OperatedWorld(2);
+    const [first] = test.node(2).told('cluster-node-up');
+    test.world.network.passes = () => false;
+    test.world.run(1000);
+    test.world.network.passes = () => true;
+    test.world.run(2000);
+    assert.deepEqual(test.node(2).told('cluster-node-up'), [first, first]);
+  });
+
   it('one that went on alone beside a dead one had no split brain', () => {
     const test = new OperatedWorld(2);
     test.world.crash(1);
