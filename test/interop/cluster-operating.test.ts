@@ -86,6 +86,9 @@ describe('A cluster of two tsgw, operated', function () {
     const [here, there] = [await status('a'), await status('b')];
     assert.deepEqual([here['ike-sas'].active, here['ike-sas'].passive], [1, 0]);
     assert.deepEqual([there['ike-sas'].active, there['ike-sas'].passive], [0, 1]);
+    const { metrics } = here;
+    assert.ok((metrics.changes ?? 0) > 0 && (metrics['lag-p99'] ?? 0) > 0);
+    assert.ok((metrics['lag-p50'] ?? 0) <= (metrics['lag-p99'] ?? 0));
     const rows = await segments('a');
     const [one] = rows.filter((row) => row['ike-sas'] === 1);
     assert.equal(one?.['child-sas'], 1);
@@ -202,6 +205,7 @@ interface Status {
   readonly synced: boolean;
   readonly demotions: Readonly<Record<string, number>>;
   readonly 'ike-sas': Readonly<Record<string, number>>;
+  readonly metrics: Readonly<Record<string, number>>;
   readonly members: readonly {
     readonly name: string;
     readonly state: string;

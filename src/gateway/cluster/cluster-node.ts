@@ -152,6 +152,11 @@ export class ClusterNode {
     return this.#mirror.unsynced;
   }
 
+  /** How well others keep up with this node, for monitoring. */
+  get figures(): Readonly<Record<string, number>> {
+    return this.#mirror.figures;
+  }
+
   /** Of the IKE SA with this SPI of ours: what its snapshots carry. */
   epochOf(spi: IkeSpi): Epoch {
     return this.#epochs.get(this.#mirror.segmentOf(spi)) ?? 0;

@@ -46,6 +46,11 @@ export class IkeMirror {
     return this.#told.unsynced;
   }
 
+  /** For monitoring. */
+  get figures(): Readonly<Record<string, number>> {
+    return this.#told.figures;
+  }
+
   /** How far the log of a node is here. */
   applied(node: NodeId): number | undefined {
     return this.#followed.applied(node);

@@ -69,7 +69,11 @@ export class OperatedCluster {
       fail: (order) => this.#fail(order),
     });
     this.operations.add({
-      figures: () => ({ ...this.#telling.figures, ...this.#packetFigures() }),
+      figures: () => ({
+        ...node.figures,
+        ...this.#telling.figures,
+        ...this.#packetFigures(),
+      }),
       troubles: () => this.#telling.troubles,
     });
   }

@@ -9,6 +9,7 @@ import type { Segment, Sid } from '../../cluster/ballot.ts';
 import type { Delivery } from '../../cluster/bus/channel.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
 import { segmentOfIkeSpi, segmentOfSpi } from '../../cluster/segment-hash.ts';
+import { SyncLag } from '../../cluster/sync-lag.ts';
 import { WriteAhead as Log } from '../../cluster/write-ahead.ts';
 import { EDGE_WORDS, type Edges } from '../../events/edge-digest.ts';
 import type { Action, Input } from '../../ike/action.ts';
@@ -32,7 +33,7 @@ import {
 
 /** A record of ours, by what waits for it. */
 type Recorded =
-  | { readonly kind: 'bundle'; readonly ticket: Ticket }
+  | { readonly kind: 'bundle'; readonly ticket: Ticket; readonly at: Instant }
   | { readonly kind: 'numbers'; readonly reservation: Reservation };
 
 export class ToldSas {
@@ -41,6 +42,7 @@ export class ToldSas {
   readonly #log: Log<Recorded>;
   readonly #ahead = new WriteAhead();
   readonly #numbers = new ReservedNumbers();
+  readonly #lag = new SyncLag();
 
   constructor(parts: IkeMirrorParts, perform: Perform) {
     this.#parts = parts;
@@ -51,6 +53,16 @@ export class ToldSas {
   /** IKE SAs of which others do not have the newest state. */
   get unsynced(): ReadonlySet<IkeSpi> {
     return this.#ahead.unsynced;
+  }
+
+  /** How well the others keep up, by the names under which monitoring knows it; times in milliseconds. */
+  get figures(): Readonly<Record<string, number>> {
+    return {
+      'lag-p50': rounded(this.#lag.quantile(0.5)),
+      'lag-p99': rounded(this.#lag.quantile(0.99)),
+      changes: this.#lag.count,
+      unacknowledged: this.#log.unacknowledged,
+    };
   }
 
   /** A turn of the engine; its messages leave once others have what they depend on. */
@@ -173,7 +185,7 @@ export class ToldSas {
     const message: PutMessage = { kind: 'put', sid, position, bundle };
     for (const to of view.reachable()) this.#tell(to, message, 'urgent');
     if (view.isForsaken()) return;
-    const thing = { kind: 'bundle', ticket: this.#ahead.send(bundle, now) } as const;
+    const thing = { kind: 'bundle', ticket: this.#ahead.send(bundle, now), at: now } as const;
     this.#log.wait({ thing, position, until: undefined });
   }
 
@@ -181,6 +193,7 @@ export class ToldSas {
   #release(now: Instant): void {
     for (const { thing } of this.#log.release(now)) {
       if (thing.kind === 'bundle') {
+        this.#lag.add(now - thing.at);
         this.leave(this.#ahead.acknowledge(thing.ticket), now);
         continue;
       }
@@ -212,6 +225,11 @@ export class ToldSas {
       this.#tell(to, message, 'bulk');
     }
   }
+}
+
+/** To microseconds. */
+function rounded(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000;
 }
 
 /** They fit into one datagram. */
