@@ -111,6 +111,8 @@ export type Input =
   | { readonly kind: 'replace-child-sas'; readonly spisIn: Iterable<Spi> }
   /** IKE SAs with these SPIs of ours go on elsewhere, with the snapshots taken by now. */
   | { readonly kind: 'deactivate'; readonly spis: Iterable<IkeSpi> }
+  /** It is known which addresses the IKE SA with this SPI of ours gets (`LeasePools.isDecided`). */
+  | { readonly kind: 'addresses-decided'; readonly spi: IkeSpi }
   /** Tokens for strangers are made with these, on every node; a new one comes every minute or so. */
   | { readonly kind: 'token-secrets'; readonly secrets: SharedSecrets }
   /** The clock passed `nextDeadline()`. */

@@ -4,7 +4,7 @@
  *
  * The exchanges call it and put the payload where it belongs; nothing here sends.
  */
-import type { LeaseHolder } from '../ipsec/address-pool.ts';
+import type { LeaseHolder, LeaseRequest } from '../ipsec/address-pool.ts';
 import type { Acquired, LeasePools } from '../ipsec/address-pools.ts';
 import { AttributeType } from '../ipsec/configuration-attribute.ts';
 import { formatIdentity, type Identity } from '../ipsec/identity.ts';
@@ -56,7 +56,7 @@ export function answerConfigurationRequest(
   client: Client,
   payload: ConfigurationPayload | undefined,
 ): ClientConfiguration | PeerFault {
-  const { identity, holder } = client;
+  const { identity } = client;
   const asked = payload?.type === ConfigurationType.CFG_REQUEST ? payload.attributes : [];
   const wanted = readAddresses(asked);
   if ('kind' in wanted) return wanted;
@@ -67,9 +67,8 @@ export function answerConfigurationRequest(
       : { kind: 'configured', addresses: client.addresses, reply: replyTo(payload, []) };
   }
   // RFC 7296 §3.15.4: what can be had is given, and only nothing at all is a failure.
-  const acquired = wanted
-    .slice(0, MAX_VIRTUAL_ADDRESSES - client.addresses.length)
-    .map((requested) => pools.acquire(client.pools, { identity, requested, holder }))
+  const acquired = leaseRequests(client, wanted)
+    .map((request) => pools.acquire(client.pools, request))
     .filter((one) => one !== undefined);
   if (acquired.length === 0) {
     const families = [...new Set(wanted.map(({ family }) => `IPv${family}`))].join(' and ');
@@ -84,6 +83,18 @@ export function answerConfigurationRequest(
     addresses: [...client.addresses, ...addresses],
     reply: replyTo(payload, attributes),
   };
+}
+
+/** As responder: whether `answerConfigurationRequest` can answer at once. */
+export function isConfigurationDecided(
+  pools: LeasePools,
+  client: Client,
+  payload: ConfigurationPayload | undefined,
+): boolean {
+  if (payload?.type !== ConfigurationType.CFG_REQUEST) return true;
+  const wanted = readAddresses(payload.attributes);
+  if ('kind' in wanted || wanted.length === 0) return true;
+  return pools.isDecided(client.pools, leaseRequests(client, wanted));
 }
 
 /** As responder, in INFORMATIONAL: nobody's addresses change there. Undefined: no payload at all. */
@@ -132,6 +143,15 @@ export function readConfigurationReply(
     nameServers: given.flatMap(nameServer).slice(0, MAX_NAME_SERVERS),
     attributes: given.filter(({ type }) => !READ_TYPES.has(type)),
   };
+}
+
+function leaseRequests(
+  { identity, holder, addresses }: Client,
+  wanted: readonly IpAddress[],
+): readonly LeaseRequest[] {
+  return wanted
+    .slice(0, MAX_VIRTUAL_ADDRESSES - addresses.length)
+    .map((requested) => ({ identity, requested, holder }));
 }
 
 function replyTo(

@@ -135,9 +135,32 @@ export function receiveRequest(
     drop(turn, request, 'message-id-sync');
     return;
   }
+  // RFC 7296 §2.1: a request that is being answered is not answered twice.
+  if (sa.heldRequest) {
+    drop(turn, request, 'ike-request-held');
+    return;
+  }
   sa.lastHeard = turn.now;
   sa.received(turn, request);
   if (!sa.mobility.agreed) followNat(turn, sa, request, 'a request came from there');
+  answerRequest(turn, registry, sa, request);
+}
+
+/** The request that waited for addresses, now that they are decided upon. */
+export function answerHeldRequest(turn: Turn, registry: SaRegistry, sa: IkeSa): void {
+  const { heldRequest } = sa;
+  sa.heldRequest = undefined;
+  if (!heldRequest || sa.state.name === 'Closed') return;
+  // Both ends may have said since where they stand (RFC 6311).
+  if (sa.window.place(heldRequest.header.messageId) !== 'new') return;
+  if (sa.state.name === 'AwaitingIkeAuthRequest') {
+    handleIkeAuthRequest(turn, registry, sa, heldRequest, 'admitted');
+  } else {
+    answerRequest(turn, registry, sa, heldRequest);
+  }
+}
+
+function answerRequest(turn: Turn, registry: SaRegistry, sa: IkeSa, request: Incoming): void {
   const { exchangeType } = request.header;
   const authenticated = sa.state.name !== 'AwaitingIkeAuthRequest';
   if (!authenticated && exchangeType === ExchangeType.IKE_AUTH) {

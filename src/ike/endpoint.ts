@@ -8,6 +8,7 @@ import { earliest, type Instant } from '../wire/instant.ts';
 import type { Action, Input } from './action.ts';
 import { Admission } from './admission.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
+import { answerHeldRequest } from './dispatch.ts';
 import { doubt, doubtMore } from './doubt.ts';
 import { repeatSync } from './exchange/message-id-sync.ts';
 import { heedOwnAddresses, probeOtherPaths } from './exchange/mobike.ts';
@@ -168,6 +169,9 @@ export class IkeEndpoint {
       case 'deactivate':
         deactivate(turn, this.#parts(), input.spis);
         break;
+      case 'addresses-decided':
+        this.#addressesDecided(turn, input.spi);
+        break;
       case 'token-secrets':
         this.#admission.share(input.secrets);
         break;
@@ -231,6 +235,13 @@ export class IkeEndpoint {
     if (!sa || !child) return;
     if (limit === 'hard') expireChild(turn, sa, child, 'it carried what it may carry');
     else if (child.state.name === 'Installed') rekeyChild(turn, sa, child);
+  }
+
+  #addressesDecided(turn: Turn, spi: IkeSpi): void {
+    const sa = this.#registry.bySpi(spi);
+    if (!sa) return;
+    turn.touched.add(spi);
+    answerHeldRequest(turn, this.#registry, sa);
   }
 
   // RFC 7296 §2.23, RFC 4555 §3.8: packets of ESP that are authentic show where a NAT put the peer.

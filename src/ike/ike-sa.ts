@@ -172,6 +172,8 @@ export class IkeSa {
   /** Virtual addresses and more that the peer gave us, and addresses we gave the peer. */
   virtual: VirtualSettings | undefined;
   remoteVips: readonly IpAddress[] = NOTHING;
+  /** The peer's request whose answer waits for addresses. Another node gets it when the peer asks again. */
+  heldRequest: Incoming | undefined;
   /** Our question where the peer stands; nothing else is sent meanwhile. */
   sync: SyncQuestion | undefined;
   /** What was said last is not known here: no request of the peer is answered meanwhile. */

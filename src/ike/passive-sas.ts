@@ -47,6 +47,10 @@ export class PassiveSa {
     this.at = at;
   }
 
+  get ownSpi(): IkeSpi {
+    return this.spi;
+  }
+
   get remote(): Endpoint {
     return this.snapshot.path.remote;
   }

@@ -7,10 +7,13 @@
 import { formatAddress, type IpAddress } from '../wire/address.ts';
 import {
   answerConfigurationRequest,
+  type Client,
   configurationRequest,
+  isConfigurationDecided,
   readConfigurationReply,
 } from './configuration.ts';
 import type { IkeSa } from './ike-sa.ts';
+import type { Incoming } from './incoming.ts';
 import type { ConfigurationPayload, Payload } from './message/message.ts';
 import { payloadOf } from './payload-access.ts';
 import type { PeerFault } from './peer-fault.ts';
@@ -22,6 +25,23 @@ interface Given {
   readonly payloads: readonly ConfigurationPayload[];
   /** What was leased for it. */
   readonly addresses: readonly IpAddress[];
+}
+
+/**
+ * As responder: a request for addresses that are not decided upon is held, and handled anew once they are.
+ * Answers whether it is. An IKE SA holds one request at most, as its window has no room for another.
+ */
+export function holdsForAddresses(
+  turn: Turn,
+  sa: IkeSa,
+  request: Incoming,
+  { identity, pools }: Pick<Client, 'identity' | 'pools'>,
+): boolean {
+  const client = { identity, holder: sa, pools, addresses: sa.remoteVips };
+  const payload = payloadOf(request.payloads, 'CP');
+  if (isConfigurationDecided(turn.environment.pools, client, payload)) return false;
+  sa.heldRequest = request;
+  return true;
 }
 
 /**

@@ -31,6 +31,8 @@ export interface PoolPolicy {
 
 /** An IKE SA: as long as it is there, the address is taken. */
 export interface LeaseHolder {
+  /** Our SPI of it, in hex. */
+  readonly ownSpi: string;
   /** Where its peer is now. */
   readonly remote: Endpoint;
   /** It is on its way out: its client may have the address again. */

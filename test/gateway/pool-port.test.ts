@@ -33,7 +33,7 @@ describe('Address pools under the control', () => {
   });
 
   it('are listed with their leases as strongSwan lists them', () => {
-    const holder = { remote: endpoint(A), isClosing: false };
+    const holder = { ownSpi: '', remote: endpoint(A), isClosing: false };
     const request = { identity: fqdn('g1.lab'), requested: anyAddress(4), holder };
     pools.acquire(['rw'], request);
     const recorded = recordedRekeying().commands.find(({ what }) => what === 'leases after');
@@ -54,7 +54,7 @@ describe('Address pools under the control', () => {
   });
 
   it('in use are neither replaced nor unloaded, in the words of strongSwan', () => {
-    const holder = { remote: endpoint(A), isClosing: false };
+    const holder = { ownSpi: '', remote: endpoint(A), isClosing: false };
     pools.acquire(['rw'], { identity: fqdn('a.lab'), requested: anyAddress(4), holder });
     const said = (act: () => void, what: string) =>
       assert.throws(act, (error) => error instanceof ConfigError && error.what === what);

@@ -56,6 +56,7 @@ const IKE_SA: Decisions = {
   remoteVips: 'kept',
   replaced: 'kept',
   sync: 'left: who takes over asks anew',
+  heldRequest: 'left: the peer asks who takes over again, and what it asked for is decided there',
   doubt: 'left: who takes over from a node that doubts hears what it found out',
   highestSync: 'kept',
   '#state': 'kept',

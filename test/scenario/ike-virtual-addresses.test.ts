@@ -179,7 +179,7 @@ describe('A client that wants virtual addresses (RFC 7296 §2.19)', () => {
   it('is refused when no address is left; the IKE SA stays and may ask again (§3.15.4)', () => {
     const pair = roadwarrior(client(['0.0.0.0']), gateway(['one']));
     pair.b.pools.load(poolOf('one', '10.3.9.1'));
-    const other = { remote: endpoint('198.51.100.9'), isClosing: false };
+    const other = { ownSpi: '', remote: endpoint('198.51.100.9'), isClosing: false };
     const taken = { identity: fqdn('other.lab'), requested: address('0.0.0.0'), holder: other };
     assert.ok(pair.b.pools.acquire(['one'], taken));
     initiate(pair);

@@ -13,7 +13,7 @@ import type { IkeSpi } from '../../src/ike/message/message.ts';
 import { DEFAULT_IKE_SETTINGS, type IkeSettings } from '../../src/ike/settings.ts';
 import type { ChildSequences } from '../../src/ike/snapshot.ts';
 import type { IkeEnvironment } from '../../src/ike/turn.ts';
-import { AddressPools } from '../../src/ipsec/address-pools.ts';
+import { AddressPools, type LeasePools } from '../../src/ipsec/address-pools.ts';
 import type { ChildSa, OutboundUse } from '../../src/ipsec/child-sa.ts';
 import { IvPartition } from '../../src/ipsec/iv-partition.ts';
 import { Pad } from '../../src/ipsec/pad.ts';
@@ -53,6 +53,8 @@ export interface Node {
   readonly keyingWatch?: KeyingWatch;
   readonly epochOf?: (spi: IkeSpi) => number;
   readonly heardSequences?: IkeEnvironment['heardSequences'];
+  /** Unset: pools of its own. */
+  readonly pools?: LeasePools;
 }
 
 export class Side {
@@ -116,7 +118,7 @@ export class Side {
       ...(node?.keyingWatch && { keyingWatch: node.keyingWatch }),
       random: seededRandom(seed),
       pad: this.pad,
-      pools: this.pools,
+      pools: node?.pools ?? this.pools,
       settings: { ...DEFAULT_IKE_SETTINGS, ...settings },
       traffic: { lastInbound: () => this.lastInbound, lastOutbound: () => this.lastOutbound },
       sourceFor: (destination) => this.sourceFor(destination),

@@ -15,7 +15,7 @@ export function poolOf(name: string, addrs: string, lines = ''): PoolPolicy {
 
 /** An IKE SA, as far as a pool knows one. */
 export function holder(remote = '198.51.100.1', port = 4500, isClosing = false): LeaseHolder {
-  return { remote: endpoint(remote, port), isClosing };
+  return { ownSpi: '0102030405060708', remote: endpoint(remote, port), isClosing };
 }
 
 export function address(text: string): IpAddress {

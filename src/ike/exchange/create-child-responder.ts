@@ -35,7 +35,7 @@ import { acceptedChildProposals } from '../rekey-proposals.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import { rekeyInFlight, replacedByPeer } from '../simultaneous-rekey.ts';
 import type { Turn } from '../turn.ts';
-import { giveAddresses, settleAddresses } from '../virtual-addresses.ts';
+import { giveAddresses, holdsForAddresses, settleAddresses } from '../virtual-addresses.ts';
 import { answerKeyExchange, isFault, lowestNonce, newNonce, nonceOf } from './create-child-sa.ts';
 
 export function answerCreateChild(
@@ -66,6 +66,11 @@ export function answerCreateChild(
     refuse(turn, sa, request, noRoom);
     return;
   }
+  const client = 'peer' in sa.state && {
+    identity: sa.state.peer.remoteId,
+    pools: sa.connection.pools,
+  };
+  if (client && holdsForAddresses(turn, sa, request, client)) return;
   const given = giveAddresses(turn, sa, request.payloads);
   if (given.kind === 'fault') {
     refuse(turn, sa, request, given);

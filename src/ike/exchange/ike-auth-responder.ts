@@ -38,7 +38,7 @@ import {
 import { refuseRequest } from '../refusal.ts';
 import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
-import { giveAddresses, settleAddresses } from '../virtual-addresses.ts';
+import { giveAddresses, holdsForAddresses, settleAddresses } from '../virtual-addresses.ts';
 import { establish } from './ike-auth.ts';
 import { heedSyncSupport, syncSupport } from './message-id-sync.ts';
 import { heedMobike, mobikeNotifies } from './mobike.ts';
@@ -62,6 +62,7 @@ export function handleIkeAuthRequest(
   registry: SaRegistry,
   sa: IkeSa,
   request: Incoming,
+  standing: 'new' | 'admitted' = 'new',
 ): void {
   if (sa.state.name !== 'AwaitingIkeAuthRequest') return;
   const { secured, handshake } = sa.state;
@@ -73,7 +74,7 @@ export function handleIkeAuthRequest(
   const verdict =
     peer.kind === 'proven'
       ? (withoutChild(peer, request.payloads) ??
-        admitPeer(turn, registry.between(peer.localId, peer.remoteId), peer, request.payloads) ??
+        (standing === 'new' ? admitPeer(turn, registry, peer, request.payloads) : undefined) ??
         crowded(turn, registry, peer))
       : peer;
   if (peer.kind === 'fault' || verdict) {
@@ -82,7 +83,9 @@ export function handleIkeAuthRequest(
     return;
   }
   sa.connection = peer.connection;
-  const { localId } = peer;
+  const { localId, remoteId } = peer;
+  const { pools } = peer.connection;
+  if (holdsForAddresses(turn, sa, request, { identity: remoteId, pools })) return;
   const auth = sharedKeyAuth(secured.suite.prf, peer.secret, {
     message: handshake.responseOctets,
     peerNonce: handshake.nonceI,
@@ -176,12 +179,13 @@ function authenticate(
 /** INITIAL_CONTACT and `unique` (RFC 7296 §2.4): what happens to older IKE SAs of this peer. */
 function admitPeer(
   turn: Turn,
-  older: readonly IkeSa[],
+  registry: SaRegistry,
   peer: ProvenPeer,
   payloads: readonly Payload[],
 ): PeerFault | undefined {
   const { unique } = peer.connection;
   if (unique === 'never') return undefined;
+  const older = registry.between(peer.localId, peer.remoteId);
   const initialContact = notifiesOf(payloads, NotifyType.INITIAL_CONTACT).length > 0;
   const gone = { kind: 'failed', what: 'replaced by a newer IKE SA of the peer' } as const;
   if (initialContact) {
