@@ -2,6 +2,7 @@
 import { BusCounters } from '../../src/cluster/bus/bus-counters.ts';
 import { KeyRing } from '../../src/cluster/bus/cluster-key.ts';
 import { type ClusterSettings, DEFAULT_TIMINGS } from '../../src/cluster/cluster-settings.ts';
+import { ClusterPools } from '../../src/cluster/pools/cluster-pools.ts';
 import { segmentHash } from '../../src/cluster/segment-hash.ts';
 import { sidLayout, sidOf } from '../../src/cluster/sid.ts';
 import {
@@ -10,6 +11,7 @@ import {
   type ClusterNodeInput,
 } from '../../src/gateway/cluster/cluster-node.ts';
 import type { ChildSequences } from '../../src/ike/snapshot.ts';
+import type { PoolPolicy } from '../../src/ipsec/address-pool.ts';
 import type { Spi } from '../../src/ipsec/spi.ts';
 import { earliest, type Instant, instant } from '../../src/wire/instant.ts';
 import { HostileNetwork, type NetworkFaults, PERFECT } from './hostile-network.ts';
@@ -23,6 +25,8 @@ export const HASH = segmentHash(SEGMENTS, 0x5eed);
 export interface ClusterOptions {
   readonly faults?: NetworkFaults;
   readonly alone?: ClusterSettings['alone'];
+  /** Pools that all nodes lease from; unset: each has its own, and none in it. */
+  readonly pools?: readonly PoolPolicy[];
 }
 
 export class Clustered {
@@ -30,12 +34,17 @@ export class Clustered {
   readonly node: ClusterNode;
   readonly side: Side;
   readonly counters: BusCounters;
+  readonly pools: ClusterPools | undefined;
   readonly actions: { readonly at: Instant; readonly action: ClusterNodeAction }[] = [];
   /** Dead ones hear nothing and say nothing. */
   isUp = true;
 
-  constructor(id: number, node: ClusterNode, side: Side, counters: BusCounters) {
+  constructor(
+    id: number,
+    { node, side, counters, pools }: Pick<Clustered, 'node' | 'side' | 'counters' | 'pools'>,
+  ) {
     this.id = id;
+    this.pools = pools;
     this.node = node;
     this.side = side;
     this.counters = counters;
@@ -50,6 +59,8 @@ export class ClusterWorld {
   readonly network: HostileNetwork;
   readonly nodes: Clustered[];
   now: Instant = instant(1000);
+  /** What nodes have on disk of their pools. */
+  readonly disks = new Map<number, Uint8Array>();
   /** What a node's engine wants done. */
   perform: (node: Clustered, action: Extract<ClusterNodeAction, { kind: 'ike' }>) => void =
     () => {};
@@ -171,7 +182,16 @@ export class ClusterWorld {
     const epochOf = (spi: Parameters<ClusterNode['epochOf']>[0]) => late.node?.epochOf(spi) ?? 0;
     const heardSequences = (spiIn: Spi, then: ChildSequences | undefined) =>
       then && late.node?.sequencesSince(spiIn, then);
-    const side = new Side('b', seed, {}, { sid, skewMs, epochOf, heardSequences });
+    const pools = this.#pools(id, sid, seed);
+    const side = new Side(
+      'b',
+      seed,
+      {},
+      {
+        ...{ sid, skewMs, epochOf, heardSequences },
+        ...(pools && { pools }),
+      },
+    );
     const node = new ClusterNode({
       settings,
       life: { boot, epochFloor: 0, nonce: seed },
@@ -183,10 +203,22 @@ export class ClusterWorld {
       },
       hash: HASH,
       engine: side.engine,
+      ...(pools && { pools }),
       now: instant(this.now + skewMs),
     });
     late.node = node;
-    return new Clustered(id, node, side, counters);
+    return new Clustered(id, { node, side, counters, pools });
+  }
+
+  #pools(self: number, sid: number, seed: number): ClusterPools | undefined {
+    const { pools: policies } = this.#options;
+    if (!policies) return undefined;
+    const nodes = Array.from({ length: this.#count }, (_, index) => index + 1);
+    const random = seededRandom(seed + 11);
+    const pools = new ClusterPools({ hash: HASH, self, nodes, sid, random });
+    for (const policy of policies) pools.load(policy);
+    pools.restore(this.disks.get(self) ?? new Uint8Array(0));
+    return pools;
   }
 
   #settings(self: number): ClusterSettings {

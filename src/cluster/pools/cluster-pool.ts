@@ -45,6 +45,10 @@ export interface ClusterPoolSettings {
   readonly nodes: number;
   /** By `identityKey`: addresses that nobody else ever gets. */
   readonly statics?: ReadonlyMap<string, IpAddress>;
+  /** Somebody here has this address, whatever the records say. */
+  readonly isTaken?: (address: IpAddress) => boolean;
+  /** This is one of two nodes, and the other is not there: nobody is waited for. */
+  readonly isAlone?: () => boolean;
   readonly without?: ReadonlySet<PoolRule>;
 }
 
@@ -73,8 +77,11 @@ export type PoolInput =
   | { readonly kind: 'tick' };
 
 export type PoolAction =
-  /** Its events come back with the same id, counted by each pool from 1. */
-  | { readonly kind: 'request'; readonly request: BusRequest }
+  /**
+   * Its events come back with the same id, counted by each pool from 1. `isHeld`: it changes a share whose
+   * holder this node is.
+   */
+  | { readonly kind: 'request'; readonly request: BusRequest; readonly isHeld?: boolean }
   /** The answer may leave when a majority, this node counted, has what request `record` wrote. */
   | {
       readonly kind: 'leased';
@@ -83,6 +90,14 @@ export type PoolAction =
       readonly record: number;
     }
   | { readonly kind: 'none'; readonly id: number };
+
+/** A client left, and others are told. */
+interface Leaving {
+  readonly lease: PoolLease;
+  holders: number;
+  /** Nodes that are known not to have it. */
+  lacking: number;
+}
 
 /** A request on its way, with the places that were somebody else's when it came to them. */
 interface Attempt {
@@ -114,7 +129,7 @@ export class ClusterPool {
   /** Places that are being borrowed or given back. */
   readonly #moving = new Map<number, number>();
   /** By request that wrote that a client left: what follows once a majority has it. */
-  readonly #leaving = new Map<number, { readonly lease: PoolLease; holders: number }>();
+  readonly #leaving = new Map<number, Leaving>();
   #actions: PoolAction[] = [];
   #lastId = 0;
 
@@ -123,7 +138,9 @@ export class ClusterPool {
     this.#settings = settings;
     this.#homes = new HomeSegments(name, range, hash);
     this.#leases = new LeaseTable((place) => this.#homes.home(place));
-    this.#shares = new ShareWriter(name, (request) => this.#request(request));
+    this.#shares = new ShareWriter(name, (request, segment) =>
+      this.#request(request, this.#held.has(segment)),
+    );
     this.prefixes = [sharePrefix(name), leasePrefix(name)];
     for (const address of statics.values()) {
       const place = this.#homes.place(address);
@@ -178,6 +195,20 @@ export class ClusterPool {
       ...lease,
       address: this.#homes.address(lease.place),
     }));
+  }
+
+  /** Of an address; undefined where nobody ever had it. */
+  lease(address: IpAddress): PoolLease | undefined {
+    const place = this.#homes.place(address);
+    return place === undefined ? undefined : this.#leases.get(place);
+  }
+
+  /** What this identity has or had. */
+  leasesOf(identity: Identity): readonly (PoolLease & { readonly address: IpAddress })[] {
+    return [...this.#leases.placesOf(identity)].flatMap((place) => {
+      const lease = this.#leases.get(place);
+      return lease ? [{ ...lease, address: this.#homes.address(place) }] : [];
+    });
   }
 
   // --- leasing
@@ -267,6 +298,7 @@ export class ClusterPool {
 
   /** Whether and how a client of a segment gets a place now. */
   #suited(place: number, segment: Segment): Choice | undefined {
+    if (this.#settings.isTaken?.(this.#homes.address(place))) return undefined;
     const home = this.#homes.home(place);
     const held = this.#held.get(home);
     const lease = this.#leases.get(place);
@@ -275,6 +307,8 @@ export class ClusterPool {
       return { kind: home === segment ? 'own' : 'borrow', place };
     }
     if (this.#isLentHere(lease)) return undefined;
+    // Shares of who is not there cannot be changed.
+    if (!held && this.#isAlone) return undefined;
     const { offered, loans } = this.#shares.known(home);
     const isLent = loans.some((loan) => loan.place === place);
     const isFree = offered.includes(place) || (this.#statics.has(place) && !isLent);
@@ -326,7 +360,8 @@ export class ClusterPool {
       const isGood =
         outcome.kind === 'written' ||
         (outcome.kind === 'unsettled' && this.#settings.without?.has('written-only'));
-      if (isGood && this.#owned.has(segment)) {
+      const isTaken = this.#settings.isTaken?.(this.#homes.address(place)) === true;
+      if (isGood && this.#owned.has(segment) && !isTaken) {
         const epoch = outcome.kind === 'written' ? outcome.revision.number : 0;
         this.#lease(place, request, { epoch }, true);
         return;
@@ -366,20 +401,22 @@ export class ClusterPool {
       return;
     }
     this.#hold(lease.place);
-    this.#leaving.set(id, { lease: away, holders: 0 });
+    this.#leaving.set(id, { lease: away, holders: 0, lacking: 0 });
   }
 
   /** A record of ours has come to others: what it said may be acted upon. */
   #settle(event: BusEvent): void {
     const leaving = 'id' in event ? this.#leaving.get(event.id) : undefined;
     if (!leaving || !('id' in event)) return;
+    const { nodes } = this.#settings;
     if (event.kind === 'written' || event.kind === 'held') leaving.holders++;
+    else if (event.kind === 'not-held' && ++leaving.lacking < nodes / 2) return;
     else {
       this.#leaving.delete(event.id);
       this.#stalled.add(leaving.lease);
       return;
     }
-    if (leaving.holders <= this.#settings.nodes / 2) return;
+    if (leaving.holders <= nodes / 2 && !this.#isAlone) return;
     this.#leaving.delete(event.id);
     this.#letGo(leaving.lease.place);
     this.#giveBack(leaving.lease);
@@ -391,7 +428,7 @@ export class ClusterPool {
     for (const segment of this.#shares.segments) this.#tidy(segment);
     for (const lease of this.#stalled) {
       const isOurs = this.#owned.has(lease.segment);
-      if (isOurs) this.#leaving.set(this.#put(lease), { lease, holders: 0 });
+      if (isOurs) this.#leaving.set(this.#put(lease), { lease, holders: 0, lacking: 0 });
       else this.#letGo(lease.place);
     }
     this.#stalled.clear();
@@ -439,6 +476,7 @@ export class ClusterPool {
 
   #grant(segment: Segment): void {
     if (!this.#owned.has(segment) || this.#held.has(segment) || this.#granting.has(segment)) return;
+    if (this.#isAlone) return;
     const { sid } = this.#settings;
     const piece = this.#homes.piece(segment);
     if (piece.size === 0) return;
@@ -542,6 +580,8 @@ export class ClusterPool {
     const segment = numberOf(rest(sharePrefix(name)), this.#homes.segments);
     if (segment !== undefined) {
       this.#shares.heard(segment, value, revision);
+      // Another node holds it: what it leases from now on is not ours to lease.
+      if (this.#shares.known(segment).holder !== this.#settings.sid) this.#held.delete(segment);
       this.#tidy(segment);
       this.#offer(segment);
     }
@@ -552,10 +592,14 @@ export class ClusterPool {
     else this.#leases.remove(place);
   }
 
-  #request(request: WithoutId<BusRequest>): number {
+  #request(request: WithoutId<BusRequest>, isHeld = false): number {
     const id = ++this.#lastId;
-    this.#actions.push({ kind: 'request', request: { ...request, id } });
+    this.#actions.push({ kind: 'request', request: { ...request, id }, isHeld });
     return id;
+  }
+
+  get #isAlone(): boolean {
+    return this.#settings.isAlone?.() === true;
   }
 
   #isOff(rule: PoolRule, lease?: PoolLease): boolean {

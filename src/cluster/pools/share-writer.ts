@@ -38,13 +38,13 @@ type SetRequest = Extract<BusRequest, { readonly kind: 'compare-and-set' }>;
 
 export class ShareWriter {
   readonly #pool: string;
-  readonly #send: (request: Omit<SetRequest, 'id'>) => number;
+  readonly #send: (request: Omit<SetRequest, 'id'>, segment: Segment) => number;
   readonly #registers = new Map<Segment, Register>();
   /** By request, the share it is about. */
   readonly #asked = new Map<number, Segment>();
 
   /** `send` passes a request on and answers the id it gave it. */
-  constructor(pool: string, send: (request: Omit<SetRequest, 'id'>) => number) {
+  constructor(pool: string, send: (request: Omit<SetRequest, 'id'>, segment: Segment) => number) {
     this.#pool = pool;
     this.#send = send;
   }
@@ -121,7 +121,8 @@ export class ShareWriter {
     const { revision: expected } = register.known;
     const value = encodeShare(next);
     const key = shareKey(this.#pool, segment);
-    this.#asked.set(this.#send({ kind: 'compare-and-set', key, value, expected }), segment);
+    const request = { kind: 'compare-and-set', key, value, expected } as const;
+    this.#asked.set(this.#send(request, segment), segment);
   }
 
   #giveUp(segment: Segment, register: Register): void {

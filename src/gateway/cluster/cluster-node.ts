@@ -10,7 +10,7 @@ import type { Delivery } from '../../cluster/bus/channel.ts';
 import { MAX_OVERTAKING_OCTETS } from '../../cluster/bus/channel.ts';
 import type { KeyRing } from '../../cluster/bus/cluster-key.ts';
 import { Mesh, type MeshAction, type MeshSettings } from '../../cluster/bus/mesh.ts';
-import { type BusMessage, isKnownMessage } from '../../cluster/bus/message.ts';
+import { type BusMessage, isKnownMessage, MessageType } from '../../cluster/bus/message.ts';
 import { type ClusterSettings, majorityOf } from '../../cluster/cluster-settings.ts';
 import { Coordinator, type CoordinatorParts } from '../../cluster/coordinator.ts';
 import type { CoordinatorAction, CoordinatorInput } from '../../cluster/coordinator-action.ts';
@@ -21,16 +21,17 @@ import {
 import type { CoordinatorMessage } from '../../cluster/coordinator-message.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
 import type { SnapshotOf } from '../../cluster/ownership.ts';
+import type { ClusterPools } from '../../cluster/pools/cluster-pools.ts';
 import type { SegmentHash } from '../../cluster/segment-hash.ts';
 import { nodeOfSid, sidLayout } from '../../cluster/sid.ts';
 import type { Edges } from '../../events/edge-digest.ts';
 import type { Input } from '../../ike/action.ts';
-import type { IkeSpi } from '../../ike/message/message.ts';
+import { type IkeSpi, ikeSpi } from '../../ike/message/message.ts';
 import type { ChildSequences } from '../../ike/snapshot.ts';
 import type { SequenceHalves } from '../../ipsec/sequence-number.ts';
 import type { Spi } from '../../ipsec/spi.ts';
 import { earliest, type Instant } from '../../wire/instant.ts';
-import { MalformedError } from '../../wire/octets.ts';
+import { fromHex, MalformedError } from '../../wire/octets.ts';
 import { IkeMirror } from './ike-mirror.ts';
 import type { IkeMirrorAction, MirroredEngine } from './ike-mirror-action.ts';
 import { decodeStateMessage, encodeStateMessage, type StateMessage } from './state-message.ts';
@@ -43,6 +44,8 @@ export interface ClusterNodeParts {
   readonly hash: SegmentHash;
   /** Asks `ClusterNode.epochOf` for its epochs. */
   readonly engine: MirroredEngine;
+  /** The engine's address pools, where they are the cluster's. */
+  readonly pools?: ClusterPools;
   readonly now: Instant;
 }
 
@@ -217,15 +220,16 @@ export class ClusterNode {
     if (due !== undefined && due <= now)
       this.#onMesh(this.#mesh.handle({ kind: 'time' }, now), now);
     this.#onMirror(now);
+    this.#onPools(now);
     return this.#performed();
   }
 
   /** When to call with `time` at the latest. */
   nextDeadline(): Instant {
     const coordinator = this.#coordinator.nextDeadline();
-    return (
-      earliest(coordinator, this.#mesh.nextDeadline(), this.#mirror.nextDeadline()) ?? coordinator
-    );
+    const { pools } = this.#parts;
+    const inner = earliest(this.#mesh.nextDeadline(), this.#mirror.nextDeadline());
+    return earliest(coordinator, inner, pools?.nextDeadline()) ?? coordinator;
   }
 
   #performed(): readonly ClusterNodeAction[] {
@@ -266,6 +270,11 @@ export class ClusterNode {
       return;
     }
     const decoded = decode(message);
+    const { pools } = this.#parts;
+    if (pools && message.type === MessageType.POOL_LEASE) {
+      if (!heeded(() => pools.received(from, message, now))) counters.count('malformed-message');
+      return;
+    }
     if (decoded === undefined) {
       this.#actions.push({ kind: 'told', from, message });
       return;
@@ -306,6 +315,11 @@ export class ClusterNode {
     const isOurs = (segment: Segment) => this.#coordinator.owns(segment);
     const taken = actions.flatMap((one) =>
       one.kind === 'take' && isOurs(one.segment) ? [one] : [],
+    );
+    this.#parts.pools?.giveUp(released);
+    this.#parts.pools?.take(
+      taken.map(({ segment }) => segment),
+      now,
     );
     const known = taken.filter(({ gap, behind }) => !gap && behind.length === 0);
     this.#mirror.take(new Set(known.map(({ segment }) => segment)), now);
@@ -400,6 +414,30 @@ export class ClusterNode {
     }
   }
 
+  /** What addresses are decided upon, the engine hears; what that made it do may decide more. */
+  #onPools(now: Instant): void {
+    const { pools } = this.#parts;
+    if (!pools) return;
+    const { view } = this.#coordinator;
+    const present = this.#mesh.connected.filter((node) => view.includes(node));
+    pools.connect(present, now);
+    for (let some = pools.drain(now); some.length > 0; some = pools.drain(now)) {
+      for (const action of some) {
+        if (action.kind === 'tell') {
+          this.#say(action.to, action.message, action.delivery, now);
+          continue;
+        }
+        const spi = ikeSpi(fromHex(action.spi));
+        this.#mirror.handle({ kind: 'addresses-decided', spi }, now);
+        pools.settle(action.spi);
+        this.#onMirror(now);
+      }
+    }
+    const due = this.#mesh.nextDeadline();
+    if (due !== undefined && due <= now)
+      this.#onMesh(this.#mesh.handle({ kind: 'time' }, now), now);
+  }
+
   #sendMessage(to: NodeId, message: CoordinatorMessage, now: Instant): void {
     const encoded = encodeCoordinatorMessage(message);
     this.#say(to, encoded, deliveryOf(message, encoded), now);
@@ -422,6 +460,17 @@ function segmentsOf(
   kind: 'release' | 'epoch',
 ): ReadonlySet<Segment> {
   return new Set(actions.flatMap((one) => (one.kind === kind ? [one.segment] : [])));
+}
+
+/** False for what is malformed. */
+function heeded(heed: () => void): boolean {
+  try {
+    heed();
+    return true;
+  } catch (error) {
+    if (error instanceof MalformedError) return false;
+    throw error;
+  }
 }
 
 /** Undefined for what is not for us. */
