@@ -15,6 +15,7 @@ import type { Delivery } from '../../cluster/bus/channel.ts';
 import { type BusMessage, MessageType } from '../../cluster/bus/message.ts';
 import type { ClusterEvent as NodeEvent } from '../../cluster/coordinator-action.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
+import { ClusterPools } from '../../cluster/pools/cluster-pools.ts';
 import { samplingOf } from '../../cluster/segment-filter.ts';
 import {
   jhash,
@@ -41,12 +42,14 @@ import { NftSets } from '../../io/nft-sets.ts';
 import { NodeState, NodeStateError } from '../../io/node-state.ts';
 import type { PacketLoopsCluster } from '../../io/packet-loops-cluster.ts';
 import { PathSockets } from '../../io/path-sockets.ts';
+import { PoolFile, PoolFileError } from '../../io/pool-file.ts';
 import { randomBytes } from '../../io/random.ts';
 import { Rtnetlink } from '../../io/rtnetlink.ts';
 import { IvPartition } from '../../ipsec/iv-partition.ts';
 import type { ControlOutcome } from '../../vici/control.ts';
 import type { Endpoint, IpAddress } from '../../wire/address.ts';
 import { readU32 } from '../../wire/field.ts';
+import { MalformedError } from '../../wire/octets.ts';
 import type { ChildSas } from '../child-sas.ts';
 import type { ClusterMode } from '../cluster-mode.ts';
 import { ClusterSpis } from '../cluster-spis.ts';
@@ -89,15 +92,18 @@ export interface ClusterParts {
 
 /** How long a node that ends waits until others have what it has. */
 const LEAVE_MS = 3000;
+const SAVE_MS = 500;
 /** What was sent last is on its way then. */
 const LAST_WORDS_MS = 20;
 
 export class Cluster implements ClusterMode {
   readonly sid: Sid;
-  readonly pools = undefined;
   readonly lease = new SendLease();
   readonly childSas: ClusteredChildSas;
   readonly counters = new BusCounters();
+  /** The pools of all nodes. */
+  readonly pools: ClusterPools;
+  readonly #poolFile: PoolFile;
   readonly #parts: ClusterParts;
   readonly #hash: SegmentHash;
   readonly #state: NodeState;
@@ -110,6 +116,7 @@ export class Cluster implements ClusterMode {
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
   #digests: NodeJS.Timeout | undefined;
+  #saving: NodeJS.Timeout | undefined;
   #rtnetlink: Rtnetlink | undefined;
   #addresses: SharedAddresses | undefined;
   /** Segments came or went since the addresses were told. */
@@ -132,6 +139,14 @@ export class Cluster implements ClusterMode {
     this.#state = NodeState.begin(state);
     const highest = Math.max(...nodes.map(({ id }) => id));
     this.sid = sidOf(sidLayout(highest), self, this.#state.boot);
+    this.pools = new ClusterPools({
+      hash: this.#hash,
+      self,
+      nodes: nodes.map(({ id }) => id),
+      sid: this.sid,
+      random: randomBytes,
+    });
+    this.#poolFile = new PoolFile(`${state}.pools`);
     const every = mode === 'active-active' ? replay.sampling || EVERY : 0;
     this.childSas = new ClusteredChildSas({
       sid: this.sid,
@@ -203,6 +218,7 @@ export class Cluster implements ClusterMode {
       },
       hash: this.#hash,
       engine,
+      pools: this.pools,
       now: now(),
     });
     const { rows, emit, rekey } = this.#parts;
@@ -218,6 +234,8 @@ export class Cluster implements ClusterMode {
   /** Binds the paths, takes the shared addresses on and says hello. Rejects where the machine refuses one. */
   async start(): Promise<void> {
     const { config } = this.#parts;
+    await this.#tryPoolFile(async () => this.pools.restore(await this.#poolFile.read()));
+    this.#saving = setInterval(() => void this.#savePools(), SAVE_MS);
     this.#rtnetlink = new Rtnetlink();
     this.#addresses = await this.#openAddresses(this.#rtnetlink);
     this.#sockets = await PathSockets.open({
@@ -297,12 +315,29 @@ export class Cluster implements ClusterMode {
     this.lease.end();
     this.#operated?.close();
     clearInterval(this.#digests);
+    clearInterval(this.#saving);
     clearTimeout(this.#timer);
     clearImmediate(this.#turn);
     this.#sockets?.close();
+    if (this.#saving) await this.#savePools(true);
     await this.#addresses?.close(this.#parts.config);
     this.#sets.close();
     this.#rtnetlink?.close();
+  }
+
+  async #savePools(isLast = false): Promise<void> {
+    const { pools } = this;
+    await this.#tryPoolFile(() => this.#poolFile.keep(pools.changes, () => pools.state(), isLast));
+  }
+
+  /** Service does not depend on it. */
+  async #tryPoolFile(use: () => Promise<void>): Promise<void> {
+    try {
+      await use();
+    } catch (error) {
+      if (!(error instanceof PoolFileError) && !(error instanceof MalformedError)) throw error;
+      this.#parts.say('error', `leases are not remembered: ${error.message}`);
+    }
   }
 
   #isOurs({ remote, octets }: Extract<Input, { readonly kind: 'datagram' }>): boolean {
