@@ -3,15 +3,15 @@
  *
  * What was carried on without certainty (`gap`), beyond what others knew (`solo`) or with an answer that
  * nobody else had (`unsynced`) serves on and gets new keys, spread at random over half a minute, so that
- * neither the node nor its peers meet all at once. A clean return of a node marks nothing.
+ * neither the node nor its peers meet all at once. What may not send before it has them comes first. A clean
+ * return of a node marks nothing.
  */
 import { after, type Instant, instant } from '../wire/instant.ts';
 
-export type RekeyReason = 'solo' | 'unsynced' | 'gap';
+export type RekeyReason = 'solo' | 'unsynced' | 'gap' | 'order';
 
 /** In milliseconds. */
 const SPREAD = 30_000;
-const PER_SECOND = 200;
 /** A call that comes late makes good for so much. */
 const CATCH_UP = 50;
 
@@ -22,11 +22,16 @@ interface Due<Sa> {
 }
 
 export class RekeySchedule<Sa> {
+  readonly #perSecond: number;
   readonly #marked = new Map<Sa, Due<Sa>>();
   /** The earliest last, once sorted; those that were forgotten stay until their turn. */
   #due: Due<Sa>[] = [];
   #isSorted = true;
   #nextAt = instant(Number.NEGATIVE_INFINITY);
+
+  constructor(perSecond = 200) {
+    this.#perSecond = perSecond;
+  }
 
   get size(): number {
     return this.#marked.size;
@@ -43,11 +48,14 @@ export class RekeySchedule<Sa> {
 
   /** `chance` is 0 to 1 and random. What is marked already keeps its turn. */
   mark(sa: Sa, reason: RekeyReason, chance: number, now: Instant): void {
-    if (this.#marked.has(sa)) return;
-    const due = { sa, reason, at: after(now, chance * SPREAD) };
-    this.#marked.set(sa, due);
-    this.#due.push(due);
-    this.#isSorted = false;
+    if (!this.#marked.has(sa)) this.#add(sa, reason, after(now, chance * SPREAD));
+  }
+
+  /** Service depends on it: before all that is marked by chance. */
+  markFirst(sa: Sa, reason: RekeyReason, now: Instant): void {
+    const at = after(now, -SPREAD);
+    const marked = this.#marked.get(sa);
+    if (!marked || marked.at > now) this.#add(sa, reason, at);
   }
 
   /** It was replaced or is gone, for whatever reason. */
@@ -65,9 +73,16 @@ export class RekeySchedule<Sa> {
       this.#marked.delete(first.sa);
       taken.push(first.sa);
       const from = instant(Math.max(this.#nextAt, first.at, now - CATCH_UP));
-      this.#nextAt = after(from, 1000 / PER_SECOND);
+      this.#nextAt = after(from, 1000 / this.#perSecond);
     }
     return taken;
+  }
+
+  #add(sa: Sa, reason: RekeyReason, at: Instant): void {
+    const due = { sa, reason, at };
+    this.#marked.set(sa, due);
+    this.#due.push(due);
+    this.#isSorted = false;
   }
 
   #first(): Due<Sa> | undefined {

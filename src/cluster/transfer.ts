@@ -113,6 +113,8 @@ export class Transfer {
   offered(peer: Peer, message: GiveMessage, turn: Turn): void {
     const { ownership } = this.#parts;
     if (!ownership.hasContact(turn.now)) return;
+    // Whoever gave them would get them back, and nobody could tell whether more went past us.
+    if (!ownership.isSynced) return;
     const segments = message.segments.filter(
       ({ segment, epoch }) =>
         ownership.voter.records.compare(segment, epoch, message.sid) >= 0 &&

@@ -105,8 +105,11 @@ export type Input =
       readonly unvouched?: boolean;
       readonly paced?: boolean;
     }
-  /** Over IKE SAs with these SPIs of ours messages may have left from another node: as if `unsure`. */
-  | { readonly kind: 'make-sure'; readonly spis: Iterable<IkeSpi> }
+  /**
+   * Over the IKE SA with this SPI of ours messages left from another node: as if `unsure`. The peer shall
+   * forget Child SAs that it agreed upon there.
+   */
+  | { readonly kind: 'make-sure'; readonly spi: IkeSpi; readonly strangers: readonly Spi[] }
   /** Child SAs with these SPIs of ours get new keys, unless that is under way. */
   | { readonly kind: 'replace-child-sas'; readonly spisIn: Iterable<Spi> }
   /** IKE SAs with these SPIs of ours go on elsewhere, with the snapshots taken by now. */

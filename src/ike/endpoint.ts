@@ -8,6 +8,7 @@ import { earliest, type Instant } from '../wire/instant.ts';
 import type { Action, Input } from './action.ts';
 import { Admission } from './admission.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
+import { withdraw } from './deletion.ts';
 import { answerHeldRequest } from './dispatch.ts';
 import { doubt, doubtMore } from './doubt.ts';
 import { repeatSync } from './exchange/message-id-sync.ts';
@@ -161,7 +162,7 @@ export class IkeEndpoint {
         activate(turn, this.#parts(), input);
         break;
       case 'make-sure':
-        for (const spi of input.spis) this.#makeSure(turn, spi);
+        this.#makeSure(turn, input);
         break;
       case 'replace-child-sas':
         replaceChildSas(turn, this.ikeSas(), new Set(input.spisIn));
@@ -220,9 +221,11 @@ export class IkeEndpoint {
   }
 
   /** Another node said something else over it. */
-  #makeSure(turn: Turn, spi: IkeSpi): void {
+  #makeSure(turn: Turn, { spi, strangers }: Extract<Input, { readonly kind: 'make-sure' }>): void {
     const sa = this.#registry.bySpi(spi);
-    if (sa) doubt(turn, sa);
+    if (!sa) return;
+    doubt(turn, sa);
+    for (const spiIn of strangers) withdraw(turn, sa, spiIn);
   }
 
   /** The packet loop counted a Child SA to its limit. */

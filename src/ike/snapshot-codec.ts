@@ -85,6 +85,7 @@ const Field = {
   REMOTE_VIP: 36,
   REPLACED: 37,
   HIGHEST_SYNC: 38,
+  DOUBTED: 39,
 } as const;
 
 const HALF = bits(16);
@@ -143,7 +144,8 @@ function encodeSnapshot(writer: FieldWriter, sa: IkeSaSnapshot): void {
     .put(Field.VIRTUAL, VIRTUAL, sa.virtual)
     .each(Field.REMOTE_VIP, ADDRESS, sa.remoteVips)
     .flag(Field.REPLACED, sa.replaced)
-    .put(Field.HIGHEST_SYNC, LONG, sa.highestSync);
+    .put(Field.HIGHEST_SYNC, LONG, sa.highestSync)
+    .flag(Field.DOUBTED, sa.doubted);
 }
 
 function decodeSnapshot(reader: FieldReader): IkeSaSnapshot {
@@ -187,6 +189,7 @@ function decodeSnapshot(reader: FieldReader): IkeSaSnapshot {
     remoteVips: reader.all(Field.REMOTE_VIP, ADDRESS),
     replaced: reader.flag(Field.REPLACED),
     highestSync: reader.maybe(Field.HIGHEST_SYNC, LONG),
+    doubted: reader.flag(Field.DOUBTED),
   };
 }
 

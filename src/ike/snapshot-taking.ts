@@ -73,14 +73,20 @@ export function takeSnapshot(
     packetOctets: sa.pathSize?.knownOf(sa),
     retireAt: maybeOffset(at, sa.retireAt),
     rekeyAt: maybeOffset(at, sa.rekeyAt),
-    reauthenticateAt: maybeOffset(at, sa.reauthenticateAt),
+    reauthenticateAt: maybeOffset(at, plannedAt(sa)),
     expireAt: maybeOffset(at, sa.expireAt),
     authenticationExpiresAt: maybeOffset(at, sa.authenticationExpiresAt),
     virtual: sa.virtual,
     remoteVips: sa.remoteVips,
     replaced: sa.replaced,
     highestSync: sa.highestSync,
+    doubted: sa.doubt !== undefined,
   };
+}
+
+/** Whoever goes on in doubt has a time of its own to begin anew. */
+function plannedAt({ doubt, reauthenticateAt }: IkeSa): Instant | undefined {
+  return doubt && doubt.anewAt === reauthenticateAt ? doubt.before : reauthenticateAt;
 }
 
 function offset({ now }: Moment, at: Instant): Offset {

@@ -74,7 +74,7 @@ function goOn(turn: Turn, sa: IkeSa, snapshot: IkeSaSnapshot, activation: Activa
     sendDatagrams(turn, inFlight.datagrams, sa, { sa, ...(early && { carriage: 'whole' }) });
   }
   // Before anything else is asked of the peer.
-  if (activation.unsure) doubt(turn, sa);
+  if (activation.unsure || snapshot.doubted) doubt(turn, sa);
   const { heardSequences } = turn.environment;
   for (const child of [...sa.children.values()]) {
     const { spiIn } = child.childSa;

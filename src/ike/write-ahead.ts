@@ -50,6 +50,12 @@ export class WriteAhead {
     return new Set(late.flatMap(({ spis }) => spis));
   }
 
+  /** Whether a bundle that names this one may still be acknowledged in time. */
+  awaits(spi: IkeSpi): boolean {
+    const tickets = [...(this.#bySpi.get(spi) ?? [])];
+    return tickets.some((one) => this.#outstanding.get(one)?.overdue === false);
+  }
+
   /** Messages that wait. */
   get held(): number {
     return this.#held.length;

@@ -57,7 +57,7 @@ const IKE_SA: Decisions = {
   replaced: 'kept',
   sync: 'left: who takes over asks anew',
   heldRequest: 'left: the peer asks who takes over again, and what it asked for is decided there',
-  doubt: 'left: who takes over from a node that doubts hears what it found out',
+  doubt: 'kept',
   highestSync: 'kept',
   '#state': 'kept',
   '#requests': OPERATORS,

@@ -27,6 +27,7 @@ export interface ClusterOptions {
   readonly alone?: ClusterSettings['alone'];
   /** Pools that all nodes lease from; unset: each has its own, and none in it. */
   readonly pools?: readonly PoolPolicy[];
+  readonly rekeysPerSecond?: number;
 }
 
 export class Clustered {
@@ -204,6 +205,7 @@ export class ClusterWorld {
       hash: HASH,
       engine: side.engine,
       ...(pools && { pools }),
+      rekeysPerSecond: this.#options.rekeysPerSecond ?? 200,
       now: instant(this.now + skewMs),
     });
     late.node = node;

@@ -185,5 +185,6 @@ function rareSnapshot(): IkeSaSnapshot {
     remoteVips: [six],
     replaced: true,
     highestSync: 2 ** 32 - 1,
+    doubted: true,
   };
 }

@@ -46,14 +46,21 @@ export interface ClusterNodeParts {
   readonly engine: MirroredEngine;
   /** The engine's address pools, where they are the cluster's. */
   readonly pools?: ClusterPools;
+  /** How many Child SAs get new keys in a second at most, after a take-over that was not clean. */
+  readonly rekeysPerSecond: number;
   readonly now: Instant;
 }
 
 /** What operators and the machine say. */
-export type ClusterOrder = Exclude<
-  CoordinatorInput,
-  { readonly kind: 'tick' | 'message' | 'frozen' | 'applied' | 'settled' | 'synced' | 'resync' }
->;
+export type ClusterOrder =
+  | Exclude<
+      CoordinatorInput,
+      { readonly kind: 'tick' | 'message' | 'frozen' | 'applied' | 'settled' | 'synced' | 'resync' }
+    >
+  /** Everything that others have is told anew. */
+  | { readonly kind: 'resync' }
+  /** New keys for the Child SAs of these segments, as far as this node has them. */
+  | { readonly kind: 'rekey'; readonly segments: readonly Segment[] };
 
 export type ClusterNodeInput =
   | { readonly kind: 'start' }
@@ -87,7 +94,7 @@ export type ClusterNodeAction =
   /** What the IKE engine wants done, as soon as it may be. */
   | Extract<
       IkeMirrorAction,
-      { readonly kind: 'ike' | 'not-carried-on' | 'grant' | 'go-alone' | 'follow-edges' }
+      { readonly kind: 'ike' | 'unsure' | 'grant' | 'go-alone' | 'follow-edges' }
     >
   /** Of another node, on what neither this one nor the mirror knows. */
   | { readonly kind: 'told'; readonly from: NodeId; readonly message: BusMessage }
@@ -121,9 +128,13 @@ export class ClusterNode {
       hash,
       sid: coordinator.sid,
       needed: Math.max(1, majorityOf(settings.members) - 1),
+      random: mesh.random,
+      rekeysPerSecond: parts.rekeysPerSecond,
       view: {
         reachable: () => this.#mesh.connected,
         isForsaken: () => coordinator.view.length === 0,
+        owns: (segment) => coordinator.owns(segment),
+        ownerOf: (segment) => coordinator.ownerOf(segment)?.node,
         mayTransmit: (segment, at) => coordinator.owns(segment) && at < coordinator.leaseUntil,
         epoch: (segment) => coordinator.epoch(segment),
         ownEpoch: (segment) => this.#epochs.get(segment) ?? 0,
@@ -160,6 +171,16 @@ export class ClusterNode {
     return this.#mirror.figures;
   }
 
+  /** Child SAs of this node that may send numbers of which others do not know. */
+  get solo(): number {
+    return this.#mirror.solo;
+  }
+
+  /** Child SAs that wait for new keys. */
+  get awaitingRekey(): number {
+    return this.#mirror.awaitingRekey;
+  }
+
   /** Of the IKE SA with this SPI of ours: what its snapshots carry. */
   epochOf(spi: IkeSpi): Epoch {
     return this.#epochs.get(this.#mirror.segmentOf(spi)) ?? 0;
@@ -189,7 +210,7 @@ export class ClusterNode {
         this.#mirror.tellEdges(input.edges);
         break;
       case 'order':
-        this.#coordinate(input.order, now);
+        this.#order(input.order, now);
         break;
       case 'resync':
         this.#coordinate({ kind: 'resync' }, now);
@@ -222,6 +243,12 @@ export class ClusterNode {
     this.#onMirror(now);
     this.#onPools(now);
     return this.#performed();
+  }
+
+  #order(order: ClusterOrder, now: Instant): void {
+    if (order.kind === 'rekey') this.#mirror.rekey(new Set(order.segments), now);
+    else if (order.kind === 'resync') this.#mirror.resync(now);
+    else this.#coordinate(order, now);
   }
 
   /** When to call with `time` at the latest. */
@@ -323,11 +350,8 @@ export class ClusterNode {
     );
     const known = taken.filter(({ gap, behind }) => !gap && behind.length === 0);
     this.#mirror.take(new Set(known.map(({ segment }) => segment)), now);
-    const unknown = taken.filter(({ gap }) => gap);
-    this.#mirror.abandon(new Set(unknown.map(({ segment }) => segment)));
-    for (const { segment, gap, behind } of taken) {
-      if (gap && behind.length > 0) this.#coordinate({ kind: 'settled', segment }, now);
-    }
+    const unknown = taken.filter(({ gap, behind }) => gap && behind.length === 0);
+    this.#mirror.takeUnsure(new Set(unknown.map(({ segment }) => segment)), now);
     const raised = segmentsOf(actions, 'epoch');
     if (raised.size > 0) this.#mirror.raised(raised, now);
     this.#onMirror(now);
@@ -358,8 +382,8 @@ export class ClusterNode {
       }
       case 'take':
         this.#epochs.set(action.segment, action.epoch);
-        if (!action.gap && action.behind.length > 0) {
-          this.#mirror.fetch(action.segment, action.behind, now);
+        if (action.behind.length > 0) {
+          this.#mirror.fetch(action.segment, action.behind, action.gap, now);
         }
         break;
       case 'epoch':

@@ -219,6 +219,7 @@ export class Cluster implements ClusterMode {
       hash: this.#hash,
       engine,
       pools: this.pools,
+      rekeysPerSecond: config.sync.rekeysPerSecond,
       now: now(),
     });
     const { rows, emit, rekey } = this.#parts;
@@ -480,12 +481,10 @@ export class Cluster implements ClusterMode {
       case 'told':
         this.#listeners.get(action.message.type)?.(action.from, action.message);
         break;
-      case 'not-carried-on': {
+      case 'unsure': {
         const count = action.spis.length;
-        this.#parts.say(
-          'notice',
-          `${count} IKE SAs are not carried on: their last state is unknown`,
-        );
+        const what = `${count} IKE SAs go on here and get new keys: their last state is unknown`;
+        this.#parts.say('notice', what);
         break;
       }
       case 'epoch':

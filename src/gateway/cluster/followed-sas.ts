@@ -14,7 +14,13 @@ import { after, earliest, type Instant, instant } from '../../wire/instant.ts';
 import { fromHex } from '../../wire/octets.ts';
 import { FollowedLog } from './followed-log.ts';
 import type { IkeMirrorParts, Perform } from './ike-mirror-action.ts';
-import type { PutMessage, ReserveMessage, SnapshotChunk, SnapshotEnd } from './state-message.ts';
+import type {
+  PutMessage,
+  Reservation,
+  ReserveMessage,
+  SnapshotChunk,
+  SnapshotEnd,
+} from './state-message.ts';
 
 /** How long a segment waits for what other nodes have of it. */
 const FETCH_WAIT_MS = 100;
@@ -32,6 +38,9 @@ export class FollowedSas {
   readonly #parts: FollowedSasParts;
   readonly #logs = new Map<NodeId, FollowedLog>();
   readonly #askedAt = new Map<NodeId, Instant>();
+  /** Questions for everything that are not answered, and what came since the first of them. */
+  readonly #answers = new Map<NodeId, number>();
+  readonly #present = new Map<NodeId, Set<IkeSpi>>();
   /** Segments of ours that wait for what others have of them. */
   readonly #fetching = new Map<Segment, { readonly from: Set<NodeId>; readonly until: Instant }>();
 
@@ -44,21 +53,32 @@ export class FollowedSas {
     return this.#logs.get(node)?.applied;
   }
 
-  put(from: NodeId, { sid, position, bundle }: PutMessage, now: Instant): void {
-    this.#recorded(from, { sid, position, isOwners: this.#installOwned(bundle, now) }, now);
+  put(from: NodeId, { sid, position, bundle, yielded }: PutMessage, now: Instant): void {
+    for (const one of bundle.snapshots) this.#present.get(from)?.add(ownSpiOf(one));
+    // Its owner knows what to make of it.
+    const isOwners = yielded || this.#installOwned(bundle, now);
+    this.#recorded(from, { sid, position, isOwners }, now);
   }
 
-  reserved(from: NodeId, { sid, position, reservations }: ReserveMessage, now: Instant): void {
+  /** Answers those of a node that is not their owner any more. */
+  reserved(
+    from: NodeId,
+    { sid, position, reservations }: ReserveMessage,
+    now: Instant,
+  ): readonly Reservation[] {
+    if (position === undefined) return [];
     const { hash, view } = this.#parts;
-    const isOwners = reservations.every(
-      ({ spiIn, epoch }) => epoch >= view.epoch(segmentOfSpi(spiIn, hash)),
+    const stale = reservations.filter(
+      ({ spiIn, epoch }) => epoch < view.epoch(segmentOfSpi(spiIn, hash)),
     );
-    if (position !== undefined) this.#recorded(from, { sid, position, isOwners }, now);
+    this.#recorded(from, { sid, position, isOwners: stale.length === 0 }, now);
+    return stale;
   }
 
   /** Some of a whole snapshot. */
   chunk(from: NodeId, { bundle, age }: SnapshotChunk, now: Instant): void {
     this.#askedAt.set(from, now);
+    for (const one of bundle.snapshots) this.#present.get(from)?.add(ownSpiOf(one));
     this.#install(bundle, after(now, -age));
   }
 
@@ -74,6 +94,7 @@ export class FollowedSas {
     if (isHere) this.#parts.perform({ kind: 'head', head: { node: from, synced, owns } });
     const fetched = new Set<Segment>();
     if (!end.whole) return fetched;
+    this.#forgetAbsent(from, end, now);
     for (const [segment, { from: awaited }] of this.#fetching) {
       awaited.delete(from);
       if (awaited.size === 0) fetched.add(segment);
@@ -85,6 +106,8 @@ export class FollowedSas {
   /** A session with a node began: what was said before went past one of us. */
   connected(node: NodeId, now: Instant): void {
     this.#logs.delete(node);
+    this.#present.delete(node);
+    this.#answers.delete(node);
     this.#ask(node, true, now);
   }
 
@@ -135,6 +158,9 @@ export class FollowedSas {
 
   #ask(to: NodeId, whole: boolean, now: Instant): void {
     this.#askedAt.set(to, now);
+    // Two answers that are under way are one to us: what is in either is there.
+    if (whole) this.#answers.set(to, (this.#answers.get(to) ?? 0) + 1);
+    if (whole && !this.#present.has(to)) this.#present.set(to, new Set());
     const message = { kind: 'snapshot-request', sid: this.#parts.sid, whole } as const;
     this.#parts.perform({ kind: 'tell', to, message, delivery: 'urgent' });
   }
@@ -171,6 +197,26 @@ export class FollowedSas {
     };
     this.#install(bundle, now);
     return bundle.snapshots.length === snapshots.length && bundle.gone.length === gone.length;
+  }
+
+  /** What the owner of a segment did not name in all that it has ended while nobody here heard of it. */
+  #forgetAbsent(from: NodeId, { owns, synced }: SnapshotEnd, now: Instant): void {
+    const { engine, hash, view } = this.#parts;
+    const awaited = (this.#answers.get(from) ?? 1) - 1;
+    const present = this.#present.get(from);
+    this.#answers.set(from, awaited);
+    if (awaited > 0 || !present) return;
+    this.#present.delete(from);
+    if (!synced) return;
+    const current = owns.filter(({ segment, epoch }) => epoch === view.epoch(segment));
+    const theirs = new Map(current.map(({ segment, epoch }) => [segment, epoch]));
+    const gone = engine.passiveSnapshots().flatMap(({ snapshot }) => {
+      const spi = ownSpiOf(snapshot);
+      const epoch = theirs.get(segmentOfIkeSpi(fromHex(spi), hash));
+      if (epoch === undefined || present.has(spi)) return [];
+      return [{ spi, epoch: Math.max(epoch, snapshot.epoch), order: snapshot.order + 1 }];
+    });
+    if (gone.length > 0) this.#install({ snapshots: [], gone }, now);
   }
 
   /** What is older than what is here, and what is ours, the engine leaves where it is. */

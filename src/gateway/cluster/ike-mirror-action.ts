@@ -6,6 +6,7 @@ import type { Delivery } from '../../cluster/bus/channel.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
 import type { SnapshotOf } from '../../cluster/ownership.ts';
 import type { SegmentHash } from '../../cluster/segment-hash.ts';
+import type { RandomBytes } from '../../crypto/random.ts';
 import type { Edges } from '../../events/edge-digest.ts';
 import type { Action } from '../../ike/action.ts';
 import type { IkeEndpoint } from '../../ike/endpoint.ts';
@@ -28,6 +29,8 @@ export interface ClusterView {
   /** Nobody is heard: nothing waits. */
   readonly isForsaken: () => boolean;
   readonly mayTransmit: (segment: Segment, now: Instant) => boolean;
+  readonly owns: (segment: Segment) => boolean;
+  readonly ownerOf: (segment: Segment) => NodeId | undefined;
   /** The highest epoch that was heard of. */
   readonly epoch: (segment: Segment) => Epoch;
   /** Under which this node has, or last had, a segment. */
@@ -44,6 +47,9 @@ export interface IkeMirrorParts {
   /** How many others must have a record. */
   readonly needed: number;
   readonly view: ClusterView;
+  readonly random: RandomBytes;
+  /** How many Child SAs get new keys in a second at most, after a take-over that was not clean. */
+  readonly rekeysPerSecond: number;
 }
 
 export type IkeMirrorAction =
@@ -66,8 +72,8 @@ export type IkeMirrorAction =
   | { readonly kind: 'head'; readonly head: SnapshotOf }
   /** What was to be fetched is here, or nobody has it. */
   | { readonly kind: 'settled'; readonly segment: Segment }
-  /** Their last state is not known: they stay as they are, and their peers begin anew. */
-  | { readonly kind: 'not-carried-on'; readonly spis: readonly IkeSpi[] };
+  /** Their last state is not known: they go on as far as that is safe, and get new keys. */
+  | { readonly kind: 'unsure'; readonly spis: readonly IkeSpi[] };
 
 /** Takes what is to be done, in order. */
 export type Perform = (action: IkeMirrorAction) => void;

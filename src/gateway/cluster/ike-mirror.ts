@@ -3,7 +3,8 @@
  * (`FollowedSas`).
  *
  * Segments that come to this node go on from what is here, those that leave are told once more and become
- * PASSIVE.
+ * PASSIVE. Where nobody knows whether that is all, they go on as far as it is safe: nothing is sent under keys
+ * of which numbers may have been used, no request is answered before it is known where the peer stands.
  */
 import type { Segment, Sid } from '../../cluster/ballot.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
@@ -16,8 +17,10 @@ import type { SequenceHalves } from '../../ipsec/sequence-number.ts';
 import type { Spi } from '../../ipsec/spi.ts';
 import { earliest, type Instant } from '../../wire/instant.ts';
 import { fromHex } from '../../wire/octets.ts';
+import { ChildRenewal } from './child-renewal.ts';
 import { FollowedSas } from './followed-sas.ts';
 import type { IkeMirrorAction, IkeMirrorParts } from './ike-mirror-action.ts';
+import { heal, type SplitHealingParts } from './split-healing.ts';
 import type { StateMessage } from './state-message.ts';
 import { ToldSas } from './told-sas.ts';
 
@@ -25,14 +28,25 @@ export class IkeMirror {
   readonly #parts: IkeMirrorParts;
   readonly #told: ToldSas;
   readonly #followed: FollowedSas;
+  readonly #renewal: ChildRenewal;
+  /** Segments that are fetched, and of which nobody may know all. */
+  readonly #unsure = new Set<Segment>();
+  readonly #healing: SplitHealingParts;
   #actions: IkeMirrorAction[] = [];
 
   constructor(parts: IkeMirrorParts) {
+    const renewal = new ChildRenewal({ random: parts.random, perSecond: parts.rekeysPerSecond });
     const perform = (action: IkeMirrorAction): void => {
       this.#actions.push(action);
     };
-    const told = new ToldSas(parts, perform);
+    const told = new ToldSas(parts, renewal, perform);
     this.#parts = parts;
+    this.#renewal = renewal;
+    this.#healing = {
+      ...{ engine: parts.engine, view: parts.view, renewal },
+      segmentOf: (spi) => this.segmentOf(spi),
+      handle: (input, now) => this.handle(input, now),
+    };
     this.#told = told;
     this.#followed = new FollowedSas({
       ...parts,
@@ -49,6 +63,16 @@ export class IkeMirror {
   /** For monitoring. */
   get figures(): Readonly<Record<string, number>> {
     return this.#told.figures;
+  }
+
+  /** Child SAs of this node that may send numbers of which others do not know. */
+  get solo(): number {
+    return this.#told.solo;
+  }
+
+  /** Child SAs that wait for new keys. */
+  get awaitingRekey(): number {
+    return this.#renewal.size;
   }
 
   /** How far the log of a node is here. */
@@ -76,12 +100,15 @@ export class IkeMirror {
     switch (message.kind) {
       case 'put':
         this.#followed.put(from, message, now);
+        if (message.yielded) heal(this.#healing, message.bundle.snapshots, now);
         break;
-      case 'reserve':
+      case 'reserve': {
+        const stale = this.#followed.reserved(from, message, now);
+        this.#renewal.markFirst(this.#told.sharedNumbers(stale), 'solo', now);
         // Whoever it was that asked, perhaps it sent them.
         this.#told.noteNumbers(message.reservations);
-        this.#followed.reserved(from, message, now);
         break;
+      }
       case 'edges':
         this.#actions.push({ kind: 'follow-edges', edges: message.edges });
         break;
@@ -119,6 +146,7 @@ export class IkeMirror {
 
   /** A session with a node began: what was said before went past one of us. */
   connected(node: NodeId, now: Instant): void {
+    this.#told.tellYielded();
     this.#followed.connected(node, now);
   }
 
@@ -141,25 +169,46 @@ export class IkeMirror {
     if (spis.length > 0) this.handle({ kind: 'activate', spis }, now);
   }
 
-  /** This one is ours, and other nodes may have more of it. */
-  fetch(segment: Segment, from: readonly NodeId[], now: Instant): void {
+  /** This one is ours, and other nodes may have more of it; `unsure`: nobody may have all. */
+  fetch(segment: Segment, from: readonly NodeId[], unsure: boolean, now: Instant): void {
+    if (unsure) this.#unsure.add(segment);
     this.#followed.fetch(segment, from, now);
   }
 
   /** These are ours, but nobody knows how far their former owner went. */
-  abandon(segments: ReadonlySet<Segment>): void {
+  takeUnsure(segments: ReadonlySet<Segment>, now: Instant): void {
     const spis = this.#passiveOf(segments);
-    if (spis.length > 0) this.#actions.push({ kind: 'not-carried-on', spis });
+    if (spis.length === 0) return;
+    this.#actions.push({ kind: 'unsure', spis });
+    const how = { unsure: true, unvouched: true, paced: true } as const;
+    this.handle({ kind: 'activate', spis, ...how }, now);
+  }
+
+  /** An operator's order: new keys for all Child SAs of these segments that this node has. */
+  rekey(segments: ReadonlySet<Segment>, now: Instant): void {
+    const theirs = this.#parts.engine
+      .ikeSas()
+      .filter(({ ownSpi }) => segments.has(this.segmentOf(ownSpi)));
+    const children = theirs.flatMap((sa) => [...sa.children.values()]);
+    this.#renewal.markFirst(
+      children.map(({ childSa }) => childSa.spiIn),
+      'order',
+      now,
+    );
   }
 
   /** These go on elsewhere. `isFinal`: the others are told of their last state first. */
   giveUp(segments: ReadonlySet<Segment>, isFinal: boolean, now: Instant): void {
-    for (const segment of segments) this.#followed.forget(segment);
+    for (const segment of segments) {
+      this.#followed.forget(segment);
+      this.#unsure.delete(segment);
+    }
     const { engine } = this.#parts;
     const isTheirs = (spi: IkeSpi) => segments.has(this.segmentOf(spi));
     if (isFinal) this.#told.publishSegments(segments, now);
     const spis = engine.ikeSas().flatMap(({ ownSpi }) => (isTheirs(ownSpi) ? [ownSpi] : []));
     if (spis.length > 0) this.handle({ kind: 'deactivate', spis }, now);
+    if (!isFinal) this.#told.yieldSegments(segments);
   }
 
   /** These go on with a higher epoch: what was refused under the lower one is told again. */
@@ -170,19 +219,23 @@ export class IkeMirror {
 
   expire(now: Instant): void {
     this.#told.expire(now);
-    for (const segment of this.#followed.takeOverdue(now)) {
-      this.abandon(new Set([segment]));
-      this.#actions.push({ kind: 'settled', segment });
-    }
+    const overdue = new Set(this.#followed.takeOverdue(now));
+    for (const segment of overdue) this.#unsure.add(segment);
+    this.#fetched(overdue, now);
     this.#followed.askAgain(now);
+    const spisIn = this.#renewal.take(now);
+    if (spisIn.length > 0) this.handle({ kind: 'replace-child-sas', spisIn }, now);
   }
 
   nextDeadline(): Instant | undefined {
-    return earliest(this.#told.nextDeadline(), this.#followed.nextDeadline());
+    const [told, followed] = [this.#told.nextDeadline(), this.#followed.nextDeadline()];
+    return earliest(told, followed, this.#renewal.nextDeadline());
   }
 
   #fetched(segments: ReadonlySet<Segment>, now: Instant): void {
-    this.take(segments, now);
+    const unsure = new Set([...segments].filter((segment) => this.#unsure.delete(segment)));
+    this.takeUnsure(unsure, now);
+    this.take(new Set([...segments].filter((segment) => !unsure.has(segment))), now);
     for (const segment of segments) this.#actions.push({ kind: 'settled', segment });
   }
 

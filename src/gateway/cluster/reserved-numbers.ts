@@ -5,7 +5,7 @@
  * A Child SA is named by its inbound SPI.
  */
 import type { ChildSequences } from '../../ike/snapshot.ts';
-import { laterNumber, type SequenceHalves } from '../../ipsec/sequence-number.ts';
+import { laterNumber, numbersBetween, type SequenceHalves } from '../../ipsec/sequence-number.ts';
 import type { Spi } from '../../ipsec/spi.ts';
 import type { Reservation } from './state-message.ts';
 
@@ -13,6 +13,9 @@ export class ReservedNumbers {
   readonly #known = new Map<Spi, Reservation>();
   /** Of ours, what is asked for and neither granted nor taken without. */
   readonly #awaited = new Map<Spi, SequenceHalves>();
+
+  /** Of ours, where this node began to use them. */
+  readonly #begun = new Map<Spi, SequenceHalves>();
 
   /** All that is known, of this node's SAs and of others'. */
   get all(): readonly Reservation[] {
@@ -54,7 +57,25 @@ export class ReservedNumbers {
     return { ...then, outboundReserved: laterNumber(then.outboundReserved, known.upTo) };
   }
 
+  /** This node sends numbers behind these from now on. */
+  begin(spiIn: Spi, behind: SequenceHalves): void {
+    this.#begun.set(spiIn, behind);
+  }
+
+  /** Another node does. */
+  end(spiIn: Spi): void {
+    this.#begun.delete(spiIn);
+    this.#awaited.delete(spiIn);
+  }
+
+  /** Somebody else may have used numbers that this node uses. */
+  isShared({ spiIn, upTo }: Reservation): boolean {
+    const begun = this.#begun.get(spiIn);
+    return begun !== undefined && numbersBetween(begun, upTo) > 0;
+  }
+
   forget(spiIn: Spi): void {
+    this.#begun.delete(spiIn);
     this.#known.delete(spiIn);
     this.#awaited.delete(spiIn);
   }

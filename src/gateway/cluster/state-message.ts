@@ -29,6 +29,8 @@ export interface PutMessage {
   readonly sid: Sid;
   readonly position: number;
   readonly bundle: SnapshotBundle;
+  /** The sender changed them while it did not know of a later owner, and is none any more. */
+  readonly yielded: boolean;
 }
 
 /** The sender has the log of process `of` up to `position`, but for what it refused. */
@@ -103,6 +105,7 @@ export function encodeStateMessage(message: StateMessage): BusMessage {
     case 'put':
       to.number(Attribute.POSITION, message.position);
       to.octets(Attribute.BUNDLE, encodeBundle(message.bundle));
+      flag(to, Attribute.YIELDED, message.yielded);
       break;
     case 'ack':
       to.number(Attribute.OF, message.of).number(Attribute.POSITION, message.position);
@@ -145,7 +148,10 @@ export function decodeStateMessage({ type, body }: BusMessage): StateMessage | u
   const bundle = () => decodeBundle(from.octets(Attribute.BUNDLE, 'bundle'));
   switch (kind) {
     case 'put':
-      return { kind, sid, position: position(), bundle: bundle() };
+      return {
+        ...{ kind, sid, position: position(), bundle: bundle() },
+        yielded: has(Attribute.YIELDED),
+      };
     case 'ack': {
       const refused = from
         .all(Attribute.REFUSED)
@@ -254,6 +260,7 @@ const Attribute = {
   OWNS: 9,
   RESERVATIONS: 10,
   EDGES: 11,
+  YIELDED: 12,
 } as const;
 
 const TYPES = {

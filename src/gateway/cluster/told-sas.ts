@@ -3,7 +3,8 @@
  *
  * What a turn of the engine changed goes into this node's log before the turn's messages leave: they leave when
  * others have it, or after 5 ms. The same log has the outbound numbers that Child SAs want to use. A node that
- * missed something is told everything.
+ * missed something is told everything; what was done while nobody was there is told when somebody is again, or
+ * to whoever went on instead.
  */
 import type { Segment, Sid } from '../../cluster/ballot.ts';
 import type { Delivery } from '../../cluster/bus/channel.ts';
@@ -14,12 +15,18 @@ import { WriteAhead as Log } from '../../cluster/write-ahead.ts';
 import { EDGE_WORDS, type Edges } from '../../events/edge-digest.ts';
 import type { Action, Input } from '../../ike/action.ts';
 import type { IkeSpi } from '../../ike/message/message.ts';
-import { type ChildSequences, ownSpiOf, type SnapshotBundle } from '../../ike/snapshot.ts';
+import {
+  type ChildSequences,
+  type IkeSaSnapshot,
+  ownSpiOf,
+  type SnapshotBundle,
+} from '../../ike/snapshot.ts';
 import { type Ticket, WriteAhead } from '../../ike/write-ahead.ts';
 import type { SequenceHalves } from '../../ipsec/sequence-number.ts';
 import type { Spi } from '../../ipsec/spi.ts';
 import type { Instant } from '../../wire/instant.ts';
 import { fromHex } from '../../wire/octets.ts';
+import type { ChildRenewal } from './child-renewal.ts';
 import type { IkeMirrorParts, Perform } from './ike-mirror-action.ts';
 import { ReservedNumbers } from './reserved-numbers.ts';
 import {
@@ -34,25 +41,41 @@ import {
 /** A record of ours, by what waits for it. */
 type Recorded =
   | { readonly kind: 'bundle'; readonly ticket: Ticket; readonly at: Instant }
-  | { readonly kind: 'numbers'; readonly reservation: Reservation };
+  | { readonly kind: 'numbers'; readonly reservations: readonly Reservation[] };
 
 export class ToldSas {
   readonly #parts: IkeMirrorParts;
+  readonly #renewal: Pick<ChildRenewal, 'note'>;
   readonly #perform: Perform;
   readonly #log: Log<Recorded>;
   readonly #ahead = new WriteAhead();
   readonly #numbers = new ReservedNumbers();
   readonly #lag = new SyncLag();
+  /** IKE SAs of ours that changed, and the record that says so: others do not have it yet. */
+  readonly #untold = new Map<IkeSpi, number>();
+  /** What we changed and nobody else had as another node went on with it, and the record that says so. */
+  readonly #yielded = new Map<IkeSpi, number>();
+  /** Child SAs whose numbers nobody knew, as there was nobody, and that are asked for now. */
+  readonly #solo = new Set<Spi>();
+  /** There was nobody, and who came then was not told of all yet. */
+  #wasForsaken = false;
 
-  constructor(parts: IkeMirrorParts, perform: Perform) {
+  constructor(parts: IkeMirrorParts, renewal: Pick<ChildRenewal, 'note'>, perform: Perform) {
     this.#parts = parts;
+    this.#renewal = renewal;
     this.#perform = perform;
     this.#log = new Log(parts.needed);
   }
 
   /** IKE SAs of which others do not have the newest state. */
   get unsynced(): ReadonlySet<IkeSpi> {
-    return this.#ahead.unsynced;
+    return new Set([...this.#untold.keys()].filter((spi) => !this.#ahead.awaits(spi)));
+  }
+
+  /** Child SAs of this node that may send numbers of which others do not know. */
+  get solo(): number {
+    if (!this.#wasForsaken) return this.#solo.size;
+    return this.#parts.engine.ikeSas().reduce((sum, { children }) => sum + children.size, 0);
   }
 
   /** How well the others keep up, by the names under which monitoring knows it; times in milliseconds. */
@@ -78,8 +101,9 @@ export class ToldSas {
   leave(actions: readonly Action[], now: Instant): void {
     for (const action of actions) {
       const spi = action.kind === 'send' ? action.after : undefined;
-      if (spi !== undefined && !this.#mayTransmit(spi, now)) continue;
-      if (action.kind === 'remove-child-sa') this.#numbers.forget(action.childSa.spiIn);
+      if (spi !== undefined && !this.#parts.view.mayTransmit(this.#segmentOf(spi), now)) continue;
+      this.#noteChild(action);
+      this.#renewal.note(action, now);
       this.#perform({ kind: 'ike', action });
     }
   }
@@ -87,27 +111,27 @@ export class ToldSas {
   acknowledged(from: NodeId, { sid: by, of, position, refused }: AckMessage, now: Instant): void {
     if (of !== this.#parts.sid) return;
     this.#log.acknowledged({ node: from, by, position, refused });
+    for (const [spi, at] of this.#untold) if (this.#log.isKnown(at)) this.#untold.delete(spi);
+    for (const [spi, at] of this.#yielded) {
+      const isOwner = this.#parts.view.ownerOf(this.#segmentOf(spi)) === from;
+      if (isOwner && position >= at) this.#yielded.delete(spi);
+    }
     this.#release(now);
   }
 
   /** A Child SA of ours wants to send up to this number. */
   reserve(spiIn: Spi, upTo: SequenceHalves, now: Instant): void {
-    const { hash, sid, view } = this.#parts;
-    const epoch = view.ownEpoch(segmentOfSpi(spiIn, hash));
-    const reservation: Reservation = { spiIn, epoch, upTo };
-    this.#numbers.ask(reservation);
-    const position = this.#log.write();
-    const message = { kind: 'reserve', sid, position, reservations: [reservation] } as const;
-    for (const to of view.reachable()) this.#tell(to, message, 'urgent');
-    const thing = { kind: 'numbers', reservation } as const;
-    if (view.isForsaken()) this.#goAlone();
-    else this.#log.wait({ thing, position, until: undefined });
-    this.#release(now);
+    this.#ask([this.#reservation(spiIn, upTo)], now);
   }
 
   /** Somebody reserved this: perhaps it was used. */
   noteNumbers(reservations: readonly Reservation[]): void {
     for (const one of reservations) this.#numbers.note(one);
+  }
+
+  /** Of Child SAs of ours, those that another node used too. */
+  sharedNumbers(reservations: readonly Reservation[]): readonly Spi[] {
+    return reservations.flatMap((one) => (this.#numbers.isShared(one) ? [one.spiIn] : []));
   }
 
   /** What a snapshot said of a Child SA's numbers, and what was heard since. */
@@ -136,11 +160,38 @@ export class ToldSas {
 
   /** Everything of these segments, as it is now. */
   publishSegments(segments: ReadonlySet<Segment>, now: Instant): void {
-    const { engine, hash } = this.#parts;
-    const theirs = engine
-      .snapshots(now)
-      .snapshots.filter((one) => segments.has(segmentOfIkeSpi(fromHex(ownSpiOf(one)), hash)));
+    const { snapshots } = this.#parts.engine.snapshots(now);
+    const theirs = snapshots.filter((one) => segments.has(this.#segmentOf(ownSpiOf(one))));
     for (const part of partsOf({ snapshots: theirs, gone: [] })) this.#publish(part, now);
+  }
+
+  /**
+   * These are PASSIVE here now, and another node may have gone on with them before we knew: it hears what
+   * we did without it.
+   */
+  yieldSegments(segments: ReadonlySet<Segment>): void {
+    for (const [spi, position] of this.#untold) {
+      if (!segments.has(this.#segmentOf(spi))) continue;
+      this.#untold.delete(spi);
+      this.#yielded.set(spi, position);
+    }
+    this.tellYielded();
+    if (!this.#wasForsaken) return;
+    const passive = this.#parts.engine.passiveSnapshots().map(({ snapshot }) => snapshot);
+    const theirs = passive.filter((one) => segments.has(this.#segmentOf(ownSpiOf(one))));
+    for (const some of lots(this.#usedBy(theirs))) this.#record(some);
+  }
+
+  /** Once more: who has them now may not have been there. */
+  tellYielded(): void {
+    if (this.#yielded.size === 0) return;
+    const passive = this.#parts.engine.passiveSnapshots().map(({ snapshot }) => snapshot);
+    const snapshots = passive.filter((one) => this.#yielded.has(ownSpiOf(one)));
+    this.#yielded.clear();
+    for (const bundle of partsOf({ snapshots, gone: [] })) {
+      const position = this.#put(bundle, true);
+      for (const one of bundle.snapshots) this.#yielded.set(ownSpiOf(one), position);
+    }
   }
 
   /** Numbers that were asked for and refused under a lower epoch. */
@@ -161,32 +212,87 @@ export class ToldSas {
 
   expire(now: Instant): void {
     if (this.#parts.view.isForsaken()) {
+      this.#wasForsaken = true;
       this.leave(this.#ahead.abandon(), now);
       this.#goAlone();
-    } else this.leave(this.#ahead.expire(now), now);
+    } else {
+      this.leave(this.#ahead.expire(now), now);
+      if (this.#wasForsaken) this.#foundAgain(now);
+    }
   }
 
   nextDeadline(): Instant | undefined {
     return this.#ahead.nextDeadline();
   }
 
-  #mayTransmit(spi: IkeSpi, now: Instant): boolean {
+  #segmentOf(spi: IkeSpi): Segment {
+    return segmentOfIkeSpi(fromHex(spi), this.#parts.hash);
+  }
+
+  #reservation(spiIn: Spi, upTo: SequenceHalves): Reservation {
     const { hash, view } = this.#parts;
-    return view.mayTransmit(segmentOfIkeSpi(fromHex(spi), hash), now);
+    return { spiIn, epoch: view.ownEpoch(segmentOfSpi(spiIn, hash)), upTo };
+  }
+
+  #noteChild(action: Action): void {
+    switch (action.kind) {
+      case 'activate-child-sa':
+        this.#numbers.begin(action.childSa.spiIn, action.sequences?.outboundReserved ?? NO_NUMBER);
+        break;
+      case 'deactivate-child-sa':
+        this.#numbers.end(action.childSa.spiIn);
+        this.#solo.delete(action.childSa.spiIn);
+        break;
+      case 'remove-child-sa':
+        this.#numbers.forget(action.childSa.spiIn);
+        this.#solo.delete(action.childSa.spiIn);
+        break;
+      default:
+        break;
+    }
   }
 
   #tell(to: NodeId, message: StateMessage, delivery: Delivery): void {
     this.#perform({ kind: 'tell', to, message, delivery });
   }
 
-  #publish(bundle: SnapshotBundle, now: Instant): void {
+  /** A record of the log: these IKE SAs as they are. */
+  #put(bundle: SnapshotBundle, yielded: boolean): number {
     const { view, sid } = this.#parts;
     const position = this.#log.write();
-    const message: PutMessage = { kind: 'put', sid, position, bundle };
+    const message: PutMessage = { kind: 'put', sid, position, bundle, yielded };
     for (const to of view.reachable()) this.#tell(to, message, 'urgent');
-    if (view.isForsaken()) return;
+    return position;
+  }
+
+  /** A record of the log: these numbers are used. */
+  #record(reservations: readonly Reservation[]): number {
+    const { sid, view } = this.#parts;
+    const position = this.#log.write();
+    const message = { kind: 'reserve', sid, position, reservations } as const;
+    for (const to of view.reachable()) this.#tell(to, message, 'urgent');
+    return position;
+  }
+
+  #publish(bundle: SnapshotBundle, now: Instant): void {
+    const position = this.#put(bundle, false);
+    for (const { spi } of bundle.gone) this.#untold.delete(spi);
+    for (const spi of bundle.snapshots.map(ownSpiOf)) {
+      this.#yielded.delete(spi);
+      this.#untold.set(spi, position);
+    }
+    if (this.#parts.view.isForsaken()) return;
     const thing = { kind: 'bundle', ticket: this.#ahead.send(bundle, now), at: now } as const;
     this.#log.wait({ thing, position, until: undefined });
+  }
+
+  #ask(reservations: readonly Reservation[], now: Instant): void {
+    for (const one of reservations) this.#numbers.ask(one);
+    const thing = { kind: 'numbers', reservations } as const;
+    const position = this.#record(reservations);
+    if (this.#parts.view.isForsaken()) this.#goAlone();
+    else this.#log.wait({ thing, position, until: undefined });
+    this.#release(now);
   }
 
   /** Others have more of our log. */
@@ -195,16 +301,39 @@ export class ToldSas {
       if (thing.kind === 'bundle') {
         this.#lag.add(now - thing.at);
         this.leave(this.#ahead.acknowledge(thing.ticket), now);
-        continue;
-      }
-      const { spiIn, upTo } = thing.reservation;
-      this.#numbers.granted(thing.reservation);
-      this.#perform({ kind: 'grant', spiIn, upTo });
+      } else for (const one of thing.reservations) this.#granted(one);
     }
+  }
+
+  #granted(reservation: Reservation): void {
+    const { spiIn, upTo } = reservation;
+    this.#numbers.granted(reservation);
+    this.#solo.delete(spiIn);
+    this.#perform({ kind: 'grant', spiIn, upTo });
   }
 
   #goAlone(): void {
     for (const spiIn of this.#numbers.takeAwaited()) this.#perform({ kind: 'go-alone', spiIn });
+  }
+
+  /** Somebody is there again: what was sent meanwhile becomes known, and nothing is sent alone any more. */
+  #foundAgain(now: Instant): void {
+    this.#wasForsaken = false;
+    for (const some of lots(this.#usedBy(this.#parts.engine.snapshots(now).snapshots))) {
+      for (const { spiIn } of some) this.#solo.add(spiIn);
+      this.#ask(some, now);
+    }
+  }
+
+  /** How far Child SAs of ours may have sent. */
+  #usedBy(snapshots: readonly IkeSaSnapshot[]): readonly Reservation[] {
+    return snapshots
+      .flatMap(({ children }) => children)
+      .flatMap(({ held, outbound, sequences, childSa: { spiIn } }) =>
+        held && outbound !== 'never' && sequences
+          ? [this.#reservation(spiIn, sequences.outboundReserved)]
+          : [],
+      );
   }
 
   #tellAll(to: NodeId, now: Instant): void {
@@ -218,11 +347,8 @@ export class ToldSas {
       this.#tell(to, { kind: 'snapshot-chunk', sid, age, bundle }, 'bulk');
     }
     // Also those that are asked for and that no snapshot has yet.
-    const reservations = this.#numbers.all;
-    for (let at = 0; at < reservations.length; at += RESERVATIONS_IN_ONE) {
-      const some = reservations.slice(at, at + RESERVATIONS_IN_ONE);
-      const message = { kind: 'reserve', sid, position: undefined, reservations: some } as const;
-      this.#tell(to, message, 'bulk');
+    for (const reservations of lots(this.#numbers.all)) {
+      this.#tell(to, { kind: 'reserve', sid, position: undefined, reservations }, 'bulk');
     }
   }
 }
@@ -232,6 +358,16 @@ function rounded(milliseconds: number): number {
   return Math.round(milliseconds * 1000) / 1000;
 }
 
+/** As many as fit into one message. */
+function lots(reservations: readonly Reservation[]): readonly (readonly Reservation[])[] {
+  const parts: (readonly Reservation[])[] = [];
+  for (let at = 0; at < reservations.length; at += RESERVATIONS_IN_ONE) {
+    parts.push(reservations.slice(at, at + RESERVATIONS_IN_ONE));
+  }
+  return parts;
+}
+
 /** They fit into one datagram. */
 const EDGES_IN_ONE = 64;
 const RESERVATIONS_IN_ONE = 1024;
+const NO_NUMBER: SequenceHalves = { high: 0, low: 0 };

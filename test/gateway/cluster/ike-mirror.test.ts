@@ -11,6 +11,7 @@ import { spi } from '../../../src/ipsec/spi.ts';
 import { instant } from '../../../src/wire/instant.ts';
 import { loadSecret } from '../../support/connections.ts';
 import { Side } from '../../support/pair.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
 import { GCM, plainSnapshot } from '../../support/snapshots.ts';
 
 const HASH = segmentHash(8, 1);
@@ -26,16 +27,23 @@ function mirrored(change: Partial<ClusterView> = {}) {
     reachable: () => [THERE],
     isForsaken: () => false,
     mayTransmit: () => true,
+    owns: () => true,
+    ownerOf: () => HERE,
     epoch: () => 5,
     ownEpoch: () => 6,
     head: () => ({ node: HERE, synced: true, owns: [] }),
     isCatchingUp: () => false,
     ...change,
   };
-  const mirror = new IkeMirror({ engine: side.engine, sid: HERE, hash: HASH, needed: 1, view });
+  const mirror = new IkeMirror({
+    ...{ engine: side.engine, sid: HERE, hash: HASH, needed: 1, view },
+    random: seededRandom(3),
+    rekeysPerSecond: 200,
+  });
   const put = (position: number, epoch: number) => {
     const bundle = { snapshots: [{ ...plainSnapshot(), epoch }], gone: [] };
-    mirror.receive(THERE, { kind: 'put', sid: THERE, position, bundle }, NOW);
+    const message = { kind: 'put', sid: THERE, position, bundle, yielded: false } as const;
+    mirror.receive(THERE, message, NOW);
     return mirror.drain();
   };
   return { side, mirror, put };
@@ -83,7 +91,7 @@ describe('IKE SAs of other nodes', () => {
   it('go on here when whoever had more of them has told it', () => {
     const { side, mirror, put } = mirrored();
     put(1, 5);
-    mirror.fetch(SEGMENT(mirror), [THERE], NOW);
+    mirror.fetch(SEGMENT(mirror), [THERE], false, NOW);
     assert.deepEqual(told(mirror.drain()), [{ kind: 'snapshot-request', sid: HERE, whole: true }]);
     assert.equal(side.engine.ikeSas().length, 0, 'not before');
     mirror.receive(THERE, END, NOW);
@@ -91,17 +99,30 @@ describe('IKE SAs of other nodes', () => {
     assert.equal(side.engine.ikeSas().length, 1);
   });
 
-  it('do not go on when nobody tells what they came to', () => {
+  it('go on in doubt when nobody tells what they came to, and get new keys before they send', () => {
     const { side, mirror, put } = mirrored();
     put(1, 5);
-    mirror.fetch(SEGMENT(mirror), [THERE], NOW);
+    mirror.fetch(SEGMENT(mirror), [THERE], false, NOW);
     mirror.drain();
     const deadline = mirror.nextDeadline();
     assert.equal(deadline, NOW + 100);
     mirror.expire(instant(NOW + 100));
-    const kinds = mirror.drain().map(({ kind }) => kind);
-    assert.deepEqual(kinds, ['not-carried-on', 'settled']);
-    assert.equal(side.engine.ikeSas().length, 0);
+    const actions = mirror.drain();
+    const kinds = new Set(actions.map(({ kind }) => kind));
+    assert.ok(kinds.has('unsure') && kinds.has('settled'));
+    const activated = actions.flatMap((one) =>
+      one.kind === 'ike' && one.action.kind === 'activate-child-sa' ? [one.action.childSa] : [],
+    );
+    assert.deepEqual(
+      activated.map(({ outbound }) => outbound),
+      ['never'],
+    );
+    const [sa] = side.engine.ikeSas();
+    assert.ok(sa?.doubt);
+    assert.deepEqual(
+      sa.queued.map(({ kind }) => kind),
+      ['create-child'],
+    );
   });
 
   it('are told to who asks, with how long ago they were heard of', () => {

@@ -14,7 +14,8 @@ const ONE = plainSnapshot();
 const BUNDLE = { snapshots: [ONE], gone: [{ spi: ONE.spiI, epoch: 3, order: 2 ** 40 }] };
 
 const MESSAGES: readonly StateMessage[] = [
-  { kind: 'put', sid: 0x8001, position: 2 ** 40, bundle: BUNDLE },
+  { kind: 'put', sid: 0x8001, position: 2 ** 40, bundle: BUNDLE, yielded: false },
+  { kind: 'put', sid: 0x8001, position: 1, bundle: BUNDLE, yielded: true },
   {
     kind: 'reserve',
     ...{ sid: 3, position: 12 },
