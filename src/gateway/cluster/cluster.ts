@@ -519,15 +519,6 @@ export class Cluster implements ClusterMode {
     }
     // Whoever comes back may have said that it has what is ours.
     if (event.kind === 'node-up') this.#addresses?.announce();
-    // Not within the turn that tells of it.
-    if (event.kind === 'node-up') setImmediate(() => this.#endSolo());
-  }
-
-  /** Somebody is there again to acknowledge numbers. */
-  #endSolo(): void {
-    for (const { spiIn, upTo } of this.childSas.soloNumbers()) {
-      this.#give({ kind: 'sequence-wanted', spiIn, upTo });
-    }
   }
 
   #name(node: NodeId): string {

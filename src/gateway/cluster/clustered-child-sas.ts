@@ -168,13 +168,6 @@ export class ClusteredChildSas {
     this.#parts.packetLoops()?.goAlone(id);
   }
 
-  /** Child SAs whose numbers nobody acknowledges, and numbers ahead of what they use, to ask for. */
-  soloNumbers(): readonly { readonly spiIn: Spi; readonly upTo: SequenceHalves }[] {
-    return [...this.#members.values()]
-      .filter(sendsAlone)
-      .map((member) => ({ spiIn: member.childSa.spiIn, upTo: this.#mayBeUsed(member) }));
-  }
-
   /** How far a Child SA of this node has counted, or may have, for its snapshot. */
   sequences(childSaId: number): ChildSequences | undefined {
     const { rows } = this.#parts;
