@@ -18,7 +18,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   vici: ['config', 'events', 'wire'],
   io: ['events', 'wire', 'crypto', 'esp', 'ipsec', 'cluster'],
   cli: ['vici', 'config', 'io', 'events'],
-  gateway: ['wire', 'crypto', 'events', 'ipsec', 'ike', 'esp', 'cluster', 'config', 'vici', 'io'],
+  gateway: ['wire', 'crypto', 'events', 'ipsec', 'ike', 'cluster', 'config', 'vici', 'io'],
 };
 
 /** Files at the root of src may import everything but each other, with these exceptions. */

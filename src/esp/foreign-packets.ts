@@ -5,7 +5,7 @@
  * Allocates a copy per packet: where many come to the wrong node, it is the cluster's filter that is wrong.
  */
 import type { Endpoint, IpAddress } from '../wire/address.ts';
-import { type Batch, HEADROOM, VNET_HEADER_OCTETS, Word } from './batch.ts';
+import { type Batch, HEADROOM, ORIGIN_OCTETS, VNET_HEADER_OCTETS, WORDS, Word } from './batch.ts';
 import { originDestination, originSource, writeOrigin } from './peer-origin.ts';
 
 /** An ESP packet from SPI to ICV, and how it came. */
@@ -57,15 +57,16 @@ export function foreignRead({ arena, words }: Batch, at: number): ForeignRead {
   return { kind: 'read', octets: arena.slice(front, offset + words[at + Word.LENGTH]!) };
 }
 
-/** Puts the packet into the first row of an empty batch for its kind; false when it cannot be one. */
-export function putForeign(batch: Batch, packet: ForeignPacket): boolean {
+/** Puts the packet into an empty row of a batch for its kind; false when it cannot be one. */
+export function putForeign(batch: Batch, row: number, packet: ForeignPacket): boolean {
+  const at = row * WORDS;
   const front = packet.kind === 'read' ? VNET_HEADER_OCTETS : 0;
   const length = packet.octets.length - front;
   if (length <= 0 || length > batch.slotOctets - HEADROOM) return false;
-  batch.arena.set(packet.octets, batch.words[Word.OFFSET]! - front);
-  batch.words[Word.LENGTH] = length;
+  batch.arena.set(packet.octets, batch.words[at + Word.OFFSET]! - front);
+  batch.words[at + Word.LENGTH] = length;
   if (packet.kind === 'read') return true;
-  batch.words[Word.TOS] = packet.trafficClass;
-  writeOrigin(batch.origins, 0, packet.local, packet.remote);
+  batch.words[at + Word.TOS] = packet.trafficClass;
+  writeOrigin(batch.origins, row * ORIGIN_OCTETS, packet.local, packet.remote);
   return true;
 }

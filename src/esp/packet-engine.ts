@@ -367,15 +367,23 @@ export class PacketEngine {
     return this.#handOver?.take(this, taker) ?? false;
   }
 
-  /** Another node had this packet, which goes on as if it had come here; false when it is none. */
-  takeForeign(packet: ForeignPacket, now: Instant): boolean {
-    const isRead = packet.kind === 'read';
-    if (!putForeign(isRead ? this.reads : this.arrivals, packet)) return false;
+  /** Another node had these packets, which go on as if they had come here; answers how many are none. */
+  takeForeign(packets: readonly ForeignPacket[], now: Instant): number {
+    let faulty = 0;
+    let row = 0;
     this.#isRelayed = true;
-    if (isRead) this.readFromTun(1, now);
-    else this.received(1, HELD_ARRIVAL, now);
+    for (const [index, packet] of packets.entries()) {
+      const { kind } = packet;
+      const batch = kind === 'read' ? this.reads : this.arrivals;
+      if (putForeign(batch, row, packet)) row++;
+      else faulty++;
+      if (row < batch.size && packets[index + 1]?.kind === kind) continue;
+      if (row > 0 && kind === 'read') this.readFromTun(row, now);
+      else if (row > 0) this.received(row, HELD_ARRIVAL, now);
+      row = 0;
+    }
     this.#isRelayed = false;
-    return true;
+    return faulty;
   }
 
   /** Rows of `inbound` on their way to the TUN device; answers whether an SA sends from now on. */

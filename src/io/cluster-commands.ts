@@ -5,7 +5,12 @@ import type { ForeignPacket, UnknownArrivals } from '../esp/foreign-packets.ts';
 import type { PacketEngine } from '../esp/packet-engine.ts';
 import { EDGE_WORDS, type Edges } from '../events/edge-digest.ts';
 import type { Instant } from '../wire/instant.ts';
-import type { ClusterCommand, ClusterReport, ClusterSaCommand } from './cluster-protocol.ts';
+import type {
+  ClusterCommand,
+  ClusterReport,
+  ClusterSaCommand,
+  HandedOn,
+} from './cluster-protocol.ts';
 
 /** Packets of other nodes' SAs on their way to the control thread. */
 const FOREIGN_IN_FLIGHT = 256;
@@ -15,6 +20,7 @@ export class ClusterCommands {
   readonly #now: () => Instant;
   #credit = FOREIGN_IN_FLIGHT;
   readonly #unknown = new Allowance();
+  #collected: HandedOn[] = [];
 
   constructor(report: (report: ClusterReport) => void, now: () => Instant) {
     this.#report = report;
@@ -24,15 +30,27 @@ export class ClusterCommands {
   /** For the engine: strangers who make SPIs up get no more of the control thread than it gave away. */
   readonly unknown: UnknownArrivals = {
     wanted: () => this.#unknown.spend(this.#now()),
-    take: (packet) => this.#report({ kind: 'unknown-packet', id: undefined, packet }),
+    take: (packet) => this.#collect({ id: undefined, packet }),
   };
 
   /** For the engine: false when the control thread has enough to do. */
   handOn(id: number, packet: ForeignPacket): boolean {
     if (this.#credit === 0) return false;
     this.#credit--;
-    this.#report({ kind: 'foreign-packet', id, packet });
+    this.#collect({ id, packet });
     return true;
+  }
+
+  /** A message costs more than a packet: those of a turn go together. */
+  #collect(one: HandedOn): void {
+    this.#collected.push(one);
+    if (this.#collected.length === 1) queueMicrotask(() => this.#tell());
+  }
+
+  #tell(): void {
+    const packets = this.#collected;
+    this.#collected = [];
+    this.#report({ kind: 'foreign-packets', packets });
   }
 
   perform(engine: PacketEngine, command: ClusterCommand, now: Instant): void {
@@ -40,8 +58,8 @@ export class ClusterCommands {
       case 'foreign-taken':
         this.#credit = Math.min(FOREIGN_IN_FLIGHT, this.#credit + command.count);
         return;
-      case 'foreign-packet':
-        engine.takeForeign(command.packet, now);
+      case 'foreign-packets':
+        engine.takeForeign(command.packets, now);
         return;
       case 'hand-on-unknown':
         this.#unknown.perSecond = command.perSecond;

@@ -2,7 +2,7 @@
  * What the control thread and a packet loop's worker say to each other about SAs that several nodes of a
  * cluster may carry. Structured-clone data, a part of `packet-loop-protocol.ts`.
  */
-import type { ForeignArrival, ForeignPacket } from '../esp/foreign-packets.ts';
+import type { ForeignPacket } from '../esp/foreign-packets.ts';
 import type { GivenSa, TakenSa, TakeOver } from '../esp/sa-ownership.ts';
 import type { Edges } from '../events/edge-digest.ts';
 import type { Sampling } from '../ipsec/replay-sampling.ts';
@@ -23,8 +23,8 @@ export type ClusterSaCommand =
 
 export type ClusterCommand =
   | ClusterSaCommand
-  /** Another node received or read a packet of an SA that is carried here. */
-  | { readonly kind: 'foreign-packet'; readonly packet: ForeignPacket }
+  /** Another node received or read packets of SAs that are carried here. */
+  | { readonly kind: 'foreign-packets'; readonly packets: readonly ForeignPacket[] }
   /** The control thread took this many such packets off its queue. */
   | { readonly kind: 'foreign-taken'; readonly count: number }
   /** Packets of SAs that are not here go to the control thread, at most so many in a second. */
@@ -32,11 +32,15 @@ export type ClusterCommand =
   /** Other nodes say where the windows of their SAs are. */
   | { readonly kind: 'follow-edges'; readonly edges: Edges };
 
+export interface HandedOn {
+  /** The Child SA's number; unset where no SA is here, and another node may have it. */
+  readonly id: number | undefined;
+  readonly packet: ForeignPacket;
+}
+
 export type ClusterReport =
-  /** A packet of an SA that another node has, for that node. */
-  | { readonly kind: 'foreign-packet'; readonly id: number; readonly packet: ForeignPacket }
-  /** A packet of an SA that is not here: another node may have it. */
-  | { readonly kind: 'unknown-packet'; readonly id: undefined; readonly packet: ForeignArrival }
+  /** Packets of SAs that other nodes have, for those nodes: all of one turn. */
+  | { readonly kind: 'foreign-packets'; readonly packets: readonly HandedOn[] }
   /** The SA will soon need outbound numbers up to this one, acknowledged by another node. */
   | { readonly kind: 'sequence-wanted'; readonly id: number; readonly upTo: SequenceHalves }
   /** It is carried here, from there on. */

@@ -18,6 +18,12 @@ export interface PacketLoopsClusterParts {
   readonly workerOf: (spiIn: number) => number;
 }
 
+/** A packet with the inbound SPI of the SA it is for. */
+export interface PacketOfSa {
+  readonly spiIn: number;
+  readonly packet: ForeignPacket;
+}
+
 interface ClusterSa {
   readonly worker: number;
   /** As it would be installed now. */
@@ -92,9 +98,18 @@ export class PacketLoopsCluster {
     }
   }
 
-  /** Another node had this packet of the SA of an inbound SPI that is carried here. */
-  foreignPacket(spiIn: number, packet: ForeignPacket): void {
-    this.#parts.tell(this.#parts.workerOf(spiIn), { kind: 'foreign-packet', packet });
+  /** Another node had these packets of SAs that are carried here. */
+  foreignPackets(packets: readonly PacketOfSa[]): void {
+    const byWorker = new Map<number, ForeignPacket[]>();
+    for (const { spiIn, packet } of packets) {
+      const worker = this.#parts.workerOf(spiIn);
+      const some = byWorker.get(worker);
+      if (some) some.push(packet);
+      else byWorker.set(worker, [packet]);
+    }
+    for (const [worker, some] of byWorker) {
+      this.#parts.tell(worker, { kind: 'foreign-packets', packets: some });
+    }
   }
 
   /** Packets of SAs that are not here are reported (`unknown-packet`), at most so many in a second. */
@@ -125,10 +140,13 @@ export class PacketLoopsCluster {
   }
 
   hear(worker: number, report: ClusterReport): void {
-    const { kind, id } = report;
-    if (kind === 'foreign-packet') this.#foreignTaken(worker);
-    if (kind === 'foreign-packet' || kind === 'unknown-packet' || kind === 'sequence-wanted')
+    const { kind } = report;
+    if (kind === 'foreign-packets') {
+      this.#foreignTaken(worker, report.packets.filter(({ id }) => id !== undefined).length);
       return;
+    }
+    if (kind === 'sequence-wanted') return;
+    const { id } = report;
     const sa = this.#sas.get(id);
     if (sa === undefined) return;
     const { asked } = sa;
@@ -154,10 +172,10 @@ export class PacketLoopsCluster {
   }
 
   /** Told in lots: a worker has credit for many more. */
-  #foreignTaken(worker: number): void {
-    const untold = (this.#untold.get(worker) ?? 0) + 1;
-    this.#untold.set(worker, untold % FOREIGN_LOT);
-    if (untold === FOREIGN_LOT) this.#parts.tell(worker, { kind: 'foreign-taken', count: untold });
+  #foreignTaken(worker: number, taken: number): void {
+    const untold = (this.#untold.get(worker) ?? 0) + taken;
+    this.#untold.set(worker, untold < FOREIGN_LOT ? untold : 0);
+    if (untold >= FOREIGN_LOT) this.#parts.tell(worker, { kind: 'foreign-taken', count: untold });
   }
 
   #ask(command: Extract<ClusterSaCommand, { readonly kind: 'take' | 'give' }>): void {

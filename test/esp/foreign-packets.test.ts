@@ -36,24 +36,43 @@ function nodes(
 }
 
 /** Everything that a node handed on comes to the other. */
-function handOn(from: EspGateway, to: EspGateway): readonly boolean[] {
-  return from.foreign.splice(0).map(({ packet }) => to.engine.takeForeign(packet, to.now));
+function handOn(from: EspGateway, to: EspGateway): void {
+  const packets = from.foreign.splice(0).map(({ packet }) => packet);
+  assert.equal(to.engine.takeForeign(packets, to.now), 0);
 }
 
 describe('Packets of an SA that another node has', () => {
   it('go to that node as they came, both ways, where the SA says so', () => {
     const { owner, other, peer } = nodes('hand-on');
     other.fromTun(OUT, OUT);
-    assert.deepEqual(handOn(other, owner), [true, true]);
+    assert.equal(other.foreign.length, 2);
+    handOn(other, owner);
     assert.equal(owner.sent.length, 2);
     peer.fromSocket(UDP, ...owner.sent);
     assert.deepEqual(peer.delivered, [OUT, OUT]);
     peer.fromTun(BACK);
     other.fromSocket(UDP, ...peer.sent);
     assert.equal(other.foreign[0]?.childSa, 1);
-    assert.deepEqual(handOn(other, owner), [true]);
+    handOn(other, owner);
     assert.deepEqual(owner.delivered, [BACK]);
     for (const node of [owner, other, peer]) assert.deepEqual(node.drops(), {});
+  });
+
+  it('go on in any mixture, as many as they are, and what is none among them is passed over', () => {
+    const { owner, other, peer } = nodes('hand-on');
+    peer.fromTun(...Array.from({ length: 100 }, () => BACK));
+    other.fromSocket(UDP, ...peer.sent.splice(0));
+    other.fromTun(...Array.from({ length: 100 }, () => OUT));
+    const packets = other.foreign.splice(0).map(({ packet }) => packet);
+    const arrivals = packets.filter(({ kind }) => kind === 'arrival');
+    assert.equal(arrivals.length, 99, 'one was a sample');
+    const faulty = { kind: 'read', octets: new Uint8Array(3) } as const;
+    const [first, second] = [packets.slice(0, 90), packets.slice(90)];
+    const mixed = [...first, faulty, ...second.toReversed(), faulty];
+    assert.equal(owner.engine.takeForeign(mixed, owner.now), 2);
+    assert.equal(owner.delivered.length, 99);
+    assert.equal(owner.sent.length, 100);
+    assert.deepEqual(owner.drops(), {});
   });
 
   it('are verified all the same where they are samples', () => {
@@ -116,10 +135,10 @@ describe('Packets of an SA that another node has', () => {
     assert.deepEqual(other.drops(), { 'unknown-spi': 1 });
     const [packet] = other.unknown.splice(0);
     assert.ok(packet);
-    owner.engine.takeForeign(packet, owner.now);
+    owner.engine.takeForeign([packet], owner.now);
     assert.deepEqual(owner.delivered, [BACK]);
     // What another node took for one of ours, and is not, stays here.
-    other.engine.takeForeign(packet, other.now);
+    other.engine.takeForeign([packet], other.now);
     assert.deepEqual([other.unknown.length, other.drops()], [0, { 'unknown-spi': 2 }]);
     other.fromSocket(UDP, third);
     assert.equal(other.unknown.length, 1, 'its own go on');
@@ -140,7 +159,7 @@ describe('Packets of an SA that another node has', () => {
     const from = { address: ELSEWHERE, port: 1 };
     for (const length of [0, 10, 70_000]) {
       const octets = new Uint8Array(length);
-      assert.equal(owner.engine.takeForeign({ kind: 'read', octets }, owner.now), false);
+      assert.equal(owner.engine.takeForeign([{ kind: 'read', octets }], owner.now), 1);
     }
     for (const length of [0, 70_000]) {
       const octets = new Uint8Array(length);
@@ -151,7 +170,7 @@ describe('Packets of an SA that another node has', () => {
         remote: from,
         trafficClass: 0,
       } as const;
-      assert.equal(owner.engine.takeForeign(packet, owner.now), false);
+      assert.equal(owner.engine.takeForeign([packet], owner.now), 1);
     }
     assert.deepEqual(owner.drops(), {});
   });

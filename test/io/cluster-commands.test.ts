@@ -33,12 +33,25 @@ describe('Packets that a worker hands on', () => {
 
   /** As the engine does with packets of SAs that are not there; answers how many were taken. */
   function arrive(count: number): number {
-    const before = reports.length;
+    let some = 0;
     for (let packet = 0; packet < count; packet++) {
-      if (commands.unknown.wanted()) commands.unknown.take(PACKET);
+      if (!commands.unknown.wanted()) continue;
+      commands.unknown.take(PACKET);
+      some++;
     }
-    return reports.length - before;
+    return some;
   }
+
+  it('go together, those of one turn', async () => {
+    for (const id of [1, 2]) commands.handOn(id, PACKET);
+    assert.deepEqual(reports, []);
+    await Promise.resolve();
+    const packets = [1, 2].map((id) => ({ id, packet: PACKET }));
+    assert.deepEqual(reports, [{ kind: 'foreign-packets', packets }]);
+    commands.handOn(3, PACKET);
+    await Promise.resolve();
+    assert.equal(reports.length, 2);
+  });
 
   it('are as many as the control thread has room for', () => {
     const hand = () => commands.handOn(1, PACKET);
@@ -51,10 +64,13 @@ describe('Packets that a worker hands on', () => {
     assert.equal(arrive(10), 0);
   });
 
-  it('are so many of SAs that are not here in a second, whatever strangers send', () => {
+  it('are so many of SAs that are not here in a second, whatever strangers send', async () => {
     commands.perform(engine, { kind: 'hand-on-unknown', perSecond: 200 }, now);
     assert.equal(arrive(1000), 20, 'a tenth of a second at once');
-    assert.deepEqual(reports[0], { kind: 'unknown-packet', id: undefined, packet: PACKET });
+    await Promise.resolve();
+    const [report] = reports;
+    assert.ok(report?.kind === 'foreign-packets');
+    assert.deepEqual(report.packets[0], { id: undefined, packet: PACKET });
     let taken = 0;
     for (let tick = 0; tick < 1000; tick++) {
       now = instant(now + 1);

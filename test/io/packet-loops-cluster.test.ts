@@ -86,16 +86,25 @@ describe('SAs of a cluster, as the workers are told of them', () => {
 
   it('that are not here have their packets taken in lots, whoever they are of', () => {
     const packet = { kind: 'read', octets: new Uint8Array(30) } as const;
-    for (let taken = 1; taken <= 70; taken++) {
-      cluster.hear(0, { kind: 'foreign-packet', id: 99, packet });
+    const some = Array.from({ length: 20 }, () => ({ id: 99, packet }));
+    for (let taken = 20; taken <= 100; taken += 20) {
+      cluster.hear(0, { kind: 'foreign-packets', packets: some });
     }
-    const lot = { kind: 'foreign-taken', count: 32 } as const;
+    const lot = { kind: 'foreign-taken', count: 40 } as const;
     assert.deepEqual(told, [
       [0, lot],
       [0, lot],
     ]);
-    cluster.foreignPacket(0x1001, packet);
-    assert.deepEqual(told[2], [1, { kind: 'foreign-packet', packet }]);
+    const [one, two] = [packet, { ...packet }];
+    cluster.foreignPackets([
+      { spiIn: 0x1001, packet: one },
+      { spiIn: 0x1000, packet: two },
+      { spiIn: 0x1003, packet: two },
+    ]);
+    assert.deepEqual(told.slice(2), [
+      [1, { kind: 'foreign-packets', packets: [one, two] }],
+      [0, { kind: 'foreign-packets', packets: [two] }],
+    ]);
   });
 
   it('that are not here are asked for at every worker, its share each, and at new ones', () => {
@@ -111,9 +120,8 @@ describe('SAs of a cluster, as the workers are told of them', () => {
     ]);
     const packet = { octets: new Uint8Array(30), local: HERE, remote: { address: HERE, port: 1 } };
     const arrival = { kind: 'arrival', ...packet, trafficClass: 0 } as const;
-    for (let taken = 0; taken < 70; taken++) {
-      cluster.hear(0, { kind: 'unknown-packet', id: undefined, packet: arrival });
-    }
+    const some = Array.from({ length: 70 }, () => ({ id: undefined, packet: arrival }));
+    cluster.hear(0, { kind: 'foreign-packets', packets: some });
     assert.equal(told.length, 3, 'there is no credit to give back');
   });
 

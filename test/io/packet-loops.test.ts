@@ -331,12 +331,12 @@ describeNative('Workers of the packet path', () => {
       await until(() => clusterReports().length === packet);
     }
     const [report] = clusterReports();
-    assert.ok(report?.kind === 'foreign-packet' && report.id === 2);
+    assert.ok(report?.kind === 'foreign-packets' && report.packets[0]?.id === 2);
     assert.equal(counters[1]?.drops[DropReason['outbound-passive']], 0);
     loops.cluster.take(2, { ...foreign, reserved: halves(256), window: 'bounded' });
     await until(() => clusterReports().some(({ kind }) => kind === 'taken'));
     const arrived = once(peer, 'message');
-    loops.cluster.foreignPacket(0x1001, report.packet);
+    loops.cluster.foreignPackets(report.packets.map(({ packet }) => ({ spiIn: 0x1001, packet })));
     const [octets]: Uint8Array[] = await arrived;
     assert.equal(numberOf(octets ?? new Uint8Array(8)), 1);
   });

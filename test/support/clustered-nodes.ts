@@ -67,6 +67,13 @@ export class ClusterWorld {
     () => {};
   /** After each input of a node. */
   turned: (node: Clustered, actions: readonly ClusterNodeAction[]) => void = () => {};
+  /** Told of all that a node does. */
+  observe: (node: Clustered, action: ClusterNodeAction) => void = () => {};
+  /** A node has done all that came of an input. */
+  concluded: (node: Clustered) => void = () => {};
+  /** A node is to say when nothing of a batch leaves any more. */
+  freeze: (node: Clustered, batch: number) => void = (node, batch) =>
+    this.give(node, { kind: 'frozen', batch });
   readonly #seed: number;
   readonly #count: number;
   readonly #options: ClusterOptions;
@@ -104,6 +111,7 @@ export class ClusterWorld {
     const actions = node.node.handle(input, this.clock(node));
     for (const action of actions) {
       node.actions.push({ at: this.now, action });
+      this.observe(node, action);
       if (action.kind === 'send') {
         const { peer: to, path, octets } = action;
         this.network.send({ from: node.id, to, path, octets }, this.now);
@@ -114,7 +122,8 @@ export class ClusterWorld {
       }
     }
     this.turned(node, actions);
-    for (const batch of frozen) this.give(node, { kind: 'frozen', batch });
+    for (const batch of frozen) this.freeze(node, batch);
+    this.concluded(node);
   }
 
   /** Clocks of nodes have nothing to do with one another. */

@@ -17,15 +17,15 @@ import type { ClusterEvent as NodeEvent } from '../../cluster/coordinator-action
 import type { NodeId } from '../../cluster/node-id.ts';
 import { ClusterPools } from '../../cluster/pools/cluster-pools.ts';
 import { samplingOf } from '../../cluster/segment-filter.ts';
+
 import {
   jhash,
   type SegmentHash,
   scaled,
-  segmentOfAddress,
-  segmentOfIkeSpi,
   segmentOfSpi,
   sourceSeed,
 } from '../../cluster/segment-hash.ts';
+
 import { sidLayout, sidOf } from '../../cluster/sid.ts';
 import type { ClusterConfig } from '../../config/cluster-config.ts';
 import type { ClusterEvent } from '../../events/cluster-event.ts';
@@ -36,19 +36,20 @@ import type { SharedCounters } from '../../events/shared-counters.ts';
 import type { Action, Input } from '../../ike/action.ts';
 import type { IkeEnvironment } from '../../ike/turn.ts';
 import { now } from '../../io/clock.ts';
-import type { ClusterReport } from '../../io/cluster-protocol.ts';
+import type { ClusterReport, HandedOn } from '../../io/cluster-protocol.ts';
 import { Nft } from '../../io/nft.ts';
 import { NftSets } from '../../io/nft-sets.ts';
 import { NodeState, NodeStateError } from '../../io/node-state.ts';
-import type { PacketLoopsCluster } from '../../io/packet-loops-cluster.ts';
+import type { PacketLoopsCluster, PacketOfSa } from '../../io/packet-loops-cluster.ts';
 import { PathSockets } from '../../io/path-sockets.ts';
 import { PoolFile, PoolFileError } from '../../io/pool-file.ts';
 import { randomBytes } from '../../io/random.ts';
 import { Rtnetlink } from '../../io/rtnetlink.ts';
 import { IvPartition } from '../../ipsec/iv-partition.ts';
 import type { ControlOutcome } from '../../vici/control.ts';
-import type { Endpoint, IpAddress } from '../../wire/address.ts';
+import type { IpAddress } from '../../wire/address.ts';
 import { readU32 } from '../../wire/field.ts';
+import { earliest } from '../../wire/instant.ts';
 import { MalformedError } from '../../wire/octets.ts';
 import type { ChildSas } from '../child-sas.ts';
 import type { ClusterMode } from '../cluster-mode.ts';
@@ -63,10 +64,12 @@ import {
 } from './cluster-node.ts';
 import type { ClusterOperations } from './cluster-operations.ts';
 import { ClusteredChildSas } from './clustered-child-sas.ts';
+import { type ForwardAction, Forwarding } from './forwarding.ts';
 import type { MirroredEngine } from './ike-mirror-action.ts';
 import { busPaths, hashOf, keyRing, nodeSettings } from './node-settings.ts';
 import { OperatedCluster } from './operated-cluster.ts';
 import { SharedAddresses } from './shared-addresses.ts';
+import { tokenSecrets } from './token-secrets.ts';
 
 export interface ClusterParts {
   readonly config: ClusterConfig;
@@ -109,6 +112,9 @@ export class Cluster implements ClusterMode {
   readonly #state: NodeState;
   readonly #sourceSeed: number;
   readonly #own = new Set<Segment>();
+  readonly #forwarding: Forwarding;
+  /** Messages of type FORWARD of this turn. */
+  readonly #told: BusMessage[] = [];
   readonly #listeners = new Map<number, (from: NodeId, message: BusMessage) => void>();
   #node: ClusterNode | undefined;
   #operated: OperatedCluster | undefined;
@@ -117,6 +123,7 @@ export class Cluster implements ClusterMode {
   #turn: NodeJS.Immediate | undefined;
   #digests: NodeJS.Timeout | undefined;
   #saving: NodeJS.Timeout | undefined;
+  #tokens: NodeJS.Timeout | undefined;
   #rtnetlink: Rtnetlink | undefined;
   #addresses: SharedAddresses | undefined;
   /** Segments came or went since the addresses were told. */
@@ -159,6 +166,17 @@ export class Cluster implements ClusterMode {
       install: (childSa, cluster) => childSas().install(childSa, cluster),
       setOutbound: (id, outbound) => childSas().setOutbound(id, outbound),
       packetLoops,
+    });
+    this.#forwarding = new Forwarding({
+      self,
+      hash: this.#hash,
+      sourceSeed: this.#sourceSeed,
+      view: {
+        owns: (segment) => this.#own.has(segment),
+        ownerOf: (segment) => this.#node?.coordinator.ownerOf(segment)?.node,
+        isHeard: (node) => this.#node?.coordinator.view.includes(node) === true,
+        isFollowed: (spiIn) => this.childSas.role(spiIn) === 'passive',
+      },
     });
   }
 
@@ -230,6 +248,7 @@ export class Cluster implements ClusterMode {
       give: (input) => this.#give(input),
       readKeys: () => this.#readKeys(),
     });
+    this.#operated.add({ figures: () => this.#forwarding.figures() });
   }
 
   /** Binds the paths, takes the shared addresses on and says hello. Rejects where the machine refuses one. */
@@ -246,13 +265,18 @@ export class Cluster implements ClusterMode {
     });
     this.#digests = setInterval(() => this.#tellEdges(), config.timers.digest);
     this.#give({ kind: 'start' });
+    this.#renewTokens();
+    // Where every node gets every packet, the owner has it, too.
+    const unknown = config.mode === 'active-active' ? 0 : MOST_UNKNOWN;
+    if (unknown > 0) this.#parts.packetLoops()?.handOnUnknown(unknown);
     await this.#operated?.open();
   }
 
-  /** A turn of the IKE engine. Messages of IKE SAs that other nodes have are not this node's to handle. */
+  /** A turn of the IKE engine. Messages of IKE SAs that other nodes have go to those. */
   handle(input: Input): void {
-    if (input.kind === 'datagram' && !this.#isOurs(input)) return;
-    this.#give({ kind: 'ike', input });
+    if (input.kind === 'datagram' && !this.#forwarding.isOwnIke(input.octets, input.remote)) {
+      this.#pass(this.#forwarding.handOn({ ...input, kind: 'ike' }, now()));
+    } else this.#give({ kind: 'ike', input });
   }
 
   /** This node has segments. */
@@ -282,11 +306,22 @@ export class Cluster implements ClusterMode {
   }
 
   hear(report: ClusterReport): void {
-    if (report.kind === 'given' || report.kind === 'taken') this.childSas.hear(report);
-    if (report.kind !== 'sequence-wanted') return;
-    const childSa = this.childSas.byId(report.id);
-    if (!childSa) return;
-    this.#give({ kind: 'sequence-wanted', spiIn: childSa.spiIn, upTo: report.upTo });
+    switch (report.kind) {
+      case 'given':
+      case 'taken':
+        this.childSas.hear(report);
+        break;
+      case 'sequence-wanted': {
+        const spiIn = this.childSas.byId(report.id)?.spiIn;
+        if (spiIn) this.#give({ kind: 'sequence-wanted', spiIn, upTo: report.upTo });
+        break;
+      }
+      case 'foreign-packets':
+        this.#pass(report.packets.flatMap((one) => this.#handOn(one)));
+        break;
+      default:
+        report satisfies never;
+    }
   }
 
   /** PASSIVE IKE SAs find their connections when somebody looks. */
@@ -317,6 +352,7 @@ export class Cluster implements ClusterMode {
     this.#operated?.close();
     clearInterval(this.#digests);
     clearInterval(this.#saving);
+    clearTimeout(this.#tokens);
     clearTimeout(this.#timer);
     clearImmediate(this.#turn);
     this.#sockets?.close();
@@ -341,19 +377,50 @@ export class Cluster implements ClusterMode {
     }
   }
 
-  #isOurs({ remote, octets }: Extract<Input, { readonly kind: 'datagram' }>): boolean {
-    const segment = this.#segmentOf(remote, octets);
-    return segment === undefined || this.#own.has(segment);
+  /** A packet of the packet loop that is another node's, as far as it knows. */
+  #handOn({ id, packet }: HandedOn): readonly ForwardAction[] {
+    if (packet.kind === 'arrival') return this.#forwarding.handOn(packet, now());
+    const spiIn = id === undefined ? undefined : this.childSas.byId(id)?.spiIn;
+    if (spiIn) return this.#forwarding.handOn({ ...packet, spiIn }, now());
+    this.#forwarding.gone();
+    return [];
   }
 
-  /** Of an IKE message; undefined for what is none. */
-  #segmentOf(remote: Endpoint, octets: Uint8Array): Segment | undefined {
-    if (octets.length < IKE_HEADER_OCTETS) return undefined;
-    const isOfInitiator = ((octets[IKE_FLAGS] ?? 0) & INITIATOR_FLAG) !== 0;
-    // RFC 7296 §3.1: who sets the flag is the initiator, and ours is the responder's SPI.
-    const ours = isOfInitiator ? octets.subarray(8, 16) : octets.subarray(0, 8);
-    if (ours.some((octet) => octet !== 0)) return segmentOfIkeSpi(ours, this.#hash);
-    return segmentOfAddress(remote.address, { ...this.#hash, seed: this.#sourceSeed });
+  #pass(actions: readonly ForwardAction[]): void {
+    const packets: PacketOfSa[] = [];
+    for (const action of actions) {
+      switch (action.kind) {
+        case 'tell':
+          this.tell(action.to, action.message, 'expendable');
+          break;
+        case 'packet':
+          packets.push(action);
+          break;
+        case 'ike':
+          this.#give({ kind: 'ike', input: { ...action, kind: 'datagram' } });
+          break;
+        default:
+          action satisfies never;
+      }
+    }
+    if (packets.length > 0) this.#parts.packetLoops()?.foreignPackets(packets);
+    if (this.#forwarding.held > 0) this.#turn ??= setImmediate(() => this.#look());
+  }
+
+  /** Packets of other nodes are turns of their own, behind all that came before them. */
+  #passTold(): void {
+    const told = this.#told.splice(0);
+    this.#pass(told.flatMap((message) => this.#forwarding.receive(message, now())));
+  }
+
+  /** Cookies of any node are good at all of them (RFC 7296 §2.6). */
+  #renewTokens(): void {
+    const [secret] = this.#parts.config.secrets;
+    if (!secret) return;
+    const wall = Date.now();
+    const { secrets, until } = tokenSecrets(secret, wall);
+    this.#give({ kind: 'ike', input: { kind: 'token-secrets', secrets } });
+    this.#tokens = setTimeout(() => this.#renewTokens(), until - wall);
   }
 
   #give(input: ClusterNodeInput): void {
@@ -361,13 +428,16 @@ export class Cluster implements ClusterMode {
     const actions = this.#node.handle(input, now());
     this.#performAll(actions);
     this.#operated?.turn(actions, now());
+    this.#passTold();
+    this.#pass(this.#forwarding.settle(now()));
     this.#turn ??= setImmediate(() => this.#look());
   }
 
   #look(): void {
     this.#turn = undefined;
     if (!this.#node || this.#isClosed) return;
-    const wait = this.#node.nextDeadline() - now();
+    const deadline = this.#node.nextDeadline();
+    const wait = (earliest(deadline, this.#forwarding.nextDeadline()) ?? deadline) - now();
     clearTimeout(this.#timer);
     if (wait <= 0) this.#give({ kind: 'time' });
     else this.#timer = setTimeout(() => this.#look(), Math.ceil(wait));
@@ -425,6 +495,7 @@ export class Cluster implements ClusterMode {
   }
 
   #perform(action: Exclude<ClusterNodeAction, { readonly kind: 'ike' }>): void {
+    this.#forwarding.observe(action);
     switch (action.kind) {
       case 'send':
         this.#sockets?.send(action.peer, action.path, action.octets);
@@ -479,7 +550,8 @@ export class Cluster implements ClusterMode {
         break;
       }
       case 'told':
-        this.#listeners.get(action.message.type)?.(action.from, action.message);
+        if (action.message.type === MessageType.FORWARD) this.#told.push(action.message);
+        else this.#listeners.get(action.message.type)?.(action.from, action.message);
         break;
       case 'unsure': {
         const count = action.spis.length;
@@ -532,9 +604,7 @@ function segmentsOf({
   return new Set(segments.map(({ segment }) => segment));
 }
 
-/** RFC 7296 §3.1. */
-const IKE_HEADER_OCTETS = 28;
-const IKE_FLAGS = 19;
-const INITIATOR_FLAG = 0x08;
 /** Every so many-th packet of other nodes' Child SAs is verified, where all nodes get all packets. */
 const EVERY = 64;
+/** Packets of unknown SAs in a second that may be another node's; strangers make some up. */
+const MOST_UNKNOWN = 2000;

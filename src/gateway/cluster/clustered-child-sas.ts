@@ -86,6 +86,12 @@ export class ClusteredChildSas {
     return id === undefined ? undefined : this.#members.get(id)?.childSa;
   }
 
+  /** What this node is to the Child SA; undefined where it has heard of none. */
+  role(spiIn: Spi): SaRole | undefined {
+    const id = this.#ids.get(spiIn);
+    return id === undefined ? undefined : this.#members.get(id)?.role;
+  }
+
   /** The Child SA with this number here. */
   byId(childSaId: number): ChildSa | undefined {
     return this.#members.get(childSaId)?.childSa;

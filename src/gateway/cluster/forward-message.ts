@@ -17,14 +17,17 @@ import {
   type BusMessage,
   MessageType,
 } from '../../cluster/bus/message.ts';
-import { VNET_HEADER_OCTETS } from '../../esp/batch.ts';
-import { ESP_HEADER } from '../../esp/esp-suite.ts';
-import type { ForeignArrival, ForeignRead } from '../../esp/foreign-packets.ts';
 import { HEADER_OCTETS } from '../../ike/message/header.ts';
+import type { HandedOn } from '../../io/cluster-protocol.ts';
 import { isReservedSpi, type Spi, spi } from '../../ipsec/spi.ts';
 import { type Endpoint, ipAddress } from '../../wire/address.ts';
 import { readU32 } from '../../wire/field.ts';
 import { MalformedError, OctetReader, OctetWriter } from '../../wire/octets.ts';
+
+/** What a packet loop hands on: an ESP packet as it arrived, or a packet with the device's header in front. */
+export type ForeignPacket = HandedOn['packet'];
+export type ForeignArrival = Extract<ForeignPacket, { readonly kind: 'arrival' }>;
+type ForeignRead = Extract<ForeignPacket, { readonly kind: 'read' }>;
 
 /** An IKE message, without the marker of RFC 3948. */
 export interface ForwardedIke {
@@ -139,6 +142,11 @@ function decodeEndpoint(octets: Uint8Array): Endpoint {
   }
   return { address: ipAddress(address), port };
 }
+
+/** SPI and sequence number (RFC 4303 §2). */
+const ESP_HEADER = 8;
+/** `wire/virtio-net.ts`. */
+const VNET_HEADER_OCTETS = 10;
 
 const Attribute = { HEAD: 1, LOCAL: 2, REMOTE: 3, SPI: 4, PACKET: 5 } as const;
 

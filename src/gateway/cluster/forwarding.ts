@@ -2,15 +2,14 @@
  * Packets that came to a node of a cluster and are another's: each goes to the owner of its segment, as it is, and
  * is handled there as if it had come there. Also the safety net while segments move.
  *
- * No I/O. A packet goes over one node, or over two where a segment is on the move, and never back to the node it came
- * from: whoever would send it back holds it until one of the two knows better. What is held is bounded, in
- * packets, octets and time; nothing is resent. Every packet counts under one of `FORWARD_COUNTERS`.
+ * No I/O. A packet is sent on once, or twice where its segment went on meanwhile, and no more, whatever nodes believe of
+ * one another. While nobody is known to have a segment its packets are held: bounded in packets, octets and
+ * time. Nothing is resent. Every packet counts under one of `FORWARD_COUNTERS`.
  */
 import type { Segment } from '../../cluster/ballot.ts';
 import type { BusMessage } from '../../cluster/bus/message.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
 import { type SegmentHash, segmentOfSpi } from '../../cluster/segment-hash.ts';
-import type { ForeignPacket } from '../../esp/foreign-packets.ts';
 import type { Spi } from '../../ipsec/spi.ts';
 import { after, earliest, type Instant } from '../../wire/instant.ts';
 import { MalformedError } from '../../wire/octets.ts';
@@ -18,6 +17,7 @@ import type { ClusterNodeAction } from './cluster-node.ts';
 import {
   decodeForward,
   encodeForward,
+  type ForeignPacket,
   type ForwardedIke,
   type ForwardedPacket,
   type ForwardMessage,
@@ -35,12 +35,14 @@ export const FORWARD_COUNTERS = [
   'taken-read',
   'taken-ike',
   // Discarded: nobody was found to have the segment in time, or the one who has it is not heard.
-  'no-owner',
-  'owner-silent',
+  'forward-no-owner',
+  'forward-owner-silent',
+  // Its Child SA went while it was on its way from the packet loop.
+  'forward-gone',
   // Too many nodes had it; too many wait.
-  'too-many-hops',
-  'held-full',
-  'malformed',
+  'forward-too-many-hops',
+  'forward-held-full',
+  'forward-malformed',
 ] as const;
 export type ForwardCounter = (typeof FORWARD_COUNTERS)[number];
 
@@ -49,6 +51,8 @@ export interface ForwardingView {
   readonly owns: (segment: Segment) => boolean;
   /** As far as this node knows; undefined while nobody has it. */
   readonly ownerOf: (segment: Segment) => NodeId | undefined;
+  /** The Child SA of this inbound SPI is here, but only to follow another node: it is not carried on yet. */
+  readonly isFollowed: (spiIn: Spi) => boolean;
   /** The node is heard, and something can be said to it. */
   readonly isHeard: (node: NodeId) => boolean;
 }
@@ -75,8 +79,6 @@ interface Passing {
   readonly segment: Segment;
   /** Nodes that sent it on, before this one. */
   readonly hops: number;
-  /** The last of them. */
-  readonly from: NodeId | undefined;
 }
 
 interface Held {
@@ -102,9 +104,11 @@ export class Forwarding {
     return this.#counts.get(name) ?? 0;
   }
 
-  /** All of them, in the order of `FORWARD_COUNTERS`. */
-  read(): Readonly<Partial<Record<ForwardCounter, number>>> {
-    return Object.fromEntries(FORWARD_COUNTERS.map((name) => [name, this.of(name)]));
+  /** All of them, and how many went to other nodes. */
+  figures(): Readonly<Record<string, number>> {
+    const forwarded = Object.values(FORWARDED).reduce((sum, name) => sum + this.of(name), 0);
+    const all = FORWARD_COUNTERS.map((name) => [name, this.of(name)] as const);
+    return { forwarded, ...Object.fromEntries(all) };
   }
 
   /** Packets that wait until it is known who has their segment. */
@@ -120,14 +124,19 @@ export class Forwarding {
 
   /** What came to this node and is another's, as far as the caller knows. */
   handOn(packet: ForwardedPacket, now: Instant): readonly ForwardAction[] {
-    return this.#route(packet, 0, undefined, now);
+    return this.#route(packet, 0, now);
+  }
+
+  /** What was read for a Child SA that is not there any more. */
+  gone(): void {
+    this.#count('forward-gone');
   }
 
   /** A message of another node, of type FORWARD. */
-  receive(from: NodeId, message: BusMessage, now: Instant): readonly ForwardAction[] {
+  receive(message: BusMessage, now: Instant): readonly ForwardAction[] {
     const decoded = decode(message);
-    if (decoded === undefined) return this.#discard('malformed');
-    return this.#route(decoded.packet, decoded.hops, from, now);
+    if (decoded === undefined) return this.#discard('forward-malformed');
+    return this.#route(decoded.packet, decoded.hops, now);
   }
 
   /** What becomes of segments; `settle` is to be called when all actions of a turn are performed. */
@@ -168,32 +177,32 @@ export class Forwarding {
     return earliest(...[...this.#waiting.values()].map(([first]) => first?.until));
   }
 
-  #route(
-    packet: ForwardedPacket,
-    hops: number,
-    from: NodeId | undefined,
-    now: Instant,
-  ): readonly ForwardAction[] {
+  #route(packet: ForwardedPacket, hops: number, now: Instant): readonly ForwardAction[] {
     const segment = this.#segmentOf(packet);
     if (segment === undefined) return this.#take(packet);
-    return this.#pass({ packet, segment, hops, from }, after(now, HOLD_MS), now);
+    return this.#pass({ packet, segment, hops }, after(now, HOLD_MS), now);
   }
 
   #pass(passing: Passing, until: Instant, now: Instant): readonly ForwardAction[] {
-    const { packet, segment, hops, from } = passing;
-    if (this.#isHere(segment)) return this.#take(packet);
+    const { packet, segment, hops } = passing;
+    if (this.#isHere(segment) && !this.#isFollowed(packet)) return this.#take(packet);
     const owner = this.#otherOwner(segment);
-    if (owner === undefined || owner === from) {
-      return now < until ? this.#hold(passing, until) : this.#discard('no-owner');
+    if (owner === undefined) {
+      return now < until ? this.#hold(passing, until) : this.#discard('forward-no-owner');
     }
-    if (!this.#parts.view.isHeard(owner)) return this.#discard('owner-silent');
-    if (hops >= MOST_HOPS) return this.#discard('too-many-hops');
+    if (!this.#parts.view.isHeard(owner)) return this.#discard('forward-owner-silent');
+    if (hops >= MOST_HOPS) return this.#discard('forward-too-many-hops');
     this.#count(FORWARDED[packet.kind]);
     return [{ kind: 'tell', to: owner, message: encodeForward({ hops: hops + 1, packet }) }];
   }
 
   #isHere(segment: Segment): boolean {
     return this.#parts.view.owns(segment) && !this.#frozen.has(segment);
+  }
+
+  #isFollowed(packet: ForwardedPacket): boolean {
+    if (packet.kind === 'ike') return false;
+    return this.#parts.view.isFollowed(packet.kind === 'read' ? packet.spiIn : spiOf(packet));
   }
 
   #otherOwner(segment: Segment): NodeId | undefined {
@@ -219,7 +228,8 @@ export class Forwarding {
   #hold(passing: Passing, until: Instant): readonly ForwardAction[] {
     const { segment, packet } = passing;
     const octets = this.#heldOctets + packet.octets.length;
-    if (this.#held >= MOST_HELD || octets > MOST_HELD_OCTETS) return this.#discard('held-full');
+    if (this.#held >= MOST_HELD || octets > MOST_HELD_OCTETS)
+      return this.#discard('forward-held-full');
     this.#held++;
     this.#heldOctets = octets;
     const some = this.#waiting.get(segment);

@@ -39,8 +39,8 @@ class Node {
   isSolo = false;
   readonly loops = new PacketLoopsCluster({
     tell: (_worker, command) => void this.told.push(command),
-    workerOf: () => 0,
     workers: 1,
+    workerOf: () => 0,
   });
   readonly sas: ClusteredChildSas;
 
