@@ -322,6 +322,7 @@ describe('The shared addresses of a cluster', function () {
     const served = async (node: ClusterNode) =>
       (await cluster.status(node)).addresses.some((one) => one.served);
     assert.deepEqual([await served('a'), await served('b')], [true, false]);
+    assert.match((await cluster.status('b')).troubles.join(), /flooding: nothing .* on wan$/);
     await network.ip('s', ['link set wan-b type bridge_slave mcast_router 2 mcast_flood on']);
     cluster.order('a', { kind: 'probe' });
     await cluster.wait('b', 'said', /reach this node again/, 15_000);

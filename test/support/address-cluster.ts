@@ -6,15 +6,17 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { until } from '../../lab/command.ts';
 import type { Network } from '../../lab/namespaces.ts';
-import type { SharedAddressesStatus } from '../../src/gateway/cluster/address-status.ts';
+import type { SharedAddressStatus } from '../../src/gateway/cluster/address-status.ts';
 import type { FloodingResult } from '../../src/gateway/cluster/flooding-watch.ts';
 import type { FilterCount } from '../../src/io/nft.ts';
 import type { AddressNodeOrder } from './address-node.ts';
 import { CLUSTER_NODES, type ClusterNode } from './cluster-link.ts';
 
-export interface PlainStatus extends Omit<SharedAddressesStatus, 'flooding' | 'filter'> {
+export interface PlainStatus {
+  readonly addresses: readonly SharedAddressStatus[];
   readonly flooding: Readonly<Record<string, FloodingResult>>;
   readonly filter: Readonly<Record<string, FilterCount>>;
+  readonly troubles: readonly string[];
 }
 
 /** A line that a node said. */

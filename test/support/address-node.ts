@@ -95,7 +95,7 @@ async function obey(order: AddressNodeOrder): Promise<void> {
       addresses.lease(order.length === undefined ? instant(Infinity) : after(now(), order.length));
       break;
     case 'members':
-      addresses.members(order.nodes);
+      addresses.meet(order.nodes);
       break;
     case 'message':
       addresses.told(order.from, { type: order.type, body: fromHex(order.body) });
@@ -109,12 +109,17 @@ async function obey(order: AddressNodeOrder): Promise<void> {
       );
       break;
     case 'probe':
-      addresses.probe();
+      await addresses.test();
+      tell({ kind: 'probed' });
       break;
     case 'status': {
-      const { flooding, filter, ...rest } = await addresses.status();
-      const plain = { flooding: Object.fromEntries(flooding), filter: Object.fromEntries(filter) };
-      tell({ kind: 'status', status: { ...rest, ...plain } });
+      const status = {
+        addresses: addresses.list(),
+        flooding: Object.fromEntries(addresses.flooding),
+        filter: Object.fromEntries(await addresses.counters()),
+        troubles: addresses.troubles,
+      };
+      tell({ kind: 'status', status });
       break;
     }
     case 'count':

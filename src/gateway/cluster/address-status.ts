@@ -4,10 +4,8 @@
 import type { NodeId } from '../../cluster/node-id.ts';
 import { formatHardwareAddress } from '../../cluster/virtual-address/ethernet.ts';
 import type { ClusterMode } from '../../config/cluster-config.ts';
-import type { FilterCount } from '../../io/nft.ts';
 import { formatAddress } from '../../wire/address.ts';
 import type { PlannedAddress } from './address-plan.ts';
-import type { FloodingResult } from './flooding-watch.ts';
 
 export interface SharedAddressStatus {
   readonly name: string;
@@ -20,17 +18,6 @@ export interface SharedAddressStatus {
   readonly served: boolean;
   /** Who has it (`active-passive`), as far as it is known. */
   readonly master?: NodeId;
-}
-
-export interface SharedAddressesStatus {
-  readonly mode: ClusterMode;
-  readonly addresses: readonly SharedAddressStatus[];
-  /** Of devices on which frames are to reach all nodes. */
-  readonly flooding: ReadonlyMap<string, FloodingResult>;
-  /** Packets by what the filter did with them; empty without one. */
-  readonly filter: ReadonlyMap<string, FilterCount>;
-  /** Why the kernel has not the filter it should have. */
-  readonly complaint?: string;
 }
 
 export function addressStatus(

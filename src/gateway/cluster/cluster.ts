@@ -55,7 +55,6 @@ import type { ChildSas } from '../child-sas.ts';
 import type { ClusterMode } from '../cluster-mode.ts';
 import { ClusterSpis } from '../cluster-spis.ts';
 import type { CounterRows } from '../counter-rows.ts';
-import type { SharedAddressesStatus } from './address-status.ts';
 import {
   ClusterNode,
   type ClusterNodeAction,
@@ -67,6 +66,7 @@ import { ClusteredChildSas } from './clustered-child-sas.ts';
 import { type ForwardAction, Forwarding } from './forwarding.ts';
 import type { MirroredEngine } from './ike-mirror-action.ts';
 import { busPaths, hashOf, keyRing, nodeSettings } from './node-settings.ts';
+import { OperatedAddresses } from './operated-addresses.ts';
 import { OperatedCluster } from './operated-cluster.ts';
 import { SharedAddresses } from './shared-addresses.ts';
 import { tokenSecrets } from './token-secrets.ts';
@@ -206,11 +206,6 @@ export class Cluster implements ClusterMode {
     return wan.flatMap(({ addresses }) => addresses);
   }
 
-  /** What became of the shared addresses here; undefined before `start`. */
-  addressStatus(): Promise<SharedAddressesStatus> | undefined {
-    return this.#addresses?.status();
-  }
-
   /** To be looked at; undefined before `start`. */
   get node(): ClusterNode | undefined {
     return this.#node;
@@ -257,7 +252,10 @@ export class Cluster implements ClusterMode {
     await this.#tryPoolFile(async () => this.pools.restore(await this.#poolFile.read()));
     this.#saving = setInterval(() => void this.#savePools(), SAVE_MS);
     this.#rtnetlink = new Rtnetlink();
-    this.#addresses = await this.#openAddresses(this.#rtnetlink);
+    const addresses = await this.#openAddresses(this.#rtnetlink);
+    this.#addresses = addresses;
+    const nameOf = (node: NodeId) => this.#name(node);
+    this.operations?.add(new OperatedAddresses({ addresses, nameOf, now }));
     this.#sockets = await PathSockets.open({
       paths: busPaths(config),
       counters: this.counters,
@@ -587,7 +585,7 @@ export class Cluster implements ClusterMode {
   #hear(event: NodeEvent): void {
     if (event.kind === 'drained') this.#drained?.();
     if (event.kind === 'node-up' || event.kind === 'node-down') {
-      this.#addresses?.members(this.#node?.coordinator.view ?? []);
+      this.#addresses?.meet(this.#node?.coordinator.view ?? []);
     }
     // Whoever comes back may have said that it has what is ours.
     if (event.kind === 'node-up') this.#addresses?.announce();

@@ -16,17 +16,16 @@ import type { ClusterConfig } from '../../config/cluster-config.ts';
 import type { RandomBytes } from '../../crypto/random.ts';
 import { type LinkState, LinkWatch } from '../../io/link-watch.ts';
 import { LocalAddresses } from '../../io/local-addresses.ts';
-import type { Nft } from '../../io/nft.ts';
+import type { FilterCount, Nft } from '../../io/nft.ts';
 import type { NftSets } from '../../io/nft-sets.ts';
 import type { Rtnetlink } from '../../io/rtnetlink.ts';
 import { formatAddress } from '../../wire/address.ts';
 import { type Instant, instant } from '../../wire/instant.ts';
-import { MalformedError } from '../../wire/octets.ts';
 import type { LinkWord } from '../link-port.ts';
 import { type PlannedAddress, plannedAddresses, servedAddresses } from './address-plan.ts';
-import { addressStatus, type SharedAddressesStatus } from './address-status.ts';
-import { FloodingWatch, type FloodingWord } from './flooding-watch.ts';
-import { decodeProbeMessage, encodeProbeMessage, type ProbeMessage } from './probe-message.ts';
+import { addressStatus, type SharedAddressStatus } from './address-status.ts';
+import { FloodingPort } from './flooding-port.ts';
+import type { FloodingResult } from './flooding-watch.ts';
 import { SegmentGate } from './segment-gate.ts';
 import { SharedLinkEnd } from './shared-link-end.ts';
 
@@ -57,7 +56,7 @@ export class SharedAddresses {
   readonly #parts: SharedAddressesParts;
   readonly #planned: readonly PlannedAddress[];
   readonly #gate: SegmentGate;
-  readonly #flooding: FloodingWatch;
+  readonly #flooding: FloodingPort;
   readonly #local: LocalAddresses;
   #links: readonly SharedLinkEnd[] = [];
   #watch: LinkWatch | undefined;
@@ -66,8 +65,8 @@ export class SharedAddresses {
   #served: readonly PlannedAddress[] = [];
   /** Frames to their hardware addresses come in. */
   #admitted: readonly PlannedAddress[] = [];
+  #members: ReadonlySet<NodeId> = new Set();
   #legs: AddressLegs = { wan: true, lan: true };
-  #floodingTimer: NodeJS.Timeout | undefined;
 
   /** Serves nothing yet. Rejects with what the machine refuses, and leaves nothing behind then. */
   static async open(parts: SharedAddressesParts): Promise<SharedAddresses> {
@@ -87,14 +86,19 @@ export class SharedAddresses {
     const planned = plannedAddresses(config);
     this.#planned = planned;
     this.#gate = new SegmentGate({ ...parts, planned, admitted: (these) => this.#admit(these) });
-    const names = new Map(config.nodes.map(({ id, name }) => [id, name]));
     const flooded = config.mode === 'active-active' ? this.#devices() : [];
     const hardware = (device: string) =>
       this.#onDevice(device).map(({ hardwareAddress }) => formatHardwareAddress(hardwareAddress));
-    this.#flooding = new FloodingWatch(
-      names,
-      flooded.map((device) => ({ device, hardwareAddresses: hardware(device) })),
-    );
+    this.#flooding = new FloodingPort({
+      ...parts,
+      names: new Map(config.nodes.map(({ id, name }) => [id, name])),
+      devices: flooded.map((device) => ({ device, hardwareAddresses: hardware(device) })),
+      toLink: (device, input) => this.#links.find((one) => one.device === device)?.handle(input),
+      changed: () => {
+        this.#serve();
+        this.#judgeLegs();
+      },
+    });
     this.#local = new LocalAddresses(rtnetlink);
   }
 
@@ -130,47 +134,55 @@ export class SharedAddresses {
   }
 
   /** The nodes that are there, this one or not among them. */
-  members(nodes: readonly NodeId[]): void {
+  meet(nodes: readonly NodeId[]): void {
     const { self } = this.#parts.config;
-    this.#heed(this.#flooding.members(new Set(nodes.filter((node) => node !== self))));
+    this.#members = new Set(nodes.filter((node) => node !== self));
+    this.#flooding.members(this.#members);
   }
 
-  /** Tests anew whether frames reach all members, as an operator asks. */
-  probe(): void {
-    this.#heed(this.#flooding.test());
+  /** The other nodes that are there. */
+  get members(): ReadonlySet<NodeId> {
+    return this.#members;
+  }
+
+  /** Tests anew whether frames reach all members; settles when that is known. */
+  test(): Promise<void> {
+    return this.#flooding.test();
   }
 
   /** Of another node; false for what is not about addresses. */
   told(from: NodeId, message: BusMessage): boolean {
-    try {
-      const probe = decodeProbeMessage(message);
-      if (probe !== undefined) this.#hear(from, probe);
-      return probe !== undefined;
-    } catch (error) {
-      if (!(error instanceof MalformedError)) throw error;
-      this.#parts.say('debug', `PROBE of node ${from}: ${error.message}`);
-      return true;
-    }
+    return this.#flooding.told(from, message);
   }
 
-  async status(): Promise<SharedAddressesStatus> {
-    const { config, ownerOf } = this.#parts;
-    const { mode, self } = config;
-    const addresses = this.#planned.map((one) => {
+  list(): readonly SharedAddressStatus[] {
+    const { mode, self } = this.#parts.config;
+    return this.#planned.map((one) => {
       const { masterSegment } = one;
-      const master = this.#own.has(masterSegment) ? self : ownerOf(masterSegment);
+      const isOurs = this.#own.has(masterSegment);
+      const master = isOurs ? self : this.#parts.ownerOf(masterSegment);
       return addressStatus(mode, one, { served: this.#isServed(one), master });
     });
-    const results = this.#devices().map(
-      (device) => [device, this.#flooding.result(device)] as const,
-    );
+  }
+
+  /** What tests showed, by device; none where no frames go to all nodes. */
+  get flooding(): ReadonlyMap<string, FloodingResult> {
+    return this.#flooding.results;
+  }
+
+  /** Packets by what the filter did with them; none without one. */
+  counters(): Promise<ReadonlyMap<string, FilterCount>> {
+    return this.#gate.counters();
+  }
+
+  /** What is wrong now, in words. */
+  get troubles(): readonly string[] {
     const { complaint } = this.#gate;
-    return {
-      ...{ mode, addresses },
-      flooding: new Map(results.flatMap(([device, one]) => (one ? [[device, one]] : []))),
-      filter: await this.#gate.counters(),
-      ...(complaint !== '' && { complaint }),
-    };
+    const deaf = [...this.flooding].flatMap(([device, { hearsNobody }]) =>
+      hearsNobody ? [`flooding: nothing that others send to all nodes comes in on ${device}`] : [],
+    );
+    const down = this.#down().map((device) => `address: device ${device} is down`);
+    return [...(complaint === '' ? [] : [`filter: ${complaint}`]), ...deaf, ...down];
   }
 
   /** The kernel has the filter of the last `own`, or refused it. */
@@ -180,7 +192,7 @@ export class SharedAddresses {
 
   /** Gives everything up. Addresses that stay are heard by nobody here until a process takes them on again. */
   async close({ keepAddresses }: { readonly keepAddresses: boolean }): Promise<void> {
-    clearTimeout(this.#floodingTimer);
+    this.#flooding.close();
     this.#watch?.close();
     this.#own = new Set();
     const links = this.#links;
@@ -271,71 +283,13 @@ export class SharedAddresses {
   }
 
   #linkSays(device: string, word: LinkWord): void {
-    const { tell, say, now } = this.#parts;
-    const probe = (to: NodeId, message: ProbeMessage) =>
-      tell(to, encodeProbeMessage(message), 'urgent');
-    switch (word.kind) {
-      case 'ask-probe':
-        probe(word.node, { kind: 'listen', device, nonce: word.nonce });
-        break;
-      case 'report-probe':
-        probe(word.node, { kind: 'report', device, nonce: word.nonce, heard: word.heard });
-        break;
-      case 'flooding-tested':
-        this.#heed(this.#flooding.tested(device, word.deaf, now()));
-        break;
-      case 'conflict': {
-        const hardware = formatHardwareAddress(word.hardwareAddress);
-        const address = formatAddress(word.address);
-        say('error', `device ${device}: ${hardware} says that it has ${address}, which is shared`);
-        break;
-      }
-      default:
-        word satisfies never;
+    if (word.kind !== 'conflict') {
+      this.#flooding.linkSays(device, word);
+      return;
     }
-  }
-
-  #hear(from: NodeId, message: ProbeMessage): void {
-    const { device } = message;
-    const link = this.#links.find((one) => one.device === device);
-    switch (message.kind) {
-      case 'listen':
-        link?.handle({ kind: 'probe-asked', node: from, nonce: message.nonce });
-        break;
-      case 'report': {
-        const { nonce, heard } = message;
-        link?.handle({ kind: 'probe-reported', node: from, nonce, heard });
-        break;
-      }
-      case 'verdict':
-        this.#heed(this.#flooding.verdict(from, device, message.heard));
-        break;
-      default:
-        message satisfies never;
-    }
-  }
-
-  /** Carries out what tests want, and serves what may be served now. */
-  #heed(words: readonly FloodingWord[]): void {
-    const { tell, say, now } = this.#parts;
-    for (const word of words) {
-      if (word.kind === 'say') {
-        say(word.level, word.what);
-      } else if (word.kind === 'tell') {
-        const { device, heard } = word;
-        tell(word.to, encodeProbeMessage({ kind: 'verdict', device, heard }), 'urgent');
-      } else {
-        const link = this.#links.find(({ device }) => device === word.device);
-        link?.handle({ kind: 'test-flooding', members: word.members });
-      }
-    }
-    this.#serve();
-    this.#judgeLegs();
-    clearTimeout(this.#floodingTimer);
-    const deadline = this.#flooding.nextDeadline();
-    if (deadline === undefined) return;
-    const wait = Math.max(0, deadline - now());
-    this.#floodingTimer = setTimeout(() => this.#heed(this.#flooding.due(now())), wait);
+    const hardware = formatHardwareAddress(word.hardwareAddress);
+    const what = `${hardware} says that it has ${formatAddress(word.address)}, which is shared`;
+    this.#parts.say('error', `device ${device}: ${what}`);
   }
 
   /** A device that was down was asked for in vain meanwhile; one that was replaced knows nothing of us. */
@@ -353,13 +307,13 @@ export class SharedAddresses {
     if (up) {
       this.#tellLinks(this.#served);
       link?.handle({ kind: 'announce' });
-      this.#heed(this.#flooding.test());
+      void this.#flooding.test();
     }
     this.#judgeLegs();
   }
 
   #judgeLegs(): void {
-    const down = (this.#watch?.states ?? []).filter(({ up }) => !up).map(({ device }) => device);
+    const down = this.#down();
     const isWell = (side: 'wan' | 'lan') =>
       this.#planned
         .filter((one) => one.side === side)
@@ -368,6 +322,10 @@ export class SharedAddresses {
     if (legs.wan === this.#legs.wan && legs.lan === this.#legs.lan) return;
     this.#legs = legs;
     this.#parts.legs?.(legs);
+  }
+
+  #down(): readonly string[] {
+    return (this.#watch?.states ?? []).filter(({ up }) => !up).map(({ device }) => device);
   }
 
   #devices(): readonly string[] {
