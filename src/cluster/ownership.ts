@@ -166,7 +166,10 @@ export class Ownership {
       claim.previous = previous;
     }
     this.lease.answered(message.node, message.counter);
-    this.setAlone(false, turn);
+    // One that stood still answers at first what it was asked then: nothing follows from that now.
+    const { lease } = this.#parts.settings.timings;
+    const since = this.lease.sentAt(this.lease.majorityAnswered());
+    if (turn.now < since + lease) this.setAlone(false, turn);
   }
 
   /**

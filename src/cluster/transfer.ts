@@ -205,7 +205,9 @@ export class Transfer {
     this.#reportDone(turn);
     if (!isListening) this.#claimOrphans(candidates, turn);
     this.#advance(turn);
-    if (this.#handOver.isReady(turn.now)) this.#offerNext(candidates, turn);
+    // Who missed something cannot vouch for what it gives: its successor would not go on with it.
+    const { isSynced } = this.#parts.ownership;
+    if (isSynced && this.#handOver.isReady(turn.now)) this.#offerNext(candidates, turn);
     this.#reportDrained(own.isDraining, turn);
   }
 

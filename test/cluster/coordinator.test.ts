@@ -241,6 +241,26 @@ describe('Two nodes without a witness', () => {
     assert.ok(room.node(1).isAlone);
   });
 
+  it('go on alone until the other answers what they ask now, not what it slept through', () => {
+    const room = started(2);
+    const sleeper = room.node(2);
+    room.nodes.delete(2);
+    const heard = room.actions.length;
+    room.run(1000);
+    assert.deepEqual(room.owners(), [1, 1, 1, 1]);
+    const old = room.actions.slice(heard).flatMap(({ action }) => {
+      const isBeat = action.kind === 'send' && action.message.kind === 'heartbeat';
+      return isBeat ? [action.message] : [];
+    });
+    room.nodes.set(2, sleeper);
+    for (const message of old.slice(0, 2)) room.tell(2, { kind: 'message', message });
+    room.run(50);
+    assert.deepEqual(room.owners(), [1, 1, 1, 1]);
+    assert.deepEqual(room.did(1, 'release'), []);
+    room.run(200);
+    assert.ok(!room.node(1).isAlone);
+  });
+
   it('wait longer for one that they never heard: it may only be slow, and has what they do not know', () => {
     const room = new Room(settingsOf(2));
     room.start(1);
