@@ -166,8 +166,8 @@ export class TsgwCluster {
 }
 
 /**
- * Each process of `ip netns exec` has mounts of its own. A node must be on time, whatever else the machine
- * does: it comes before others, as `Nice=-10` in its unit has it.
+ * Each process of `ip netns exec` has mounts of its own. A node that waits for the processor is silent and
+ * loses its segments, hence it comes before what else the machine does: `CPUSchedulingPolicy=rr` in its unit.
  */
 const OWN_DIRECTORIES =
-  'mkdir -p "$0/lib" && mount --bind "$0/lib" /var/lib && mount -t tmpfs tmpfs /run && exec nice -n -15 "$@"';
+  'mkdir -p "$0/lib" && mount --bind "$0/lib" /var/lib && mount -t tmpfs tmpfs /run && exec chrt --rr 1 "$@"';
