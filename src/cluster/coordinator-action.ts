@@ -45,6 +45,8 @@ export type ResyncReason = 'stall' | 'superseded' | 'unheard';
 
 export type ClusterEvent =
   | { readonly kind: 'node-up'; readonly node: NodeId; readonly sid: Sid }
+  /** A process that fell silent is heard again. */
+  | { readonly kind: 'node-back'; readonly node: NodeId; readonly sid: Sid }
   | { readonly kind: 'node-down'; readonly node: NodeId; readonly reason: 'silent' | 'bye' }
   | {
       readonly kind: 'configuration-differs';

@@ -2,6 +2,7 @@
  * Who is there, as it changes: nodes that fall silent or say goodbye, and what that means for two nodes
  * of which one may go on alone.
  */
+import type { Sid } from './ballot.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
 import type { Membership } from './membership.ts';
 import type { NodeId } from './node-id.ts';
@@ -22,6 +23,8 @@ export interface PresenceParts {
 
 export class Presence {
   readonly #parts: PresenceParts;
+  /** Who fell silent: the process, and when it was last heard. */
+  readonly #lost = new Map<NodeId, { readonly sid: Sid; readonly lastHeard: number }>();
   #view: readonly NodeId[] = [];
 
   constructor(parts: PresenceParts) {
@@ -77,6 +80,17 @@ export class Presence {
     if (membership.other === peer && !this.isListening(turn.now)) ownership.setAlone(true, turn);
   }
 
+  /** Another process says hello; the same one is only heard again. */
+  #noticeReturn({ actions }: Turn): void {
+    for (const [node, { sid, lastHeard }] of this.#lost) {
+      const peer = this.#parts.membership.peer(node);
+      const isSame = peer?.sid === sid && !peer.isGone;
+      if (isSame && peer.lastHeard <= lastHeard) continue;
+      this.#lost.delete(node);
+      if (isSame) actions.push({ kind: 'emit', event: { kind: 'node-back', node, sid } });
+    }
+  }
+
   /** Who fell silent, and whether that leaves us alone. */
   notice(turn: Turn): void {
     const { condition, membership, ownership, settings } = this.#parts;
@@ -85,7 +99,10 @@ export class Presence {
     for (const node of this.#view) {
       if (view.includes(node)) continue;
       turn.actions.push({ kind: 'emit', event: { kind: 'node-down', node, reason: 'silent' } });
+      const peer = membership.peer(node);
+      if (peer) this.#lost.set(node, { sid: peer.sid, lastHeard: peer.lastHeard });
     }
+    if (this.#lost.size > 0) this.#noticeReturn(turn);
     if (view.length !== this.#view.length || view.some((node, at) => node !== this.#view[at])) {
       ownership.isUrgent = true;
       this.#view = view;

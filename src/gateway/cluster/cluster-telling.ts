@@ -43,8 +43,6 @@ export class ClusterTelling {
   readonly #troubles = new Map<ClusterPart, string>();
   /** When nodes that are not there any more were last heard. */
   readonly #lastHeard = new Map<NodeId, number>();
-  /** Nodes that fell silent, and may be heard again. */
-  readonly #silent = new Set<NodeId>();
   #aloneSince: number | undefined;
   /** The other one of two said that it goes on alone, too. */
   #otherAlone: NodeId | undefined;
@@ -118,7 +116,6 @@ export class ClusterTelling {
     }
     if (released.length > 0) this.#tellReleased(released);
     if (taken.length > 0) this.#tellTaken(taken, now);
-    if (this.#silent.size > 0) this.#noticeReturn();
     if (this.#aloneSince !== undefined) this.#noticeOther();
     if (now >= this.#lookedAt + LOOK_MS) this.#look(now);
   }
@@ -127,11 +124,10 @@ export class ClusterTelling {
     const { emit } = this.#parts;
     switch (event.kind) {
       case 'node-up':
-        this.#silent.delete(event.node);
+      case 'node-back':
         emit({ kind: 'cluster-node-up', sid: event.sid, ...this.#subject(event.node) });
         break;
       case 'node-down':
-        this.#silent.add(event.node);
         this.#lastHeard.set(event.node, this.#heard(event.node) ?? now);
         emit({ kind: 'cluster-node-down', reason: event.reason, ...this.#subject(event.node) });
         break;
@@ -196,16 +192,6 @@ export class ClusterTelling {
     const subject = this.#subject(this.#otherAlone);
     this.#otherAlone = undefined;
     this.#parts.emit({ kind: 'cluster-split-brain-healed', seconds, ...subject });
-  }
-
-  /** The same process as before: it says nothing of having been away. */
-  #noticeReturn(): void {
-    for (const { node, sid, lastHeard } of this.#parts.node.coordinator.peers) {
-      if (lastHeard <= (this.#lastHeard.get(node) ?? lastHeard)) continue;
-      if (this.#silent.delete(node)) {
-        this.#parts.emit({ kind: 'cluster-node-up', sid, ...this.#subject(node) });
-      }
-    }
   }
 
   /** Its heartbeats come again, and say that it went on alone as this node did. */

@@ -584,11 +584,12 @@ export class Cluster implements ClusterMode {
 
   #hear(event: NodeEvent): void {
     if (event.kind === 'drained') this.#drained?.();
-    if (event.kind === 'node-up' || event.kind === 'node-down') {
+    const isUp = event.kind === 'node-up' || event.kind === 'node-back';
+    if (isUp || event.kind === 'node-down') {
       this.#addresses?.meet(this.#node?.coordinator.view ?? []);
     }
     // Whoever comes back may have said that it has what is ours.
-    if (event.kind === 'node-up') this.#addresses?.announce();
+    if (isUp) this.#addresses?.announce();
   }
 
   #name(node: NodeId): string {
