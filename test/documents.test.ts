@@ -8,6 +8,7 @@ import { VERBS, verbOf } from '../src/cli/verbs.ts';
 import { CLUSTER } from '../src/config/cluster-schema.ts';
 import { loadConfig } from '../src/config/config.ts';
 import type { SectionRule } from '../src/config/section-rule.ts';
+import { sampleEvents } from './support/sample-events.ts';
 
 const DOCUMENTS = readdirSync('.').filter((name) => name.endsWith('.md'));
 const README = read('README.md');
@@ -91,6 +92,40 @@ describe('docs/cluster-configuration.md', () => {
     assert.ok(own.size > 50, `${own.size} keys`);
     assert.deepEqual(
       [...own].filter((key) => !new RegExp(`\\b${key}\\b`).test(text)),
+      [],
+    );
+  });
+});
+
+describe('docs/cluster-operating.md', () => {
+  const text = read('docs/cluster-operating.md');
+
+  it('has commands that are verbs, with options they have', () => {
+    const called = [...text.matchAll(/tsgw cluster [a-z-]+[^`\n|>&]*/g)].map(
+      ([command]) => command,
+    );
+    assert.ok(called.length > 15, called.join('; '));
+    for (const command of called) {
+      const found = verbOf(command.trim().split(/\s+/).slice(1));
+      assert.ok(found?.kind === 'verb', command);
+      const options = found.rest.filter((word) => word.startsWith('--'));
+      for (const option of options) {
+        assert.ok(Object.hasOwn(found.verb.options, option.slice(2)), command);
+      }
+    }
+  });
+
+  it('names every verb of a cluster, and every event', () => {
+    const verbs = VERBS.filter(({ name }) => name.startsWith('cluster '));
+    assert.deepEqual(
+      verbs.filter(({ name }) => !text.includes(`tsgw ${name}`)),
+      [],
+    );
+    const kinds = Object.values(sampleEvents).map(({ kind }) => kind.replace(/^cluster/, ''));
+    const ours = kinds.filter((kind) => kind.startsWith('-'));
+    assert.ok(ours.length > 15);
+    assert.deepEqual(
+      ours.filter((kind) => !text.includes(`${kind}\``)),
       [],
     );
   });

@@ -25,6 +25,8 @@ export const HASH = segmentHash(SEGMENTS, 0x5eed);
 export interface ClusterOptions {
   readonly faults?: NetworkFaults;
   readonly alone?: ClusterSettings['alone'];
+  /** Of a node at its start; the same one key unless told. */
+  readonly ring?: (id: number, boot: number) => KeyRing;
   /** Pools that all nodes lease from; unset: each has its own, and none in it. */
   readonly pools?: readonly PoolPolicy[];
   readonly rekeysPerSecond?: number;
@@ -207,7 +209,7 @@ export class ClusterWorld {
       life: { boot, epochFloor: 0, nonce: seed },
       mesh: {
         paths: 2,
-        ring: new KeyRing(clusterKey(1)),
+        ring: this.#options.ring?.(id, boot) ?? new KeyRing(clusterKey(1)),
         random: seededRandom(seed + 7),
         counters,
       },

@@ -95,6 +95,31 @@ describe('A node of a cluster', () => {
     assert.ok(world.owners().every((owner) => owner !== undefined && owner !== 1));
   });
 
+  it('has its key replaced in three rounds, and is understood in each', () => {
+    const [old, fresh] = [clusterKey(1), clusterKey(2)];
+    // Of a node that starts anew when all have both.
+    const ring = (_id: number, boot: number) =>
+      boot === 1 ? new KeyRing(old) : new KeyRing(fresh, old);
+    const world = settled(2, { ring });
+    const round = (...keys: [typeof old, typeof old?]) => {
+      for (const node of world.nodes) {
+        world.give(node, { kind: 'keys', ring: new KeyRing(...keys) });
+        world.run(200);
+        assert.deepEqual(world.node(1).node.coordinator.view, [2]);
+      }
+    };
+    round(old, fresh);
+    round(fresh, old);
+    world.restart(2, 2);
+    world.run(3000);
+    assert.ok(world.isSettled);
+    round(fresh);
+    // A process that has the old key only is a stranger.
+    world.restart(1, 1);
+    world.run(2000);
+    assert.deepEqual(world.node(2).node.coordinator.view, []);
+  });
+
   it('settles over a network that loses, repeats and damages', () => {
     const world = settled(3, { faults: HOSTILE });
     assert.ok(world.isSettled);
