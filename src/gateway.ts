@@ -214,7 +214,7 @@ export class Gateway {
       packetLoops: () => this.#host.cluster,
       ports: { ike: this.#settings.current.portIke, natT: this.#settings.current.portNatT },
       took: () => this.control.startAll(),
-      connection: (name: string) => this.#pad.connection(name),
+      pad: this.#pad,
       perform: (actions: readonly Action[]) => this.#performAll(actions),
       say: (level: Level, what: string) => this.#say(level, what),
       emit: (event: Event) => this.#emit(event),
@@ -515,6 +515,7 @@ export class Gateway {
       resolveNames: (connection) => {
         void this.#initiations.resolveNames(connection);
         this.#cluster?.configured();
+        if (this.#cluster) this.#reachableBy(this.#ownAddresses);
       },
       initiate: (connection, child) =>
         this.#initiate({ connection, ...(child !== undefined && { child }) }),

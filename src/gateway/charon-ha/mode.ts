@@ -19,8 +19,8 @@ import type { ClusterReport } from '../../io/cluster-protocol.ts';
 import { NodeState } from '../../io/node-state.ts';
 import type { PacketLoopsCluster } from '../../io/packet-loops-cluster.ts';
 import { AddressPools } from '../../ipsec/address-pools.ts';
-import type { Connection } from '../../ipsec/connection.ts';
 import { IvPartition } from '../../ipsec/iv-partition.ts';
+import type { Pad } from '../../ipsec/pad.ts';
 import { formatAddress, type IpAddress } from '../../wire/address.ts';
 import type { ChildSas } from '../child-sas.ts';
 import { ClusteredChildSas } from '../cluster/clustered-child-sas.ts';
@@ -35,7 +35,7 @@ export interface CharonHaModeParts {
   readonly rows: CounterRows;
   readonly childSas: () => Pick<ChildSas, 'install' | 'setOutbound'>;
   readonly packetLoops: () => PacketLoopsCluster | undefined;
-  readonly connection: (name: string) => Connection | undefined;
+  readonly pad: Pick<Pad, 'connection' | 'connections'>;
   /** What the IKE engine wants done, in order. */
   readonly perform: (actions: readonly Action[]) => void;
   /** Other segments than before are served here. */
@@ -64,7 +64,7 @@ export class CharonHaMode implements ClusterMode {
     this.#parts = parts;
     this.partner = new CharonHaPartner(ha, {
       follow: (input) => this.handle(input),
-      connection: parts.connection,
+      connection: (name) => parts.pad.connection(name),
       childSaIds: (spi) => {
         const sa = this.#engine?.ikeSas().find(({ ownSpi }) => ownSpi === spi);
         return sa?.childrenUp.map(({ childSa }) => childSa.id) ?? [];
@@ -93,9 +93,14 @@ export class CharonHaMode implements ClusterMode {
     });
   }
 
+  /** Unless they are written down, what connections have: a node's own addresses are no peer's business. */
   get sharedAddresses(): readonly IpAddress[] {
-    const wan = this.#parts.config.addresses.filter(({ side }) => side === 'wan');
-    return wan.flatMap(({ addresses }) => addresses);
+    const { config, pad } = this.#parts;
+    const wan = config.addresses.filter(({ side }) => side === 'wan');
+    if (wan.length > 0) return wan.flatMap(({ addresses }) => addresses);
+    const matches = pad.connections().flatMap(({ localAddresses }) => localAddresses);
+    const local = matches.flatMap((match) => (match.kind === 'address' ? [match.address] : []));
+    return [...new Map(local.map((address) => [formatAddress(address), address])).values()];
   }
 
   get serves(): boolean {
