@@ -62,7 +62,7 @@ describe('A take-over where all was known', () => {
     assert.ok(tunnel.world.isSettled);
     assert.deepEqual(tunnel.pair.ladder, []);
     for (const { node } of tunnel.world.nodes) {
-      assert.deepEqual([node.unsynced.size, node.solo, node.awaitingRekey], [0, 0, 0]);
+      assert.deepEqual([node.unsynced.size, node.awaitingRekey], [0, 0]);
     }
   });
 
@@ -126,7 +126,6 @@ describe('A node that is alone', () => {
     world.crash(tunnel.second.id);
     tunnel.run(1000);
     assert.equal(first.node.unsynced.size, 0, 'the other one had it');
-    assert.equal(first.node.solo, 1);
     rekey(pair, pair.a, 'child', 2);
     tunnel.settle();
     assert.equal(first.node.unsynced.size, 1);
@@ -136,7 +135,6 @@ describe('A node that is alone', () => {
     assert.ok(child);
     tunnel.restartSecond();
     assert.equal(first.node.unsynced.size + tunnel.second.node.unsynced.size, 0);
-    assert.equal(first.node.solo, 0);
     const granted = first.did('grant').map(({ action }) => action);
     const upTo = { high: 0, low: 900_000 };
     assert.deepEqual(granted, [{ kind: 'grant', spiIn: child.spiIn, upTo }]);
@@ -219,27 +217,12 @@ describe('After a split', () => {
   });
 });
 
-describe('Orders', () => {
-  it('replace the Child SAs of a segment, and no others', () => {
-    const tunnel = up();
-    const { first, segment, world } = tunnel;
-    for (const [of, count] of [
-      [(segment + 1) % 8, 0],
-      [segment, 1],
-    ] as const) {
-      world.give(first, { kind: 'order', order: { kind: 'rekey', segments: [of] } });
-      tunnel.run(100);
-      assert.equal(ofNodes(tunnel).length, count);
-    }
-    tunnel.settle();
-    assertAgreement(tunnel.pair, 1, 'afterwards');
-  });
-
-  it('make a node ask for everything once more, and nothing comes of it', () => {
+describe('An operator', () => {
+  it('makes a node ask for everything once more, and nothing comes of it', () => {
     const tunnel = up();
     const { second, world } = tunnel;
     const before = world.owners();
-    world.give(second, { kind: 'order', order: { kind: 'resync' } });
+    world.give(second, { kind: 'resync' });
     tunnel.run(1000);
     assert.deepEqual(world.owners(), before);
     assert.ok(world.isSettled);

@@ -52,15 +52,10 @@ export interface ClusterNodeParts {
 }
 
 /** What operators and the machine say. */
-export type ClusterOrder =
-  | Exclude<
-      CoordinatorInput,
-      { readonly kind: 'tick' | 'message' | 'frozen' | 'applied' | 'settled' | 'synced' | 'resync' }
-    >
-  /** Everything that others have is told anew. */
-  | { readonly kind: 'resync' }
-  /** New keys for the Child SAs of these segments, as far as this node has them. */
-  | { readonly kind: 'rekey'; readonly segments: readonly Segment[] };
+export type ClusterOrder = Exclude<
+  CoordinatorInput,
+  { readonly kind: 'tick' | 'message' | 'frozen' | 'applied' | 'settled' | 'synced' | 'resync' }
+>;
 
 export type ClusterNodeInput =
   | { readonly kind: 'start' }
@@ -171,11 +166,6 @@ export class ClusterNode {
     return this.#mirror.figures;
   }
 
-  /** Child SAs of this node that may send numbers of which others do not know. */
-  get solo(): number {
-    return this.#mirror.solo;
-  }
-
   /** Child SAs that wait for new keys. */
   get awaitingRekey(): number {
     return this.#mirror.awaitingRekey;
@@ -210,7 +200,7 @@ export class ClusterNode {
         this.#mirror.tellEdges(input.edges);
         break;
       case 'order':
-        this.#order(input.order, now);
+        this.#coordinate(input.order, now);
         break;
       case 'resync':
         this.#coordinate({ kind: 'resync' }, now);
@@ -243,12 +233,6 @@ export class ClusterNode {
     this.#onMirror(now);
     this.#onPools(now);
     return this.#performed();
-  }
-
-  #order(order: ClusterOrder, now: Instant): void {
-    if (order.kind === 'rekey') this.#mirror.rekey(new Set(order.segments), now);
-    else if (order.kind === 'resync') this.#mirror.resync(now);
-    else this.#coordinate(order, now);
   }
 
   /** When to call with `time` at the latest. */

@@ -65,11 +65,6 @@ export class IkeMirror {
     return this.#told.figures;
   }
 
-  /** Child SAs of this node that may send numbers of which others do not know. */
-  get solo(): number {
-    return this.#told.solo;
-  }
-
   /** Child SAs that wait for new keys. */
   get awaitingRekey(): number {
     return this.#renewal.size;
@@ -182,19 +177,6 @@ export class IkeMirror {
     this.#actions.push({ kind: 'unsure', spis });
     const how = { unsure: true, unvouched: true, paced: true } as const;
     this.handle({ kind: 'activate', spis, ...how }, now);
-  }
-
-  /** An operator's order: new keys for all Child SAs of these segments that this node has. */
-  rekey(segments: ReadonlySet<Segment>, now: Instant): void {
-    const theirs = this.#parts.engine
-      .ikeSas()
-      .filter(({ ownSpi }) => segments.has(this.segmentOf(ownSpi)));
-    const children = theirs.flatMap((sa) => [...sa.children.values()]);
-    this.#renewal.markFirst(
-      children.map(({ childSa }) => childSa.spiIn),
-      'order',
-      now,
-    );
   }
 
   /** These go on elsewhere. `isFinal`: the others are told of their last state first. */

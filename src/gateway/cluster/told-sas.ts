@@ -55,8 +55,6 @@ export class ToldSas {
   readonly #untold = new Map<IkeSpi, number>();
   /** What we changed and nobody else had as another node went on with it, and the record that says so. */
   readonly #yielded = new Map<IkeSpi, number>();
-  /** Child SAs whose numbers nobody knew, as there was nobody, and that are asked for now. */
-  readonly #solo = new Set<Spi>();
   /** There was nobody, and who came then was not told of all yet. */
   #wasForsaken = false;
 
@@ -70,12 +68,6 @@ export class ToldSas {
   /** IKE SAs of which others do not have the newest state. */
   get unsynced(): ReadonlySet<IkeSpi> {
     return new Set([...this.#untold.keys()].filter((spi) => !this.#ahead.awaits(spi)));
-  }
-
-  /** Child SAs of this node that may send numbers of which others do not know. */
-  get solo(): number {
-    if (!this.#wasForsaken) return this.#solo.size;
-    return this.#parts.engine.ikeSas().reduce((sum, { children }) => sum + children.size, 0);
   }
 
   /** How well the others keep up, by the names under which monitoring knows it; times in milliseconds. */
@@ -241,11 +233,9 @@ export class ToldSas {
         break;
       case 'deactivate-child-sa':
         this.#numbers.end(action.childSa.spiIn);
-        this.#solo.delete(action.childSa.spiIn);
         break;
       case 'remove-child-sa':
         this.#numbers.forget(action.childSa.spiIn);
-        this.#solo.delete(action.childSa.spiIn);
         break;
       default:
         break;
@@ -308,7 +298,6 @@ export class ToldSas {
   #granted(reservation: Reservation): void {
     const { spiIn, upTo } = reservation;
     this.#numbers.granted(reservation);
-    this.#solo.delete(spiIn);
     this.#perform({ kind: 'grant', spiIn, upTo });
   }
 
@@ -319,10 +308,8 @@ export class ToldSas {
   /** Somebody is there again: what was sent meanwhile becomes known, and nothing is sent alone any more. */
   #foundAgain(now: Instant): void {
     this.#wasForsaken = false;
-    for (const some of lots(this.#usedBy(this.#parts.engine.snapshots(now).snapshots))) {
-      for (const { spiIn } of some) this.#solo.add(spiIn);
-      this.#ask(some, now);
-    }
+    const used = this.#usedBy(this.#parts.engine.snapshots(now).snapshots);
+    for (const some of lots(used)) this.#ask(some, now);
   }
 
   /** How far Child SAs of ours may have sent. */
