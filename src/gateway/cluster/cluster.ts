@@ -46,6 +46,7 @@ import { PoolFile, PoolFileError } from '../../io/pool-file.ts';
 import { randomBytes } from '../../io/random.ts';
 import { Rtnetlink } from '../../io/rtnetlink.ts';
 import { IvPartition } from '../../ipsec/iv-partition.ts';
+import type { Spi } from '../../ipsec/spi.ts';
 import type { ControlOutcome } from '../../vici/control.ts';
 import type { IpAddress } from '../../wire/address.ts';
 import { readU32 } from '../../wire/field.ts';
@@ -68,6 +69,7 @@ import type { MirroredEngine } from './ike-mirror-action.ts';
 import { busPaths, hashOf, keyRing, nodeSettings } from './node-settings.ts';
 import { OperatedAddresses } from './operated-addresses.ts';
 import { OperatedCluster } from './operated-cluster.ts';
+import { pinnedRanges } from './pinned-ranges.ts';
 import { SharedAddresses } from './shared-addresses.ts';
 import { tokenSecrets } from './token-secrets.ts';
 
@@ -93,6 +95,8 @@ export interface ClusterParts {
   readonly failed: (error: Error) => void;
 }
 
+/** Child SAs that come within this time are pinned together. */
+const PIN_MS = 5;
 /** How long a node that ends waits until others have what it has. */
 const LEAVE_MS = 3000;
 const SAVE_MS = 500;
@@ -122,6 +126,7 @@ export class Cluster implements ClusterMode {
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
   #digests: NodeJS.Timeout | undefined;
+  #pins: NodeJS.Timeout | undefined;
   #saving: NodeJS.Timeout | undefined;
   #tokens: NodeJS.Timeout | undefined;
   #rtnetlink: Rtnetlink | undefined;
@@ -166,6 +171,7 @@ export class Cluster implements ClusterMode {
       install: (childSa, cluster) => childSas().install(childSa, cluster),
       setOutbound: (id, outbound) => childSas().setOutbound(id, outbound),
       packetLoops,
+      changed: () => this.#pinSoon(),
     });
     this.#forwarding = new Forwarding({
       self,
@@ -270,6 +276,16 @@ export class Cluster implements ClusterMode {
     await this.#operated?.open();
   }
 
+  /** Where all nodes get what hosts send, each takes what is for its SAs; many come and go at once. */
+  #pinSoon(): void {
+    if (this.#parts.config.mode !== 'active-active' || this.#isClosed) return;
+    this.#pins ??= setTimeout(() => {
+      this.#pins = undefined;
+      const segmentOf = (spiIn: Spi) => segmentOfSpi(spiIn, this.#hash);
+      this.#addresses?.pinned(pinnedRanges(this.childSas.all(), segmentOf));
+    }, PIN_MS);
+  }
+
   /** A turn of the IKE engine. Messages of IKE SAs that other nodes have go to those. */
   handle(input: Input): void {
     if (input.kind === 'datagram' && !this.#forwarding.isOwnIke(input.octets, input.remote)) {
@@ -349,6 +365,7 @@ export class Cluster implements ClusterMode {
     this.lease.end();
     this.#operated?.close();
     clearInterval(this.#digests);
+    clearTimeout(this.#pins);
     clearInterval(this.#saving);
     clearTimeout(this.#tokens);
     clearTimeout(this.#timer);

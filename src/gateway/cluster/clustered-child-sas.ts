@@ -36,6 +36,8 @@ export interface ClusteredChildSasParts {
   readonly install: (childSa: ChildSa, cluster: ClusterParameters) => boolean;
   readonly setOutbound: (childSaId: number, outbound: OutboundUse) => void;
   readonly packetLoops: () => PacketLoopsCluster | undefined;
+  /** Child SAs came or went, of this node or of others; unset = nobody asks. */
+  readonly changed?: () => void;
 }
 
 interface Member {
@@ -155,6 +157,7 @@ export class ClusteredChildSas {
     this.#members.delete(id);
     this.#ids.delete(spiIn);
     for (const freeze of this.#freezes) this.#stopped(freeze, id);
+    this.#parts.changed?.();
   }
 
   grant(spiIn: Spi, upTo: SequenceHalves): void {
@@ -287,6 +290,7 @@ export class ClusteredChildSas {
     this.#ids.set(childSa.spiIn, childSa.id);
     const row = rows.of(childSa.id)?.rowIn;
     if (role === 'active' && row !== undefined) digest.add(childSa.spiIn, row);
+    this.#parts.changed?.();
   }
 
   #parameters(role: SaRole, then: ChildSequences): ClusterParameters {
