@@ -123,6 +123,7 @@ static bool add_functions(napi_env env, napi_value exports, struct state *state)
     { "signal", tsgw_signal },
     { "takeSignals", tsgw_take_signals },
     { "openTun", tsgw_open_tun },
+    { "goFirst", tsgw_go_first },
     { "close", tsgw_close },
     { "path", tsgw_path },
     { "freePath", tsgw_free_path },

@@ -22,6 +22,7 @@
         "seal.c",
         "send.c",
         "socket.c",
+        "schedule.c",
         "steer.c",
         "tun.c",
         "watch.c"

@@ -277,6 +277,7 @@ napi_value tsgw_udp_socket(napi_env env, napi_callback_info info);
 napi_value tsgw_raw_socket(napi_env env, napi_callback_info info);
 napi_value tsgw_packet_socket(napi_env env, napi_callback_info info);
 napi_value tsgw_packet_membership(napi_env env, napi_callback_info info);
+napi_value tsgw_go_first(napi_env env, napi_callback_info info);
 napi_value tsgw_share_by_spi(napi_env env, napi_callback_info info);
 napi_value tsgw_keep_by_spi(napi_env env, napi_callback_info info);
 napi_value tsgw_event_fd(napi_env env, napi_callback_info info);

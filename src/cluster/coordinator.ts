@@ -30,6 +30,8 @@ export interface CoordinatorParts {
   readonly boot: number;
   /** What the last `keep` of this node's former lives said; 0 at first. */
   readonly epochFloor: number;
+  /** What the next life is given if this one says nothing; unset: the same. */
+  readonly keptFloor?: number;
   /** 32 random bits. */
   readonly nonce: number;
   readonly now: Instant;
@@ -43,8 +45,8 @@ const STALL = 1.5;
 /** How long a node that starts waits for the other one of two, in times of a take-over. */
 const FIRST_CONTACT = 10;
 
-/** How many epochs a note on disk is good for. */
-const EPOCH_STEP = 1024;
+/** How many epochs a note on disk is good for: hand-overs of all segments, thousands of times. */
+export const EPOCH_STEP = 2 ** 20;
 
 export class Coordinator {
   readonly sid: Sid;
@@ -86,7 +88,7 @@ export class Coordinator {
     this.#presence = new Presence({ settings, membership, ownership, condition, ...times });
     this.#introductions = new Introductions({ settings, sid, boot, nonce, ownership });
     this.#transfer = new Transfer({ settings, sid, membership, ownership });
-    this.#epochFloor = epochFloor;
+    this.#epochFloor = parts.keptFloor ?? epochFloor;
     this.#lastCall = now;
     this.#heartbeatAt = now;
   }

@@ -87,6 +87,9 @@ export interface Native {
   /** Words and offsets as the addon was compiled with them: the same as in `esp/batch.ts`. */
   readonly layout: Readonly<Record<string, number>>;
 
+  /** The calling thread goes before ordinary ones of the machine; those that it makes do not. Throws `EPERM`. */
+  goFirst(): void;
+
   /**
    * Registers a batch's memory with this thread; rows are addressed by number from then on. The
    * memory must be shared memory, which can neither be detached nor shrink.

@@ -4,6 +4,8 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, machine, release, setPriority, type as systemName } from 'node:os';
 
+import { native } from './native.ts';
+
 export interface DaemonIdentity {
   readonly version: string;
   readonly sysname: string;
@@ -50,18 +52,27 @@ function startText(date: Date): string {
 }
 
 /**
- * Goes before other processes of this machine, with the threads that come after; answers why it may not.
+ * This thread goes before ordinary ones of the machine, the packet loop's too; answers why it may not.
  *
  * Whoever says every 100 ms that it lives must not wait for a core while others compile.
  */
 export function goFirst(): string | undefined {
+  return tried(() => native().goFirst());
+}
+
+/** This thread goes before most others: packets of clients do not wait either. */
+export function goEarly(): string | undefined {
+  return tried(() => setPriority(EARLY));
+}
+
+/** Of 20 steps towards the front. */
+const EARLY = -15;
+
+function tried(act: () => void): string | undefined {
   try {
-    setPriority(FIRST);
+    act();
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
 }
-
-/** Of 20 steps towards the front. */
-const FIRST = -15;

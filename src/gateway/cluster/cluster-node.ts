@@ -38,7 +38,7 @@ import { decodeStateMessage, encodeStateMessage, type StateMessage } from './sta
 
 export interface ClusterNodeParts {
   readonly settings: ClusterSettings;
-  readonly life: Pick<CoordinatorParts, 'boot' | 'epochFloor' | 'nonce'>;
+  readonly life: Pick<CoordinatorParts, 'boot' | 'epochFloor' | 'keptFloor' | 'nonce'>;
   /** Whom it connects with follows from `settings`. */
   readonly mesh: Omit<MeshSettings, 'local' | 'peers'>;
   readonly hash: SegmentHash;

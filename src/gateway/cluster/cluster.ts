@@ -13,6 +13,7 @@ import type { Segment, Sid } from '../../cluster/ballot.ts';
 import { BusCounters } from '../../cluster/bus/bus-counters.ts';
 import type { Delivery } from '../../cluster/bus/channel.ts';
 import { type BusMessage, MessageType } from '../../cluster/bus/message.ts';
+import { EPOCH_STEP } from '../../cluster/coordinator.ts';
 import type { ClusterEvent as NodeEvent } from '../../cluster/coordinator-action.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
 import { ClusterPools } from '../../cluster/pools/cluster-pools.ts';
@@ -226,9 +227,12 @@ export class Cluster implements ClusterMode {
   join(engine: MirroredEngine): void {
     const { config } = this.#parts;
     const { boot, epochFloor } = this.#state;
+    // Now, and not when the first segment comes: a disk may take as long as a lease.
+    const keptFloor = epochFloor + EPOCH_STEP;
+    this.#keep(() => this.#state.keepEpochFloor(keptFloor));
     this.#node = new ClusterNode({
       settings: nodeSettings(config),
-      life: { boot, epochFloor, nonce: readU32(randomBytes(4), 0) },
+      life: { boot, epochFloor, keptFloor, nonce: readU32(randomBytes(4), 0) },
       mesh: {
         paths: busPaths(config).length,
         ring: keyRing(config),
