@@ -136,7 +136,7 @@ describeNative('Hostile descriptors', () => {
 
 describeNative('Arguments of a wrong kind', () => {
   it('throw and do nothing', () => {
-    const takesNothing = ['netlink', 'backEnds', 'eventFd'];
+    const takesNothing = ['netlink', 'backEnds', 'eventFd', 'goFirst'];
     const values = [undefined, null, 'x', {}, [], -5, 2 ** 40, new Float64Array(2), () => {}];
     for (const [name, member] of Object.entries(native())) {
       if (typeof member !== 'function' || takesNothing.includes(name)) continue;
