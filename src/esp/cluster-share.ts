@@ -15,7 +15,7 @@ import {
 } from '../ipsec/replay-sampling.ts';
 import type { SequenceHalves } from '../ipsec/sequence-number.ts';
 import { type ReservationStart, SequenceReservation } from '../ipsec/sequence-reservation.ts';
-import type { Instant } from '../wire/instant.ts';
+import { type Instant, instant } from '../wire/instant.ts';
 import { HeldPackets } from './held-packets.ts';
 
 /** Whether this node carries the SA, or follows it while another does. */
@@ -57,6 +57,8 @@ export class ClusterShare {
   readonly handsOn: boolean;
   readonly #esn: boolean;
   role: SaRole;
+  /** Until then no packet is taken for a sample: each of them may be the only copy. */
+  handsAllOnUntil: Instant = instant(Number.NEGATIVE_INFINITY);
   reservation: SequenceReservation;
   /** Where the window was. */
   readonly rate: EdgeRate;

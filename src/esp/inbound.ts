@@ -246,7 +246,7 @@ export class Inbound {
         return given ? DROP_ELSEWHERE : DropReason['hand-over-full'];
       }
       const passive = this.#sas.findPassive(spi);
-      if (passive >= 0) return this.#sample(batch, at, passive);
+      if (passive >= 0) return this.#sample(batch, at, passive, now);
       const held = this.#expected.size > 0 && this.#expected.hold(spi, batch, at, now);
       return held ? DROP_HELD : this.#nobodys(batch, at);
     }
@@ -326,12 +326,9 @@ export class Inbound {
   }
 
   /** A packet of an SA that another node of the cluster has. */
-  #sample(batch: Batch, at: number, index: number): number {
-    const sa = this.#sas.at(index);
+  #sample(batch: Batch, at: number, index: number, now: Instant): number {
     batch.words[at + Word.SA] = index;
-    return sa.share === undefined
-      ? DropReason['unknown-spi']
-      : this.#sampled.accept(batch, at, sa, sa.share);
+    return this.#sampled.accept(batch, at, this.#sas.at(index), now);
   }
 
   /** RFC 4301 §6.2: an ICMP error fits the SA when the packet it is about went through it. */

@@ -268,7 +268,7 @@ export class PacketEngine {
   /** Another node does: nothing leaves by the SA, and its window follows samples and digests. */
   give(sa: EspSa, now: Instant): GivenSa | undefined {
     const { share } = sa;
-    const given = share && this.#sas.changeRole(sa, () => giveSa(sa, share));
+    const given = share && this.#sas.changeRole(sa, () => giveSa(sa, share, now));
     this.#releaseWaiting(sa, now);
     return given;
   }

@@ -18,7 +18,7 @@ import {
   type SequenceHalves,
 } from '../ipsec/sequence-number.ts';
 import type { ReservationStart } from '../ipsec/sequence-reservation.ts';
-import type { Instant } from '../wire/instant.ts';
+import { after, type Instant } from '../wire/instant.ts';
 import { type CarriedTraffic, type ClusterParameters, ClusterShare } from './cluster-share.ts';
 import { type EspSa, updateWithheld } from './esp-sa.ts';
 import type { PacketReports } from './packet-reports.ts';
@@ -122,8 +122,9 @@ export function takeSa(
 }
 
 /** From now on nothing is sent or accepted; answers how far this node came. */
-export function giveSa(sa: EspSa, share: ClusterShare): GivenSa {
+export function giveSa(sa: EspSa, share: ClusterShare, now: Instant): GivenSa {
   share.role = 'passive';
+  if (share.handsOn) share.handsAllOnUntil = after(now, FOLLOWS_MS);
   sa.sequence.allot(0);
   updateWithheld(sa);
   return { used: { high: sa.sequence.high, low: sa.sequence.low }, edge: edgeOf(sa) };
@@ -184,3 +185,6 @@ function withinSpace(number: SequenceHalves, esn: boolean): SequenceHalves {
 function asNumber({ high, low }: SequenceHalves): number {
   return high * 0x1_0000_0000 + low;
 }
+
+/** Milliseconds: by then packets of an SA that was given come to the node that has it. */
+const FOLLOWS_MS = 1000;

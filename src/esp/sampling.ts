@@ -42,11 +42,14 @@ export class SampledPackets {
   }
 
   /** Judges a packet of a passive SA: DROP_SAMPLED = it is to be opened. */
-  accept(batch: Batch, at: number, sa: EspSa, share: ClusterShare): number {
+  accept(batch: Batch, at: number, sa: EspSa, now: Instant): number {
     const { arena, words } = batch;
+    const { share } = sa;
+    if (share === undefined) return DropReason['unknown-spi'];
     const offset = words[at + Word.OFFSET]!;
     const low = readU32(arena, offset + 4);
-    if (!share.samples(low)) return this.#foreign(batch, at, sa, share);
+    if (!share.samples(low) || now < share.handsAllOnUntil)
+      return this.#foreign(batch, at, sa, share);
     // As for any packet (`inbound.ts`, steps 4 and 5).
     const { ivLength, icvLength, alignment } = sa.suite;
     const body = words[at + Word.LENGTH]! - ESP_HEADER - ivLength - icvLength;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { parseAddress } from '../../src/wire/address.ts';
+import { instant } from '../../src/wire/instant.ts';
 import {
   type ChildSaOptions,
   childSa,
@@ -81,6 +82,21 @@ describe('Packets of an SA that another node has', () => {
     other.fromSocket(UDP, ...peer.sent);
     assert.equal(other.foreign.length, 63);
     assert.deepEqual(other.drops(), {});
+  });
+
+  it('are no samples while they follow an SA that was given a moment ago', () => {
+    const { owner, peer } = nodes('hand-on');
+    const sa = owner.engine.find(1) ?? assert.fail('the owner has it');
+    owner.engine.give(sa, owner.now);
+    const send = () => {
+      peer.sent.splice(0);
+      peer.fromTun(...Array.from({ length: 64 }, () => BACK));
+      owner.fromSocket(UDP, ...peer.sent);
+      return owner.foreign.splice(0).length;
+    };
+    assert.equal(send(), 64, 'each may be the only copy');
+    owner.now = instant(owner.now + 1000);
+    assert.equal(send(), 63);
   });
 
   it('say where they came from, as to a peer that moved', () => {
