@@ -131,9 +131,11 @@ function heardText(milliseconds: number): string {
 function addressTable(terminal: Terminal, answer: ViciSection): string {
   const rows = named(viciSubsection(answer, 'addresses')).map(([address, row]) => [
     address,
-    ...['name', 'device', 'side', 'here', 'mac'].map((key) => viciText(row, key) ?? '-'),
+    ...['name', 'device', 'side', 'here', 'master', 'mac'].map((key) => viciText(row, key) ?? '-'),
   ]);
-  const columns = ['ADDRESS', 'NAME', 'DEVICE', 'SIDE', 'HERE', 'MAC'].map((title) => ({ title }));
+  const columns = ['ADDRESS', 'NAME', 'DEVICE', 'SIDE', 'HERE', 'NODE', 'MAC'].map((title) => ({
+    title,
+  }));
   return table(terminal, columns, rows, 'no address is shared');
 }
 

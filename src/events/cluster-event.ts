@@ -19,6 +19,12 @@ export interface SegmentsMoved {
 /** A part of the machine that a cluster stands on. */
 export type ClusterPart = 'filter' | 'address' | 'flooding' | 'bus' | 'state' | 'fifo';
 
+/** Something the cluster stands on does not work. */
+export interface Trouble {
+  readonly part: ClusterPart;
+  readonly what: string;
+}
+
 export type ClusterEvent =
   | ({ readonly kind: 'cluster-node-up'; readonly sid: number } & NodeSubject)
   | ({ readonly kind: 'cluster-node-down'; readonly reason: 'silent' | 'bye' } & NodeSubject)
@@ -69,12 +75,9 @@ export type ClusterEvent =
       readonly ikeSas: number;
       readonly childSas: number;
     }
-  | {
-      readonly kind: 'cluster-trouble';
-      readonly part: ClusterPart;
-      readonly what: string;
-    }
-  | { readonly kind: 'cluster-mended'; readonly part: ClusterPart; readonly what: string }
+  | ({ readonly kind: 'cluster-trouble' } & Trouble)
+  /** What was wrong with it is not any more. */
+  | ({ readonly kind: 'cluster-mended' } & Trouble)
   /** What an operator or a script told this node to do. */
   | {
       readonly kind: 'cluster-order';

@@ -77,8 +77,6 @@ export function clusterLevel(event: ClusterEvent): 'error' | 'notice' | 'debug' 
       return event.reason === 'bye' ? 'notice' : 'error';
     case 'cluster-alone':
       return event.alone ? 'error' : 'notice';
-    case 'cluster-segments-taken':
-      return event.gaps > 0 ? 'error' : 'notice';
     case 'cluster-segments-released':
       return event.reason === 'lapsed' ? 'error' : 'notice';
     case 'cluster-demoted': {

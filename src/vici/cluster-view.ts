@@ -101,6 +101,8 @@ export interface ClusterAddressView {
   readonly side: 'wan' | 'lan';
   /** This node speaks for it now. */
   readonly here: boolean;
+  /** The node that has it, where one has (`active-passive`). */
+  readonly master?: string;
   readonly mac?: string;
 }
 

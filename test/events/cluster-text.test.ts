@@ -50,7 +50,6 @@ describe('Events of a cluster', () => {
     assert.equal(clusterLevel({ ...demoted, reason: 'drain' }), 'notice');
     assert.equal(clusterLevel({ ...demoted, amount: 0 }), 'notice');
     assert.equal(clusterLevel(segmentsTaken), 'notice');
-    assert.equal(clusterLevel({ ...segmentsTaken, gaps: 1 }), 'error');
     assert.equal(clusterLevel({ ...segmentsReleased, reason: 'lapsed' }), 'error');
     assert.equal(clusterLevel(segmentsReleased), 'notice');
     assert.equal(clusterLevel(alone), 'error');

@@ -117,7 +117,7 @@ async function obey(order: AddressNodeOrder): Promise<void> {
         addresses: addresses.list(),
         flooding: Object.fromEntries(addresses.flooding),
         filter: Object.fromEntries(await addresses.counters()),
-        troubles: addresses.troubles,
+        troubles: addresses.troubles.map(({ part, what }) => `${part}: ${what}`),
       };
       tell({ kind: 'status', status });
       break;

@@ -67,7 +67,7 @@ export const CLUSTER_VIEW: ClusterView = {
   ],
   ikeSas: { active: 12, passive: 30, unsynced: 1, solo: 0 },
   addresses: [
-    { name: 'outer', address: '192.0.2.100', device: 'wan', side: 'wan', here: true },
+    { name: 'outer', address: '192.0.2.100', device: 'wan', side: 'wan', here: true, master: 'a' },
     {
       name: 'inner',
       address: '10.1.0.1',

@@ -3,7 +3,7 @@
  */
 import { nodeOfSid, sidLayout } from '../../src/cluster/sid.ts';
 import type { ClusterConfig } from '../../src/config/cluster-config.ts';
-import type { ClusterEvent } from '../../src/events/cluster-event.ts';
+import type { ClusterEvent, Trouble } from '../../src/events/cluster-event.ts';
 import { ClusterOperations } from '../../src/gateway/cluster/cluster-operations.ts';
 import { ClusterTelling } from '../../src/gateway/cluster/cluster-telling.ts';
 import type { ClusterOrder } from '../../src/vici/cluster-view.ts';
@@ -21,6 +21,7 @@ export class Operated {
   /** Segments whose SAs were to be rekeyed. */
   readonly rekeyed: number[] = [];
   solo = 0;
+  troubles: readonly Trouble[] = [];
   readKeys = (): number => 2;
 
   constructor(world: ClusterWorld, clustered: Clustered) {
@@ -33,6 +34,7 @@ export class Operated {
       nameOf: (id) => `n${id}`,
       nodeOf: (sid) => nodeOfSid(sidLayout(count), sid),
       solo: () => this.solo,
+      troubles: () => this.troubles,
       emit,
       now: now(),
     });
@@ -54,7 +56,7 @@ export class Operated {
     });
     this.operations.add({
       figures: () => this.telling.figures,
-      troubles: () => this.telling.troubles,
+      troubles: () => this.troubles,
     });
   }
 

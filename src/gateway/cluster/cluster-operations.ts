@@ -5,7 +5,7 @@
  * `turned` is to be called whenever something may have changed: that is when orders that wait look again.
  */
 import type { ClusterConfig } from '../../config/cluster-config.ts';
-import type { ClusterEvent } from '../../events/cluster-event.ts';
+import type { ClusterEvent, Trouble } from '../../events/cluster-event.ts';
 import type {
   ClusterAddressView,
   ClusterControl,
@@ -26,7 +26,7 @@ export interface OperatedPart {
   /** By the names under which monitoring knows them. */
   readonly figures?: () => Readonly<Record<string, number>>;
   readonly addresses?: () => readonly ClusterAddressView[];
-  readonly troubles?: () => readonly string[];
+  readonly troubles?: () => readonly Trouble[];
   /** Whether frames to the hardware address of the cluster reach every node. */
   readonly probe?: () => Promise<ClusterOutcome>;
 }
@@ -82,10 +82,15 @@ export class ClusterOperations implements ClusterControl {
       now: now(),
       ikeSas: ikeSas(),
       addresses: this.#added.flatMap(({ addresses }) => addresses?.() ?? []),
-      troubles: this.#added.flatMap(({ troubles }) => troubles?.() ?? []),
+      troubles: this.troubles.map(({ part, what }) => `${part}: ${what}`),
       metrics: Object.assign({}, ...this.#added.map(({ figures }) => figures?.() ?? {})),
       drops: drops(),
     });
+  }
+
+  /** What is wrong now. */
+  get troubles(): readonly Trouble[] {
+    return this.#added.flatMap(({ troubles }) => troubles?.() ?? []);
   }
 
   segments(): readonly SegmentView[] {

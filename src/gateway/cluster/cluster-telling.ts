@@ -7,7 +7,12 @@
 import type { Sid } from '../../cluster/ballot.ts';
 import type { ClusterEvent as NodeEvent } from '../../cluster/coordinator-action.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
-import type { ClusterEvent, ClusterPart, NodeSubject } from '../../events/cluster-event.ts';
+import type {
+  ClusterEvent,
+  ClusterPart,
+  NodeSubject,
+  Trouble,
+} from '../../events/cluster-event.ts';
 import { formatSegments } from '../../vici/segment-list.ts';
 import type { Instant } from '../../wire/instant.ts';
 import type { ClusterNode, ClusterNodeAction } from './cluster-node.ts';
@@ -26,6 +31,8 @@ export interface ClusterTellingParts {
   readonly nodeOf: (sid: Sid) => NodeId;
   /** Child SAs of this node whose numbers no other node knows. */
   readonly solo: () => number;
+  /** What is wrong with what the cluster stands on. */
+  readonly troubles: () => readonly Trouble[];
   readonly emit: (event: ClusterEvent) => void;
   readonly now: Instant;
 }
@@ -40,7 +47,7 @@ const ORPHANED: ReadonlySet<Taken['reason']> = new Set(['silent', 'dead']);
 
 export class ClusterTelling {
   readonly #parts: ClusterTellingParts;
-  readonly #troubles = new Map<ClusterPart, string>();
+  #troubles: ReadonlyMap<ClusterPart, string> = new Map();
   /** When nodes that are not there any more were last heard. */
   readonly #lastHeard = new Map<NodeId, number>();
   #aloneSince: number | undefined;
@@ -78,21 +85,21 @@ export class ClusterTelling {
     };
   }
 
-  /** What is wrong now, in words. */
-  get troubles(): readonly string[] {
-    return [...this.#troubles].map(([part, what]) => `${part}: ${what}`);
-  }
-
-  /** Something the cluster stands on does not work. Said once, also where it is found again and again. */
-  trouble(part: ClusterPart, what: string): void {
-    if (this.#troubles.get(part) === what) return;
-    this.#troubles.set(part, what);
-    this.#parts.emit({ kind: 'cluster-trouble', part, what });
-  }
-
-  /** It works again; nothing where it always did. */
-  mended(part: ClusterPart, what: string): void {
-    if (this.#troubles.delete(part)) this.#parts.emit({ kind: 'cluster-mended', part, what });
+  /** What is wrong now: what was not before is told, and what is not any more. */
+  #watch(troubles: readonly Trouble[]): void {
+    const found = new Map<ClusterPart, string>();
+    for (const { part, what } of troubles) {
+      const before = found.get(part);
+      found.set(part, before === undefined ? what : `${before}; ${what}`);
+    }
+    for (const [part, what] of this.#troubles) {
+      if (!found.has(part)) this.#parts.emit({ kind: 'cluster-mended', part, what });
+    }
+    for (const [part, what] of found) {
+      if (this.#troubles.get(part) === what) continue;
+      this.#parts.emit({ kind: 'cluster-trouble', part, what });
+    }
+    this.#troubles = found;
   }
 
   /** What came of one input. */
@@ -221,8 +228,8 @@ export class ClusterTelling {
       return ORPHANED.has(reason) && nodeOf(from) !== nodeOf(own.coordinator.sid);
     });
     for (const [node, some] of byKey(orphans, ({ from }) => nodeOf(from))) {
-      const heard = this.#lastHeard.get(node) ?? this.#heard(node);
-      const milliseconds = Math.round(since(heard, now));
+      const heard = Math.max(this.#lastHeard.get(node) ?? 0, this.#heard(node) ?? 0);
+      const milliseconds = since(heard === 0 ? undefined : heard, now);
       this.#takeOvers++;
       this.#takenOver += some.length;
       this.#lastTakeOver = milliseconds;
@@ -234,6 +241,7 @@ export class ClusterTelling {
 
   #look(now: Instant): void {
     this.#lookedAt = now;
+    this.#watch(this.#parts.troubles());
     const { node, solo, emit } = this.#parts;
     const found = { ikeSas: node.unsynced.size, childSas: solo() };
     const before = this.#unsynced;

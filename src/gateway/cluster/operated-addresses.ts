@@ -2,6 +2,8 @@
  * The shared addresses of a node for its operator: listed, counted, and tested when that is ordered.
  */
 import type { NodeId } from '../../cluster/node-id.ts';
+import { floodingAdvice } from '../../cluster/virtual-address/flooding-test.ts';
+import type { Trouble } from '../../events/cluster-event.ts';
 import type { FilterCount } from '../../io/nft.ts';
 import type { ClusterAddressView, ClusterOutcome } from '../../vici/cluster-view.ts';
 import type { Instant } from '../../wire/instant.ts';
@@ -45,12 +47,27 @@ export class OperatedAddresses implements OperatedPart {
   readonly addresses = (): readonly ClusterAddressView[] =>
     this.#parts.addresses
       .list()
-      .map(({ name, address, device, side, served, hardwareAddress }) => ({
+      .map(({ name, address, device, side, served, master, hardwareAddress }) => ({
         ...{ name, address, device, side, here: served },
+        ...(master !== undefined && { master: this.#parts.nameOf(master) }),
         ...(hardwareAddress !== undefined && { mac: hardwareAddress }),
       }));
 
-  readonly troubles = (): readonly string[] => this.#parts.addresses.troubles;
+  readonly troubles = (): readonly Trouble[] => {
+    const { addresses, nameOf } = this.#parts;
+    const deaf = [...addresses.flooding].flatMap(
+      ([device, { deaf: nodes }]): readonly Trouble[] => {
+        const names = nodes.map((node) => `node ${nameOf(node)}`);
+        if (names.length === 0) return [];
+        const hardware = addresses.list().flatMap((one) => {
+          return one.device === device ? (one.hardwareAddress ?? []) : [];
+        });
+        const what = `device ${device}: ${floodingAdvice(names, [...new Set(hardware)])}`;
+        return [{ part: 'flooding', what }];
+      },
+    );
+    return [...addresses.troubles, ...deaf];
+  };
 
   async #probe(): Promise<ClusterOutcome> {
     const { addresses, nameOf, now } = this.#parts;

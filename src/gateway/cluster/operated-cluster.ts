@@ -6,7 +6,7 @@ import type { BusCounters } from '../../cluster/bus/bus-counters.ts';
 import { type SegmentHash, segmentOfIkeSpi, segmentOfSpi } from '../../cluster/segment-hash.ts';
 import { nodeOfSid, sidLayout } from '../../cluster/sid.ts';
 import type { ClusterConfig } from '../../config/cluster-config.ts';
-import type { ClusterEvent, ClusterPart } from '../../events/cluster-event.ts';
+import type { ClusterEvent, Trouble } from '../../events/cluster-event.ts';
 import { CommandFifo } from '../../io/command-fifo.ts';
 import { crash, standStill } from '../../io/simulated-failure.ts';
 import type { ClusterOrder } from '../../vici/cluster-view.ts';
@@ -45,6 +45,8 @@ export class OperatedCluster {
   readonly operations: ClusterOperations;
   readonly #parts: OperatedClusterParts;
   readonly #telling: ClusterTelling;
+  /** Of its own; they stay. */
+  #troubles: readonly Trouble[] = [];
   #fifo: CommandFifo | undefined;
   #failing: NodeJS.Timeout | undefined;
 
@@ -57,6 +59,7 @@ export class OperatedCluster {
       nameOf: (id) => config.nodes.find((one) => one.id === id)?.name ?? String(id),
       nodeOf: (sid) => nodeOfSid(layout, sid),
       solo: () => childSas.solo,
+      troubles: () => this.operations.troubles,
       emit,
       now: now(),
     });
@@ -74,7 +77,7 @@ export class OperatedCluster {
         ...this.#telling.figures,
         ...this.#packetFigures(),
       }),
-      troubles: () => this.#telling.troubles,
+      troubles: () => this.#troubles,
     });
   }
 
@@ -85,7 +88,8 @@ export class OperatedCluster {
     try {
       this.#fifo = await CommandFifo.open(fifo, (text) => this.operations.heardFifo(text));
     } catch (error) {
-      this.trouble('fifo', error instanceof Error ? error.message : String(error));
+      const what = error instanceof Error ? error.message : String(error);
+      this.#troubles = [{ part: 'fifo', what }];
     }
   }
 
@@ -97,14 +101,6 @@ export class OperatedCluster {
   /** A part of the node adds what operators see of it. */
   add(part: OperatedPart): void {
     this.operations.add(part);
-  }
-
-  trouble(part: ClusterPart, what: string): void {
-    this.#telling.trouble(part, what);
-  }
-
-  mended(part: ClusterPart, what: string): void {
-    this.#telling.mended(part, what);
   }
 
   /** What came of one input, performed. */
@@ -160,7 +156,10 @@ export class OperatedCluster {
     clearTimeout(this.#failing);
     this.#failing = setTimeout(() => {
       if (order.failure === 'crash') crash();
-      else standStill(order.milliseconds).catch((error) => this.trouble('state', String(error)));
+      else
+        standStill(order.milliseconds).catch((error) => {
+          this.#troubles = [...this.#troubles, { part: 'state', what: String(error) }];
+        });
     }, ANSWERED_MS);
   }
 }

@@ -14,6 +14,7 @@ import type { PinnedRange } from '../../cluster/segment-sets.ts';
 import { formatHardwareAddress } from '../../cluster/virtual-address/ethernet.ts';
 import type { ClusterConfig } from '../../config/cluster-config.ts';
 import type { RandomBytes } from '../../crypto/random.ts';
+import type { Trouble } from '../../events/cluster-event.ts';
 import { type LinkState, LinkWatch } from '../../io/link-watch.ts';
 import { LocalAddresses } from '../../io/local-addresses.ts';
 import type { FilterCount, Nft } from '../../io/nft.ts';
@@ -175,14 +176,19 @@ export class SharedAddresses {
     return this.#gate.counters();
   }
 
-  /** What is wrong now, in words. */
-  get troubles(): readonly string[] {
+  /** What is wrong now. */
+  get troubles(): readonly Trouble[] {
     const { complaint } = this.#gate;
-    const deaf = [...this.flooding].flatMap(([device, { hearsNobody }]) =>
-      hearsNobody ? [`flooding: nothing that others send to all nodes comes in on ${device}`] : [],
-    );
-    const down = this.#down().map((device) => `address: device ${device} is down`);
-    return [...(complaint === '' ? [] : [`filter: ${complaint}`]), ...deaf, ...down];
+    const filter: readonly Trouble[] =
+      complaint === '' ? [] : [{ part: 'filter', what: complaint }];
+    const deaf = [...this.flooding].flatMap(([device, { hearsNobody }]): readonly Trouble[] => {
+      const what = `nothing that others send to all nodes comes in on ${device}`;
+      return hearsNobody ? [{ part: 'flooding', what }] : [];
+    });
+    const down = this.#down().map((device): Trouble => {
+      return { part: 'address', what: `device ${device} is down` };
+    });
+    return [...filter, ...deaf, ...down];
   }
 
   /** The kernel has the filter of the last `own`, or refused it. */

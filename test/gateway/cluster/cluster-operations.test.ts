@@ -181,7 +181,7 @@ describe('Operating a node of a cluster', () => {
     const { operations } = new OperatedWorld(2).node(1);
     operations.add({
       figures: () => ({ forwarded: 5 }),
-      troubles: () => ['flooding: n2 is deaf'],
+      troubles: () => [{ part: 'flooding', what: 'n2 is deaf' }],
       addresses: () => [
         { name: 'outer', address: '192.0.2.100', device: 'wan', side: 'wan', here: true },
       ],

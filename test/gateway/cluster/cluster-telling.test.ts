@@ -120,18 +120,24 @@ describe('What a node of a cluster tells', () => {
     assert.equal(test.node(2).told('cluster-alone').length, 2);
   });
 
-  it('trouble is told once and stays listed until it is mended', () => {
-    const { telling, events } = new OperatedWorld(2).node(1);
-    const from = events.length;
-    telling.mended('filter', 'applied');
-    telling.trouble('filter', 'nft: no such device');
-    telling.trouble('filter', 'nft: no such device');
-    assert.deepEqual(telling.troubles, ['filter: nft: no such device']);
-    telling.mended('filter', 'applied');
-    assert.deepEqual(telling.troubles, []);
+  it('trouble is told once, and once that it is over', () => {
+    const test = new OperatedWorld(2);
+    const node = test.node(1);
+    const from = node.events.length;
+    node.troubles = [
+      { part: 'flooding', what: 'device wan: b is deaf' },
+      { part: 'flooding', what: 'device lan: b is deaf' },
+    ];
+    test.world.run(3000);
+    node.troubles = [];
+    test.world.run(1500);
+    const what = 'device wan: b is deaf; device lan: b is deaf';
     assert.deepEqual(
-      events.slice(from).map(({ kind }) => kind),
-      ['cluster-trouble', 'cluster-mended'],
+      node.events.slice(from).filter(({ kind }) => /trouble|mended/.test(kind)),
+      [
+        { kind: 'cluster-trouble', part: 'flooding', what },
+        { kind: 'cluster-mended', part: 'flooding', what },
+      ],
     );
   });
 

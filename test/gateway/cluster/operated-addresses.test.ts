@@ -18,7 +18,7 @@ const LISTED: SharedAddressStatus = {
 class Fake {
   readonly flooding: Map<string, FloodingResult>;
   readonly members: ReadonlySet<number>;
-  readonly troubles = ['filter: no'];
+  readonly troubles = [{ part: 'filter', what: 'no' } as const];
   asked = 0;
 
   constructor(members: readonly number[], devices: readonly string[]) {
@@ -60,7 +60,15 @@ describe('The shared addresses of a node for its operator', () => {
     const { part } = open([2], []);
     const { served, hardwareAddress, ...same } = LISTED;
     assert.deepEqual(part.addresses(), [{ ...same, here: served, mac: hardwareAddress }]);
-    assert.deepEqual(part.troubles(), ['filter: no']);
+    assert.deepEqual(part.troubles(), [{ part: 'filter', what: 'no' }]);
+  });
+
+  it('name members that do not hear, and what would mend it', async () => {
+    const { part } = open([2, 3], ['eth0']);
+    await part.probe?.();
+    const [, trouble] = part.troubles();
+    assert.equal(trouble?.part, 'flooding');
+    assert.match(trouble.what, /^device eth0: frames to 01:00:5e:00:00:a0 do not reach node n3: /);
   });
 
   it('are counted as the kernel counted when somebody asked last, once in a second', async () => {
