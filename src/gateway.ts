@@ -337,6 +337,9 @@ export class Gateway {
       case 'set-outbound':
         this.#childSas.setOutbound(action.childSaId, action.outbound);
         break;
+      case 'skip-numbers':
+        this.#host.skipNumbers(action.childSaId, action.direction, action.count);
+        break;
       case 'move-child-sa':
         this.#childSas.move(action.childSaId, action);
         break;

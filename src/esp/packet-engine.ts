@@ -64,6 +64,8 @@ import {
   giveSa,
   renewShare,
   type ShareKeepers,
+  skipInbound,
+  skipOutbound,
   type TakenSa,
   type TakeOver,
   takeSa,
@@ -227,6 +229,12 @@ export class PacketEngine {
   setOutbound(sa: EspSa, outbound: OutboundUse, now: Instant): void {
     this.#sas.setOutbound(sa, outbound);
     if (outbound === 'now') this.#releaseHeld(now);
+  }
+
+  /** So many numbers behind the last one are not used, or not accepted, any more. */
+  skipNumbers(sa: EspSa, direction: 'outbound' | 'inbound', count: number): void {
+    if (direction === 'inbound') skipInbound(sa, count, this.#keepers);
+    else skipOutbound(sa, count, this.#keepers);
   }
 
   /** Adds a policy or replaces that of the same number. */

@@ -130,6 +130,19 @@ export function giveSa(sa: EspSa, share: ClusterShare, now: Instant): GivenSa {
   return { used: { high: sa.sequence.high, low: sa.sequence.low }, edge: edgeOf(sa) };
 }
 
+/** The next number sent comes so many later (RFC 6311 §5.2); where numbers are allotted, once it is. */
+export function skipOutbound(sa: EspSa, count: number, keepers: ShareKeepers): void {
+  const { esn } = sa.parameters;
+  const { high, low } = withinSpace(numberAfter(sa.sequence, count), esn);
+  sa.sequence.resumeAfter(high, low);
+  keepers.counters.sas[sa.countersOut + SaCounter.SEQUENCE] = asNumber({ high, low });
+}
+
+/** No number up to so many ahead of the highest accepted one is accepted any more (RFC 6311 §5.2). */
+export function skipInbound(sa: EspSa, count: number, keepers: ShareKeepers): void {
+  skipSeen(sa, withinSpace(numberAfter(edgeOf(sa), count), sa.parameters.esn), keepers);
+}
+
 /** The node that has a passive SA says where its window is. */
 export function followEdge(
   sa: EspSa,

@@ -204,6 +204,16 @@ export type Action =
       readonly childSaId: number;
       readonly outbound: OutboundUse;
     }
+  /**
+   * The next number sent comes so many later, or none up to so many ahead of the highest accepted one is
+   * accepted any more (RFC 6311 §5.2).
+   */
+  | {
+      readonly kind: 'skip-numbers';
+      readonly childSaId: number;
+      readonly direction: 'outbound' | 'inbound';
+      readonly count: number;
+    }
   /** The outer addresses of an SA changed; its keys, numbers and window go on. */
   | {
       readonly kind: 'move-child-sa';

@@ -178,6 +178,8 @@ export class IkeSa {
   sync: SyncQuestion | undefined;
   /** What was said last is not known here: no request of the peer is answered meanwhile. */
   doubt: Doubt | undefined;
+  /** The highest id that a node of ours named in such a question: the peer answers to none but higher ones. */
+  highestAsked: number | undefined;
   /** The highest id that a node of the peer's cluster named in such a question. */
   highestSync: number | undefined;
   /** Another has taken its place: its end is nobody's loss and no event. */

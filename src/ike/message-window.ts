@@ -63,6 +63,8 @@ export interface SyncQuestion {
   readonly questions: number;
   /** When to ask again. */
   readonly until: Instant;
+  /** It asks for higher sequence numbers, too. */
+  readonly raises: boolean;
 }
 
 /** What was said last over an IKE SA is not known here. */

@@ -86,6 +86,7 @@ const Field = {
   REPLACED: 37,
   HIGHEST_SYNC: 38,
   DOUBTED: 39,
+  HIGHEST_ASKED: 40,
 } as const;
 
 const HALF = bits(16);
@@ -145,7 +146,8 @@ function encodeSnapshot(writer: FieldWriter, sa: IkeSaSnapshot): void {
     .each(Field.REMOTE_VIP, ADDRESS, sa.remoteVips)
     .flag(Field.REPLACED, sa.replaced)
     .put(Field.HIGHEST_SYNC, LONG, sa.highestSync)
-    .flag(Field.DOUBTED, sa.doubted);
+    .flag(Field.DOUBTED, sa.doubted)
+    .put(Field.HIGHEST_ASKED, LONG, sa.highestAsked);
 }
 
 function decodeSnapshot(reader: FieldReader): IkeSaSnapshot {
@@ -190,6 +192,7 @@ function decodeSnapshot(reader: FieldReader): IkeSaSnapshot {
     replaced: reader.flag(Field.REPLACED),
     highestSync: reader.maybe(Field.HIGHEST_SYNC, LONG),
     doubted: reader.flag(Field.DOUBTED),
+    highestAsked: reader.maybe(Field.HIGHEST_ASKED, LONG),
   };
 }
 

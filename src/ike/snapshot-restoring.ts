@@ -102,6 +102,7 @@ function restoreFields(restoring: Restoring, received: Received, sa: IkeSa): voi
   sa.remoteVips = snapshot.remoteVips;
   sa.replaced = snapshot.replaced;
   sa.highestSync = snapshot.highestSync;
+  sa.highestAsked = snapshot.highestAsked;
   if (snapshot.packetOctets !== undefined) {
     const { packetOctets } = snapshot;
     sa.pathSize = new PathSize(restoring.environment.settings, { path: sa, packetOctets });

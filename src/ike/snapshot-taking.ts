@@ -80,6 +80,7 @@ export function takeSnapshot(
     remoteVips: sa.remoteVips,
     replaced: sa.replaced,
     highestSync: sa.highestSync,
+    highestAsked: sa.highestAsked,
     doubted: sa.doubt !== undefined,
   };
 }

@@ -83,6 +83,7 @@ export interface IkeSaSnapshot extends SnapshotOrder {
   readonly remoteVips: readonly IpAddress[];
   readonly replaced: boolean;
   readonly highestSync: number | undefined;
+  readonly highestAsked: number | undefined;
   /** What was said last is not known to this node either. */
   readonly doubted: boolean;
 }

@@ -257,6 +257,10 @@ export class Host {
     this.#running?.loops.setOutbound(childSaId, outbound);
   }
 
+  skipNumbers(id: number, direction: 'outbound' | 'inbound', count: number): void {
+    this.#running?.loops.tell(id, { kind: 'skip-numbers', id, direction, count });
+  }
+
   /** What was measured of the path of an SA. */
   setPathMtu(id: number, measured: MeasuredMtu): void {
     this.#running?.loops.tell(id, { kind: 'measured-mtu', id, ...measured });

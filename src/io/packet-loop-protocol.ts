@@ -75,6 +75,13 @@ export type PacketLoopCommand =
   | { readonly kind: 'set-outbound'; readonly id: number; readonly outbound: OutboundUse }
   /** The SA goes on from and to other addresses. */
   | ({ readonly kind: 'move'; readonly id: number } & EspSaEnds)
+  /** The peer was told, or told us, that so many are left out. */
+  | {
+      readonly kind: 'skip-numbers';
+      readonly id: number;
+      readonly direction: 'outbound' | 'inbound';
+      readonly count: number;
+    }
   /** A policy without an SA: a trap, a bypass or a discard. */
   | { readonly kind: 'install-policy'; readonly policy: EspPolicy }
   | { readonly kind: 'remove-policy'; readonly id: number }

@@ -126,7 +126,10 @@ export class PacketLoops {
   /** Commands about an SA that is installed. */
   tell(
     id: number,
-    command: Extract<PacketLoopCommand, { readonly kind: 'move' | 'path-mtu' | 'measured-mtu' }>,
+    command: Extract<
+      PacketLoopCommand,
+      { readonly kind: 'move' | 'skip-numbers' | 'path-mtu' | 'measured-mtu' }
+    >,
   ): void {
     this.#tell(this.#foreign.ownerOf(id), command);
   }

@@ -210,6 +210,9 @@ export class PacketWorker {
       case 'path-mtu':
         this.#engine.learnPathMtu(command.spiOut, command.remote, command.mtu, now());
         return true;
+      case 'skip-numbers':
+        this.#skipNumbers(command);
+        return true;
       case 'measured-mtu':
         this.#engine.measuredPathMtu(command.id, command);
         return true;
@@ -343,6 +346,15 @@ export class PacketWorker {
   #setOutbound(id: number, outbound: OutboundUse): void {
     const sa = this.#engine.find(id);
     if (sa !== undefined) this.#engine.setOutbound(sa, outbound, now());
+  }
+
+  #skipNumbers({
+    id,
+    direction,
+    count,
+  }: Extract<PacketLoopCommand, { readonly kind: 'skip-numbers' }>): void {
+    const sa = this.#engine.find(id);
+    if (sa !== undefined) this.#engine.skipNumbers(sa, direction, count);
   }
 
   #move(id: number, ends: EspSaEnds): void {

@@ -347,3 +347,46 @@ describe('The lease of a node', () => {
 });
 
 const PACKET = udpPacket('10.1.0.10', '10.2.0.10', 5);
+
+describe('Numbers that are left out (RFC 6311 §5.2)', () => {
+  it('are sent by nobody and, once that is so, accepted by nobody', () => {
+    const cluster = new ClusterEngines(1, EACH_EIGHTH);
+    const seen = cluster.peerSends(10);
+    const kept = cluster.peerSends(5);
+    cluster.receive(0, seen);
+    cluster.peer.engine.skipNumbers(cluster.peerSa, 'outbound', 1000);
+    const { gateway, sa } = cluster.node(0);
+    gateway.engine.skipNumbers(sa, 'inbound', 1000);
+    assert.equal(gateway.counter(0, SaCounter.SEQUENCE), 1010);
+    // What was sent before, and kept by somebody, is old.
+    assert.equal(cluster.receive(0, kept), 0);
+    assert.equal(gateway.dropped('sequence-left-of-window'), 5);
+    const fresh = cluster.peerSends(3);
+    assert.equal(cluster.receive(0, fresh), 3);
+    assert.equal(cluster.edgeOf(0), 1018);
+  });
+
+  it('are asked for of others first, where numbers are', () => {
+    const cluster = new ClusterEngines(1, EACH_EIGHTH);
+    cluster.send(0, 5);
+    const { gateway, sa } = cluster.node(0);
+    const before = gateway.reports.length;
+    gateway.engine.skipNumbers(sa, 'outbound', 5000);
+    const sent = gateway.sent.length;
+    gateway.fromTun(udpPacket('10.1.0.10', '10.2.0.10', 1));
+    assert.equal(gateway.sent.length, sent, 'it waits until others know of them');
+    const [wanted] = gateway.reports.slice(before);
+    const [what, , high, low] = wanted?.split(' ') ?? [];
+    const upTo = { high: Number(high), low: Number(low) };
+    assert.ok(what === 'wanted' && asNumber(upTo) > 5005);
+    gateway.engine.grantSequence(sa, upTo, gateway.now);
+    assert.equal(numberOf(gateway.sent.at(-1)?.octets ?? PACKET), 5006);
+  });
+
+  it('end an SA without ESN, and none comes again', () => {
+    const cluster = new ClusterEngines(1, EACH_EIGHTH);
+    cluster.peerSends(3);
+    cluster.peer.engine.skipNumbers(cluster.peerSa, 'outbound', 2 ** 32);
+    assert.equal(cluster.peerSends(2).length, 0);
+  });
+});

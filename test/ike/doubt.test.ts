@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { ownSpiOf, type SnapshotBundle } from '../../src/ike/snapshot.ts';
 import { decodeBundle, encodeBundle } from '../../src/ike/snapshot-codec.ts';
+import { spi } from '../../src/ipsec/spi.ts';
 import { loadSecret } from '../support/connections.ts';
 import { firstNode } from '../support/fail-over.ts';
 import { type Pair, Side } from '../support/pair.ts';
@@ -96,6 +97,42 @@ describe('An IKE SA in doubt (RFC 6311 §4.1)', () => {
       }
     });
   }
+
+  it('stays in doubt at the node after the one that was, and has its own time to begin anew', () => {
+    const { pair, node } = inDoubt('a', { sync: true });
+    const heard = decodeBundle(encodeBundle(snapshotsOf(pair, node)));
+    const [before] = heard.snapshots;
+    assert.ok(before?.doubted && before.reauthenticateAt === undefined);
+    const next = new Side('a', 77, {}, { sid: 9, skewMs: 0 });
+    for (const one of node.pad.connections()) next.pad.load(one);
+    loadSecret(next.pad, 'secret');
+    // The peer has heard the question, and takes one like it for a replay.
+    pair.run(pair.now + 2);
+    pair.a = next;
+    pair.handle(next, { kind: 'install-snapshots', bundle: heard });
+    pair.handle(next, { kind: 'activate', spis: heard.snapshots.map(ownSpiOf) });
+    assert.equal(doubts(next), 1);
+    pair.run(pair.now + WAIT_MS - 100);
+    assert.equal(doubts(next), 0);
+  });
+
+  it('gets into doubt where another node spoke over it, and the peer forgets what it agreed upon there', () => {
+    const { pair, node } = inDoubt('a', { sync: true });
+    pair.run(pair.now + 1000);
+    assert.equal(doubts(node), 0);
+    const [sa] = node.engine.ikeSas();
+    const [child] = pair.b.children.values();
+    assert.ok(sa && child);
+    pair.ladder.length = 0;
+    // As if it were one of another node.
+    const strangers = [spi(child.spiOut)];
+    pair.handle(node, { kind: 'make-sure', spi: sa.ownSpi, strangers });
+    assert.equal(doubts(node), 1);
+    assert.match(pair.ladder.join(), /^-> INFORMATIONAL request 0 \[N\(IKEV2_MESSAGE_ID_SYNC\)/);
+    pair.run(pair.now + 1000);
+    assert.equal(doubts(node), 0);
+    assert.equal(pair.b.children.size, 0);
+  });
 
   it('is made anew beside the old one where nobody answers and we began', () => {
     const { pair, node } = inDoubt('a', { sync: false, missed: 3 });

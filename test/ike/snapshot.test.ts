@@ -58,6 +58,7 @@ const IKE_SA: Decisions = {
   sync: 'left: who takes over asks anew',
   heldRequest: 'left: the peer asks who takes over again, and what it asked for is decided there',
   doubt: 'kept',
+  highestAsked: 'kept',
   highestSync: 'kept',
   '#state': 'kept',
   '#requests': OPERATORS,

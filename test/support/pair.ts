@@ -68,6 +68,8 @@ export class Side {
   /** Which installed Child SAs send. */
   readonly outbound = new Map<number, OutboundUse>();
   readonly reinitiated: string[] = [];
+  /** Sequence numbers that are left out (RFC 6311). */
+  readonly skipped: Extract<Action, { readonly kind: 'skip-numbers' }>[] = [];
   /** Those of the new starts that a gateway asked for. */
   readonly redirects: Extract<Action, { readonly kind: 'reinitiate' }>[] = [];
   readonly traps: string[] = [];
@@ -353,9 +355,12 @@ export class Pair {
             const arrow = side === this.a ? '->' : '<-';
             const kind = response ? 'response' : 'request';
             // Every IKE_AUTH says this alike; `ike-message-id-sync.test.ts` is about it.
-            const said = payloads.filter((one) => one !== 'N(IKEV2_MESSAGE_ID_SYNC_SUPPORTED)');
+            const said = payloads.filter((one) => !one.endsWith('_SYNC_SUPPORTED)'));
             this.ladder.push(`${arrow} ${exchange} ${kind} ${messageId} [${said.join(' ')}]`);
           }
+          break;
+        case 'skip-numbers':
+          side.skipped.push(action);
           break;
         case 'set-outbound':
           side.use(action.childSaId, action.outbound);

@@ -186,5 +186,6 @@ function rareSnapshot(): IkeSaSnapshot {
     replaced: true,
     highestSync: 2 ** 32 - 1,
     doubted: true,
+    highestAsked: 77,
   };
 }

@@ -91,6 +91,7 @@ export function snapshotOfMirrored(
     remoteVips: ikeSa.remoteVips,
     replaced: false,
     highestSync: undefined,
+    highestAsked: undefined,
     doubted: false,
   };
 }

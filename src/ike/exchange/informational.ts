@@ -22,6 +22,7 @@ import { rekeyInFlight, rivalled, rivalWithdrawn } from '../simultaneous-rekey.t
 import type { Turn } from '../turn.ts';
 import { answerMobike, livenessPayloads } from './mobike.ts';
 import { adoptRival, deleteOutlived } from './rekey-ike-sa.ts';
+import { answerReplaySync } from './replay-counter-sync.ts';
 
 /** SPIs we do not know that the peer deleted while our request for a Child SA is out. */
 const MAX_REVOKED = 256;
@@ -82,6 +83,8 @@ export function handleInformationalRequest(
   // RFC 5685 §5: only clients are sent elsewhere; the old IKE SA goes when the new one is up.
   const obstacle = redirect && sa.originalInitiator ? follow(turn, sa, redirect) : undefined;
   if (obstacle !== undefined) turn.emit({ kind: 'peer-fault', what: obstacle, ...sa.subject });
+  // RFC 6311 §5.2: a cluster that knows its message ids asks in an exchange like any other.
+  answerReplaySync(turn, sa, request);
   reopen(turn, sa, closed, 'closed');
 }
 

@@ -23,24 +23,31 @@ import type { SaRegistry } from '../sa-registry.ts';
 import type { Turn } from '../turn.ts';
 import { wishAgain } from '../wish-again.ts';
 import { startLiveness } from './informational.ts';
+import { answerReplaySync, heedReplaySync, replaySyncQuestion } from './replay-counter-sync.ts';
 
 const NONCE_OCTETS = 4;
 const SYNC_OCTETS = 12;
 /** Questions to a peer that does not answer; the last names an id 31 above the first. */
 export const MAX_QUESTIONS = 6;
 const MOST_ID = 2 ** 32 - 1;
+const SUPPORTED = [
+  NotifyType.IKEV2_MESSAGE_ID_SYNC_SUPPORTED,
+  NotifyType.IPSEC_REPLAY_COUNTER_SYNC_SUPPORTED,
+];
 
-/** For IKE_AUTH: that we can be asked (§4.1). An initiator says so first. */
+/** For IKE_AUTH: what we can be asked (§4.1). An initiator says so first. */
 export function syncSupport(sa: IkeSa): readonly Payload[] {
-  const says = sa.initiator || supportsSync(sa);
-  return says ? [statusNotify(NotifyType.IKEV2_MESSAGE_ID_SYNC_SUPPORTED)] : [];
+  return SUPPORTED.filter((type) => sa.initiator || sa.announced.includes(type)).map((type) =>
+    statusNotify(type),
+  );
 }
 
-/** From IKE_AUTH: whether the peer can be asked. */
+/** From IKE_AUTH: what the peer can be asked. */
 export function heedSyncSupport(sa: IkeSa, payloads: readonly Payload[]): void {
-  const type = NotifyType.IKEV2_MESSAGE_ID_SYNC_SUPPORTED;
-  if (notifiesOf(payloads, type).length === 0 || supportsSync(sa)) return;
-  sa.announced = [...sa.announced, type];
+  for (const type of SUPPORTED) {
+    if (notifiesOf(payloads, type).length === 0 || sa.announced.includes(type)) continue;
+    sa.announced = [...sa.announced, type];
+  }
 }
 
 /** Both said it. */
@@ -73,11 +80,16 @@ function ask(turn: Turn, sa: IkeSa, asked: number): void {
   const { settings, random } = turn.environment;
   const nonce = random(NONCE_OCTETS);
   // RFC 6311 §5.1: a peer drops what names an id it has seen, so each further question names more.
-  const send = Math.min(MOST_ID, sa.window.nextId + 2 ** asked - 1);
+  const further = sa.window.nextId + 2 ** asked - 1;
+  const send = Math.min(MOST_ID, Math.max(further, (sa.highestAsked ?? -1) + 1));
+  sa.highestAsked = send;
+  turn.touched.add(sa.ownSpi);
   const wait = settings.retransmitTimeoutSeconds * 1000;
-  sa.sync = { nonce, send, questions: asked + 1, until: after(turn.now, wait) };
+  const replay = replaySyncQuestion(sa);
+  const raises = replay.length > 0;
+  sa.sync = { nonce, send, questions: asked + 1, until: after(turn.now, wait), raises };
   const payload = encodeSync({ nonce, send, receive: sa.window.expectedId });
-  sa.sendApart(turn, { ...SYNC, isResponse: false }, [payload], sa);
+  sa.sendApart(turn, { ...SYNC, isResponse: false }, [payload, ...replay], sa);
 }
 
 /** Is it a message of this exchange? Ids start at 0 in every IKE SA: only the notify tells. */
@@ -100,6 +112,7 @@ export function heedSync(turn: Turn, sa: IkeSa, response: Incoming): boolean {
   sa.lastHeard = turn.now;
   sa.received(turn, response);
   sa.window.synchronise({ nextId: told.receive, expectedId: told.send });
+  if (sync.raises) heedReplaySync(turn, sa);
   sa.proceed(turn);
   return true;
 }
@@ -131,6 +144,7 @@ export function answerSync(
   window.synchronise({ nextId: send, expectedId: receive });
   const payload = encodeSync({ nonce: asked.nonce, send, receive });
   sa.sendApart(turn, { ...SYNC, isResponse: true }, [payload], request);
+  answerReplaySync(turn, sa, request);
   sa.proceed(turn);
   return true;
 }
