@@ -82,6 +82,8 @@ export type CoordinatorAction =
   | {
       readonly kind: 'freeze';
       readonly batch: number;
+      /** Who is about to have them. */
+      readonly to: NodeId;
       readonly segments: readonly SegmentAtEpoch[];
     }
   /** The hand-over does not happen: go on. */

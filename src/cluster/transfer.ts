@@ -141,8 +141,8 @@ export class Transfer {
     }
     const giving = this.#handOver.accepted(message.batch, message.sid, turn.now);
     if (!giving) return;
-    const { batch, segments } = giving;
-    turn.actions.push({ kind: 'freeze', batch, segments });
+    const { batch, to, segments } = giving;
+    turn.actions.push({ kind: 'freeze', batch, to: to.node, segments });
   }
 
   /** Our data plane stands still for the batch, and this is all that the successor needs. */

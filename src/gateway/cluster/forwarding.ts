@@ -3,8 +3,9 @@
  * is handled there as if it had come there. Also the safety net while segments move.
  *
  * No I/O. A packet is sent on once, or twice where its segment went on meanwhile, and no more, whatever nodes believe of
- * one another. While nobody is known to have a segment its packets are held: bounded in packets, octets and
- * time. Nothing is resent. Every packet counts under one of `FORWARD_COUNTERS`.
+ * one another. What comes for a segment that is about to go waits where it goes to; while nobody is known to have one, its
+ * packets wait here: bounded in packets, octets and time. Nothing is resent. Every packet counts under one of
+ * `FORWARD_COUNTERS`.
  */
 import type { Segment } from '../../cluster/ballot.ts';
 import type { BusMessage } from '../../cluster/bus/message.ts';
@@ -89,8 +90,8 @@ interface Held {
 export class Forwarding {
   readonly #parts: ForwardingParts;
   readonly #counts = new Map<ForwardCounter, number>();
-  /** Segments of ours of which nothing is handled: they are about to go to another node. */
-  readonly #frozen = new Set<Segment>();
+  /** Of segments that are about to go, or went and nobody was heard of who has them: to whom. */
+  readonly #successors = new Map<Segment, NodeId>();
   /** By segment, in the order they came. */
   readonly #waiting = new Map<Segment, Held[]>();
   #held = 0;
@@ -143,14 +144,16 @@ export class Forwarding {
   observe(action: ClusterNodeAction): void {
     switch (action.kind) {
       case 'freeze':
-        for (const { segment } of action.segments) this.#frozen.add(segment);
+        for (const { segment } of action.segments) this.#successors.set(segment, action.to);
         break;
       case 'thaw':
-        for (const { segment } of action.segments) this.#frozen.delete(segment);
+        for (const { segment } of action.segments) this.#successors.delete(segment);
         break;
       case 'take':
+        this.#successors.delete(action.segment);
+        break;
       case 'release':
-        this.#frozen.delete(action.segment);
+        if (action.reason !== 'handed-over') this.#successors.delete(action.segment);
         break;
       default:
         break;
@@ -162,7 +165,9 @@ export class Forwarding {
     const actions: ForwardAction[] = [];
     for (const [segment, some] of [...this.#waiting]) {
       const isOver = some.some(({ until }) => now >= until);
-      if (!isOver && !this.#isHere(segment) && this.#otherOwner(segment) === undefined) continue;
+      const canGo = some.some(({ passing }) => passing.hops < MOST_HOPS);
+      const goes = canGo && this.#otherOwner(segment) !== undefined;
+      if (!isOver && !goes && !this.#isHere(segment)) continue;
       this.#waiting.delete(segment);
       for (const { passing, until } of some) {
         this.#held--;
@@ -187,17 +192,21 @@ export class Forwarding {
     const { packet, segment, hops } = passing;
     if (this.#isHere(segment) && !this.#isFollowed(packet)) return this.#take(packet);
     const owner = this.#otherOwner(segment);
-    if (owner === undefined) {
-      return now < until ? this.#hold(passing, until) : this.#discard('forward-no-owner');
+    if (owner !== undefined) this.#successors.delete(segment);
+    const to = owner ?? this.#successors.get(segment);
+    if (to === undefined || hops >= MOST_HOPS) {
+      if (now < until) return this.#hold(passing, until);
+      return this.#discard(to === undefined ? 'forward-no-owner' : 'forward-too-many-hops');
     }
-    if (!this.#parts.view.isHeard(owner)) return this.#discard('forward-owner-silent');
-    if (hops >= MOST_HOPS) return this.#discard('forward-too-many-hops');
+    if (!this.#parts.view.isHeard(to)) return this.#discard('forward-owner-silent');
     this.#count(FORWARDED[packet.kind]);
-    return [{ kind: 'tell', to: owner, message: encodeForward({ hops: hops + 1, packet }) }];
+    // Who does not have it yet keeps it until then.
+    const message = encodeForward({ hops: owner === undefined ? MOST_HOPS : hops + 1, packet });
+    return [{ kind: 'tell', to, message }];
   }
 
   #isHere(segment: Segment): boolean {
-    return this.#parts.view.owns(segment) && !this.#frozen.has(segment);
+    return this.#parts.view.owns(segment) && !this.#successors.has(segment);
   }
 
   #isFollowed(packet: ForwardedPacket): boolean {

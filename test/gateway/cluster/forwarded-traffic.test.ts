@@ -15,6 +15,9 @@ class Traffic {
   /** By number of the packet: the nodes that handled it. */
   readonly handled = new Map<number, number[]>();
   sent = 0;
+  /** By how many of its segment any packet was late. */
+  latest = 0;
+  readonly #newest = new Map<number, number>();
   readonly #forwarding = new Map<Clustered, Forwarding>();
   readonly #own = new Map<Clustered, Set<number>>();
   readonly #frozen: { readonly node: Clustered; readonly batch: number; readonly at: number }[] =
@@ -96,6 +99,9 @@ class Traffic {
         const segment = segmentOfSpi(action.spiIn, HASH);
         assert.ok(!this.#still.has(`${node.id} ${segment}`), 'the packet loop handles it');
         const number = new DataView(action.packet.octets.buffer).getUint32(0);
+        const newest = Math.max(number, this.#newest.get(segment) ?? 0);
+        this.#newest.set(segment, newest);
+        this.latest = Math.max(this.latest, (newest - number) / SEGMENTS);
         this.handled.set(number, [...(this.handled.get(number) ?? []), node.id]);
       }
     }
@@ -156,6 +162,8 @@ describe('Traffic of a cluster that comes to any node', () => {
       assert.deepEqual(lost, []);
       assert.equal(traffic.handled.size, traffic.sent);
       assert.equal(traffic.held, 0);
+      // What waited for the move is in front of what came behind it.
+      assert.ok(traffic.latest <= 1, `${traffic.latest} packets late`);
     });
   }
 

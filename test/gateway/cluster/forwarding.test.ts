@@ -181,22 +181,47 @@ describe('Packets that came to another node than theirs', () => {
     assert.ok(one.forwarding.held <= (4 << 20) / 60_000);
   });
 
-  it('of a segment that is about to go wait, and follow it, or stay where it stays', () => {
-    for (const goes of [true, false]) {
-      const [one, two] = [new Node(1, { 3: 1 }), new Node(2, { 3: 2 })];
-      observe(one, { kind: 'freeze', batch: 1, segments: [SEGMENT] });
-      assert.deepEqual(one.forwarding.handOn(arrival(3), one.now), []);
-      assert.equal(one.forwarding.isOwnIke(ike({ responder: ikeSpiOf(3) }).octets, PEER), false);
-      if (goes) {
-        one.owners.set(3, 2);
-        observe(one, { kind: 'release', segment: 3, reason: 'handed-over' });
-      } else observe(one, { kind: 'thaw', segments: [SEGMENT] });
-      const handled = deliver([one, two], one, one.forwarding.settle(one.now));
-      assert.deepEqual(
-        handled.map(({ at }) => at),
-        [goes ? 2 : 1],
-      );
-    }
+  it('of a segment that is about to go wait at the node that it goes to', () => {
+    const [one, two] = [new Node(1, { 3: 1 }), new Node(2, { 3: 1 })];
+    const nodes = [one, two];
+    const come = () => deliver(nodes, one, one.forwarding.handOn(arrival(3), one.now));
+    observe(one, { kind: 'freeze', batch: 1, to: 2, segments: [SEGMENT] });
+    assert.equal(one.forwarding.isOwnIke(ike({ responder: ikeSpiOf(3) }).octets, PEER), false);
+    assert.deepEqual(come(), []);
+    one.owners.delete(3);
+    observe(one, { kind: 'release', segment: 3, reason: 'handed-over' });
+    assert.deepEqual(come(), []);
+    assert.deepEqual(two.forwarding.settle(two.now), []);
+    assert.deepEqual([one.forwarding.held, two.forwarding.held], [0, 2]);
+    two.owners.set(3, 2);
+    assert.equal(deliver(nodes, two, two.forwarding.settle(two.now)).length, 2);
+    one.owners.set(3, 2);
+    assert.deepEqual(
+      come().map(({ at }) => at),
+      [2],
+    );
+  });
+
+  it('of a segment that stays after all are handled where it stays', () => {
+    const [one, two] = [new Node(1, { 3: 1 }), new Node(2, { 3: 1 })];
+    observe(one, { kind: 'freeze', batch: 1, to: 2, segments: [SEGMENT] });
+    observe(one, { kind: 'thaw', segments: [SEGMENT] });
+    const handled = deliver([one, two], one, one.forwarding.handOn(arrival(3), one.now));
+    assert.deepEqual(
+      handled.map(({ at }) => at),
+      [1],
+    );
+  });
+
+  it('of a segment that went and that nobody has any more wait', () => {
+    const one = new Node(1, { 3: 1 });
+    observe(one, { kind: 'freeze', batch: 1, to: 2, segments: [SEGMENT] });
+    one.owners.set(3, 2);
+    observe(one, { kind: 'release', segment: 3, reason: 'handed-over' });
+    assert.equal(one.forwarding.handOn(arrival(3), one.now).length, 1);
+    one.owners.delete(3);
+    assert.deepEqual(one.forwarding.handOn(arrival(3), one.now), []);
+    assert.equal(one.forwarding.held, 1);
   });
 
   it('are sent on twice at most, whatever nodes believe of one another', () => {
