@@ -204,8 +204,6 @@ export class Gateway {
   #openCluster(options: GatewayOptions, counters: SharedCounters): ClusterMode | undefined {
     const { cluster: config } = options.config;
     if (!config) return undefined;
-    const slow = goFirst();
-    if (slow !== undefined) this.#say('notice', `other processes may delay this one: ${slow}`);
     const parts = {
       config,
       counters,
@@ -234,6 +232,8 @@ export class Gateway {
         `keys of every SA are written to ${directory}: anyone who reads them reads all traffic`,
       );
     }
+    const slow = this.#cluster && goFirst();
+    if (slow !== undefined) this.#say('notice', `other processes may delay this one: ${slow}`);
     await this.#host.open();
     await this.#vici.listen(this.#options.viciUri);
     const { config } = this.#options;
