@@ -52,17 +52,18 @@ export function readCluster(
   const self = readSelf(reader, nodes, bus, ha && listed.length === 0 ? 'of-ha' : 'named');
   if (bus !== 'charon-ha') checkNodes(reader, nodes, bus);
   const name = reader.read('name', parseName, 'tsgw');
+  const mode = reader.read('mode', (setting) => parseWord(setting, MODES), 'active-passive');
   const base = {
     name,
     bus,
-    mode: reader.read('mode', (setting) => parseWord(setting, MODES), 'active-passive'),
+    mode,
     self,
     nodes,
     secrets: readSecrets(reader, bus),
     port: reader.read('port', (setting) => parseInteger(setting, 1, 0xffff), DEFAULT_PORT),
     segments: reader.read('segments', parseSegments, DEFAULT_SEGMENTS),
     segmentSeed: reader.read('segment_seed', parseSeed, DEFAULT_SEED),
-    addresses: readClusterAddresses(inner('addresses'), nodes, findings),
+    addresses: readClusterAddresses(inner('addresses'), nodes, mode, findings),
     timers: readTimers(inner('timers'), ha && bus !== 'charon-ha' ? timersOfHa(ha) : undefined),
     replay: readReplay(inner('replay')),
     sync: readSync(inner('sync')),

@@ -31,6 +31,8 @@ function clusterFaults(lines: string, nodes = NODES): readonly string[] {
   return faults(`cluster {\nself = a\nsecret = ${KEY}\n${lines}\n${nodes}\n}`);
 }
 
+const SHARED = 'device = eth0\nmac = 00:00:5e:00:01:07';
+
 describe('cluster { } of swanctl.conf', () => {
   it('is absent where it is not written, or switched off', () => {
     assert.equal(load('').cluster, undefined);
@@ -203,6 +205,36 @@ describe('cluster { } of swanctl.conf', () => {
     ['an address without a device', 'addresses { w { addrs = 192.0.2.9\n} }', /w\.device is unset/],
     ['an address that is none', 'addresses { w { device = e\naddrs = 0.0.0.0\n} }', /w\.addrs = 0/],
     ['a MAC that is none', 'addresses { w { mac = 1:2\n} }', /w\.mac = 1:2: write auto or six/],
+    [
+      'a MAC of a single station that all nodes are to hear',
+      'mode = active-active\naddresses { w { mac = 00:00:5e:00:01:07\n} }',
+      /w\.mac = 00:00:5e:00:01:07: all nodes hear it: write a multicast one/,
+    ],
+    [
+      'a MAC of everybody',
+      'mode = active-active\naddresses { w { mac = ff:ff:ff:ff:ff:ff\n} }',
+      /w\.mac = ff:.*write a multicast one/,
+    ],
+    [
+      'a MAC of a group that one node has',
+      'addresses { w { mac = 01:00:5e:00:00:20\n} }',
+      /w\.mac = 01:00:5e:00:00:20: one node has it: write one of a single station/,
+    ],
+    [
+      'a MAC that two masters may have on one device',
+      `addresses { v { ${SHARED}\n addrs = 192.0.2.8\n}\n w { ${SHARED}\n addrs = 192.0.2.9\n} }`,
+      /addresses\.w: v has mac = 00:00:5e:00:01:07 on eth0, too; write another or auto/,
+    ],
+    [
+      'an address that is shared twice',
+      'addresses { v { device = e\naddrs = 192.0.2.9\n}\n w { device = f\naddrs = 192.0.2.9\n} }',
+      /addresses\.w: v has 192\.0\.2\.9, too/,
+    ],
+    [
+      'a device that cannot be one',
+      'addresses { w { device = "a b"\n} }',
+      /w\.device = a b: write the name of an interface/,
+    ],
     [
       'a node nobody knows',
       'addresses { w { prefer = bb\n} }',
