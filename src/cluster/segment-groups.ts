@@ -25,3 +25,14 @@ export function groupOfAddress(index: number, groups: number): number {
 export function firstOfGroup(group: number): Segment {
   return group;
 }
+
+/** The segment of the group that stands for one of all: the nearest, so that each group's are hit alike. */
+export function segmentInGroup(
+  segment: Segment,
+  group: number,
+  groups: number,
+  segments: number,
+): Segment {
+  const inGroup = segment - groupOfSegment(segment, groups) + group;
+  return inGroup < segments ? inGroup : inGroup - groups;
+}

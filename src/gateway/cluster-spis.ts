@@ -11,14 +11,18 @@ import type { RandomBytes } from '../crypto/random.ts';
 import { type IkeSpi, ikeSpi } from '../ike/message/message.ts';
 import type { EspSpiWish, IkeSpiWish, SpiSource } from '../ike/spi-source.ts';
 import type { Spi } from '../ipsec/spi.ts';
+import type { IpAddress } from '../wire/address.ts';
 import { readU32 } from '../wire/field.ts';
 import { fromHex } from '../wire/octets.ts';
+import type { AddressGroups } from './cluster/address-groups.ts';
 
 export interface ClusterSpisOptions {
   readonly hash: SegmentHash;
   /** See `sourceSeed`. */
   readonly sourceSeed: number;
   readonly random: RandomBytes;
+  /** Where shared addresses have segments of their own. */
+  readonly groups?: AddressGroups;
   /** The segments this node has now. */
   readonly own: () => readonly number[];
 }
@@ -30,10 +34,12 @@ export class ClusterSpis implements SpiSource {
     this.#options = options;
   }
 
-  ikeSpi({ replaces, asker, isFree }: IkeSpiWish): IkeSpi | undefined {
-    const { hash, sourceSeed, random } = this.#options;
-    const asked = asker && segmentOfAddress(asker, { ...hash, seed: sourceSeed });
-    const segment = replaces === undefined ? (asked ?? this.#anyOwn()) : this.segmentOf(replaces);
+  ikeSpi({ replaces, asker, local, isFree }: IkeSpiWish): IkeSpi | undefined {
+    const { hash, random } = this.#options;
+    const segment =
+      replaces === undefined
+        ? (this.#asked(asker, local) ?? this.#anyOwn(local))
+        : this.segmentOf(replaces);
     if (segment === undefined) return undefined;
     const free = (octets: Uint8Array) => isFree(ikeSpi(octets));
     const chosen = chooseIkeSpi({ hash, segment, random, isFree: free });
@@ -50,9 +56,18 @@ export class ClusterSpis implements SpiSource {
     return segmentOfIkeSpi(fromHex(ownSpi), this.#options.hash);
   }
 
+  #asked(asker: IpAddress | undefined, local: IpAddress | undefined): number | undefined {
+    if (asker === undefined) return undefined;
+    const { hash, sourceSeed, groups } = this.#options;
+    const segment = segmentOfAddress(asker, { ...hash, seed: sourceSeed });
+    return local && groups ? groups.segmentAt(local, segment) : segment;
+  }
+
   /** Undefined for a node that has none: it should not begin anything. */
-  #anyOwn(): number | undefined {
-    const own = this.#options.own();
-    return own[readU32(this.#options.random(4), 0) % own.length];
+  #anyOwn(local: IpAddress | undefined): number | undefined {
+    const { own, groups, random } = this.#options;
+    const all = own();
+    const usable = local && groups ? groups.among(local, all) : all;
+    return usable[readU32(random(4), 0) % usable.length];
   }
 }

@@ -256,7 +256,7 @@ function start(turn: Turn, registry: SaRegistry, options: Start): IkeSa {
     connection,
     local: path.local,
     remote: path.remote,
-    spiI: drawIkeSpi(turn, registry),
+    spiI: drawIkeSpi(turn, registry, { local: path.local.address }),
     spiR: NO_IKE_SPI,
     state: { name: 'AwaitingIkeSaInitResponse', attempt },
     now: turn.now,

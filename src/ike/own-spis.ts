@@ -12,7 +12,7 @@ import type { Turn } from './turn.ts';
 export function drawIkeSpi(
   turn: Turn,
   registry: SaRegistry,
-  origin: Pick<IkeSpiWish, 'replaces' | 'asker'> = {},
+  origin: Pick<IkeSpiWish, 'replaces' | 'asker' | 'local'>,
 ): IkeSpi {
   const { spis } = turn.environment;
   return registry.newIkeSpi(spis && ((isFree) => spis.ikeSpi({ ...origin, isFree })));

@@ -12,6 +12,8 @@ export interface IkeSpiWish {
   readonly replaces?: IkeSpi;
   /** Who asked for it, where we are its responder. */
   readonly asker?: IpAddress;
+  /** Our address that it has; unset for one that replaces another. */
+  readonly local?: IpAddress;
   readonly isFree: (candidate: IkeSpi) => boolean;
 }
 

@@ -57,6 +57,7 @@ import type { ChildSas } from '../child-sas.ts';
 import type { ClusterMode } from '../cluster-mode.ts';
 import { ClusterSpis } from '../cluster-spis.ts';
 import type { CounterRows } from '../counter-rows.ts';
+import { AddressGroups } from './address-groups.ts';
 import {
   ClusterNode,
   type ClusterNodeAction,
@@ -116,6 +117,7 @@ export class Cluster implements ClusterMode {
   readonly #hash: SegmentHash;
   readonly #state: NodeState;
   readonly #sourceSeed: number;
+  readonly #groups: AddressGroups;
   readonly #own = new Set<Segment>();
   readonly #forwarding: Forwarding;
   /** Messages of type FORWARD of this turn. */
@@ -146,6 +148,7 @@ export class Cluster implements ClusterMode {
     const { self, nodes, state, mode, replay, secrets } = config;
     this.#parts = parts;
     this.#hash = hashOf(config);
+    this.#groups = new AddressGroups(config);
     const [secret] = secrets;
     if (!secret) throw new RangeError('a cluster without a key');
     this.#sourceSeed = sourceSeed(secret);
@@ -178,6 +181,7 @@ export class Cluster implements ClusterMode {
       self,
       hash: this.#hash,
       sourceSeed: this.#sourceSeed,
+      groups: this.#groups,
       view: {
         owns: (segment) => this.#own.has(segment),
         ownerOf: (segment) => this.#node?.coordinator.ownerOf(segment)?.node,
@@ -198,6 +202,7 @@ export class Cluster implements ClusterMode {
       spis: new ClusterSpis({
         hash: this.#hash,
         sourceSeed: this.#sourceSeed,
+        groups: this.#groups,
         random: randomBytes,
         own: () => [...this.#own],
       }),
@@ -292,7 +297,7 @@ export class Cluster implements ClusterMode {
 
   /** A turn of the IKE engine. Messages of IKE SAs that other nodes have go to those. */
   handle(input: Input): void {
-    if (input.kind === 'datagram' && !this.#forwarding.isOwnIke(input.octets, input.remote)) {
+    if (input.kind === 'datagram' && !this.#forwarding.isOwnIke(input)) {
       this.#pass(this.#forwarding.handOn({ ...input, kind: 'ike' }, now()));
     } else this.#give({ kind: 'ike', input });
   }

@@ -10,7 +10,7 @@
 import type { Segment } from '../../cluster/ballot.ts';
 import type { BusMessage } from '../../cluster/bus/message.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
-import { type SegmentHash, segmentOfSpi } from '../../cluster/segment-hash.ts';
+import { segmentOfSpi } from '../../cluster/segment-hash.ts';
 import type { Spi } from '../../ipsec/spi.ts';
 import { after, earliest, type Instant } from '../../wire/instant.ts';
 import { MalformedError } from '../../wire/octets.ts';
@@ -24,7 +24,7 @@ import {
   type ForwardMessage,
   spiOf,
 } from './forward-message.ts';
-import { segmentOfIke } from './ike-segment.ts';
+import { type ArrivedIke, type SegmentSeeds, segmentOfIke } from './ike-segment.ts';
 
 export const FORWARD_COUNTERS = [
   // To another node.
@@ -58,11 +58,8 @@ export interface ForwardingView {
   readonly isHeard: (node: NodeId) => boolean;
 }
 
-export interface ForwardingParts {
+export interface ForwardingParts extends SegmentSeeds {
   readonly self: NodeId;
-  readonly hash: SegmentHash;
-  /** See `sourceSeed`. */
-  readonly sourceSeed: number;
   readonly view: ForwardingView;
 }
 
@@ -118,8 +115,8 @@ export class Forwarding {
   }
 
   /** Whether an IKE message is to be handled here, as far as anybody knows. */
-  isOwnIke(octets: Uint8Array, remote: ForwardedIke['remote']): boolean {
-    const segment = segmentOfIke(octets, remote.address, this.#parts);
+  isOwnIke(arrived: ArrivedIke): boolean {
+    const segment = segmentOfIke(arrived, this.#parts);
     return segment === undefined || this.#isHere(segment);
   }
 
@@ -251,7 +248,7 @@ export class Forwarding {
   #segmentOf(packet: ForwardedPacket): Segment | undefined {
     switch (packet.kind) {
       case 'ike':
-        return segmentOfIke(packet.octets, packet.remote.address, this.#parts);
+        return segmentOfIke(packet, this.#parts);
       case 'read':
         return segmentOfSpi(packet.spiIn, this.#parts.hash);
       case 'arrival':

@@ -153,7 +153,8 @@ function draftAnswer(
 ): Draft {
   const { connection, suite, ke } = agreement;
   const { initiatorSpi: spiI, responderSpi: none } = request.header;
-  const spiR = drawIkeSpi(turn, registry, { asker: request.remote.address });
+  const ends = { asker: request.remote.address, local: request.local.address };
+  const spiR = drawIkeSpi(turn, registry, ends);
   const nonceR = turn.environment.random(NONCE_OCTETS);
   const nat = detectNat(request.payloads, spiI, none, request);
   const notifies: readonly Payload[] = [

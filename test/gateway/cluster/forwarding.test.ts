@@ -186,7 +186,7 @@ describe('Packets that came to another node than theirs', () => {
     const nodes = [one, two];
     const come = () => deliver(nodes, one, one.forwarding.handOn(arrival(3), one.now));
     observe(one, { kind: 'freeze', batch: 1, to: 2, segments: [SEGMENT] });
-    assert.equal(one.forwarding.isOwnIke(ike({ responder: ikeSpiOf(3) }).octets, PEER), false);
+    assert.equal(one.forwarding.isOwnIke(ike({ responder: ikeSpiOf(3) })), false);
     assert.deepEqual(come(), []);
     one.owners.delete(3);
     observe(one, { kind: 'release', segment: 3, reason: 'handed-over' });
@@ -259,7 +259,7 @@ describe('Packets that came to another node than theirs', () => {
 });
 
 describe('The segment of an IKE message (RFC 7296 §3.1)', () => {
-  const of = ({ octets }: ForwardedIke) => segmentOfIke(octets, PEER.address, SEEDS);
+  const of = (arrived: ForwardedIke) => segmentOfIke(arrived, SEEDS);
 
   it("is that of our SPI, which flag I tells from the peer's", () => {
     for (let segment = 0; segment < 8; segment++) {
@@ -283,7 +283,7 @@ describe('The segment of an IKE message (RFC 7296 §3.1)', () => {
     assert.equal(of(old), undefined);
     assert.equal(of({ ...old, octets: old.octets.subarray(0, 27) }), undefined);
     const one = new Node(1);
-    assert.ok(one.forwarding.isOwnIke(old.octets, PEER));
+    assert.ok(one.forwarding.isOwnIke(old));
     assert.deepEqual(one.forwarding.handOn(old, one.now), [old]);
   });
 });
