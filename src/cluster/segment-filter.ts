@@ -11,13 +11,14 @@
  */
 import { type Sampling, samplingMask } from '../ipsec/replay-sampling.ts';
 import { formatAddress, type IpAddress } from '../wire/address.ts';
+import { NO_PINS, type Pins } from './pinned-ranges.ts';
 import type { SegmentHash } from './segment-hash.ts';
 import {
   declaredSets,
+  FilterMap,
   FilterSet,
   hardwareText,
   ownershipRuleset,
-  type PinnedRange,
   TABLE,
 } from './segment-sets.ts';
 import { PROBE_PORT } from './virtual-address/flooding-probe.ts';
@@ -49,7 +50,7 @@ export interface SegmentFilter {
     readonly devices: readonly string[];
     /** Hardware addresses that all nodes have, as `01:00:5e:00:00:21`. */
     readonly hardwareAddresses: readonly string[];
-    readonly pinned: readonly PinnedRange[];
+    readonly pins: Pins;
   };
   /** Virtual hardware addresses that are this node's now (`active-passive`), on any of the devices. */
   readonly mastered?: {
@@ -103,7 +104,7 @@ export function segmentRuleset(filter: SegmentFilter): string {
   const ownership = ownershipRuleset({
     own: filter.own,
     count,
-    pinned: lan?.pinned ?? [],
+    pins: lan?.pins ?? NO_PINS,
     mastered: mastered?.hardwareAddresses ?? [],
   });
   return replaced('netdev', [...declaredSets(), ...counters, ...chains]) + ownership;
@@ -217,20 +218,30 @@ function ikeChains(name: string, at: number, own: OwnRule): readonly string[] {
 /** Of frames to the cluster's hardware address: who owns the inner address they are for. */
 function lanChains(lan: NonNullable<SegmentFilter['lan']>, own: OwnRule): readonly string[] {
   const { LAN_OWN, LAN_FOREIGN } = FilterCounter;
-  const { PINNED_HERE_4, PINNED_HERE_6, PINNED_ELSEWHERE_4, PINNED_ELSEWHERE_6 } = FilterSet;
+  const { HOSTS_4, HOSTS_6, RANGES_4, RANGES_6 } = FilterMap;
   const rules = [
     `ether daddr != { ${lan.hardwareAddresses.map(hardwareText).join(', ')} } accept`,
     PROBES,
     'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept',
-    `ip daddr @${PINNED_HERE_4} ${AS_HOST}${accepted(LAN_OWN)}`,
-    `ip6 daddr @${PINNED_HERE_6} ${AS_HOST}${accepted(LAN_OWN)}`,
-    `ip daddr @${PINNED_ELSEWHERE_4} ${dropped(LAN_FOREIGN)}`,
-    `ip6 daddr @${PINNED_ELSEWHERE_6} ${dropped(LAN_FOREIGN)}`,
+    // What is found later counts; where nothing is found a rule ends and changes nothing.
+    'meta mark set 0',
+    `meta mark set ip daddr map @${RANGES_4}`,
+    `meta mark set ip6 daddr map @${RANGES_6}`,
+    `meta mark set ip daddr map @${HOSTS_4}`,
+    `meta mark set ip6 daddr map @${HOSTS_6}`,
+    'meta mark != 0 goto to_pinned',
     own('ip daddr', LAN_OWN, { also: AS_HOST }),
     own('ip6 daddr', LAN_OWN, { also: AS_HOST }),
     `meta protocol { ip, ip6 } ${dropped(LAN_FOREIGN)}`,
   ];
-  return lan.devices.map((device, at) => chain(`from_lan_${at}`, [ingress(device), ...rules]));
+  const pinned = chain('to_pinned', [
+    `meta mark @${FilterSet.OWN_MARKS} meta mark set 0 ${AS_HOST}${accepted(LAN_OWN)}`,
+    dropped(LAN_FOREIGN),
+  ]);
+  const chains = lan.devices.map((device, at) =>
+    chain(`from_lan_${at}`, [ingress(device), ...rules]),
+  );
+  return [pinned, ...chains];
 }
 
 /** The kernel takes frames to another hardware address than the device's for somebody else's. */

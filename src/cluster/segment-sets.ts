@@ -1,22 +1,18 @@
 /**
- * What a node's packet filter looks up: the segments it has, and the inner addresses that are pinned to them.
+ * What a node's packet filter looks up: the segments it has, and the inner addresses that are pinned to segments.
  *
- * They are sets of their own, so that taking or giving away a segment replaces no rule: `ownershipRuleset` says
- * all of them anew in one transaction.
+ * They are sets and maps of their own, so that taking or giving away a segment replaces no rule, and pinned addresses
+ * stay where they are. Segments stand in two forms: as the number a hash gives, and as the mark that a
+ * pinned address is given while it is looked up.
  */
-import { type AddressRange, compareAddresses, formatAddress } from '../wire/address.ts';
-
-/** A range of inner addresses whose SAs are in a segment that the hash of an address does not give. */
-export interface PinnedRange {
-  readonly range: AddressRange;
-  readonly segment: number;
-}
+import { type AddressRange, formatAddress } from '../wire/address.ts';
+import type { Pins } from './pinned-ranges.ts';
 
 /** What a node has, of how many segments, and what all nodes know to be pinned. */
 export interface Ownership {
   readonly own: readonly number[];
   readonly count: number;
-  readonly pinned: readonly PinnedRange[];
+  readonly pins: Pins;
   /** Virtual hardware addresses that are this node's now (`active-passive`). */
   readonly mastered?: readonly string[];
 }
@@ -24,52 +20,65 @@ export interface Ownership {
 /** Of a cluster, in the families `netdev` and `arp`. */
 export const TABLE = 'tsgw_cluster';
 
-/** Sets of the table. */
+/** Sets of the table: of segments, of marks, of hardware addresses. */
 export const FilterSet = {
   OWN: 'own',
+  OWN_MARKS: 'own_marks',
   MASTERED: 'mastered',
-  PINNED_HERE_4: 'pinned_here_4',
-  PINNED_HERE_6: 'pinned_here_6',
-  PINNED_ELSEWHERE_4: 'pinned_elsewhere_4',
-  PINNED_ELSEWHERE_6: 'pinned_elsewhere_6',
 } as const;
 export type FilterSet = (typeof FilterSet)[keyof typeof FilterSet];
 
-/** Fills the sets of the filter that is there with what the node has from now on, for `nft -f`. */
-export function ownershipRuleset({ own, count, pinned, mastered = [] }: Ownership): string {
-  const wrong = own.find((one) => !(Number.isInteger(one) && one >= 0 && one < count));
-  if (wrong !== undefined) throw new RangeError(`segment ${wrong} of ${count}`);
-  const mine = new Set(own);
-  const ranges = (family: 4 | 6, here: boolean) =>
-    pinned
-      .filter(({ segment, range }) => mine.has(segment) === here && range.first.family === family)
-      .map(({ range }) => rangeText(range));
-  const elements: Readonly<Record<FilterSet, readonly string[]>> = {
-    own: [...mine].map(String),
-    mastered: mastered.map(hardwareText),
-    pinned_here_4: ranges(4, true),
-    pinned_here_6: ranges(6, true),
-    pinned_elsewhere_4: ranges(4, false),
-    pinned_elsewhere_6: ranges(6, false),
-  };
-  return Object.values(FilterSet)
-    .map((name) => replacedSet(name, elements[name]))
-    .join('');
+/** Maps of the table, from inner addresses to marks; single addresses count before ranges. */
+export const FilterMap = {
+  HOSTS_4: 'pinned_hosts_4',
+  HOSTS_6: 'pinned_hosts_6',
+  RANGES_4: 'pinned_ranges_4',
+  RANGES_6: 'pinned_ranges_6',
+} as const;
+export type FilterMap = (typeof FilterMap)[keyof typeof FilterMap];
+
+/** The mark of a segment: never zero, which is that of a packet that nobody looked at. */
+export function segmentMark(segment: number): number {
+  return (0x8000_0000 | segment) >>> 0;
 }
 
-/** The sets, empty, as parts of the table. */
+/** Fills the sets and maps of the filter that is there with what the node has from now on, for `nft -f`. */
+export function ownershipRuleset({ own, count, pins, mastered = [] }: Ownership): string {
+  const wrong = own.find((one) => !(Number.isInteger(one) && one >= 0 && one < count));
+  if (wrong !== undefined) throw new RangeError(`segment ${wrong} of ${count}`);
+  const mine = [...new Set(own)];
+  const { hosts, ranges } = pins;
+  const hostsOf = (family: 4 | 6) =>
+    [...hosts.values()]
+      .filter(({ address }) => address.family === family)
+      .map(({ address, segment }) => `${formatAddress(address)} : ${markText(segment)}`);
+  const rangesOf = (family: 4 | 6) =>
+    ranges
+      .filter(({ range }) => range.first.family === family)
+      .map(({ range, segment }) => `${rangeText(range)} : ${markText(segment)}`);
+  return [
+    replacedSet('set', FilterSet.OWN, mine.map(String)),
+    replacedSet('set', FilterSet.OWN_MARKS, mine.map(markText)),
+    replacedSet('set', FilterSet.MASTERED, mastered.map(hardwareText)),
+    replacedSet('map', FilterMap.HOSTS_4, hostsOf(4)),
+    replacedSet('map', FilterMap.HOSTS_6, hostsOf(6)),
+    replacedSet('map', FilterMap.RANGES_4, rangesOf(4)),
+    replacedSet('map', FilterMap.RANGES_6, rangesOf(6)),
+  ].join('');
+}
+
+/** The sets and maps, empty, as parts of the table. */
 export function declaredSets(): readonly string[] {
-  const ranges = (type: string) => `type ${type}\nflags interval\nauto-merge`;
-  const kinds: Readonly<Record<FilterSet, string>> = {
+  return [
     // nft 1.0 has no name for plain integers: this is an expression that gives one.
-    own: 'typeof numgen inc mod 2',
-    mastered: 'type ether_addr',
-    pinned_here_4: ranges('ipv4_addr'),
-    pinned_here_6: ranges('ipv6_addr'),
-    pinned_elsewhere_4: ranges('ipv4_addr'),
-    pinned_elsewhere_6: ranges('ipv6_addr'),
-  };
-  return Object.values(FilterSet).map((name) => `set ${name} {\n${kinds[name]}\n}`);
+    `set ${FilterSet.OWN} {\ntypeof numgen inc mod 2\n}`,
+    `set ${FilterSet.OWN_MARKS} {\ntype mark\n}`,
+    `set ${FilterSet.MASTERED} {\ntype ether_addr\n}`,
+    `map ${FilterMap.HOSTS_4} {\ntype ipv4_addr : mark\n}`,
+    `map ${FilterMap.HOSTS_6} {\ntype ipv6_addr : mark\n}`,
+    `map ${FilterMap.RANGES_4} {\ntype ipv4_addr : mark\nflags interval\n}`,
+    `map ${FilterMap.RANGES_6} {\ntype ipv6_addr : mark\nflags interval\n}`,
+  ];
 }
 
 /** Addresses stand in a program for nft: nothing may stand in them that ends a word there. */
@@ -80,13 +89,17 @@ export function hardwareText(address: string): string {
   return address;
 }
 
-function replacedSet(name: FilterSet, elements: readonly string[]): string {
+function replacedSet(kind: 'set' | 'map', name: string, elements: readonly string[]): string {
   const set = `netdev ${TABLE} ${name}`;
-  const flush = `flush set ${set}\n`;
+  const flush = `flush ${kind} ${set}\n`;
   return elements.length === 0 ? flush : `${flush}add element ${set} { ${elements.join(', ')} }\n`;
+}
+
+function markText(segment: number): string {
+  return `0x${segmentMark(segment).toString(16)}`;
 }
 
 function rangeText({ first, last }: AddressRange): string {
   const [from, to] = [formatAddress(first), formatAddress(last)];
-  return compareAddresses(first, last) === 0 ? from : `${from}-${to}`;
+  return from === to ? from : `${from}-${to}`;
 }

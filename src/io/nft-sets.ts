@@ -22,6 +22,13 @@ export interface SetContent {
   readonly keys: readonly Uint8Array[];
 }
 
+/** What changes in a map: keys that go, which are there, and keys that come, which are not; one may do both. */
+export interface MapChange {
+  readonly map: string;
+  readonly gone: readonly Uint8Array[];
+  readonly come: readonly { readonly key: Uint8Array; readonly value: Uint8Array }[];
+}
+
 export class NftSets {
   readonly #addon: Native;
   /** Opened when it is needed first: a machine without a packet filter has no such sockets. */
@@ -38,49 +45,92 @@ export class NftSets {
 
   /** All of these sets of a table of the family `netdev`, at once. Throws `NetlinkError`, and nothing changed then. */
   replace(table: string, contents: readonly SetContent[]): void {
-    const changes = contents.flatMap((content) => messagesOf(table, content));
-    const asked = changes.map((message, index) =>
-      index === changes.length - 1
+    const what = `sets ${contents.map(({ set }) => set).join(', ')} of table ${table}`;
+    const messages = contents.flatMap(({ set, keys }) => {
+      const named = namedSet(table, set);
+      const cleared = { type: MessageType.DELETE_ELEMENTS, flags: 0, body: named };
+      const elements = keys.map((key) => ({ key }));
+      return [cleared, ...elementMessages(MessageType.NEW_ELEMENTS, named, elements)];
+    });
+    this.#batch(what, messages);
+  }
+
+  /** All of it or nothing; throws `NetlinkError`. Not more than a few thousand keys. */
+  change(table: string, changes: readonly MapChange[]): void {
+    const what = `maps ${changes.map(({ map }) => map).join(', ')} of table ${table}`;
+    const messages = changes.flatMap(({ map, gone, come }) => {
+      const named = namedSet(table, map);
+      const leaving = gone.map((key) => ({ key }));
+      return [
+        ...elementMessages(MessageType.DELETE_ELEMENTS, named, leaving),
+        ...elementMessages(MessageType.NEW_ELEMENTS, named, come),
+      ];
+    });
+    if (messages.length > 0) this.#batch(what, messages);
+  }
+
+  /** The last one is acknowledged, and with it all. */
+  #batch(what: string, messages: readonly NetlinkMessage[]): void {
+    const asked = messages.map((message, index) =>
+      index === messages.length - 1
         ? { ...message, flags: message.flags | NetlinkFlag.ACK }
         : message,
     );
-    const names = contents.map(({ set }) => set).join(', ');
     const [begin, end] = [batchMark(MessageType.BATCH_BEGIN), batchMark(MessageType.BATCH_END)];
     this.#netlink ??= new Netlink(this.#addon, NetlinkProtocol.NETFILTER);
-    this.#netlink.batch(`sets ${names} of table ${table}`, [begin, ...asked, end]);
+    this.#netlink.batch(what, [begin, ...asked, end]);
   }
 }
 
-/** First nothing, then the keys; so many in one message as an attribute holds. */
-function messagesOf(table: string, { set, keys }: SetContent): readonly NetlinkMessage[] {
-  const named = () =>
-    new NetlinkWriter()
-      .u8(NFPROTO_NETDEV, 0, 0, 0)
-      .attribute(Attribute.TABLE, nameOctets(table))
-      .attribute(Attribute.SET, nameOctets(set));
-  const messages: NetlinkMessage[] = [
-    { type: MessageType.DELETE_ELEMENTS, flags: 0, body: named().finish() },
-  ];
-  for (let first = 0; first < keys.length; first += KEYS_IN_ONE) {
-    const list = elementsOf(keys.slice(first, first + KEYS_IN_ONE));
-    const body = named()
+interface Element {
+  readonly key: Uint8Array;
+  readonly value?: Uint8Array;
+}
+
+function namedSet(table: string, set: string): Uint8Array {
+  return new NetlinkWriter()
+    .u8(NFPROTO_NETDEV, 0, 0, 0)
+    .attribute(Attribute.TABLE, nameOctets(table))
+    .attribute(Attribute.SET, nameOctets(set))
+    .finish();
+}
+
+/** So many in one message as an attribute holds. */
+function elementMessages(
+  type: number,
+  named: Uint8Array,
+  elements: readonly Element[],
+): readonly NetlinkMessage[] {
+  const messages: NetlinkMessage[] = [];
+  for (let first = 0; first < elements.length; first += KEYS_IN_ONE) {
+    const list = elementsOf(elements.slice(first, first + KEYS_IN_ONE));
+    const body = new NetlinkWriter()
+      .octets(named)
       .attribute(NESTED | Attribute.ELEMENTS, list)
       .finish();
-    messages.push({ type: MessageType.NEW_ELEMENTS, flags: NetlinkFlag.CREATE, body });
+    const flags = type === MessageType.NEW_ELEMENTS ? NetlinkFlag.CREATE : 0;
+    messages.push({ type, flags, body });
   }
   return messages;
 }
 
-/** Three attributes in one another for each key: an element, its key, its value. */
-function elementsOf(keys: readonly Uint8Array[]): Uint8Array {
+/** Attributes in one another for each: an element, its key and what that holds, and the same of its value. */
+function elementsOf(elements: readonly Element[]): Uint8Array {
   const list = new NetlinkWriter();
-  for (const key of keys) {
-    const padded = (key.length + 3) & ~3;
-    list.u16(12 + padded).u16(NESTED | LIST_ELEMENT);
-    list.u16(8 + padded).u16(NESTED | ELEMENT_KEY);
+  for (const { key, value } of elements) {
+    const [keyLength, valueLength] = [nestedLength(key), value ? nestedLength(value) : 0];
+    list.u16(4 + keyLength + valueLength).u16(NESTED | LIST_ELEMENT);
+    list.u16(keyLength).u16(NESTED | ELEMENT_KEY);
     list.attribute(DATA_VALUE, key);
+    if (value === undefined) continue;
+    list.u16(valueLength).u16(NESTED | ELEMENT_DATA);
+    list.attribute(DATA_VALUE, value);
   }
   return list.finish();
+}
+
+function nestedLength(octets: Uint8Array): number {
+  return 8 + ((octets.length + 3) & ~3);
 }
 
 function batchMark(type: number): NetlinkMessage {
@@ -96,8 +146,9 @@ const NFPROTO_NETDEV = 5;
 const NESTED = 0x8000;
 const LIST_ELEMENT = 1;
 const ELEMENT_KEY = 1;
+const ELEMENT_DATA = 2;
 const DATA_VALUE = 1;
-/** Of 16 octets each; an attribute says its length with 16 bits. */
+/** Of 40 octets each at most; an attribute says its length with 16 bits. */
 const KEYS_IN_ONE = 1024;
 
 const MessageType = {

@@ -3,6 +3,7 @@
  * (`interop/segment-filter.test.ts`).
  */
 import assert from 'node:assert/strict';
+import { NO_PINS, pinsOf } from '../../src/cluster/pinned-ranges.ts';
 import {
   arpRuleset,
   noRuleset,
@@ -71,20 +72,27 @@ describe('The packet filter of a node', () => {
       { range: rangeOf('10.9.0.1/32'), segment: 4 },
       { range: rangeOf('2001:db8:9::/48'), segment: 4 },
     ];
-    const set = (name: string, elements: string) =>
-      `flush set netdev ${TABLE} ${name}\n${elements === '' ? '' : `add element netdev ${TABLE} ${name} { ${elements} }\n`}`;
+    const filled = (name: string, elements: string) => {
+      const flush = `flush ${name.startsWith('pinned') ? 'map' : 'set'} netdev ${TABLE} ${name}\n`;
+      return `${flush}${elements === '' ? '' : `add element netdev ${TABLE} ${name} { ${elements} }\n`}`;
+    };
+    const mastered = ['00:00:5e:00:01:07'];
     assert.equal(
-      ownershipRuleset({ own: [5, 1], count: 256, pinned }),
+      ownershipRuleset({ own: [5, 1], count: 256, pins: pinsOf(pinned), mastered }),
       [
-        set('own', '5, 1'),
-        set('mastered', ''),
-        set('pinned_here_4', '10.8.0.0-10.8.255.255'),
-        set('pinned_here_6', ''),
-        set('pinned_elsewhere_4', '10.9.0.1'),
-        set('pinned_elsewhere_6', '2001:db8:9::-2001:db8:9:ffff:ffff:ffff:ffff:ffff'),
+        filled('own', '5, 1'),
+        filled('own_marks', '0x80000005, 0x80000001'),
+        filled('mastered', '00:00:5e:00:01:07'),
+        filled('pinned_hosts_4', '10.9.0.1 : 0x80000004'),
+        filled('pinned_hosts_6', ''),
+        filled('pinned_ranges_4', '10.8.0.0-10.8.255.255 : 0x80000005'),
+        filled('pinned_ranges_6', '2001:db8:9::-2001:db8:9:ffff:ffff:ffff:ffff:ffff : 0x80000004'),
       ].join(''),
     );
-    assert.equal(ownershipRuleset({ own: [], count: 256, pinned: [] }).includes('element'), false);
+    assert.equal(
+      ownershipRuleset({ own: [], count: 256, pins: NO_PINS }).includes('element'),
+      false,
+    );
   });
 
   it('gives neighbouring nodes other samples', () => {

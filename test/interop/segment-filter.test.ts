@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Network } from '../../lab/namespaces.ts';
+import { pinsOf } from '../../src/cluster/pinned-ranges.ts';
 import {
   arpRuleset,
   FilterCounter,
@@ -102,7 +103,7 @@ function filterOf(node: ClusterNode, own?: readonly number[]): SegmentFilter {
         { sampling: samplingOf(NUMBER[node], 64), spis: FAST },
       ],
     },
-    lan: { devices: ['lan'], hardwareAddresses: LAN_MACS, pinned: PINNED },
+    lan: { devices: ['lan'], hardwareAddresses: LAN_MACS, pins: pinsOf(PINNED) },
   };
 }
 
@@ -312,7 +313,11 @@ describe('The packet filter of two nodes', function () {
   it('gives and takes segments and what is pinned to them without a rule', async () => {
     const swapped = { a: filterOf('b').own, b: filterOf('a').own };
     for (const node of CLUSTER_NODES) {
-      const input = ownershipRuleset({ own: swapped[node], count: hash.count, pinned: PINNED });
+      const input = ownershipRuleset({
+        own: swapped[node],
+        count: hash.count,
+        pins: pinsOf(PINNED),
+      });
       await network.exec(node, ['nft', '-f', '-'], { input });
     }
     const four = { source: random(4), destination: Uint8Array.of(192, 0, 2, 100) };
@@ -390,7 +395,7 @@ describe('The packet filter of two nodes', function () {
       for (; replaced < 10; replaced++) {
         const now = replaced % 2 === 0 ? segments.filter((one) => one !== 9) : segments;
         const rules = segmentRuleset(filterOf('a', now));
-        const sets = ownershipRuleset({ own: now, count: hash.count, pinned: PINNED });
+        const sets = ownershipRuleset({ own: now, count: hash.count, pins: pinsOf(PINNED) });
         await network.exec('a', ['nft', '-f', '-'], { input: replaced % 4 < 2 ? rules : sets });
       }
     })();

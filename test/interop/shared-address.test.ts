@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { until } from '../../lab/command.ts';
 import type { Network } from '../../lab/namespaces.ts';
+import { NO_PINS } from '../../src/cluster/pinned-ranges.ts';
 import {
   noRuleset,
   type SegmentFilter,
@@ -56,7 +57,7 @@ function filterOf(node: ClusterNode): SegmentFilter {
     sourceSeed: 1,
     own: all.filter((segment) => ownerOf(segment) === node),
     wan: { devices: ['wan'], addresses: WAN.map(addressOf), port: 500, portNatT: 4500, sampling },
-    lan: { devices: ['lan'], hardwareAddresses: LAN_GROUPS, pinned: [] },
+    lan: { devices: ['lan'], hardwareAddresses: LAN_GROUPS, pins: NO_PINS },
   };
 }
 

@@ -100,14 +100,14 @@ async function obey(order: AddressNodeOrder): Promise<void> {
     case 'message':
       addresses.told(order.from, { type: order.type, body: fromHex(order.body) });
       break;
-    case 'pinned':
-      addresses.pinned(
-        order.ranges.flatMap(({ prefix, segment }) => {
-          const parsed = parsePrefix(prefix);
-          return parsed === undefined ? [] : [{ range: prefixRange(parsed), segment }];
-        }),
-      );
+    case 'pinned': {
+      const list = order.ranges.flatMap(({ prefix, segment }) => {
+        const parsed = parsePrefix(prefix);
+        return parsed === undefined ? [] : [{ range: prefixRange(parsed), segment }];
+      });
+      addresses.pinned(() => list);
       break;
+    }
     case 'probe':
       await addresses.test();
       tell({ kind: 'probed' });

@@ -226,7 +226,7 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
     const named = 'set own {\ntypeof numgen inc mod 2\n}\nset mastered {\ntype ether_addr\n}\n';
     await new Nft().apply('the probe', `table netdev probe {\n${named}}\n`);
     const listed = (set: string) => {
-      const argv = ['list', 'set', 'netdev', 'probe', set];
+      const argv = ['list', set === 'm' ? 'map' : 'set', 'netdev', 'probe', set];
       const printed = execFileSync('nft', argv, { encoding: 'utf8' });
       return /elements = \{([^}]*)\}/
         .exec(printed)?.[1]
@@ -245,6 +245,18 @@ const probes: Readonly<Record<string, () => void | Promise<void>>> = {
       many.map(String),
     );
     assert.equal(listed('mastered'), undefined);
+    await new Nft().apply(
+      'the probe',
+      `table netdev probe {\nmap m {\ntype ipv6_addr : mark\n}\n}\n`,
+    );
+    const key = (last: number) => new Uint8Array(16).fill(0x20, 0, 1).fill(last, 15);
+    const come = [1, 2].map((last) => ({ key: key(last), value: Uint8Array.of(last, 0, 0, 0x80) }));
+    sets.change('probe', [{ map: 'm', gone: [], come }]);
+    assert.deepEqual(listed('m'), ['2000::1 : 0x80000001', '2000::2 : 0x80000002']);
+    const again = [{ key: key(1), value: Uint8Array.of(9, 0, 0, 0x80) }];
+    sets.change('probe', [{ map: 'm', gone: [key(1), key(2)], come: again }]);
+    assert.deepEqual(listed('m'), ['2000::1 : 0x80000009']);
+    assert.throws(() => sets.change('probe', [{ map: 'm', gone: [key(7)], come: [] }]), /errno 2/);
     sets.close();
   },
 };

@@ -16,8 +16,8 @@ import {
 } from '../../wire/address.ts';
 import { OctetWriter, octetsOfLatin1 } from '../../wire/octets.ts';
 import type { Segment } from '../ballot.ts';
+import type { PinnedRange } from '../pinned-ranges.ts';
 import { jhash, type SegmentHash } from '../segment-hash.ts';
-import type { PinnedRange } from '../segment-sets.ts';
 
 /** Places in a range: from `first`, `size` of them. */
 export interface Piece {

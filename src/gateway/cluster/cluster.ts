@@ -16,6 +16,7 @@ import { type BusMessage, MessageType } from '../../cluster/bus/message.ts';
 import { EPOCH_STEP } from '../../cluster/coordinator.ts';
 import type { ClusterEvent as NodeEvent } from '../../cluster/coordinator-action.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
+import type { PinnedRange } from '../../cluster/pinned-ranges.ts';
 import { ClusterPools } from '../../cluster/pools/cluster-pools.ts';
 import { samplingOf } from '../../cluster/segment-filter.ts';
 
@@ -47,7 +48,6 @@ import { PoolFile, PoolFileError } from '../../io/pool-file.ts';
 import { randomBytes } from '../../io/random.ts';
 import { Rtnetlink } from '../../io/rtnetlink.ts';
 import { IvPartition } from '../../ipsec/iv-partition.ts';
-import type { Spi } from '../../ipsec/spi.ts';
 import type { ControlOutcome } from '../../vici/control.ts';
 import type { IpAddress } from '../../wire/address.ts';
 import { readU32 } from '../../wire/field.ts';
@@ -71,7 +71,6 @@ import type { MirroredEngine } from './ike-mirror-action.ts';
 import { busPaths, hashOf, keyRing, nodeSettings } from './node-settings.ts';
 import { OperatedAddresses } from './operated-addresses.ts';
 import { OperatedCluster } from './operated-cluster.ts';
-import { pinnedRanges } from './pinned-ranges.ts';
 import { SharedAddresses } from './shared-addresses.ts';
 import { tokenSecrets } from './token-secrets.ts';
 
@@ -97,8 +96,6 @@ export interface ClusterParts {
   readonly failed: (error: Error) => void;
 }
 
-/** Child SAs that come within this time are pinned together. */
-const PIN_MS = 5;
 /** How long a node that ends waits until others have what it has. */
 const LEAVE_MS = 3000;
 const SAVE_MS = 500;
@@ -129,7 +126,6 @@ export class Cluster implements ClusterMode {
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
   #digests: NodeJS.Timeout | undefined;
-  #pins: NodeJS.Timeout | undefined;
   #saving: NodeJS.Timeout | undefined;
   #tokens: NodeJS.Timeout | undefined;
   #rtnetlink: Rtnetlink | undefined;
@@ -175,7 +171,7 @@ export class Cluster implements ClusterMode {
       install: (childSa, cluster) => childSas().install(childSa, cluster),
       setOutbound: (id, outbound) => childSas().setOutbound(id, outbound),
       packetLoops,
-      changed: () => this.#pinSoon(),
+      changed: () => this.#addresses?.pinned(() => this.#pinned()),
     });
     this.#forwarding = new Forwarding({
       self,
@@ -285,16 +281,6 @@ export class Cluster implements ClusterMode {
     await this.#operated?.open();
   }
 
-  /** Where all nodes get what hosts send, each takes what is for its SAs; many come and go at once. */
-  #pinSoon(): void {
-    if (this.#parts.config.mode !== 'active-active' || this.#isClosed) return;
-    this.#pins ??= setTimeout(() => {
-      this.#pins = undefined;
-      const segmentOf = (spiIn: Spi) => segmentOfSpi(spiIn, this.#hash);
-      this.#addresses?.pinned(pinnedRanges(this.childSas.all(), segmentOf));
-    }, PIN_MS);
-  }
-
   /** A turn of the IKE engine. Messages of IKE SAs that other nodes have go to those. */
   handle(input: Input): void {
     if (input.kind === 'datagram' && !this.#forwarding.isOwnIke(input)) {
@@ -374,7 +360,6 @@ export class Cluster implements ClusterMode {
     this.lease.end();
     this.#operated?.close();
     clearInterval(this.#digests);
-    clearTimeout(this.#pins);
     clearInterval(this.#saving);
     clearTimeout(this.#tokens);
     clearTimeout(this.#timer);
@@ -484,6 +469,14 @@ export class Cluster implements ClusterMode {
       tell: (to, message, delivery) => this.tell(to, message, delivery),
       // A node whose links are dead serves nobody. The one between the nodes shows by who is heard.
       legs: (legs) => this.order({ kind: 'legs', legs: { ...legs, sync: true } }),
+    });
+  }
+
+  /** Whose packets from inside go where: those of an SA's peer to the node that has the SA. */
+  #pinned(): readonly PinnedRange[] {
+    return this.childSas.all().flatMap(({ spiIn, remoteTs }) => {
+      const segment = segmentOfSpi(spiIn, this.#hash);
+      return remoteTs.map(({ range }) => ({ range, segment }));
     });
   }
 

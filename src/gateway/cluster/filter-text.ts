@@ -2,6 +2,8 @@
  * The packet filter of a node as its cluster's mode wants it: of what every node gets the packets of its segments
  * (`active-active`), or the frames to the hardware addresses it is master of (`active-passive`).
  */
+
+import type { Pins } from '../../cluster/pinned-ranges.ts';
 import {
   noRuleset,
   type OwnSampling,
@@ -10,7 +12,7 @@ import {
   segmentRuleset,
 } from '../../cluster/segment-filter.ts';
 import { segmentHash, sourceSeed } from '../../cluster/segment-hash.ts';
-import { FilterSet, ownershipRuleset, type PinnedRange } from '../../cluster/segment-sets.ts';
+import { FilterSet, ownershipRuleset, segmentMark } from '../../cluster/segment-sets.ts';
 import {
   formatHardwareAddress,
   parseHardwareAddress,
@@ -28,17 +30,17 @@ export interface FilterTextParts {
   readonly own: ReadonlySet<number>;
   /** What this node is master of. */
   readonly mastered: readonly PlannedAddress[];
-  readonly pinned: readonly PinnedRange[];
+  readonly pins: Pins;
   readonly samplings: readonly OwnSampling[];
 }
 
 /** For nft. */
 export function filterText(parts: FilterTextParts): string {
-  const { config, whole, own, pinned } = parts;
+  const { config, whole, own, pins } = parts;
   // Made anew where it is not known what is there: chains may be left of other devices.
   if (whole) return noRuleset('netdev') + segmentRuleset(filterOf(parts));
   const mastered = hardwareOf(parts.mastered);
-  return ownershipRuleset({ own: [...own], count: config.segments, pinned, mastered });
+  return ownershipRuleset({ own: [...own], count: config.segments, pins, mastered });
 }
 
 /** What changes with ownership and has to be there at once, as the kernel has it. */
@@ -47,13 +49,19 @@ export function filterSets(
   mastered: readonly PlannedAddress[],
 ): readonly SetContent[] {
   return [
-    { set: FilterSet.OWN, keys: [...own].map((segment) => machineInteger(segment)) },
+    { set: FilterSet.OWN, keys: [...own].map(machineInteger) },
+    { set: FilterSet.OWN_MARKS, keys: [...own].map(markOctets) },
     { set: FilterSet.MASTERED, keys: hardwareOf(mastered).map(parsedHardware) },
   ];
 }
 
 function filterOf(parts: FilterTextParts): SegmentFilter {
   return parts.config.mode === 'active-passive' ? filterOfMaster(parts) : filterOfOwner(parts);
+}
+
+/** What a pinned address is given while it is looked up. */
+export function markOctets(segment: number): Uint8Array {
+  return machineInteger(segmentMark(segment));
 }
 
 /** 32 bits in the order of the machine; the machines we run on are little-endian. */
@@ -66,7 +74,7 @@ function parsedHardware(text: string): Uint8Array {
 }
 
 function filterOfOwner(parts: FilterTextParts): SegmentFilter {
-  const { config, ports, planned, pinned, samplings } = parts;
+  const { config, ports, planned, pins, samplings } = parts;
   const wan = planned.filter(({ side }) => side === 'wan');
   const lan = planned.filter(({ side }) => side === 'lan');
   return {
@@ -83,7 +91,7 @@ function filterOfOwner(parts: FilterTextParts): SegmentFilter {
       },
     }),
     ...(lan.length > 0 && {
-      lan: { devices: devicesOf(lan), hardwareAddresses: hardwareOf(lan), pinned },
+      lan: { devices: devicesOf(lan), hardwareAddresses: hardwareOf(lan), pins },
     }),
   };
 }

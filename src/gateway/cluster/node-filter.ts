@@ -8,14 +8,14 @@
 
 import { TABLE } from '../../cluster/segment-sets.ts';
 import type { Nft } from '../../io/nft.ts';
-import type { NftSets, SetContent } from '../../io/nft-sets.ts';
+import type { MapChange, NftSets, SetContent } from '../../io/nft-sets.ts';
 
 /** The text for nft: of the whole filter, or of what may have changed since the last one that was applied. */
 export type FilterText = (whole: boolean) => string;
 
 export interface NodeFilterParts {
   readonly nft: Pick<Nft, 'apply'>;
-  readonly sets: Pick<NftSets, 'replace'>;
+  readonly sets: Pick<NftSets, 'replace' | 'change'>;
   readonly say: (level: 'error' | 'notice', what: string) => void;
 }
 
@@ -47,14 +47,17 @@ export class NodeFilter {
     this.#begin();
   }
 
-  /** The sets are so from here on. `text` says the same, and more where `isAll` is false. */
-  wantNow(contents: readonly SetContent[], isAll: boolean, text: FilterText): void {
-    if (this.#intact && this.#replace(contents) && isAll && this.#running === undefined) {
-      // What waited was older.
-      this.#wanted = undefined;
-      return;
-    }
-    this.want(text);
+  /** The sets are so from here on; `text` says the same. */
+  wantNow(contents: readonly SetContent[], text: FilterText): void {
+    this.#atOnce(() => this.#parts.sets.replace(TABLE, contents), text);
+  }
+
+  /** The maps change so from here on; `text` says all they have then. */
+  wantChanged(batches: readonly (readonly MapChange[])[], text: FilterText): void {
+    if (batches.length === 0) return;
+    this.#atOnce(() => {
+      for (const changes of batches) this.#parts.sets.change(TABLE, changes);
+    }, text);
   }
 
   /** What is there cannot be trusted: the next one is whole. */
@@ -79,13 +82,25 @@ export class NodeFilter {
     return this.#complaint;
   }
 
-  #replace(contents: readonly SetContent[]): boolean {
+  #atOnce(act: () => void, text: FilterText): void {
+    // A run of nft that is under way would put back what it knows.
+    if (!this.#intact || this.#running !== undefined) {
+      this.#tryNow(act);
+      this.want(text);
+    } else if (!this.#tryNow(act)) {
+      this.#intact = false;
+      this.want(text);
+    } else if (this.#wanted !== undefined) {
+      this.#wanted = text;
+    }
+  }
+
+  /** Where it fails nft will say what is wrong, if anything is. */
+  #tryNow(act: () => void): boolean {
     try {
-      this.#parts.sets.replace(TABLE, contents);
+      act();
       return true;
     } catch {
-      // Nft will say what is wrong, if anything is.
-      this.#intact = false;
       return false;
     }
   }

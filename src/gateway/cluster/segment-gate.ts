@@ -7,23 +7,26 @@
  */
 import type { Segment } from '../../cluster/ballot.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
+import { NO_PINS, type PinnedRange, type Pins, pinsOf } from '../../cluster/pinned-ranges.ts';
 import { noRuleset, type OwnSampling } from '../../cluster/segment-filter.ts';
-import { type PinnedRange, TABLE } from '../../cluster/segment-sets.ts';
+import { TABLE } from '../../cluster/segment-sets.ts';
 import type { ClusterConfig } from '../../config/cluster-config.ts';
 import type { FilterCount, Nft } from '../../io/nft.ts';
 import type { NftSets } from '../../io/nft-sets.ts';
+import { equalAddresses } from '../../wire/address.ts';
 import type { Instant } from '../../wire/instant.ts';
 import { type PlannedAddress, servedAddresses } from './address-plan.ts';
 import { filterSets, filterText } from './filter-text.ts';
 import { HandedOver } from './handed-over.ts';
 import { NodeFilter } from './node-filter.ts';
+import { PinnedHosts } from './pinned-hosts.ts';
 
 export interface SegmentGateParts {
   readonly config: ClusterConfig;
   readonly ports: { readonly ike: number; readonly natT: number };
   readonly planned: readonly PlannedAddress[];
   readonly nft: Pick<Nft, 'apply' | 'counters'>;
-  readonly sets: Pick<NftSets, 'replace'>;
+  readonly sets: Pick<NftSets, 'replace' | 'change'>;
   readonly now: () => Instant;
   readonly say: (level: 'error' | 'notice' | 'debug', what: string) => void;
   /** Undefined for a segment that nobody has. */
@@ -32,8 +35,9 @@ export interface SegmentGateParts {
   readonly admitted: (planned: readonly PlannedAddress[]) => void;
 }
 
-/** Ranges come one by one as SAs do. */
-const PINNED_MILLISECONDS = 50;
+/** Ranges come one by one as SAs do; listing them may take a twentieth of the time. */
+const PAUSE_MILLISECONDS = 50;
+const SHARE = 20;
 const WHAT = 'packet filter of the cluster';
 
 export class SegmentGate {
@@ -43,9 +47,12 @@ export class SegmentGate {
   /** Where packets come to one node by themselves nothing is to be left out. */
   readonly #isNeeded: boolean;
   #own: ReadonlySet<Segment> = new Set();
-  #pinned: readonly PinnedRange[] = [];
+  readonly #hosts = new PinnedHosts();
+  #list: () => readonly PinnedRange[] = () => [];
+  #pins: Pins = NO_PINS;
   #samplings: readonly OwnSampling[] = [];
   #pause: NodeJS.Timeout | undefined;
+  #listing = 0;
   #lookTimer: NodeJS.Timeout | undefined;
 
   constructor(parts: SegmentGateParts) {
@@ -83,21 +90,25 @@ export class SegmentGate {
     this.#look();
   }
 
-  pinned(ranges: readonly PinnedRange[]): void {
-    this.#pinned = ranges;
-    this.#soon();
+  /** What is pinned is different now: it is listed a little later, once for all that changed until then. */
+  pinned(list: () => readonly PinnedRange[]): void {
+    this.#list = list;
+    const { config, planned } = this.#parts;
+    const isUsed = config.mode === 'active-active' && planned.some(({ side }) => side === 'lan');
+    if (!isUsed) return;
+    const wait = Math.max(PAUSE_MILLISECONDS, this.#listing * SHARE);
+    this.#pause ??= setTimeout(() => this.#pin(), wait);
   }
 
   sampled(samplings: readonly OwnSampling[]): void {
     this.#samplings = samplings;
-    this.#filter.mistrust();
-    this.#soon();
+    this.renew();
   }
 
   /** A device is another one now: chains of the old one are gone with it. */
   renew(): void {
     this.#filter.mistrust();
-    this.#refilter();
+    if (this.#isNeeded) this.#filter.want(this.#text);
   }
 
   async counters(): Promise<ReadonlyMap<string, FilterCount>> {
@@ -122,17 +133,12 @@ export class SegmentGate {
       .catch((error: unknown) => say('error', String(error)));
   }
 
-  /** What is let in is said at once; which ranges are whose takes longer. */
   #setNow(): void {
     const { config, planned } = this.#parts;
     const segments = this.#segments();
-    const mastered = servedAddresses(config.mode, planned, segments);
-    this.#parts.admitted(mastered);
+    this.#parts.admitted(servedAddresses(config.mode, planned, segments));
     if (!this.#isNeeded) return;
-    const isAll = this.#pinned.length === 0;
-    this.#filter.wantNow(filterSets(segments, this.#masters(segments)), isAll, (whole) =>
-      this.#text(whole),
-    );
+    this.#filter.wantNow(filterSets(segments, this.#masters(segments)), this.#text);
   }
 
   #look(): void {
@@ -144,14 +150,16 @@ export class SegmentGate {
     this.#lookTimer = setTimeout(() => this.#look(), Math.max(0, Math.ceil(next - now())));
   }
 
-  #soon(): void {
-    this.#pause ??= setTimeout(() => this.#refilter(), PINNED_MILLISECONDS);
-  }
-
-  #refilter(): void {
-    clearTimeout(this.#pause);
+  /** Ranges are seldom others; single addresses come and go. */
+  #pin(): void {
     this.#pause = undefined;
-    if (this.#isNeeded) this.#filter.want((whole) => this.#text(whole));
+    const began = this.#parts.now();
+    const pins = pinsOf(this.#list());
+    const isSame = sameRanges(pins.ranges, this.#pins.ranges);
+    this.#pins = pins;
+    if (isSame) this.#filter.wantChanged(this.#hosts.changesTo(pins.hosts), this.#text);
+    else this.#filter.want(this.#text);
+    this.#listing = this.#parts.now() - began;
   }
 
   #segments(): ReadonlySet<Segment> {
@@ -163,15 +171,30 @@ export class SegmentGate {
     return config.mode === 'active-passive' ? servedAddresses(config.mode, planned, segments) : [];
   }
 
-  #text(whole: boolean): string {
+  readonly #text = (whole: boolean): string => {
     const { config, ports, planned } = this.#parts;
     const segments = this.#segments();
+    this.#hosts.filled(this.#pins.hosts);
     return filterText({
       ...{ config, ports, whole, planned },
       own: segments,
       mastered: this.#masters(segments),
-      pinned: this.#pinned,
+      pins: this.#pins,
       samplings: this.#samplings,
     });
-  }
+  };
+}
+
+function sameRanges(some: readonly PinnedRange[], others: readonly PinnedRange[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every(({ range, segment }, index) => {
+      const other = others[index];
+      return (
+        other?.segment === segment &&
+        equalAddresses(other.range.first, range.first) &&
+        equalAddresses(other.range.last, range.last)
+      );
+    })
+  );
 }

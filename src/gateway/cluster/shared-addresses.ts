@@ -9,8 +9,8 @@ import type { Segment } from '../../cluster/ballot.ts';
 import type { Delivery } from '../../cluster/bus/channel.ts';
 import type { BusMessage } from '../../cluster/bus/message.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
+import type { PinnedRange } from '../../cluster/pinned-ranges.ts';
 import type { OwnSampling } from '../../cluster/segment-filter.ts';
-import type { PinnedRange } from '../../cluster/segment-sets.ts';
 import { formatHardwareAddress } from '../../cluster/virtual-address/ethernet.ts';
 import type { ClusterConfig } from '../../config/cluster-config.ts';
 import type { RandomBytes } from '../../crypto/random.ts';
@@ -36,7 +36,7 @@ export interface SharedAddressesParts {
   readonly ports: { readonly ike: number; readonly natT: number };
   readonly rtnetlink: Rtnetlink;
   readonly nft: Pick<Nft, 'apply' | 'counters'>;
-  readonly sets: Pick<NftSets, 'replace'>;
+  readonly sets: Pick<NftSets, 'replace' | 'change'>;
   readonly random: RandomBytes;
   readonly now: () => Instant;
   /** To another node. */
@@ -124,9 +124,9 @@ export class SharedAddresses {
     for (const link of this.#links) link.handle({ kind: 'announce' });
   }
 
-  /** Inner addresses whose SAs are in a segment that the hash of an address does not give: all of them. */
-  pinned(ranges: readonly PinnedRange[]): void {
-    this.#gate.pinned(ranges);
+  /** Inner addresses whose SAs are in a segment that their hash does not give are others now: `list` says all of them. */
+  pinned(list: () => readonly PinnedRange[]): void {
+    this.#gate.pinned(list);
   }
 
   /** SAs that are sampled otherwise than most: all of them. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { NO_PINS } from '../../../src/cluster/pinned-ranges.ts';
 import { formatHardwareAddress } from '../../../src/cluster/virtual-address/ethernet.ts';
 import { loadConfig } from '../../../src/config/config.ts';
 import { plannedAddresses, servedAddresses } from '../../../src/gateway/cluster/address-plan.ts';
@@ -50,7 +51,7 @@ function textOf(mode: string, own: readonly number[], whole = true): string {
     ...{ config, planned, mastered, whole },
     ports: { ike: 500, natT: 4500 },
     own: new Set(own),
-    pinned: [],
+    pins: NO_PINS,
     samplings: [],
   });
 }

@@ -24,21 +24,27 @@ function open() {
   const nft = new Slow();
   const said: string[] = [];
   const sets: { readonly had: string[]; fails: boolean } = { had: [], fails: false };
+  const had = (names: readonly string[]) => {
+    if (sets.fails) throw new Error('no such table');
+    sets.had.push(names.join());
+  };
   const filter = new NodeFilter({
     nft,
     sets: {
-      replace: (_, contents) => {
-        if (sets.fails) throw new Error('no such table');
-        sets.had.push(contents.map(({ set }) => set).join());
-      },
+      replace: (_, contents) => had(contents.map(({ set }) => set)),
+      change: (_, changes) => had(changes.map(({ map }) => map)),
     },
     say: (level, what) => said.push(`${level} ${what}`),
   });
   const text = (name: string) => (whole: boolean) => `${name}${whole ? ' whole' : ''}`;
   const want = (name: string) => filter.want(text(name));
-  const wantNow = (name: string, isAll = true) =>
-    filter.wantNow([{ set: name, keys: [] }], isAll, text(name));
-  return { nft, said, filter, want, wantNow, sets };
+  const wantNow = (name: string) => filter.wantNow([{ set: name, keys: [] }], text(name));
+  const wantChanged = (names: readonly string[]) =>
+    filter.wantChanged(
+      names.map((map) => [{ map, gone: [], come: [] }]),
+      text(names.join()),
+    );
+  return { nft, said, filter, want, wantNow, wantChanged, sets };
 }
 
 describe('The packet filter of a node that changes', () => {
@@ -97,22 +103,16 @@ describe('The packet filter of a node that changes', () => {
   });
 
   it('has what is wanted at once in its sets, without a run of nft', async () => {
-    const { nft, filter, wantNow, sets } = open();
+    const { nft, filter, wantNow, wantChanged, sets } = open();
     const begun = filter.begin('begin');
     await nft.end();
     await begun;
     wantNow('1');
     wantNow('2');
     assert.deepEqual([nft.texts, sets.had], [['begin'], ['1', '2']]);
-    wantNow('3', false);
-    assert.deepEqual(
-      [nft.texts, sets.had],
-      [
-        ['begin', '3'],
-        ['1', '2', '3'],
-      ],
-    );
-    await nft.end();
+    wantChanged(['3', '4']);
+    wantChanged([]);
+    assert.deepEqual([nft.texts, sets.had], [['begin'], ['1', '2', '3', '4']]);
   });
 
   it('says it again behind a run of nft that may not know, or that could not be spared', async () => {
