@@ -44,7 +44,6 @@ import { NftSets } from '../../io/nft-sets.ts';
 import { NodeState, NodeStateError } from '../../io/node-state.ts';
 import type { PacketLoopsCluster, PacketOfSa } from '../../io/packet-loops-cluster.ts';
 import { PathSockets } from '../../io/path-sockets.ts';
-import { PoolFile, PoolFileError } from '../../io/pool-file.ts';
 import { randomBytes } from '../../io/random.ts';
 import { Rtnetlink } from '../../io/rtnetlink.ts';
 import { IvPartition } from '../../ipsec/iv-partition.ts';
@@ -52,7 +51,6 @@ import type { ControlOutcome } from '../../vici/control.ts';
 import type { IpAddress } from '../../wire/address.ts';
 import { readU32 } from '../../wire/field.ts';
 import { earliest } from '../../wire/instant.ts';
-import { MalformedError } from '../../wire/octets.ts';
 import type { ChildSas } from '../child-sas.ts';
 import type { ClusterMode } from '../cluster-mode.ts';
 import { ClusterSpis } from '../cluster-spis.ts';
@@ -68,6 +66,7 @@ import type { ClusterOperations } from './cluster-operations.ts';
 import { ClusteredChildSas } from './clustered-child-sas.ts';
 import { type ForwardAction, Forwarding } from './forwarding.ts';
 import type { MirroredEngine } from './ike-mirror-action.ts';
+import { KeptPools } from './kept-pools.ts';
 import { busPaths, hashOf, keyRing, nodeSettings } from './node-settings.ts';
 import { OperatedAddresses } from './operated-addresses.ts';
 import { OperatedCluster } from './operated-cluster.ts';
@@ -98,7 +97,6 @@ export interface ClusterParts {
 
 /** How long a node that ends waits until others have what it has. */
 const LEAVE_MS = 3000;
-const SAVE_MS = 500;
 /** What was sent last is on its way then. */
 const LAST_WORDS_MS = 20;
 
@@ -109,7 +107,7 @@ export class Cluster implements ClusterMode {
   readonly counters = new BusCounters();
   /** The pools of all nodes. */
   readonly pools: ClusterPools;
-  readonly #poolFile: PoolFile;
+  readonly #keptPools: KeptPools;
   readonly #parts: ClusterParts;
   readonly #hash: SegmentHash;
   readonly #state: NodeState;
@@ -126,7 +124,6 @@ export class Cluster implements ClusterMode {
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
   #digests: NodeJS.Timeout | undefined;
-  #saving: NodeJS.Timeout | undefined;
   #tokens: NodeJS.Timeout | undefined;
   #rtnetlink: Rtnetlink | undefined;
   #addresses: SharedAddresses | undefined;
@@ -158,7 +155,7 @@ export class Cluster implements ClusterMode {
       sid: this.sid,
       random: randomBytes,
     });
-    this.#poolFile = new PoolFile(`${state}.pools`);
+    this.#keptPools = new KeptPools(this.pools, `${state}.pools`, parts.say);
     const every = mode === 'active-active' ? replay.sampling || EVERY : 0;
     this.childSas = new ClusteredChildSas({
       sid: this.sid,
@@ -260,8 +257,7 @@ export class Cluster implements ClusterMode {
   /** Binds the paths, takes the shared addresses on and says hello. Rejects where the machine refuses one. */
   async start(): Promise<void> {
     const { config } = this.#parts;
-    await this.#tryPoolFile(async () => this.pools.restore(await this.#poolFile.read()));
-    this.#saving = setInterval(() => void this.#savePools(), SAVE_MS);
+    await this.#keptPools.open();
     this.#rtnetlink = new Rtnetlink();
     const addresses = await this.#openAddresses(this.#rtnetlink);
     this.#addresses = addresses;
@@ -360,30 +356,14 @@ export class Cluster implements ClusterMode {
     this.lease.end();
     this.#operated?.close();
     clearInterval(this.#digests);
-    clearInterval(this.#saving);
     clearTimeout(this.#tokens);
     clearTimeout(this.#timer);
     clearImmediate(this.#turn);
     this.#sockets?.close();
-    if (this.#saving) await this.#savePools(true);
+    await this.#keptPools.close();
     await this.#addresses?.close(this.#parts.config);
     this.#sets.close();
     this.#rtnetlink?.close();
-  }
-
-  async #savePools(isLast = false): Promise<void> {
-    const { pools } = this;
-    await this.#tryPoolFile(() => this.#poolFile.keep(pools.changes, () => pools.state(), isLast));
-  }
-
-  /** Service does not depend on it. */
-  async #tryPoolFile(use: () => Promise<void>): Promise<void> {
-    try {
-      await use();
-    } catch (error) {
-      if (!(error instanceof PoolFileError) && !(error instanceof MalformedError)) throw error;
-      this.#parts.say('error', `leases are not remembered: ${error.message}`);
-    }
   }
 
   /** A packet of the packet loop that is another node's, as far as it knows. */
