@@ -10,6 +10,7 @@ import {
   type ClusterNodeAction,
   type ClusterNodeInput,
 } from '../../src/gateway/cluster/cluster-node.ts';
+import type { IkeSettings } from '../../src/ike/settings.ts';
 import type { ChildSequences } from '../../src/ike/snapshot.ts';
 import type { PoolPolicy } from '../../src/ipsec/address-pool.ts';
 import type { Spi } from '../../src/ipsec/spi.ts';
@@ -30,6 +31,7 @@ export interface ClusterOptions {
   /** Pools that all nodes lease from; unset: each has its own, and none in it. */
   readonly pools?: readonly PoolPolicy[];
   readonly rekeysPerSecond?: number;
+  readonly engine?: Partial<IkeSettings>;
 }
 
 export class Clustered {
@@ -195,15 +197,10 @@ export class ClusterWorld {
     const heardSequences = (spiIn: Spi, then: ChildSequences | undefined) =>
       then && late.node?.sequencesSince(spiIn, then);
     const pools = this.#pools(id, sid, seed);
-    const side = new Side(
-      'b',
-      seed,
-      {},
-      {
-        ...{ sid, skewMs, epochOf, heardSequences },
-        ...(pools && { pools }),
-      },
-    );
+    const side = new Side('b', seed, this.#options.engine ?? {}, {
+      ...{ sid, skewMs, epochOf, heardSequences },
+      ...(pools && { pools }),
+    });
     const node = new ClusterNode({
       settings,
       life: { boot, epochFloor: 0, nonce: seed },

@@ -8,7 +8,7 @@ import { segmentOfAddress, segmentOfIkeSpi } from '../../src/cluster/segment-has
 import { ClusterSpis } from '../../src/gateway/cluster-spis.ts';
 import type { Action } from '../../src/ike/action.ts';
 import { decodeHeader } from '../../src/ike/message/header.ts';
-import { NO_IKE_SPI } from '../../src/ike/message/message.ts';
+import { type IkeSpi, NO_IKE_SPI } from '../../src/ike/message/message.ts';
 import type { PoolPolicy } from '../../src/ipsec/address-pool.ts';
 import { type Endpoint, formatAddress, formatEndpoint } from '../../src/wire/address.ts';
 import { instant } from '../../src/wire/instant.ts';
@@ -43,7 +43,7 @@ const DYNAMIC = { kind: 'dynamic', protocol: 0, startPort: 0, endPort: 65_535 } 
 const PROPOSALS = [ikeProposal(AES_GCM_256, PRF_SHA2_256, X25519)];
 const HOST_DELAY_MS = 1;
 const STEP_MS = 2;
-/** A client whose gateway has forgotten it must know before anybody could get what it had. */
+/** Who is forgotten must know before anybody could get what it had; who is gone is soon found out. */
 const IMPATIENT = { retransmitTimeoutSeconds: 0.3, retransmitTries: 2, retransmitBase: 1 };
 
 export class Client {
@@ -86,10 +86,12 @@ export class PooledClients {
     readonly octets: Uint8Array;
   }[] = [];
   readonly chance: () => number;
+  readonly #gaps = new Map<number, readonly IkeSpi[]>();
+  #gapsAt = 0;
 
   constructor({ seed = 1, nodes = 2, clients = 2, pool }: PooledOptions) {
     this.chance = seededNumbers(seed);
-    this.world = new ClusterWorld(seed, nodes, { pools: [pool] });
+    this.world = new ClusterWorld(seed, nodes, { pools: [pool], engine: IMPATIENT });
     this.clients = Array.from({ length: clients }, (_, index) => new Client(index, seed));
     for (const node of this.world.nodes) this.#join(node, pool.name);
     this.world.perform = (node, { action }) => this.#perform(node.side, action);
@@ -148,6 +150,7 @@ export class PooledClients {
       this.#later = this.#later.filter(({ at }) => at > this.world.now);
       for (const { run } of due) run();
       this.#deliver();
+      this.#resolveGaps();
       for (const { side } of this.clients) {
         const due = side.engine.nextDeadline();
         if (due !== undefined && due <= this.world.now) this.#hand(side, { kind: 'deadline' });
@@ -220,6 +223,23 @@ export class PooledClients {
         const isTheirs = node.isUp && node.node.coordinator.owns(segment);
         if (isTheirs) this.world.give(node, { kind: 'ike', input });
       }
+    }
+  }
+
+  /** IKE SAs of which nobody knows all do not stay as they are for ever: what becomes of them is asked of their peers. */
+  #resolveGaps(): void {
+    if (this.world.now < this.#gapsAt) return;
+    this.#gapsAt = this.world.now + 500;
+    for (const node of this.world.nodes.filter(({ isUp }) => isUp)) {
+      const { coordinator } = node.node;
+      const spis = node.side.engine
+        .passiveSpis()
+        .filter((spi) => coordinator.owns(segmentOfIkeSpi(fromHex(spi), HASH)));
+      const before = this.#gaps.get(node.id) ?? [];
+      const some = spis.filter((spi) => before.includes(spi));
+      this.#gaps.set(node.id, spis);
+      const input = { kind: 'activate', spis: some, unsure: true } as const;
+      if (some.length > 0) this.world.give(node, { kind: 'ike', input });
     }
   }
 

@@ -49,6 +49,10 @@ export interface ClusterPoolSettings {
   readonly isTaken?: (address: IpAddress) => boolean;
   /** This is one of two nodes, and the other is not there: nobody is waited for. */
   readonly isAlone?: () => boolean;
+  /** This is the only node that runs, as somebody vouches: no share is anybody else's. */
+  readonly isLast?: () => boolean;
+  /** Shares that are asked for at each tick before a client needs them; unset: all at once, when they are owned. */
+  readonly grantsAtOnce?: number;
   readonly without?: ReadonlySet<PoolRule>;
 }
 
@@ -152,7 +156,7 @@ export class ClusterPool {
     switch (input.kind) {
       case 'owned':
         this.#owned.add(input.segment);
-        this.#grant(input.segment);
+        if (this.#settings.grantsAtOnce === undefined) this.#grant(input.segment);
         for (const segment of this.#shares.segments) this.#tidy(segment);
         break;
       case 'released':
@@ -308,7 +312,7 @@ export class ClusterPool {
     }
     if (this.#isLentHere(lease)) return undefined;
     // Shares of who is not there cannot be changed.
-    if (!held && this.#isAlone) return undefined;
+    if (!held && this.#isAlone && !this.#isLast) return undefined;
     const { offered, loans } = this.#shares.known(home);
     const isLent = loans.some((loan) => loan.place === place);
     const isFree = offered.includes(place) || (this.#statics.has(place) && !isLent);
@@ -423,7 +427,7 @@ export class ClusterPool {
   }
 
   #retry(): void {
-    for (const segment of this.#owned) this.#grant(segment);
+    this.#grantSome();
     for (const segment of this.#held.keys()) this.#offer(segment, true);
     for (const segment of this.#shares.segments) this.#tidy(segment);
     for (const lease of this.#stalled) {
@@ -432,6 +436,17 @@ export class ClusterPool {
       else this.#letGo(lease.place);
     }
     this.#stalled.clear();
+  }
+
+  /** Shares that no client needs yet, a few at a time: a take-over is no time for much else. */
+  #grantSome(): void {
+    let left = this.#settings.grantsAtOnce ?? Number.POSITIVE_INFINITY;
+    for (const segment of this.#owned) {
+      const isThere = this.#held.has(segment) || this.#granting.has(segment);
+      if (isThere || this.#homes.piece(segment).size === 0) continue;
+      if (left-- <= 0) return;
+      this.#grant(segment);
+    }
   }
 
   #giveBack({ place, segment, lessor }: Pick<PoolLease, 'place' | 'segment' | 'lessor'>): void {
@@ -476,7 +491,7 @@ export class ClusterPool {
 
   #grant(segment: Segment): void {
     if (!this.#owned.has(segment) || this.#held.has(segment) || this.#granting.has(segment)) return;
-    if (this.#isAlone) return;
+    if (this.#isAlone && !this.#isLast) return;
     const { sid } = this.#settings;
     const piece = this.#homes.piece(segment);
     if (piece.size === 0) return;
@@ -600,6 +615,10 @@ export class ClusterPool {
 
   get #isAlone(): boolean {
     return this.#settings.isAlone?.() === true;
+  }
+
+  get #isLast(): boolean {
+    return this.#settings.isLast?.() === true;
   }
 
   #isOff(rule: PoolRule, lease?: PoolLease): boolean {

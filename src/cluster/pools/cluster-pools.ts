@@ -156,9 +156,10 @@ export class ClusterPools implements LeasePools, ManagedPools {
     const held = new HeldAddresses();
     const isTaken = (address: IpAddress) => held.get(address) !== undefined;
     const isAlone = () => this.#isAlone;
+    const isLast = () => this.#records.isLast;
     const pool = new ClusterPool({
       ...{ name: key, range, hash, sid, nodes: nodes.length },
-      ...{ isTaken, isAlone },
+      ...{ isTaken, isAlone, isLast, grantsAtOnce: GRANTS_AT_ONCE },
     });
     const joined = { policy, key, pool, held };
     this.#pools.set(policy.name, joined);
@@ -196,11 +197,6 @@ export class ClusterPools implements LeasePools, ManagedPools {
         leases: withLeases ? leases : [],
       };
     });
-  }
-
-  /** For the packet filter: each address of every pool with the segment that its packets are for. */
-  pinned(): readonly PinnedRange[] {
-    return [...this.#pools.values()].flatMap(({ pool }) => pool.pinned());
   }
 
   // --- the IKE engine
@@ -293,6 +289,11 @@ export class ClusterPools implements LeasePools, ManagedPools {
     this.#readiness.now = now;
     this.#connected = nodes;
     this.#records.connect(nodes, now);
+  }
+
+  /** An operator, or a fence, vouches that the process of this node does not run. */
+  vouchDead(node: NodeId): void {
+    this.#records.vouchDead(node);
   }
 
   /** These segments are this node's. */
@@ -584,16 +585,17 @@ export class ClusterPools implements LeasePools, ManagedPools {
     }
   }
 
-  /** One of two, and the other is not there. */
+  /** One of two, and the other is not there; or the last of all. */
   get #isAlone(): boolean {
-    return this.#settings.nodes.length <= 2 && this.#connected.length === 0;
+    const isOfTwo = this.#settings.nodes.length <= 2 && this.#connected.length === 0;
+    return isOfTwo || this.#records.isLast;
   }
 
   /** Segments whose leases are known here by now. */
   #heed(now: Instant): void {
     this.#onRecords(now);
-    const { length } = this.#connected;
-    for (const segment of this.#readiness.become(length, this.#records.votes)) {
+    const { votes, isLast } = this.#records;
+    for (const segment of this.#readiness.become(this.#connected.length, votes, isLast)) {
       for (const joined of this.#pools.values()) this.#give(joined, { kind: 'owned', segment });
     }
     for (const want of [...this.#parked]) {
@@ -661,8 +663,12 @@ function keyOf({ name, range }: PoolPolicy): string {
 
 /** Requests that wait at one time. */
 const MOST_HELD = 4096;
-/** How long: a client asks again after two seconds or more. */
-const PATIENCE_MS = 1500;
+/**
+ * How long: a node that starts knows what others do by then. Clients are known that never ask again for an
+ * address that they were refused (strongSwan 5.9).
+ */
+const PATIENCE_MS = 10_000;
 const TICK_MS = 250;
 const POOLS_MS = 1000;
+const GRANTS_AT_ONCE = 16;
 const SWEEP_MS = 3000;

@@ -69,6 +69,8 @@ export class PoolRecords {
   /** What needs nobody else's word. */
   readonly #alone: Proposer;
   readonly #connected = new Set<NodeId>();
+  /** Somebody vouches that they do not run. */
+  readonly #dead = new Set<NodeId>();
   readonly #awaited = new Map<number, Awaited>();
   readonly #comparing = new Map<NodeId, number>();
   #lastNumber = 0;
@@ -92,7 +94,18 @@ export class PoolRecords {
 
   /** Whether this node may say that it knows what was agreed upon. */
   get votes(): boolean {
-    return this.#synchronisation.votes;
+    return this.#synchronisation.votes || this.isLast;
+  }
+
+  /** Of all nodes this one is known to be the only one that runs. */
+  get isLast(): boolean {
+    return this.#dead.size > 0 && this.#dead.size === this.#settings.peers.length;
+  }
+
+  /** An operator, or a fence, vouches that this node does not run. */
+  vouchDead(node: NodeId): void {
+    const { peers } = this.#settings;
+    if (peers.includes(node) && !this.#connected.has(node)) this.#dead.add(node);
   }
 
   /** Counts what happened to this copy. */
@@ -121,6 +134,7 @@ export class PoolRecords {
     for (const node of nodes) {
       if (this.#connected.has(node) || !this.#synchronisation.has(node)) continue;
       this.#connected.add(node);
+      this.#dead.delete(node);
       this.#synchronisation.came(node);
       this.#synchronisation.sendDigest(node, now);
     }
@@ -151,7 +165,8 @@ export class PoolRecords {
 
   /** `isHeld`: this node holds the share that the key is of. */
   compareAndSet(request: SetRequest, isHeld: boolean, now: Instant): void {
-    const isKeeper = isHeld && this.#settings.peers.length <= 1 && this.#connected.size === 0;
+    const isKeptHere = isHeld && this.#settings.peers.length <= 1 && this.#connected.size === 0;
+    const isKeeper = isKeptHere || this.isLast;
     const proposer = isKeeper ? this.#alone : this.#proposer;
     if (!proposer.propose(request, this.#store.highest, now)) {
       this.#event({ kind: 'refused', id: request.id, reason: 'full' });

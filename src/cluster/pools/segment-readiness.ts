@@ -63,11 +63,15 @@ export class SegmentReadiness {
     for (const { heard } of this.#taken.values()) heard.add(by);
   }
 
-  /** Those that have become ready. `knows`: this node has what was agreed upon in its former lives. */
-  become(connected: number, knows: boolean): readonly Segment[] {
+  /**
+   * Those that have become ready. `knows`: this node has what was agreed upon in its former lives; `isLast`:
+   * nobody else runs.
+   */
+  become(connected: number, knows: boolean, isLast: boolean): readonly Segment[] {
     if (!this.#isWaiting || !knows) return [];
     // With itself a majority; of two the other one, if it is there.
-    const needed = this.#nodes <= 2 ? connected : Math.floor(this.#nodes / 2);
+    const others = this.#nodes <= 2 ? connected : Math.floor(this.#nodes / 2);
+    const needed = isLast ? 0 : others;
     const some: Segment[] = [];
     this.#isWaiting = false;
     for (const [segment, taken] of this.#taken) {

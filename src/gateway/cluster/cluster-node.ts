@@ -200,6 +200,7 @@ export class ClusterNode {
         this.#mirror.tellEdges(input.edges);
         break;
       case 'order':
+        if (input.order.kind === 'declare-dead') this.#parts.pools?.vouchDead(input.order.node);
         this.#coordinate(input.order, now);
         break;
       case 'resync':

@@ -73,6 +73,27 @@ describe('Clients of a cluster that want virtual addresses', () => {
     assert.deepEqual(addressesOf(some.clients), before);
   });
 
+  it('wait for the other of two nodes after a start, unless somebody vouches that it does not run', () => {
+    const some = new PooledClients({ nodes: 2, clients: 3, pool: POOL });
+    for (const id of [1, 2]) some.world.crash(id);
+    some.restart(1, 2, POOL);
+    some.run(3000);
+    some.initiate(some.client(0));
+    some.run(900);
+    assert.deepEqual(addressesOf(some.clients), []);
+    const { world } = some;
+    world.give(world.node(1), { kind: 'order', order: { kind: 'declare-dead', node: 2 } });
+    some.run(1500);
+    up(some);
+    const before = addressesOf(some.clients);
+    assert.equal(new Set(before).size, 3);
+    some.restart(2, 2, POOL);
+    some.run(4000);
+    assert.deepEqual(addressesOf(some.clients), before);
+    const lists = world.nodes.map(({ pools }) => listed(pools?.views('rw')[0]));
+    assert.deepEqual(lists[0], lists[1]);
+  });
+
   it('are told that there is none when all are taken', () => {
     const pool = poolOf('rw', '10.3.0.1');
     const some = new PooledClients({ nodes: 2, clients: 3, pool });
