@@ -201,6 +201,11 @@ export class ClusterPool {
     }));
   }
 
+  /** Every address has a client. */
+  get isFull(): boolean {
+    return this.#leases.onlineCount >= this.#homes.size;
+  }
+
   /** Of an address; undefined where nobody ever had it. */
   lease(address: IpAddress): PoolLease | undefined {
     const place = this.#homes.place(address);

@@ -80,6 +80,8 @@ interface Holding {
 interface Want {
   readonly decision: Decision;
   readonly request: LeaseRequest;
+  /** The best first. */
+  pools: readonly Joined[];
   /** Pools that were not asked yet. */
   candidates: Joined[];
   given: Holding | undefined;
@@ -120,6 +122,8 @@ export class ClusterPools implements LeasePools, ManagedPools {
   readonly #asks = new Map<number, Want>();
   /** Those whose segments are not ready. */
   readonly #parked = new Set<Want>();
+  /** Those that got none and will ask again. */
+  readonly #again = new Set<Want>();
   /** By request to the records. */
   readonly #requests = new Map<number, Request>();
   /** By request that wrote a lease: how many nodes have it. */
@@ -213,7 +217,7 @@ export class ClusterPools implements LeasePools, ManagedPools {
     const decision: Decision = { holder, segment, names, wants: [], until: undefined };
     for (const request of requests) {
       decision.wants.push({
-        ...{ decision, request, candidates: [], given: undefined },
+        ...{ decision, request, pools: [], candidates: [], given: undefined },
         ...{ isDone: false, isTaken: false },
       });
     }
@@ -354,7 +358,8 @@ export class ClusterPools implements LeasePools, ManagedPools {
       // Over all pools, what a client had before goes before what is new to it.
       const isKnown = ({ pool, policy }: Joined) =>
         pool.leasesOf(identity).length > 0 || rangeContains(policy.range, requested);
-      want.candidates = [...pools.filter(isKnown), ...pools.filter((one) => !isKnown(one))];
+      want.pools = [...pools.filter(isKnown), ...pools.filter((one) => !isKnown(one))];
+      want.candidates = [...want.pools];
       if (!want.isDone) this.#ask(want, now);
     }
   }
@@ -399,7 +404,9 @@ export class ClusterPools implements LeasePools, ManagedPools {
     }
     const joined = want.candidates.shift();
     if (!joined) {
-      this.#done(want, undefined);
+      // There are some, but others have the say about them: who does may change.
+      if (want.pools.every(({ pool }) => pool.isFull)) this.#done(want, undefined);
+      else this.#again.add(want);
       return;
     }
     const id = ++this.#lastId;
@@ -415,6 +422,7 @@ export class ClusterPools implements LeasePools, ManagedPools {
     const { holder } = decision;
     want.isDone = true;
     this.#parked.delete(want);
+    this.#again.delete(want);
     if (given && !want.given) this.#hold(given, holder);
     if (!given && want.given) this.#drop(want.given, holder);
     want.given = given;
@@ -434,6 +442,7 @@ export class ClusterPools implements LeasePools, ManagedPools {
     for (const want of decision.wants) {
       want.isDone = true;
       this.#parked.delete(want);
+      this.#again.delete(want);
       if (want.given && !want.isTaken) this.#drop(want.given, holder);
     }
     return decision;
@@ -610,6 +619,12 @@ export class ClusterPools implements LeasePools, ManagedPools {
   #tick(now: Instant): void {
     this.#tickAt = after(now, TICK_MS);
     if (this.#readiness.isWaiting) this.#records.compare(this.#connected);
+    const again = [...this.#again];
+    this.#again.clear();
+    for (const want of again) {
+      want.candidates = [...want.pools];
+      this.#ask(want, now);
+    }
     if (now < this.#poolsAt) return;
     this.#poolsAt = after(now, POOLS_MS);
     for (const joined of this.#pools.values()) this.#give(joined, { kind: 'tick' });

@@ -23,6 +23,11 @@ export class LeaseTable {
     return this.#awayCount;
   }
 
+  /** Leases whose clients are here. */
+  get onlineCount(): number {
+    return this.#leases.size - this.#awayCount;
+  }
+
   get(place: number): PoolLease | undefined {
     return this.#leases.get(place);
   }
