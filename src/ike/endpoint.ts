@@ -90,7 +90,7 @@ export class IkeEndpoint {
     return this.#replication.take(now);
   }
 
-  /** Every IKE SA that is active here, for a node that joins. */
+  /** Every IKE SA that is active here. */
   snapshots(now: Instant): SnapshotBundle {
     const snapshots = [...this.#registry.all()].map((sa) =>
       this.#replication.snapshot({ now }, sa),
@@ -98,9 +98,24 @@ export class IkeEndpoint {
     return { snapshots, gone: [] };
   }
 
-  /** Snapshots of other nodes as they came, and when: for a node that missed them. */
+  /** Our SPIs of every IKE SA that is active here, closed ones that still answer too. */
+  activeSpis(): readonly IkeSpi[] {
+    return [...this.#registry.all()].map(({ ownSpi }) => ownSpi);
+  }
+
+  /** Snapshots of other nodes as they came, and when. */
   passiveSnapshots(): readonly { readonly snapshot: IkeSaSnapshot; readonly at: Instant }[] {
     return [...this.#passive.all()].map(({ snapshot, at }) => ({ snapshot, at }));
+  }
+
+  /** As it is now, or as it came of another node and when; undefined where it is not here. */
+  snapshotOf(
+    spi: IkeSpi,
+    now: Instant,
+  ): { readonly snapshot: IkeSaSnapshot; readonly at: Instant } | undefined {
+    const sa = this.#registry.bySpi(spi);
+    if (sa) return { snapshot: this.#replication.snapshot({ now }, sa), at: now };
+    return this.#passive.get(spi);
   }
 
   /** IKE SAs of responders that have not authenticated. */

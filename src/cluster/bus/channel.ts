@@ -160,6 +160,8 @@ export class Channel<Tag> {
   get load(): {
     readonly unacknowledged: number;
     readonly sendOctets: number;
+    /** Those of them that wait in the bulk lane. */
+    readonly bulkOctets: number;
     readonly receiveOctets: number;
     readonly roundTrip: number | undefined;
   } {
@@ -168,6 +170,7 @@ export class Channel<Tag> {
     return {
       unacknowledged: sum(this.#senders.map(({ unacknowledged }) => unacknowledged)),
       sendOctets: sum(this.#senders.map(({ octets }) => octets)) + sender.octets,
+      bulkOctets: this.#sender(Lane.BULK).octets,
       receiveOctets: sum(this.#receivers.map(({ waiting }) => waiting.octets)) + receiver.octets,
       roundTrip: this.#roundTrip.smoothed,
     };

@@ -32,6 +32,7 @@ export interface TaggedMessage<Tag> {
 interface Flight {
   readonly number: number;
   readonly frame: Uint8Array;
+  readonly firstSentAt: Instant;
   sentAt: Instant;
   tries: number;
 }
@@ -185,7 +186,7 @@ export class LaneSender<Tag> {
       isLast: end === body.length,
       octets: body.subarray(this.#offset, end),
     });
-    const flight = { number: this.#number, frame, sentAt: now, tries: 1 };
+    const flight = { number: this.#number, frame, firstSentAt: now, sentAt: now, tries: 1 };
     this.#flights.set(flight.number, flight);
     this.#flying += frame.length;
     this.#await(now);
@@ -221,7 +222,8 @@ export class LaneSender<Tag> {
 
   /** What was sent some time before something that arrived will not arrive any more. */
   #findLost(freed: readonly Flight[], now: Instant): void {
-    const newest = Math.max(...freed.map(({ sentAt }) => sentAt));
+    // Of one that went out twice nobody knows which arrived: perhaps the first, and late.
+    const newest = Math.max(...freed.map(({ firstSentAt }) => firstSentAt));
     const patience = Math.max((this.#roundTrip.smoothed ?? 0) / 2, REORDERING);
     const repeating = new Set(this.#repeats);
     const lost: Flight[] = [];

@@ -34,7 +34,6 @@ import type { BusEvent, BusRecord, BusRequest } from '../bus/bus.ts';
 import type { Delivery } from '../bus/channel.ts';
 import type { BusMessage } from '../bus/message.ts';
 import type { NodeId } from '../node-id.ts';
-import type { PinnedRange } from '../pinned-ranges.ts';
 import { type SegmentHash, segmentOfIkeSpi } from '../segment-hash.ts';
 import { ClusterPool, type PoolAction, type PoolInput } from './cluster-pool.ts';
 import { HeldAddresses } from './held-addresses.ts';

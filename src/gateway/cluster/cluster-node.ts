@@ -127,6 +127,7 @@ export class ClusterNode {
       rekeysPerSecond: parts.rekeysPerSecond,
       view: {
         reachable: () => this.#mesh.connected,
+        hasRoom: (node) => (this.#mesh.loadOf(node)?.bulkOctets ?? 0) < MOST_BULK_OCTETS,
         isForsaken: () => coordinator.view.length === 0,
         owns: (segment) => coordinator.owns(segment),
         ownerOf: (segment) => coordinator.ownerOf(segment)?.node,
@@ -226,6 +227,7 @@ export class ClusterNode {
       default:
         input satisfies never;
     }
+    this.#mirror.tellMore(now);
     this.#onMirror(now);
     // What is to be said is said at once.
     const due = this.#mesh.nextDeadline();
@@ -457,6 +459,9 @@ export class ClusterNode {
     this.#onMesh(this.#mesh.handle(input, now), now);
   }
 }
+
+/** What waits for a node before it is told more of a snapshot: enough for it to be never idle. */
+const MOST_BULK_OCTETS = 512 << 10;
 
 /** Late, a heartbeat is worth nothing; what does not fit into one datagram has to wait its turn. */
 function deliveryOf({ kind }: CoordinatorMessage, { body }: BusMessage): Delivery {

@@ -19,13 +19,21 @@ import type { StateMessage } from './state-message.ts';
 /** What the mirror asks of the engine. */
 export type MirroredEngine = Pick<
   IkeEndpoint,
-  'handle' | 'takeChanges' | 'snapshots' | 'passiveSnapshots' | 'passiveSpis' | 'ikeSas'
+  | 'handle'
+  | 'takeChanges'
+  | 'activeSpis'
+  | 'passiveSpis'
+  | 'passiveSnapshots'
+  | 'snapshotOf'
+  | 'ikeSas'
 >;
 
 /** What the mirror asks of who knows the cluster. */
 export interface ClusterView {
   /** Nodes that can be told something. */
   readonly reachable: () => readonly NodeId[];
+  /** Not much waits for it that can wait. */
+  readonly hasRoom: (node: NodeId) => boolean;
   /** Nobody is heard: nothing waits. */
   readonly isForsaken: () => boolean;
   readonly mayTransmit: (segment: Segment, now: Instant) => boolean;

@@ -199,6 +199,11 @@ export class IkeMirror {
     this.#told.reserveAgain(segments, now);
   }
 
+  /** Others may have taken what waited for them. */
+  tellMore(now: Instant): void {
+    this.#told.tellMore(now);
+  }
+
   expire(now: Instant): void {
     this.#told.expire(now);
     const overdue = new Set(this.#followed.takeOverdue(now));

@@ -180,6 +180,9 @@ export function decodeStateMessage({ type, body }: BusMessage): StateMessage | u
   }
 }
 
+/** IKE SAs of one message: with a dozen Child SAs each it still fits. */
+export const SAS_IN_ONE = 8;
+
 /** A bundle in parts that each fit into one message; what belongs to one IKE SA stays together. */
 export function partsOf({ snapshots, gone }: SnapshotBundle): readonly SnapshotBundle[] {
   const parts: SnapshotBundle[] = [];
@@ -244,9 +247,6 @@ function decodeEdges(octets: Uint8Array): Edges {
 function flag(to: AttributeWriter, attribute: number, value: boolean): void {
   if (value) to.octets(attribute, new Uint8Array(0));
 }
-
-/** IKE SAs of a chunk: with a dozen Child SAs each it still fits. */
-const SAS_IN_ONE = 8;
 
 const Attribute = {
   SID: 1,

@@ -29,6 +29,7 @@ import { fromHex } from '../../wire/octets.ts';
 import type { ChildRenewal } from './child-renewal.ts';
 import type { IkeMirrorParts, Perform } from './ike-mirror-action.ts';
 import { ReservedNumbers } from './reserved-numbers.ts';
+import { SnapshotTellings } from './snapshot-tellings.ts';
 import {
   type AckMessage,
   type PutMessage,
@@ -57,12 +58,19 @@ export class ToldSas {
   readonly #yielded = new Map<IkeSpi, number>();
   /** There was nobody, and who came then was not told of all yet. */
   #wasForsaken = false;
+  readonly #tellings: SnapshotTellings;
 
   constructor(parts: IkeMirrorParts, renewal: Pick<ChildRenewal, 'note'>, perform: Perform) {
     this.#parts = parts;
     this.#renewal = renewal;
     this.#perform = perform;
     this.#log = new Log(parts.needed);
+    this.#tellings = new SnapshotTellings({
+      ...parts,
+      perform,
+      written: () => this.#log.written,
+      reservations: () => this.#numbers.all,
+    });
   }
 
   /** IKE SAs of which others do not have the newest state. */
@@ -152,8 +160,8 @@ export class ToldSas {
 
   /** Everything of these segments, as it is now. */
   publishSegments(segments: ReadonlySet<Segment>, now: Instant): void {
-    const { snapshots } = this.#parts.engine.snapshots(now);
-    const theirs = snapshots.filter((one) => segments.has(this.#segmentOf(ownSpiOf(one))));
+    const isTheirs = (spi: IkeSpi) => segments.has(this.#segmentOf(spi));
+    const theirs = this.#snapshotsOf(this.#parts.engine.activeSpis().filter(isTheirs), now);
     for (const part of partsOf({ snapshots: theirs, gone: [] })) this.#publish(part, now);
   }
 
@@ -196,10 +204,18 @@ export class ToldSas {
   /** A node wants to know everything, or how far our log goes. */
   answer(to: NodeId, { whole }: SnapshotRequest, now: Instant): void {
     const { sid, view } = this.#parts;
-    if (whole) this.#tellAll(to, now);
+    if (whole) {
+      this.#tellings.begin(to, now);
+      return;
+    }
     const { synced, owns } = view.head();
     const position = this.#log.written;
     this.#tell(to, { kind: 'snapshot-end', sid, whole, position, synced, owns }, 'bulk');
+  }
+
+  /** Whoever is being told everything may have room for more. */
+  tellMore(now: Instant): void {
+    this.#tellings.goOn(now);
   }
 
   expire(now: Instant): void {
@@ -308,8 +324,12 @@ export class ToldSas {
   /** Somebody is there again: what was sent meanwhile becomes known, and nothing is sent alone any more. */
   #foundAgain(now: Instant): void {
     this.#wasForsaken = false;
-    const used = this.#usedBy(this.#parts.engine.snapshots(now).snapshots);
+    const used = this.#usedBy(this.#snapshotsOf(this.#parts.engine.activeSpis(), now));
     for (const some of lots(used)) this.#ask(some, now);
+  }
+
+  #snapshotsOf(spis: readonly IkeSpi[], now: Instant): readonly IkeSaSnapshot[] {
+    return spis.flatMap((spi) => this.#parts.engine.snapshotOf(spi, now)?.snapshot ?? []);
   }
 
   /** How far Child SAs of ours may have sent. */
@@ -321,22 +341,6 @@ export class ToldSas {
           ? [this.#reservation(spiIn, sequences.outboundReserved)]
           : [],
       );
-  }
-
-  #tellAll(to: NodeId, now: Instant): void {
-    const { engine, sid } = this.#parts;
-    for (const bundle of partsOf(engine.snapshots(now))) {
-      this.#tell(to, { kind: 'snapshot-chunk', sid, age: 0, bundle }, 'bulk');
-    }
-    for (const { snapshot, at } of engine.passiveSnapshots()) {
-      const bundle = { snapshots: [snapshot], gone: [] };
-      const age = Math.max(0, Math.round(now - at));
-      this.#tell(to, { kind: 'snapshot-chunk', sid, age, bundle }, 'bulk');
-    }
-    // Also those that are asked for and that no snapshot has yet.
-    for (const reservations of lots(this.#numbers.all)) {
-      this.#tell(to, { kind: 'reserve', sid, position: undefined, reservations }, 'bulk');
-    }
   }
 }
 

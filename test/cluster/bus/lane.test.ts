@@ -129,6 +129,20 @@ describe('The sending half of a lane', () => {
     while (sender.next(1000, NOW)) sent++;
     assert.equal(sent, 515);
   });
+
+  it('takes nothing for lost because of a repetition whose first time may have arrived, late', () => {
+    const limits = { messages: 99, octets: 99 };
+    const sender = new LaneSender<number>(Lane.URGENT, limits, new RoundTrip());
+    for (let tag = 0; tag < 20; tag++) {
+      sender.queue({ message: message(1), tag });
+      assert.equal(sender.next(1000, NOW)?.repeated, false);
+    }
+    let repeated = 0;
+    while (sender.next(1000, instant(30))) repeated++;
+    assert.equal(repeated, 16);
+    sender.acknowledge(ack({ lane: Lane.URGENT, next: 1 }), instant(33));
+    assert.equal(sender.next(1000, instant(33)), undefined);
+  });
 });
 
 const FIRST_FRAGMENT = {

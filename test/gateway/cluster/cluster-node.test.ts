@@ -6,9 +6,11 @@ import { Mesh, type MeshInput } from '../../../src/cluster/bus/mesh.ts';
 import { type BusMessage, MessageType } from '../../../src/cluster/bus/message.ts';
 import { encodeCoordinatorMessage } from '../../../src/cluster/coordinator-codec.ts';
 import { encodeStateMessage } from '../../../src/gateway/cluster/state-message.ts';
+import { ikeSpi } from '../../../src/ike/message/message.ts';
 import { type ClusterOptions, ClusterWorld } from '../../support/clustered-nodes.ts';
 import { clusterKey } from '../../support/sealed-pair.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
+import { plainSnapshot } from '../../support/snapshots.ts';
 
 function settled(count: number, options: ClusterOptions = {}, seed = 1): ClusterWorld {
   const world = new ClusterWorld(seed, count, options);
@@ -166,4 +168,30 @@ describe('A node of a cluster', () => {
     assert.equal(victim.counters.of('unknown-message'), 1);
     assert.ok(victim.node.coordinator.view.includes(3));
   });
+
+  it('is told of more IKE SAs than wait for a node at a time, and of each one', () => {
+    const world = settled(2);
+    const [teller, joiner] = [world.node(1), world.node(2)];
+    const one = plainSnapshot();
+    const snapshots = Array.from({ length: MANY }, (_, number) => ({
+      ...one,
+      spiI: ikeSpi(Uint8Array.of(7, 0, 0, 0, 0, 0, number >> 8, number & 0xff)),
+      children: [],
+      mappingSeen: new Uint8Array(LARGE),
+    }));
+    world.crash(2);
+    world.run(1000);
+    const bundle = { snapshots, gone: [] };
+    teller.side.engine.handle({ kind: 'install-snapshots', bundle }, world.clock(teller));
+    world.restart(2, 2);
+    world.run(4000);
+    const anew = world.node(2);
+    assert.equal(anew.side.engine.passive, MANY);
+    assert.ok(!anew.node.coordinator.demotion.has('boot'));
+    assert.equal(joiner.side.engine.passive, 0);
+  });
 });
+
+/** Together more octets than may wait for a node. */
+const MANY = 2100;
+const LARGE = 5000;

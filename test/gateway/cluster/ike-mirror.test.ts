@@ -25,6 +25,7 @@ function mirrored(change: Partial<ClusterView> = {}) {
   loadSecret(side.pad, 'secret');
   const view: ClusterView = {
     reachable: () => [THERE],
+    hasRoom: () => true,
     isForsaken: () => false,
     mayTransmit: () => true,
     owns: () => true,
@@ -135,6 +136,31 @@ describe('IKE SAs of other nodes', () => {
     assert.equal(chunk.bundle.snapshots.length, 1);
     assert.ok(end?.kind === 'snapshot-end' && end.synced && end.position === 0);
     assert.deepEqual(more, []);
+  });
+
+  it('are told as fast as they are taken, and what came meanwhile is in the log behind that', () => {
+    let hasRoom = false;
+    const { mirror, put } = mirrored({ hasRoom: () => hasRoom });
+    put(1, 5);
+    mirror.reserve(spi(0xc0000001), { high: 0, low: 256 }, NOW);
+    mirror.drain();
+    mirror.receive(THERE, { kind: 'snapshot-request', sid: THERE, whole: true }, NOW);
+    assert.deepEqual(mirror.drain(), []);
+    mirror.reserve(spi(0xc0000002), { high: 0, low: 256 }, NOW);
+    mirror.tellMore(NOW);
+    assert.deepEqual(
+      told(mirror.drain()).map(({ kind }) => kind),
+      ['reserve'],
+    );
+    hasRoom = true;
+    mirror.tellMore(NOW);
+    const messages = told(mirror.drain());
+    const kinds = messages.map(({ kind }) => kind);
+    assert.deepEqual(kinds, ['snapshot-chunk', 'reserve', 'snapshot-end']);
+    const end = messages.at(-1);
+    assert.ok(end?.kind === 'snapshot-end' && end.whole && end.position === 1);
+    mirror.tellMore(NOW);
+    assert.deepEqual(mirror.drain(), []);
   });
 
   it('get their numbers under a higher epoch when the lower one was refused', () => {
