@@ -59,7 +59,9 @@ export class FieldWriter {
 }
 
 export class FieldReader {
-  readonly #fields = new Map<number, OctetReader[]>();
+  /** In the order in which they stand; few enough to be looked through. */
+  readonly #tags: number[] = [];
+  readonly #values: OctetReader[] = [];
   readonly #at: number;
 
   constructor(reader: OctetReader) {
@@ -68,10 +70,8 @@ export class FieldReader {
       const tag = reader.u8('tag');
       const short = reader.u16('length');
       const length = short === LONG ? reader.u32('length') : short;
-      const value = reader.within(length, `field ${tag}`);
-      const before = this.#fields.get(tag);
-      if (before) before.push(value);
-      else this.#fields.set(tag, [value]);
+      this.#tags.push(tag);
+      this.#values.push(reader.within(length, 'field'));
     }
   }
 
@@ -81,13 +81,19 @@ export class FieldReader {
   }
 
   maybe<T>(tag: number, coding: Coding<T>): T | undefined {
-    const [field, ...more] = this.#fields.get(tag) ?? [];
-    if (more.length > 0) field?.fail(`field ${tag} stands ${more.length + 1} times`);
-    return field && decodeField(tag, coding, field);
+    const index = this.#tags.indexOf(tag);
+    const field = index < 0 ? undefined : this.#values[index];
+    if (!field) return undefined;
+    if (this.#tags.includes(tag, index + 1)) field.fail(`field ${tag} stands more than once`);
+    return decodeField(tag, coding, field);
   }
 
   all<T>(tag: number, coding: Coding<T>): readonly T[] {
-    return (this.#fields.get(tag) ?? []).map((field) => decodeField(tag, coding, field));
+    const values: T[] = [];
+    for (const [index, field] of this.#values.entries()) {
+      if (this.#tags[index] === tag) values.push(decodeField(tag, coding, field));
+    }
+    return values;
   }
 
   flag(tag: number): boolean {
@@ -101,7 +107,7 @@ export class FieldReader {
 
 function decodeField<T>(tag: number, coding: Coding<T>, field: OctetReader): T {
   const value = coding.decode(field);
-  field.end(`field ${tag}`);
+  if (field.remaining > 0) field.end(`field ${tag}`);
   return value;
 }
 

@@ -23,12 +23,19 @@ export class OctetReader {
   readonly #octets: Uint8Array;
   readonly #view: DataView;
   readonly #base: number;
-  #at = 0;
+  readonly #end: number;
+  #at: number;
 
-  constructor(octets: Uint8Array, base = 0) {
+  /** `part`: over the next `length` octets of another reader, whose memory it shares. */
+  constructor(octets: Uint8Array, base = 0, part?: OctetReader, length = 0) {
     this.#octets = octets;
-    this.#view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
+    // A view of its own for each of the hundred fields of a snapshot would cost more than to read them.
+    this.#view = part
+      ? part.#view
+      : new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
     this.#base = base;
+    this.#at = part ? part.#at : 0;
+    this.#end = part ? part.#at + length : octets.length;
   }
 
   /** Offset of the next octet, counted from the start of the outermost message. */
@@ -37,7 +44,7 @@ export class OctetReader {
   }
 
   get remaining(): number {
-    return this.#octets.length - this.#at;
+    return this.#end - this.#at;
   }
 
   u8(what: string): number {
@@ -72,7 +79,7 @@ export class OctetReader {
   /** A reader over the next `length` octets; this one moves past them. */
   within(length: number, what: string): OctetReader {
     this.#need(length, what);
-    const inner = new OctetReader(this.#octets.subarray(this.#at, this.#at + length), this.at);
+    const inner = new OctetReader(this.#octets, this.#base, this, length);
     this.#at += length;
     return inner;
   }

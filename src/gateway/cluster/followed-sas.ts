@@ -27,6 +27,8 @@ const FETCH_WAIT_MS = 100;
 /** Between two questions to one node. */
 const ASK_AGAIN_MS = 300;
 const ASK_HEAD_MS = 50;
+/** How much longer it takes before more of a snapshot that began is asked for anew. */
+const NEXT_CHUNK_MS = 1700;
 
 export interface FollowedSasParts extends Pick<IkeMirrorParts, 'engine' | 'sid' | 'hash' | 'view'> {
   readonly perform: Perform;
@@ -77,7 +79,8 @@ export class FollowedSas {
 
   /** Some of a whole snapshot. */
   chunk(from: NodeId, { bundle, age }: SnapshotChunk, now: Instant): void {
-    this.#askedAt.set(from, now);
+    // More of it is on its way, and nothing of it is lost as long as the session lasts.
+    this.#askedAt.set(from, after(now, NEXT_CHUNK_MS));
     for (const one of bundle.snapshots) this.#present.get(from)?.add(ownSpiOf(one));
     this.#install(bundle, after(now, -age));
   }
@@ -85,6 +88,7 @@ export class FollowedSas {
   /** A whole snapshot is here. Answers the segments that waited for nothing else. */
   end(from: NodeId, end: SnapshotEnd, now: Instant): ReadonlySet<Segment> {
     const log = this.#logOf(from, end.sid);
+    this.#askedAt.set(from, now);
     if (end.whole) {
       if (log.snapshot(end.position)) this.#ask(from, true, now);
       else this.#acknowledge(from, log, []);
