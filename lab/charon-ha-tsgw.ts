@@ -6,7 +6,7 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type HaNode, type HaSettings, haAddresses, nodeConf } from './charon-ha.ts';
-import { end, launch, run, until } from './command.ts';
+import { end, type Finished, launch, run, until } from './command.ts';
 import { readLog } from './gateway.ts';
 import type { Network } from './namespaces.ts';
 import { Swanctl } from './swanctl.ts';
@@ -56,6 +56,11 @@ export class TsgwHaNode {
   async writeFifo(line: string): Promise<void> {
     const script = 'printf "%s\\n" "$1" > "$0"';
     await run(['sh', '-c', script, join(this.#directory, 'fifo'), line], { timeout: 5_000 });
+  }
+
+  /** Runs a verb of the command line against it. */
+  cli(argv: readonly string[]): Promise<Finished> {
+    return run([tsgw, ...argv, '--vici', this.swanctl.uri], { mayFail: true });
   }
 
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {

@@ -89,7 +89,9 @@ function leaseLine(answer: ViciSection): string {
     case 'valid':
       return `lease: for ${left} ms more, answered ${ago} ms ago\n`;
     case 'unlimited':
-      return 'lease: without an end, as alone = hold\n';
+      return viciText(answer, 'bus') === 'charon-ha'
+        ? 'lease: none, as charon knows none\n'
+        : 'lease: without an end, as alone = hold\n';
     default:
       return 'lease: over, so that it transmits nothing\n';
   }

@@ -8,8 +8,8 @@ import type { IkeEndpoint } from '../ike/endpoint.ts';
 import type { IkeEnvironment } from '../ike/turn.ts';
 import type { ClusterReport } from '../io/cluster-protocol.ts';
 import type { LeasePools, ManagedPools } from '../ipsec/address-pools.ts';
+import type { ClusterControl } from '../vici/cluster-view.ts';
 import type { IpAddress } from '../wire/address.ts';
-import type { ClusterOperations } from './cluster/cluster-operations.ts';
 import type { ClusteredChildSas } from './cluster/clustered-child-sas.ts';
 
 export interface ClusterMode {
@@ -40,7 +40,7 @@ export interface ClusterMode {
   handle(input: Input): void;
   hear(report: ClusterReport): void;
   /** What operators order and look at; undefined where there is nothing for them. */
-  readonly operations?: ClusterOperations | undefined;
+  readonly operations?: ClusterControl | undefined;
   /** Connections came, or changed. */
   configured(): void;
   /** Hands everything to the others and says goodbye; answers whether there are any. */

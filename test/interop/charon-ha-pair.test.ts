@@ -68,11 +68,16 @@ describe('A charon and a tsgw that are one HA pair', () => {
     await same(nodes.a, 'ESTABLISHED');
     await same(tsgw, 'PASSIVE');
     await carries();
-    await tsgw.writeFifo('+1');
+    const { stdout } = await tsgw.cli(['cluster', 'take', '0']);
+    assert.match(stdout, /segments 0 are served here/);
     await moveTo(network, 'b');
     await one(tsgw, 'ESTABLISHED');
     await same(nodes.a, 'PASSIVE');
     await carries();
+    const status = JSON.parse((await tsgw.cli(['cluster', 'status', '--json'])).stdout);
+    assert.deepEqual(status['ike-sas'], { active: 1, passive: 0, unsynced: 0, solo: 0 });
+    const [self, charon] = status.members;
+    assert.deepEqual([self.owned, charon.name, charon.state], [1, '10.77.0.1', 'up']);
   });
 
   it('have charon go on where tsgw stood still, and tsgw follow when it wakes', async () => {
@@ -96,7 +101,7 @@ describe('A charon and a tsgw that are one HA pair', () => {
   it('hand over when they end, and take leave of the client where nobody is left', async () => {
     const { client, network, nodes } = cluster;
     const before = await one(client, 'ESTABLISHED');
-    const silences = () => tsgw.log().match(/without a heartbeat/g)?.length ?? 0;
+    const silences = () => tsgw.log().match(/cluster-node-down/g)?.length ?? 0;
     const heard = silences();
     await tsgw.kill();
     await tsgw.start(settings);

@@ -91,6 +91,14 @@ export type HaAction =
   /** Nobody is there to go on: take leave of every peer. */
   | { readonly kind: 'close-ike-sas' };
 
+/** The other node, by its heartbeats. */
+export interface HaOther {
+  readonly heardAt?: Instant;
+  /** They stay away. */
+  readonly lost: boolean;
+  readonly segments: readonly number[];
+}
+
 /** charon asks after this time. */
 const RESYNC_AFTER_MS = 1000;
 /** A cluster's worth of datagrams at once would not fit into the other's buffer: some at a time. */
@@ -105,6 +113,9 @@ export class CharonHaNode {
   /** Unset while nobody is waited for. */
   #lostAt: Instant | undefined;
   #lost = false;
+  /** The last heartbeat, and the segments it named. */
+  #heardAt: Instant | undefined;
+  #theirs: readonly number[] = [];
   #balanceAt: Instant | undefined;
   #askAt: Instant | undefined;
   #tellAt: Instant | undefined;
@@ -132,9 +143,24 @@ export class CharonHaNode {
     return this.#mirror.find(id)?.ikeSa;
   }
 
+  /** What is known of the other node; without `heardAt` it never said anything. */
+  get other(): HaOther {
+    return {
+      ...(this.#heardAt !== undefined && { heardAt: this.#heardAt }),
+      lost: this.#lost,
+      segments: this.#theirs,
+    };
+  }
+
   /** The peer at this address is for this node to serve. */
   serves(peer: IpAddress): boolean {
-    return this.#segments.isActive(this.#segmentOfPeer(peer));
+    return this.#segments.isActive(this.segmentOf(peer));
+  }
+
+  /** From 1. */
+  segmentOf(peer: IpAddress): number {
+    const { hash, segmentCount } = this.#settings;
+    return haSegment({ variant: hash, count: segmentCount }, peer);
   }
 
   nextDeadline(): Instant | undefined {
@@ -253,6 +279,8 @@ export class CharonHaNode {
   /** A heartbeat: the other is there, and serves these. */
   #heard(theirs: readonly number[], now: Instant): readonly HaAction[] {
     const actions: HaAction[] = [];
+    this.#heardAt = now;
+    this.#theirs = theirs;
     if (this.#settings.monitor) {
       if (this.#lost) actions.push({ kind: 'other-back' });
       this.#lost = false;
@@ -309,23 +337,15 @@ export class CharonHaNode {
 
   #turn(segment: number, from: 'passive' | 'active', to: 'passive' | 'active') {
     return this.#mirror.ikeSas
-      .filter((ikeSa) => ikeSa.state === from && this.#segmentOf(ikeSa) === segment)
+      .filter((ikeSa) => ikeSa.state === from && this.segmentOf(ikeSa.remote.address) === segment)
       .flatMap(({ id }) => this.#mirror.serve(id, to) ?? []);
-  }
-
-  #segmentOf({ remote }: MirroredIkeSa): number {
-    return this.#segmentOfPeer(remote.address);
-  }
-
-  #segmentOfPeer(peer: IpAddress): number {
-    const { hash, segmentCount } = this.#settings;
-    return haSegment({ variant: hash, count: segmentCount }, peer);
   }
 
   /** The other asks for all we have: what this node serves, and not what it heard of the other. */
   #resync(segments: readonly number[], now: Instant): readonly HaAction[] {
     const asked = this.#mirror.ikeSas.filter(
-      (ikeSa) => ikeSa.state === 'active' && segments.includes(this.#segmentOf(ikeSa)),
+      (ikeSa) =>
+        ikeSa.state === 'active' && segments.includes(this.segmentOf(ikeSa.remote.address)),
     );
     const waiting = new Set(this.#toTell.map(haIkeSaKey));
     const more = asked.map(({ id }) => id).filter((id) => !waiting.has(haIkeSaKey(id)));

@@ -9,8 +9,8 @@
 import { HaPools } from '../../cluster/charon-ha/pools.ts';
 import { samplingOf } from '../../cluster/segment-filter.ts';
 import type { ClusterConfig, HaSettings } from '../../config/cluster-config.ts';
+import type { ClusterEvent } from '../../events/cluster-event.ts';
 import { EdgeDigest } from '../../events/edge-digest.ts';
-import type { Level } from '../../events/event.ts';
 import type { SharedCounters } from '../../events/shared-counters.ts';
 import type { Action, Input } from '../../ike/action.ts';
 import type { IkeEndpoint } from '../../ike/endpoint.ts';
@@ -26,6 +26,7 @@ import type { ChildSas } from '../child-sas.ts';
 import { ClusteredChildSas } from '../cluster/clustered-child-sas.ts';
 import type { ClusterMode } from '../cluster-mode.ts';
 import type { CounterRows } from '../counter-rows.ts';
+import { CharonHaOperations } from './operations.ts';
 import { CharonHaPartner } from './partner.ts';
 
 export interface CharonHaModeParts {
@@ -40,7 +41,7 @@ export interface CharonHaModeParts {
   readonly perform: (actions: readonly Action[]) => void;
   /** Other segments than before are served here. */
   readonly took: () => void;
-  readonly say: (level: Level, what: string) => void;
+  readonly emit: (event: ClusterEvent) => void;
 }
 
 /** What was sent last is on its way then. */
@@ -55,6 +56,7 @@ export class CharonHaMode implements ClusterMode {
   readonly lease = undefined;
   readonly childSas: ClusteredChildSas;
   readonly partner: CharonHaPartner;
+  readonly operations: CharonHaOperations;
   readonly #parts: CharonHaModeParts;
   #engine: IkeEndpoint | undefined;
 
@@ -70,11 +72,16 @@ export class CharonHaMode implements ClusterMode {
         return sa?.childrenUp.map(({ childSa }) => childSa.id) ?? [];
       },
       moved: () => parts.took(),
-      say: parts.say,
+      emit: parts.emit,
     });
     this.pools = new HaPools(ha, new AddressPools(), () => this.partner.segments);
     const sid = NodeState.begin(config.state).boot % SENDERS;
     const { keying: keyingWatch } = this.partner;
+    this.operations = new CharonHaOperations({
+      ...{ config, ha, sid, now, emit: parts.emit, partner: this.partner },
+      engine: () => this.#engine,
+      follow: (input) => this.handle(input),
+    });
     this.environment = { replicated: true, ivs: new IvPartition(sid), keyingWatch };
     const every = config.mode === 'active-active' ? config.replay.sampling || EVERY : 0;
     this.childSas = new ClusteredChildSas({

@@ -6,12 +6,12 @@
  * than the configured one is counted and not looked at, and so is what cannot be understood.
  */
 
-import { parseHaCommands } from '../../cluster/charon-ha/fifo-command.ts';
+import { type HaCommand, parseHaCommands } from '../../cluster/charon-ha/fifo-command.ts';
 import type { HaRefusal } from '../../cluster/charon-ha/mirror.ts';
 import { CharonHaNode, type HaAction, type HaInput } from '../../cluster/charon-ha/node.ts';
 import { CURRENT_HASH } from '../../cluster/charon-ha/segment-hash.ts';
 import type { HaSettings } from '../../config/cluster-config.ts';
-import type { Level } from '../../events/event.ts';
+import type { ClusterEvent } from '../../events/cluster-event.ts';
 import type { Input } from '../../ike/action.ts';
 import type { IkeSpi } from '../../ike/message/message.ts';
 import type { SnapshotBundle } from '../../ike/snapshot.ts';
@@ -22,6 +22,7 @@ import type { Connection } from '../../ipsec/connection.ts';
 import { formatAddress, formatEndpoint, type IpAddress } from '../../wire/address.ts';
 import { CharonHaFollowing } from './following.ts';
 import { haKeySchedule } from './keys.ts';
+import { PartnerTelling } from './partner-telling.ts';
 import { CharonHaTelling } from './telling.ts';
 
 /** What the gateway around it does. */
@@ -33,7 +34,7 @@ export interface CharonHaSurroundings {
   readonly childSaIds: (spi: IkeSpi) => readonly number[];
   /** Other segments than before are served here. */
   readonly moved: () => void;
-  readonly say: (level: Level, what: string) => void;
+  readonly emit: (event: ClusterEvent) => void;
 }
 
 /** What was refused, and what came from strangers. */
@@ -47,12 +48,13 @@ export class CharonHaPartner {
   readonly #around: CharonHaSurroundings;
   readonly #node: CharonHaNode;
   readonly #following: CharonHaFollowing;
+  readonly #telling: PartnerTelling;
   #sockets: PathSockets | undefined;
   #fifo: CommandFifo | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #served: readonly number[] = [];
   /** Nobody was there to hand over to. */
   #isAlone = false;
+  #isHandling = false;
   #isClosed = false;
 
   constructor(settings: HaSettings, around: CharonHaSurroundings) {
@@ -81,6 +83,7 @@ export class CharonHaPartner {
         },
       },
     );
+    this.#telling = new PartnerTelling(settings, this.#node, around);
   }
 
   /** Connections are loaded: charon's IKE SAs need theirs. Rejects where there is no such address. */
@@ -97,6 +100,11 @@ export class CharonHaPartner {
     this.#handle({ kind: 'start' });
   }
 
+  /** To be looked at. */
+  get node(): Pick<CharonHaNode, 'active' | 'other' | 'ikeSas' | 'segmentOf'> {
+    return this.#node;
+  }
+
   /** Segments that are served here. */
   get segments(): readonly number[] {
     return this.#node.active;
@@ -110,6 +118,11 @@ export class CharonHaPartner {
   /** What a turn of the IKE engine changed; charon has been told when this returns. */
   changed(bundle: SnapshotBundle): void {
     for (const input of this.keying.inputs(bundle, this.#node)) this.#handle(input);
+  }
+
+  /** What an operator wants. */
+  command(command: HaCommand): void {
+    this.#handle({ kind: 'command', command });
   }
 
   /** Connections came or went. */
@@ -133,35 +146,40 @@ export class CharonHaPartner {
 
   #handle(input: HaInput): void {
     if (this.#isClosed) return;
+    // What the IKE engine does of it comes back within.
+    const isNested = this.#isHandling;
+    this.#isHandling = true;
     const actions = this.#node.handle(input, now());
     // charon hears of a move first: what it is told of our IKE SAs it takes for theirs then.
     for (const action of actions) {
       if (action.kind === 'send') this.#sockets?.send(CHARON, 0, action.octets);
     }
     for (const action of actions) this.#perform(action);
-    this.#noteSegments();
+    this.#isHandling = isNested;
+    if (isNested) return;
+    this.#telling.turn(input, now());
     this.#schedule();
   }
 
   #perform(action: HaAction): void {
     for (const input of this.#following.inputs(action, now())) this.#around.follow(input);
-    const charon = formatEndpoint(this.#settings.remote);
     if (action.kind === 'refused') this.#count(action.reason);
     if (action.kind === 'close-ike-sas') this.#isAlone = true;
-    if (action.kind === 'other-lost') {
-      const silence = `${this.#settings.heartbeatTimeout} ms without a heartbeat`;
-      this.#around.say('notice', `cluster: ${silence} of charon at ${charon}`);
-    }
-    if (action.kind === 'other-back')
-      this.#around.say('notice', `cluster: charon at ${charon} is back`);
   }
 
   #command(text: string): void {
     const { commands, refused } = parseHaCommands(text, this.#settings.segmentCount);
-    for (const command of commands) this.#handle({ kind: 'command', command });
+    for (const command of commands) {
+      const { kind, segment } = command;
+      const order = { order: ORDERS[kind], by: 'fifo', segments: `${segment - 1}` } as const;
+      this.#around.emit({ kind: 'cluster-order', ...order });
+      this.command(command);
+    }
     for (const line of refused) {
       this.#count('unknown-command');
-      this.#around.say('notice', `cluster: no command for the FIFO: ${JSON.stringify(line)}`);
+      const how = `write +n, -n or *n with n from 1 to ${this.#settings.segmentCount}`;
+      const what = `${JSON.stringify(line)}: ${how}`;
+      this.#around.emit({ kind: 'cluster-trouble', part: 'fifo', what });
     }
   }
 
@@ -171,18 +189,10 @@ export class CharonHaPartner {
     this.counts.set(reason, before + 1);
     if (before > 0 || QUIET.has(reason)) return;
     const from = `from charon at ${formatEndpoint(this.#settings.remote)}`;
-    const what =
+    const why =
       reason === 'unknown-source' ? 'that is not charon’s' : `${from} was refused: ${reason}`;
-    this.#around.say('notice', `cluster: a datagram ${what}; more of them are only counted`);
-  }
-
-  #noteSegments(): void {
-    const served = this.#node.active;
-    if (served.join() === this.#served.join()) return;
-    this.#served = served;
-    const which = served.length === 0 ? 'no segment' : `segments ${served.join(', ')}`;
-    this.#around.say('notice', `cluster: ${which} of ${this.#settings.segmentCount} served here`);
-    this.#around.moved();
+    const what = `a datagram ${why}; more of them are only counted`;
+    this.#around.emit({ kind: 'cluster-trouble', part: 'bus', what });
   }
 
   #schedule(): void {
@@ -203,6 +213,9 @@ const QUIET: ReadonlySet<CharonHaCount> = new Set([
   'unknown-ike-sa',
   'unknown-command',
 ]);
+
+/** As orders of our own clusters are called. */
+const ORDERS = { take: 'take', drop: 'give', resync: 'resync' } as const;
 
 /** What a path calls the other end. */
 const CHARON = 1;

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../../src/config/config.ts';
+import type { ClusterEvent } from '../../../src/events/cluster-event.ts';
 import { createSharedCounters } from '../../../src/events/shared-counters.ts';
 import { CharonHaMode } from '../../../src/gateway/charon-ha/mode.ts';
 import { CounterRows } from '../../../src/gateway/counter-rows.ts';
@@ -30,6 +31,7 @@ describe('A node of a charon HA pair', () => {
   let mode: CharonHaMode;
   const pad = new Pad();
   const performed: Action[] = [];
+  const events: ClusterEvent[] = [];
   const installed: InstalledChildSa['cluster'][] = [];
   let took = (): void => {};
 
@@ -40,8 +42,7 @@ describe('A node of a charon HA pair', () => {
   afterEach(() => {
     mode.close();
     rmSync(directory, { recursive: true });
-    performed.length = 0;
-    installed.length = 0;
+    for (const list of [performed, installed, events]) list.length = 0;
   });
 
   async function made(more = ''): Promise<void> {
@@ -76,7 +77,7 @@ describe('A node of a charon HA pair', () => {
       pad,
       perform: (actions) => performed.push(...actions),
       took: () => took(),
-      say: () => {},
+      emit: (event) => events.push(event),
     });
     const engine = new IkeEndpoint({
       random: seededRandom(1),
@@ -133,6 +134,32 @@ describe('A node of a charon HA pair', () => {
     performed.length = 0;
     mode.handle(wish);
     assert.ok(performed.some(({ kind }) => kind === 'send'));
+  });
+
+  it('is listed, and does what charon knows of an operator’s orders', async () => {
+    await made();
+    const { operations } = mode;
+    const [self, charon] = operations.status().members;
+    assert.deepEqual([self?.name, self?.state, self?.owned], ['127.0.0.2', 'self', 0]);
+    assert.deepEqual([charon?.name, charon?.nodeId, charon?.state], ['127.0.0.1', 1, 'unheard']);
+    const taken = await operations.order({ kind: 'take', segments: [0] });
+    assert.deepEqual(taken, { kind: 'done', what: 'segments 0 are served here', milliseconds: 0 });
+    assert.equal(operations.status().owned, 1);
+    assert.deepEqual(operations.segments(), [
+      { segment: 0, owner: '127.0.0.2', here: true, epoch: 0, ikeSas: 0, childSas: 0 },
+    ]);
+    assert.deepEqual(
+      events.map(({ kind }) => kind),
+      ['cluster-order', 'cluster-segments-taken'],
+    );
+    for (const [order, what] of [
+      [{ kind: 'drain' }, 'charon is not there to have segments'],
+      [{ kind: 'rotate-key' }, 'rotate-key: nothing that charon knows'],
+    ] as const) {
+      assert.deepEqual(await operations.order(order), { kind: 'failed', what });
+    }
+    const rekeyed = await operations.order({ kind: 'rekey', segments: [0] });
+    assert.ok(rekeyed.kind === 'done' && rekeyed.what === '0 Child SAs get new keys');
   });
 
   it('seals under an id that no life of it had before', async () => {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { HaMessageType } from '../../../src/cluster/charon-ha/message.ts';
 import type { HaSettings } from '../../../src/config/cluster-config.ts';
 import { loadConfig } from '../../../src/config/config.ts';
+import { clusterText } from '../../../src/events/cluster-text.ts';
 import { CharonHaPartner } from '../../../src/gateway/charon-ha/partner.ts';
 import type { Input } from '../../../src/ike/action.ts';
 import { ipAddress } from '../../../src/wire/address.ts';
@@ -73,13 +74,16 @@ describe('The other half of a charon HA pair', () => {
       {
         follow: (input) => {
           followed.push(input);
+          // As the IKE engine does, which changes something and tells of it within.
+          partner.changed({ snapshots: [], gone: [] });
+          partner.configured();
           wake();
         },
         connection: (name) => (name === connection?.name ? connection : undefined),
         childSaIds: () => [7],
         moved: () => {},
-        say: (_, what) => {
-          said.push(what);
+        emit: (event) => {
+          said.push(clusterText(event).text);
           wake();
         },
       },
@@ -121,6 +125,7 @@ describe('The other half of a charon HA pair', () => {
     assert.ok(activate.kind === 'activate');
     assert.equal([...activate.spis].length, 1);
     assert.equal(partner.serves(CHARON), true);
+    assert.ok(said.includes('took 1 segment, 0, and has 1 now (ordered)'));
     writeFileSync(join(directory, 'fifo'), '*1\n');
     await hears(HaMessageType.IKE_ADD);
     assert.ok(followed.some((input) => input.kind === 'rekey' && input.selector.childSaId === 7));
@@ -134,7 +139,10 @@ describe('The other half of a charon HA pair', () => {
     await hears(HaMessageType.SEGMENT_TAKE);
     assert.deepEqual(partner.segments, [1]);
     assert.equal(partner.handOver(), false);
-    assert.match(said.join(), /60 ms without a heartbeat of charon at 127\.0\.0\.1/);
+    assert.match(
+      said.join(),
+      /node 127\.0\.0\.1\[1\] is silent,took 1 segment, 0, and has 1 now \(silent\)/,
+    );
   });
 
   it('counts what strangers send and what charon cannot have meant, and looks at no more of it', async () => {
