@@ -43,7 +43,9 @@ export class TsgwHaNode {
     const ready = () => this.log().match(/^ready /gm)?.length ?? 0;
     const before = ready();
     const options = ['--config', config, '--vici', this.swanctl.uri, '--keylog', this.keyLog];
-    this.#process = launch([...this.#network.at(this.#node), tsgw, 'run', ...options], {
+    // Who waits for the processor is silent.
+    const first = ['chrt', '--rr', '1'];
+    this.#process = launch([...this.#network.at(this.#node), ...first, tsgw, 'run', ...options], {
       logFile: join(this.#directory, 'tsgw.log'),
     });
     await until(`tsgw at ${this.#node} to be ready`, () => {

@@ -26,6 +26,8 @@ export interface CharonSettings {
   readonly pluginSettings?: CharonSection;
   /** Levels of the log, by subsystem; 1 unless told. */
   readonly log?: Readonly<Record<string, number>>;
+  /** It has the processor when it needs it, whatever else the machine does: for those that are listened to. */
+  readonly comesFirst?: boolean;
 }
 
 export class Charon {
@@ -69,10 +71,11 @@ export class Charon {
   async start(settings: CharonSettings): Promise<void> {
     const file = join(this.#directory, 'strongswan.conf');
     writeFileSync(file, strongswanConf(this.#directory, settings));
+    const first = settings.comesFirst === true ? 'chrt --rr 1 ' : '';
     this.#process = launch(
       [
         ...this.network.at(this.node),
-        ...['sh', '-c', `mount -t tmpfs tmpfs /run && exec ${charon}`],
+        ...['sh', '-c', `mount -t tmpfs tmpfs /run && exec ${first}${charon}`],
       ],
       { env: { STRONGSWAN_CONF: file }, logFile: join(this.#directory, 'output.log') },
     );

@@ -2,6 +2,7 @@
  * Has our IKE engine follow what a charon tells of its IKE SAs: what the node of a strongSwan HA cluster
  * wants done, as inputs of the engine.
  */
+import { HaExtension } from '../../cluster/charon-ha/attribute.ts';
 import { haIkeSaKey, type MirroredIkeSa } from '../../cluster/charon-ha/mirrored-ike-sa.ts';
 import type { HaAction } from '../../cluster/charon-ha/node.ts';
 import type { Input } from '../../ike/action.ts';
@@ -14,19 +15,14 @@ import { snapshotOfMirrored } from './snapshot.ts';
 
 export class CharonHaFollowing {
   readonly #connection: (name: string) => Connection | undefined;
-  readonly #childSaIds: (spi: IkeSpi) => readonly number[];
   /** An IKE SA that this node gave back has changed here: its snapshots are of another epoch. */
   readonly #orders = new Map<IkeSpi, SnapshotOrder>();
   /** IKE SAs that were replaced, by the one that replaces them, until that one is whole. */
   readonly #replaced = new Map<string, MirroredIkeSa[]>();
+  #isLost = false;
 
-  /** `childSaIds` are the engine's numbers of the Child SAs of an active IKE SA, by our SPI of it. */
-  constructor(
-    connection: (name: string) => Connection | undefined,
-    childSaIds: (spi: IkeSpi) => readonly number[],
-  ) {
+  constructor(connection: (name: string) => Connection | undefined) {
     this.#connection = connection;
-    this.#childSaIds = childSaIds;
   }
 
   /** What the engine is told; what is not about IKE SAs is nothing. */
@@ -46,29 +42,39 @@ export class CharonHaFollowing {
         ];
       case 'activate':
         // With numbers of this moment.
-        return [
-          ...this.#install(action.ikeSas, now),
-          { kind: 'activate', spis: action.ikeSas.map(ownSpi) },
-        ];
+        return [...this.#install(action.ikeSas, now), ...this.#activations(action.ikeSas)];
       case 'deactivate':
         for (const ikeSa of action.ikeSas) this.#nextEpoch(ownSpi(ikeSa));
         return [{ kind: 'deactivate', spis: action.ikeSas.map(ownSpi) }];
       case 'rekey-children':
-        return this.#childSaIds(ownSpi(action.ikeSa)).map(
-          (childSaId): Input => ({
-            ...{ kind: 'rekey', request: NOBODY, reauthenticate: false },
-            selector: { childSaId },
-          }),
-        );
-      case 'send':
-      case 'refused':
+        return [
+          { kind: 'replace-child-sas', spisIn: action.ikeSa.children.map(({ spiIn }) => spiIn) },
+        ];
       case 'other-lost':
       case 'other-back':
+        this.#isLost = action.kind === 'other-lost';
+        return [];
+      case 'send':
+      case 'refused':
       case 'close-ike-sas':
         return [];
       default:
         return action satisfies never;
     }
+  }
+
+  /**
+   * charon may have fallen silent behind messages that it told nobody of. Peers that can say where they stand
+   * are asked; to others that would be one more round trip.
+   */
+  #activations(ikeSas: readonly MirroredIkeSa[]): readonly Input[] {
+    const can = (ikeSa: MirroredIkeSa) => (ikeSa.extensions & HaExtension.MESSAGE_ID_SYNC) !== 0;
+    const unsure = this.#isLost ? ikeSas.filter(can) : [];
+    const sure = ikeSas.filter((ikeSa) => !unsure.includes(ikeSa));
+    return [
+      { kind: 'activate', spis: unsure.map(ownSpi), unsure: true, paced: true } as const,
+      { kind: 'activate', spis: sure.map(ownSpi), paced: true } as const,
+    ].filter(({ spis }) => spis.length > 0);
   }
 
   #install(ikeSas: readonly MirroredIkeSa[], now: Instant): readonly Input[] {
@@ -123,8 +129,6 @@ export class CharonHaFollowing {
   }
 }
 
-/** No operator waits for it. */
-const NOBODY = 0;
 const FIRST: SnapshotOrder = { epoch: 0, order: 0 };
 
 function ownSpi({ id }: MirroredIkeSa): IkeSpi {

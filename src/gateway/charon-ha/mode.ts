@@ -18,11 +18,14 @@ import { now } from '../../io/clock.ts';
 import type { ClusterReport } from '../../io/cluster-protocol.ts';
 import { NodeState } from '../../io/node-state.ts';
 import type { PacketLoopsCluster } from '../../io/packet-loops-cluster.ts';
+import { randomBytes } from '../../io/random.ts';
 import { AddressPools } from '../../ipsec/address-pools.ts';
 import { IvPartition } from '../../ipsec/iv-partition.ts';
 import type { Pad } from '../../ipsec/pad.ts';
+import type { Spi } from '../../ipsec/spi.ts';
 import { formatAddress, type IpAddress } from '../../wire/address.ts';
 import type { ChildSas } from '../child-sas.ts';
+import { ChildRenewal } from '../cluster/child-renewal.ts';
 import { ClusteredChildSas } from '../cluster/clustered-child-sas.ts';
 import type { ClusterMode } from '../cluster-mode.ts';
 import type { CounterRows } from '../counter-rows.ts';
@@ -58,29 +61,29 @@ export class CharonHaMode implements ClusterMode {
   readonly partner: CharonHaPartner;
   readonly operations: CharonHaOperations;
   readonly #parts: CharonHaModeParts;
+  readonly #renewal: ChildRenewal;
   #engine: IkeEndpoint | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   /** Counts a start of this node. Throws `NodeStateError`. */
   constructor(parts: CharonHaModeParts) {
     const { config, ha, counters, rows, childSas, packetLoops } = parts;
     this.#parts = parts;
     this.partner = new CharonHaPartner(ha, {
-      follow: (input) => this.handle(input),
+      follow: (input) => this.#follow(input),
       connection: (name) => parts.pad.connection(name),
-      childSaIds: (spi) => {
-        const sa = this.#engine?.ikeSas().find(({ ownSpi }) => ownSpi === spi);
-        return sa?.childrenUp.map(({ childSa }) => childSa.id) ?? [];
-      },
       moved: () => parts.took(),
       emit: parts.emit,
     });
+    const { rekeysPerSecond: perSecond } = config.sync;
+    this.#renewal = new ChildRenewal({ random: randomBytes, perSecond });
     this.pools = new HaPools(ha, new AddressPools(), () => this.partner.segments);
     const sid = NodeState.begin(config.state).boot % SENDERS;
     const { keying: keyingWatch } = this.partner;
     this.operations = new CharonHaOperations({
       ...{ config, ha, sid, now, emit: parts.emit, partner: this.partner },
       engine: () => this.#engine,
-      follow: (input) => this.handle(input),
+      renew: (spisIn) => this.#renew(spisIn),
     });
     this.environment = { replicated: true, ivs: new IvPartition(sid), keyingWatch };
     const every = config.mode === 'active-active' ? config.replay.sampling || EVERY : 0;
@@ -144,6 +147,8 @@ export class CharonHaMode implements ClusterMode {
     const changes = this.#engine.takeChanges(now());
     if (changes) this.partner.changed(changes);
     this.#parts.perform(actions);
+    for (const action of actions) this.#note(action);
+    this.#scheduleRenewal();
   }
 
   hear(report: ClusterReport): void {
@@ -161,7 +166,37 @@ export class CharonHaMode implements ClusterMode {
   }
 
   close(): void {
+    clearTimeout(this.#timer);
     this.partner.close();
+  }
+
+  /** What charon says. */
+  #follow(input: Input): void {
+    if (input.kind === 'replace-child-sas') this.#renew(input.spisIn);
+    else this.handle(input);
+  }
+
+  /** As soon as the rate allows it. */
+  #renew(spisIn: Iterable<Spi>): void {
+    this.#renewal.markFirst(spisIn, 'order', now());
+    this.#scheduleRenewal();
+  }
+
+  /** Those that may send nothing come first; half the numbers of others may be gone, so that they follow soon. */
+  #note(action: Action): void {
+    this.#renewal.note(action, now());
+    if (action.kind !== 'activate-child-sa' || !action.sequences) return;
+    this.#renewal.mark([action.childSa.spiIn], 'gap', now());
+  }
+
+  #scheduleRenewal(): void {
+    clearTimeout(this.#timer);
+    const deadline = this.#renewal.nextDeadline();
+    if (deadline === undefined) return;
+    const wait = Math.ceil(Math.max(0, deadline - now()));
+    this.#timer = setTimeout(() => {
+      this.handle({ kind: 'replace-child-sas', spisIn: this.#renewal.take(now()) });
+    }, wait);
   }
 }
 

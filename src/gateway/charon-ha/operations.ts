@@ -5,8 +5,8 @@
 import type { ClusterConfig, HaSettings } from '../../config/cluster-config.ts';
 import { nodesOfHa } from '../../config/ha-section.ts';
 import type { ClusterEvent } from '../../events/cluster-event.ts';
-import type { Input } from '../../ike/action.ts';
 import type { IkeEndpoint } from '../../ike/endpoint.ts';
+import type { Spi } from '../../ipsec/spi.ts';
 import type {
   ClusterControl,
   ClusterOrder,
@@ -25,7 +25,8 @@ export interface CharonHaOperationsParts {
   readonly sid: number;
   readonly partner: Pick<CharonHaPartner, 'node' | 'counts' | 'command'>;
   readonly engine: () => Pick<IkeEndpoint, 'ikeSas' | 'passive'> | undefined;
-  readonly follow: (input: Input) => void;
+  /** Child SAs get new keys as soon as the rate allows it. */
+  readonly renew: (spisIn: readonly Spi[]) => void;
   readonly now: () => Instant;
   readonly emit: (event: ClusterEvent) => void;
 }
@@ -113,23 +114,20 @@ export class CharonHaOperations implements ClusterControl {
   }
 
   #rekey(segments: readonly number[]): ClusterOutcome {
-    const { partner, engine, follow, emit } = this.#parts;
+    const { partner, renew, emit } = this.#parts;
+    const { node } = partner;
     const wanted = new Set(segments.map((segment) => segment + 1));
-    const sas = engine()?.ikeSas() ?? [];
-    const children = sas
-      .filter(({ remote }) => wanted.has(partner.node.segmentOf(remote.address)))
-      .flatMap(({ childrenUp }) => childrenUp.map(({ childSa }) => childSa.id));
+    const children = node.ikeSas
+      .filter(
+        ({ state, remote }) => state === 'active' && wanted.has(node.segmentOf(remote.address)),
+      )
+      .flatMap((ikeSa) => ikeSa.children.map(({ spiIn }) => spiIn));
     emit({ kind: 'cluster-order', order: 'rekey', by: 'vici', segments: formatSegments(segments) });
-    for (const childSaId of children) {
-      follow({ kind: 'rekey', request: NOBODY, selector: { childSaId }, reauthenticate: false });
-    }
+    renew(children);
     const what = `${children.length} Child SAs get new keys`;
     return { kind: 'done', what, milliseconds: 0 };
   }
 }
-
-/** No operator waits for it. */
-const NOBODY = 0;
 
 function named(node: { readonly name: string; readonly id: number } | undefined) {
   return { name: node?.name ?? '', nodeId: node?.id ?? 0 };

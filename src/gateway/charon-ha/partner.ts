@@ -13,7 +13,6 @@ import { CURRENT_HASH } from '../../cluster/charon-ha/segment-hash.ts';
 import type { HaSettings } from '../../config/cluster-config.ts';
 import type { ClusterEvent } from '../../events/cluster-event.ts';
 import type { Input } from '../../ike/action.ts';
-import type { IkeSpi } from '../../ike/message/message.ts';
 import type { SnapshotBundle } from '../../ike/snapshot.ts';
 import { now } from '../../io/clock.ts';
 import { CommandFifo } from '../../io/command-fifo.ts';
@@ -30,8 +29,6 @@ export interface CharonHaSurroundings {
   /** To the IKE engine. */
   readonly follow: (input: Input) => void;
   readonly connection: (name: string) => Connection | undefined;
-  /** Numbers of the Child SAs that an IKE SA has here, by our SPI of it. */
-  readonly childSaIds: (spi: IkeSpi) => readonly number[];
   /** Other segments than before are served here. */
   readonly moved: () => void;
   readonly emit: (event: ClusterEvent) => void;
@@ -60,7 +57,7 @@ export class CharonHaPartner {
   constructor(settings: HaSettings, around: CharonHaSurroundings) {
     this.#settings = settings;
     this.#around = around;
-    this.#following = new CharonHaFollowing(around.connection, around.childSaIds);
+    this.#following = new CharonHaFollowing(around.connection);
     this.#node = new CharonHaNode(
       {
         version: settings.version,

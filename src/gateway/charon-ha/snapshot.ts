@@ -100,6 +100,7 @@ export function snapshotOfMirrored(
 const ANNOUNCED = [
   [HaExtension.IKE_FRAGMENTATION, NotifyType.IKEV2_FRAGMENTATION_SUPPORTED],
   [HaExtension.REDIRECTION, NotifyType.REDIRECT_SUPPORTED],
+  [HaExtension.MESSAGE_ID_SYNC, NotifyType.IKEV2_MESSAGE_ID_SYNC_SUPPORTED],
 ] as const;
 
 function securedOf({
@@ -140,7 +141,7 @@ function childSnapshot(child: MirroredChildSa, parent: Parent): readonly ChildSn
   const { connection, secured, path, now } = parent;
   const policy = connection.children.find(({ name }) => name === child.name) ?? fallback(child);
   const since = offset(child.since, now);
-  const { life } = policy.lifetime.seconds;
+  const { rekey, life } = policy.lifetime.seconds;
   const none = { high: 0, low: 0 };
   return [
     {
@@ -160,8 +161,7 @@ function childSnapshot(child: MirroredChildSa, parent: Parent): readonly ChildSn
         limits: { softOctets: 0, hardOctets: 0, softPackets: 0, hardPackets: 0 },
       },
       installed: since,
-      // Whoever takes it over replaces it soon: half of its numbers may be gone.
-      rekeyAt: 0,
+      rekeyAt: rekey === 0 ? undefined : since + rekey * 1000,
       expireAt: life === 0 ? undefined : since + life * 1000,
       outbound: 'now',
       state: { name: 'Installed' },

@@ -182,6 +182,7 @@ function detailsOf(snapshot: Established, id: HaIkeSaId): HaIkeDetails {
       [mobike, HaExtension.MOBIKE],
       [announced.includes(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED), HaExtension.IKE_FRAGMENTATION],
       [announced.includes(NotifyType.REDIRECT_SUPPORTED), HaExtension.REDIRECTION],
+      [announced.includes(NotifyType.IKEV2_MESSAGE_ID_SYNC_SUPPORTED), HaExtension.MESSAGE_ID_SYNC],
     ),
     connection,
     peerAddresses: peerAddresses.map((address) => ({ address, port: path.remote.port })),

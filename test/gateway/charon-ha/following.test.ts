@@ -3,6 +3,8 @@
  * until it ends or goes on here.
  */
 import assert from 'node:assert/strict';
+import { HaExtension } from '../../../src/cluster/charon-ha/attribute.ts';
+import { decodeHaMessage, encodeHaMessage } from '../../../src/cluster/charon-ha/message.ts';
 import type { CharonHaNode } from '../../../src/cluster/charon-ha/node.ts';
 import { loadConfig } from '../../../src/config/config.ts';
 import { EncryptionId, TransformType } from '../../../src/crypto/transform.ts';
@@ -36,10 +38,7 @@ const begin = instant(5000);
 class Follower {
   readonly node: CharonHaNode = haNode({ local: '10.77.0.2', remote: '10.77.0.1' });
   readonly side = new Side('b', 1, {}, { sid: 0x8001, skewMs: 0 });
-  readonly #following = new CharonHaFollowing(
-    (name) => this.side.pad.connection(name),
-    () => [],
-  );
+  readonly #following = new CharonHaFollowing((name) => this.side.pad.connection(name));
 
   constructor() {
     const { connections } = loadConfig(CONF, 'swanctl.conf', () => []);
@@ -121,13 +120,18 @@ describe('An IKE engine that follows a charon', () => {
     assert.equal(follower.side.engine.passive, 0);
     const [sa] = follower.side.engine.ikeSas();
     assert.equal(sa?.state.name, 'Established');
-    assert.deepEqual([sa.window.nextId, sa.window.expectedId], [1, 2]);
+    assert.deepEqual([sa.window.nextId, sa.window.expectedId], [0, 2]);
     const [activated] = actions.filter(({ kind }) => kind === 'activate-child-sa');
     assert.ok(activated?.kind === 'activate-child-sa');
     assert.equal(activated.sequences, undefined);
     assert.equal(activated.childSa.outbound, 'never');
-    // It receives meanwhile, and is replaced at once.
-    assert.ok(actions.some(({ kind }) => kind === 'send'));
+    // It receives meanwhile, and is replaced as soon as it is its turn.
+    const { spiIn } = activated.childSa;
+    const renewed = follower.side.engine.handle(
+      { kind: 'replace-child-sas', spisIn: [spiIn] },
+      later,
+    );
+    assert.ok(renewed.some(({ kind }) => kind === 'send'));
     assert.equal(sa.inFlight?.kind, 'create-child');
     const [child] = sa.children.values();
     assert.equal(child?.expireAt, begin + 3_600_000);
@@ -142,6 +146,38 @@ describe('An IKE engine that follows a charon', () => {
     follower.give(aboutSas.slice(1 + (childAdds[0] ?? 0), 1 + (childAdds[1] ?? 0)), later);
     const [passive] = follower.side.engine.passiveSas(later);
     assert.equal(passive?.children.size, 2);
+  });
+
+  it('asks a peer that can say so where it stands, after a charon that fell silent only', () => {
+    const synced = (message: HaFrame): HaFrame => {
+      const decoded = decodeHaMessage(message.octets);
+      const attributes = decoded.attributes.map((one) =>
+        one.shape === 'u32' && one.name === 'EXTENSIONS'
+          ? { ...one, value: one.value | HaExtension.MESSAGE_ID_SYNC }
+          : one,
+      );
+      return { ...message, octets: encodeHaMessage({ ...decoded, attributes }) };
+    };
+    const frames = aboutSas.slice(0, 1 + (childAdds[0] ?? 0));
+    for (const [extended, silent, asks] of [
+      [true, true, true],
+      [false, true, false],
+      [true, false, false],
+    ] as const) {
+      const follower = new Follower();
+      follower.give(extended ? frames.map(synced) : frames);
+      follower.handle({ kind: 'time' }, instant(begin + 2000));
+      if (silent) follower.handle({ kind: 'time' }, instant(begin + 2100));
+      else {
+        for (const segment of [1, 2]) {
+          const command = { kind: 'take', segment } as const;
+          follower.handle({ kind: 'command', command }, instant(begin + 2000));
+        }
+      }
+      const [sa] = follower.side.engine.ikeSas();
+      assert.equal(sa?.state.name, 'Established');
+      assert.equal(sa.sync !== undefined, asks);
+    }
   });
 
   it('keeps nothing of a connection that is not here', () => {

@@ -80,7 +80,6 @@ describe('The other half of a charon HA pair', () => {
           wake();
         },
         connection: (name) => (name === connection?.name ? connection : undefined),
-        childSaIds: () => [7],
         moved: () => {},
         emit: (event) => {
           said.push(clusterText(event).text);
@@ -128,7 +127,7 @@ describe('The other half of a charon HA pair', () => {
     assert.ok(said.includes('took 1 segment, 0, and has 1 now (ordered)'));
     writeFileSync(join(directory, 'fifo'), '*1\n');
     await hears(HaMessageType.IKE_ADD);
-    assert.ok(followed.some((input) => input.kind === 'rekey' && input.selector.childSaId === 7));
+    assert.ok(followed.some(({ kind }) => kind === 'replace-child-sas'));
     assert.equal(partner.handOver(), true);
     await hears(HaMessageType.SEGMENT_DROP);
     assert.ok(followed.some(({ kind }) => kind === 'deactivate'));
