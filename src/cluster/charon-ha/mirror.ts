@@ -150,7 +150,11 @@ export class HaMirror {
     // Told again of an IKE SA, we know no less of it than before.
     const before = replaced?.ikeSa ?? known?.ikeSa;
     const ikeSa = mirroredIkeSa(material, keys, now, before);
-    if (replaced !== undefined) this.#entries.delete(haIkeSaKey(replaced.ikeSa.id));
+    for (const before of [known, replaced]) {
+      if (before !== undefined && before.material.sharedSecret !== material.sharedSecret) {
+        this.#forget(before);
+      }
+    }
     this.#entries.set(haIkeSaKey(material.id), { material, ikeSa });
     return replaced === undefined
       ? { kind: 'ike-sa-updated', ikeSa }
@@ -197,7 +201,7 @@ export class HaMirror {
     const id = attributes.required('IKE_ID', attributes.ikeSaId('IKE_ID'));
     const found = this.#spokenOf(id, speaker);
     if ('kind' in found) return found;
-    this.#entries.delete(haIkeSaKey(id));
+    this.#forget(found);
     return { kind: 'ike-sa-removed', ikeSa: found.ikeSa };
   }
 
@@ -250,6 +254,12 @@ export class HaMirror {
     if (entry === undefined) return refused('unknown-ike-sa');
     if (speaker === 'other' && entry.ikeSa.state === 'active') return refused('served-here');
     return entry;
+  }
+
+  // RFC 7296 §2.12: what keys of an SA were made of goes with it.
+  #forget({ ikeSa, material }: Readonly<Entry>): void {
+    material.sharedSecret.wipe();
+    this.#entries.delete(haIkeSaKey(ikeSa.id));
   }
 
   #set(id: HaIkeSaId, ikeSa: MirroredIkeSa): MirroredIkeSa {

@@ -114,7 +114,11 @@ export class CharonHaPartner {
 
   /** What a turn of the IKE engine changed; charon has been told when this returns. */
   changed(bundle: SnapshotBundle): void {
-    for (const input of this.keying.inputs(bundle, this.#node)) this.#handle(input);
+    for (const input of this.keying.inputs(bundle, this.#node)) {
+      this.#handle(input);
+      // charon has it, and nobody needs it again.
+      if (input.kind === 'child-keys') input.material.sharedSecret?.wipe();
+    }
   }
 
   /** What an operator wants. */

@@ -33,6 +33,17 @@ export class CharonHaTelling implements KeyingWatch {
 
   childSa(keying: ChildSaKeying): void {
     this.#children.set(keying.childSa.spiIn, keying);
+    // One that came to nothing is never told.
+    for (const [spiIn, oldest] of this.#children) {
+      if (this.#children.size <= MOST_CHILDREN) break;
+      oldest.sharedSecret?.wipe();
+      this.#children.delete(spiIn);
+    }
+  }
+
+  /** What keys are made of that charon was not told yet. */
+  get untold(): number {
+    return this.#ikeSas.size + this.#children.size;
   }
 
   /** What changed, beside what the node knows. */
@@ -125,11 +136,15 @@ export class CharonHaTelling implements KeyingWatch {
   #forget(ownSpiOfGone: string): void {
     for (const key of [...this.#ikeSas.keys(), ...this.#over]) {
       if (!key.includes(ownSpiOfGone)) continue;
+      this.#ikeSas.get(key)?.sharedSecret.wipe();
       this.#ikeSas.delete(key);
       this.#over.delete(key);
     }
   }
 }
+
+/** Child SAs that are under way at once, far beyond what there is. */
+const MOST_CHILDREN = 4096;
 
 function isEstablished(snapshot: IkeSaSnapshot): snapshot is Established {
   return snapshot.state.name === 'Established';

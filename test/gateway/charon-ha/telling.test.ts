@@ -8,6 +8,7 @@ import type { CharonHaNode } from '../../../src/cluster/charon-ha/node.ts';
 import { CharonHaTelling } from '../../../src/gateway/charon-ha/telling.ts';
 import type { EspKeys } from '../../../src/ipsec/child-sa.ts';
 import type { Connection } from '../../../src/ipsec/connection.ts';
+import { formatAddress } from '../../../src/wire/address.ts';
 import { toHex } from '../../../src/wire/octets.ts';
 import {
   AES_CBC_256,
@@ -23,7 +24,7 @@ import {
   X25519,
 } from '../../support/connections.ts';
 import { haNode } from '../../support/ha-nodes.ts';
-import type { Pair } from '../../support/pair.ts';
+import { B, type Pair } from '../../support/pair.ts';
 import { rekey } from '../../support/rekeying.ts';
 import { initiate, sites, terminate } from '../../support/sites.ts';
 
@@ -134,4 +135,27 @@ describe('A charon that follows our IKE engine', () => {
       assert.deepEqual(told.other.ikeSas, []);
     });
   }
+
+  it('is told of no IKE SA that comes to nothing, and nothing of it is kept', () => {
+    const telling = new CharonHaTelling();
+    const pair = sites(connection(), undefined, {
+      nodes: { b: { sid: 0x0101, skewMs: 0, keyingWatch: telling } },
+    });
+    const told: unknown[] = [];
+    let most = 0;
+    pair.settle = (side, actions) => {
+      const { b, now } = pair;
+      const bundle = side === b ? b.engine.takeChanges(now) : undefined;
+      if (bundle) told.push(...telling.inputs(bundle, haNode()));
+      most = Math.max(most, telling.untold);
+      return actions;
+    };
+    // No response of b arrives.
+    pair.translate = (flight) => (formatAddress(flight.from.address) === B ? undefined : flight);
+    initiate(pair);
+    pair.run(400_000);
+    assert.equal(most, 1);
+    assert.equal(telling.untold, 0);
+    assert.deepEqual(told, []);
+  });
 });
