@@ -10,6 +10,7 @@ import { until } from '../../lab/command.ts';
 import { requirePrerequisites } from '../../lab/prerequisites.ts';
 import type { IkeSaState } from '../../lab/swanctl.ts';
 
+const asked = /resyncing HA segment/;
 const settings = { heartbeatDelay: 300, heartbeatTimeout: 1200 };
 
 describe('A charon and a tsgw that are one HA pair', () => {
@@ -21,6 +22,11 @@ describe('A charon and a tsgw that are one HA pair', () => {
     cluster = await CharonHaCluster.build(settings);
     tsgw = new TsgwHaNode(cluster.network, 'b');
     await Promise.all([cluster.start(['a']), tsgw.start(settings)]);
+    // charon replaces every Child SA then.
+    await until(
+      'tsgw to have asked for everything',
+      () => asked.test(cluster.nodes.a.log()) || undefined,
+    );
   });
   afterEach(function ended() {
     if (this.currentTest?.state !== 'failed') return;
@@ -171,7 +177,7 @@ describe('A charon and a tsgw that are one HA pair', () => {
   async function carries(): Promise<void> {
     const { stdout } = await cluster.network.exec(
       'client',
-      ['ping', '-n', '-c', '3', '-i', '0.1', '-W', '1', haAddresses.host],
+      ['ping', '-n', '-c', '3', '-i', '0.1', '-W', '5', haAddresses.host],
       { mayFail: true },
     );
     assert.match(stdout, /3 received/);
