@@ -51,6 +51,7 @@ export function readCluster(
   const nodes = listed.length > 0 || bus === 'charon-ha' || !ha ? listed : nodesOfHa(ha);
   const self = readSelf(reader, nodes, bus, ha && listed.length === 0 ? 'of-ha' : 'named');
   if (bus !== 'charon-ha') checkNodes(reader, nodes, bus);
+  else warnOfOwn(reader);
   const name = reader.read('name', parseName, 'tsgw');
   const mode = reader.read('mode', (setting) => parseWord(setting, MODES), 'active-passive');
   const base = {
@@ -241,6 +242,16 @@ function readSync(reader: SettingsReader | undefined): ClusterConfig['sync'] {
 }
 
 const DEFAULT_REKEYS = 200;
+
+/** What our own protocol has, and charon's has not; nodes and secrets may wait for another bus. */
+function warnOfOwn(reader: SettingsReader): void {
+  for (const key of ['segments', 'segment_seed', 'preempt', 'advbase', 'defer', 'keep_addresses']) {
+    const setting = reader.setting(key);
+    if (setting === undefined) continue;
+    const what = `${setting.path} = ${setting.text} has no effect: cluster.bus = charon-ha`;
+    reader.findings.warn(setting.at, what);
+  }
+}
 
 function readAlone(
   reader: SettingsReader,

@@ -392,6 +392,17 @@ describe('cluster { ha { } }, the options of charon', () => {
     assert.match(warnings[0]?.what ?? '', /ha\.buflen = 4096 has no effect/);
   });
 
+  it('says what of our own protocol has no effect beside a charon', () => {
+    const { warnings } = load(`cluster {\n${HA}}\n defer = yes\n segments = 16\n port = 4600\n}`);
+    assert.deepEqual(
+      warnings.map(({ what }) => what),
+      [
+        'cluster.defer = yes has no effect: cluster.bus = charon-ha',
+        'cluster.segments = 16 has no effect: cluster.bus = charon-ha',
+      ],
+    );
+  });
+
   it('has pools that connections name', () => {
     const text = `cluster {\n${HA}pools { rw = 10.3.0.0/24\n} }\n}
     connections { c { pools = rw, other\n local { auth = psk }\n remote { auth = psk } } }`;
