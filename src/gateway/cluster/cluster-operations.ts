@@ -57,6 +57,7 @@ interface Waiting {
 
 /** However long the client waits, an order that moves segments is given up after this. */
 const PATIENCE_MS = 60_000;
+const ASK_AGAIN_MS = 1000;
 /** Orders that are waited for at once. */
 const MOST_WAITING = 64;
 
@@ -179,18 +180,26 @@ export class ClusterOperations implements ClusterControl {
     const { coordinator } = this.#parts.node;
     const missing = () => segments.filter((one) => !coordinator.owns(one));
     if (missing().length === 0) return done(`${counted(segments)} here already`);
-    this.#parts.give({ kind: 'order', order: { kind: 'take', segments: missing() } });
+    const ask = () => {
+      this.#parts.give({ kind: 'order', order: { kind: 'take', segments: missing() } });
+    };
+    ask();
+    let asked = 0;
     return this.#wait((milliseconds) => {
       const left = missing();
       if (left.length === 0) {
-        return {
-          kind: 'done',
-          what: `${counted(segments)} here after ${milliseconds} ms`,
-          milliseconds,
-        };
+        const what = `${counted(segments)} here after ${milliseconds} ms`;
+        return { kind: 'done', what, milliseconds };
       }
-      if (milliseconds < PATIENCE_MS) return undefined;
-      return failed(`${formatSegments(left)} did not come: their owners do not let go of them`);
+      if (milliseconds >= PATIENCE_MS) {
+        return failed(`${formatSegments(left)} did not come: their owners do not let go of them`);
+      }
+      // Who is asked may have had it under another epoch, or not settled.
+      if (milliseconds >= asked + ASK_AGAIN_MS) {
+        asked = milliseconds;
+        ask();
+      }
+      return undefined;
     });
   }
 
@@ -244,7 +253,9 @@ export class ClusterOperations implements ClusterControl {
       return refuse('no other node is up that could tell anything');
     this.#parts.give({ kind: 'resync' });
     return this.#wait((milliseconds) => {
-      if (coordinator.demotion.has('boot')) return undefined;
+      if (coordinator.demotion.has('boot')) {
+        return milliseconds < PATIENCE_MS ? undefined : failed('the others do not tell all of it');
+      }
       return {
         kind: 'done',
         what: `the state of the others is here after ${milliseconds} ms`,

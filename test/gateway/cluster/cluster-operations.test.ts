@@ -54,6 +54,18 @@ describe('Operating a node of a cluster', () => {
     assert.equal(coordinator.owned, 4);
   });
 
+  it('asks again for segments whose owner did not hear it', async () => {
+    const test = new OperatedWorld(3);
+    const { network } = test.world;
+    const outcome = test.node(1).operations.order({ kind: 'take', segments: [1] });
+    // The order is under way to node 2, which dies; node 3 takes the segment over.
+    test.world.crash(2);
+    network.passes = ({ to }) => to !== 2;
+    test.world.run(4000);
+    assert.equal((await outcome).kind, 'done');
+    assert.ok(test.world.node(1).node.coordinator.owns(1));
+  });
+
   it('gives segments to another node', async () => {
     const test = new OperatedWorld(2);
     const outcome = await test.order(1, { kind: 'give', segments: [0, 1, 2], node: 'n2' });
