@@ -62,7 +62,7 @@ export class IkeMirror {
 
   /** For monitoring. */
   get figures(): Readonly<Record<string, number>> {
-    return this.#told.figures;
+    return { ...this.#told.figures, 'rekeys-due': this.#renewal.size };
   }
 
   /** Child SAs that wait for new keys. */

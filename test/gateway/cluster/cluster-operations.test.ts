@@ -23,6 +23,7 @@ describe('Operating a node of a cluster', () => {
     assert.equal(third?.owned, 0);
     assert.equal((first?.owned ?? 0) + (second?.owned ?? 0), 8);
     assert.ok((view.metrics.epoch ?? 0) > 0);
+    assert.equal(test.world.node(1).node.figures['rekeys-due'], 0);
     assert.equal(view.metrics['take-overs'], test.node(1).told('cluster-take-over').length);
   });
 
