@@ -75,7 +75,7 @@ export async function measureFailover(options: FailoverOptions): Promise<Failove
       } catch (error) {
         // One that broke says so in the report; the others are still worth knowing.
         failed.push(`${name}, ${what}: ${error instanceof Error ? error.message : error}`);
-        progress(failed.at(-1) ?? '');
+        progress(failed.at(-1)?.split('\n')[0] ?? '');
       }
     };
     for (const fault of faults) {

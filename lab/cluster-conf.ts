@@ -31,6 +31,8 @@ export interface TsgwClusterSettings {
   readonly cluster?: readonly string[];
   /** Further lines of the section `gateway { }`. */
   readonly gateway?: readonly string[];
+  /** The whole file of node a, in place of all that: others have it with their own name in it. */
+  readonly file?: string;
 }
 
 /** What one node has otherwise than the others, for a cluster that must not come about. */
@@ -50,6 +52,7 @@ export function nodeConf(
   difference: NodeDifference = {},
 ): string {
   const own = { ...settings, ...difference };
+  if (settings.file !== undefined) return settings.file.replace('self = a', `self = ${node}`);
   return [
     `gateway {\n  resolv_conf = no\n${lines(settings.gateway ?? [], 2)}}\n`,
     clusterSection(node, nodes, settings, difference),

@@ -69,6 +69,21 @@ describe('Examples in README.md', () => {
   });
 });
 
+describe('docs/cluster.md', () => {
+  it('has a set-up that loads, on either node, without a warning', () => {
+    const examples = fenced(read('docs/cluster.md')).filter((each) => each.startsWith('cluster {'));
+    assert.equal(examples.length, 1);
+    const text = (examples[0] ?? '').replace('0x5f0c...', `0x${'5f'.repeat(32)}`);
+    for (const name of ['a', 'b']) {
+      const file = text.replace('self = a', `self = ${name}`);
+      const { cluster, connections, warnings } = loadConfig(file, 'cluster', () => []);
+      assert.equal(cluster?.nodes.find(({ id }) => id === cluster.self)?.name, name);
+      assert.equal(connections.length, 1);
+      assert.deepEqual(warnings, []);
+    }
+  });
+});
+
 describe('docs/cluster-configuration.md', () => {
   const text = read('docs/cluster-configuration.md');
 

@@ -2,6 +2,8 @@
  * Two tsgw, the active one of which dies and comes back; a strongSwan client with traffic both ways.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { CLUSTER_SECRET } from '../../lab/cluster-conf.ts';
 import { replay } from '../../lab/replay.ts';
 import {
   assertNothingLost,
@@ -15,8 +17,20 @@ import {
 const MOST_REPLAYED = 150;
 const FAR_AHEAD = 2 ** 29;
 
+/** Of a configuration in a document. */
+function firstExample(path: string): string {
+  const [, example = ''] = /^```\n(cluster \{\n.*?)^```$/ms.exec(readFileSync(path, 'utf8')) ?? [];
+  assert.match(example, /self = a\n/);
+  return example;
+}
+
 describe('A cluster of two tsgw, active-passive', () => {
-  const lab = useFailover({ mode: 'active-passive' });
+  // The set-up of the documentation, as it stands there; the links have other names here.
+  const file = firstExample('docs/cluster.md')
+    .replace('0x5f0c...', CLUSTER_SECRET)
+    .replace('device = eth0', 'device = wan')
+    .replace('device = eth1', 'device = lan');
+  const lab = useFailover({ mode: 'active-passive', file });
   let passed: Passed;
 
   it('goes on when the active one dies: no SA is replaced', async () => {
