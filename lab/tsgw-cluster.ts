@@ -96,19 +96,18 @@ export class TsgwCluster {
   }
 
   /** Connects as soon as the cluster answers; answers the client's inner address. */
-  connect(): Promise<string> {
-    return until(
-      'the client to connect',
-      async () => {
-        try {
-          return await this.client.connect();
-        } catch {
+  async connect(): Promise<string> {
+    let why: unknown;
+    try {
+      const attempt = () =>
+        this.client.connect().catch((error: unknown) => {
+          why = error;
           return undefined;
-        }
-      },
-      20_000,
-      500,
-    );
+        });
+      return await until('the client to connect', attempt, 20_000, 500);
+    } catch (error) {
+      throw new Error(`the client is not connected: ${why ?? error}`, { cause: error });
+    }
   }
 
   /** What the node knows of the client. */

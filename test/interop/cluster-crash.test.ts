@@ -14,7 +14,7 @@ import {
 } from '../support/failover-lab.ts';
 
 /** What came since the last digest, 100 ms ago, may be delivered twice; and machines are slow. */
-const MOST_REPLAYED = 150;
+const MOST_REPLAYED = 40;
 const FAR_AHEAD = 2 ** 29;
 
 /** Of a configuration in a document. */
@@ -43,9 +43,9 @@ describe('A cluster of two tsgw, active-passive', () => {
     const { network, outer } = lab.cluster;
     const { file } = passed;
     const before = Date.now() / 1000;
-    const again = { file, gateway: outer.gateway, before, count: 300, port: STREAM_PORT };
+    const again = { file, gateway: outer.gateway, before, count: 100, port: STREAM_PORT };
     const { sent, delivered } = await replay(network, again);
-    assert.equal(sent, 300);
+    assert.equal(sent, 100);
     assert.ok(delivered <= MOST_REPLAYED, `${delivered} delivered again`);
   });
 
