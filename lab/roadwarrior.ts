@@ -61,6 +61,11 @@ export class Roadwarrior {
     return own.split('/')[0] ?? own;
   }
 
+  /** Forgets its IKE SAs, whether they are up or not. */
+  async disconnect(): Promise<void> {
+    await this.swanctl.call(['--terminate', '--ike', CONNECTION, '--force']);
+  }
+
   /** How often it saw an SA replaced. */
   async rekeyed(): Promise<number> {
     const counted = await this.swanctl.counters(CONNECTION);

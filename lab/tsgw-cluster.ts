@@ -100,8 +100,10 @@ export class TsgwCluster {
     let why: unknown;
     try {
       const attempt = () =>
-        this.client.connect().catch((error: unknown) => {
-          why = error;
+        this.client.connect().catch(async (error: unknown) => {
+          why ??= error;
+          // One without a Child SA would be asked for that alone, and not for an address.
+          await this.client.disconnect();
           return undefined;
         });
       return await until('the client to connect', attempt, 20_000, 500);
@@ -121,16 +123,24 @@ export class TsgwCluster {
   }
 
   /** The node that serves the client, and no other does; waits for it. `among`: who it may be. */
-  owner(
+  async owner(
     among: readonly ClusterNodeName[] = this.names,
     patience = 15_000,
   ): Promise<ClusterNodeName> {
+    let states: readonly SaState[] = [];
     const find = async (): Promise<ClusterNodeName | undefined> => {
-      const states = await Promise.all(among.map((name) => this.state(name)));
+      states = await Promise.all(among.map((name) => this.state(name)));
       const serving = among.filter((_, index) => states[index] === 'ESTABLISHED');
       return serving.length === 1 ? serving[0] : undefined;
     };
-    return until(`one of ${among} to serve the client`, find, patience, LOOK_EVERY_MS);
+    try {
+      return await until('an owner', find, patience, LOOK_EVERY_MS);
+    } catch (error) {
+      const told = among.map((name, index) => `${name} ${states[index]}`).join(', ');
+      throw new Error(`not one node serves the client after ${patience} ms: ${told}`, {
+        cause: error,
+      });
+    }
   }
 
   /** Waits until the node has the client's SAs as somebody else's. */
