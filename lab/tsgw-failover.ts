@@ -3,7 +3,7 @@
  */
 import type { TsgwClusterSettings } from './cluster-conf.ts';
 import { type ClusterNodeName, clusterAddresses, SYNC_DEVICES } from './cluster-network.ts';
-import { sleep } from './command.ts';
+import { sleep, until } from './command.ts';
 import type { FailoverCluster, Fault } from './failover-cluster.ts';
 import type { Network } from './namespaces.ts';
 import { TsgwCluster } from './tsgw-cluster.ts';
@@ -157,13 +157,22 @@ export class TsgwFailover implements FailoverCluster {
   async #calm(): Promise<void> {
     const { cluster } = this;
     const running = cluster.names.filter((name) => cluster.node(name).runs);
-    for (let same = 0, last = ''; same < CALM_LOOKS; ) {
-      const owner = await cluster.owner(running);
-      for (const name of running.filter((each) => each !== owner)) await cluster.standsBy(name);
-      same = owner === last ? same + 1 : 0;
-      last = owner;
-      await sleep(CALM_PAUSE_MS);
-    }
+    let [same, last] = [0, ''];
+    await until(
+      `${running} to be calm`,
+      async () => {
+        // It may move meanwhile: all are asked again each time.
+        const states = await Promise.all(running.map((name) => cluster.state(name)));
+        const owners = running.filter((_, index) => states[index] === 'ESTABLISHED');
+        const others = states.filter((state) => state === 'PASSIVE');
+        const isOne = owners.length === 1 && others.length === running.length - 1;
+        same = !isOne ? 0 : owners.join() === last ? same + 1 : 1;
+        last = owners.join();
+        return same > CALM_LOOKS || undefined;
+      },
+      CALM_PATIENCE_MS,
+      CALM_PAUSE_MS,
+    );
   }
 
   /** As if somebody pulled the cable: the node sees no carrier. */
@@ -182,3 +191,4 @@ export class TsgwFailover implements FailoverCluster {
 /** So often it must look the same, this far apart: a hand-over may be about to begin. */
 const CALM_LOOKS = 3;
 const CALM_PAUSE_MS = 300;
+const CALM_PATIENCE_MS = 20_000;
