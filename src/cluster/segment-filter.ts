@@ -35,6 +35,8 @@ export interface SegmentFilter {
   readonly sourceSeed: number;
   /** Segments of this node. */
   readonly own: readonly number[];
+  /** Of what hosts of the LAN send; unset = `own`. */
+  readonly ownLan?: readonly number[];
   readonly wan?: {
     readonly devices: readonly string[];
     /** The shared addresses. */
@@ -96,13 +98,14 @@ export function segmentRuleset(filter: SegmentFilter): string {
   const own = ownRule(filter);
   const chains = [
     ...(wan === undefined ? [] : wanChains(wan, own, filter.sourceSeed)),
-    ...(lan === undefined ? [] : lanChains(lan, own)),
+    ...(lan === undefined ? [] : lanChains(lan, ownRule(filter, FilterSet.OWN_LAN))),
     ...(mastered?.devices ?? []).map(masteredChain),
   ];
   const counters = Object.values(FilterCounter).map(counter);
   const { count } = filter.hash;
   const ownership = ownershipRuleset({
     own: filter.own,
+    ...(filter.ownLan && { ownLan: filter.ownLan }),
     count,
     pins: lan?.pins ?? NO_PINS,
     mastered: mastered?.hardwareAddresses ?? [],
@@ -136,10 +139,10 @@ type OwnRule = (
   other?: { readonly seed?: number; readonly also?: string },
 ) => string;
 
-function ownRule({ hash }: SegmentFilter): OwnRule {
+function ownRule({ hash }: SegmentFilter, set: FilterSet = FilterSet.OWN): OwnRule {
   return (key, name, { seed = hash.seed, also = '' } = {}) => {
     const hashed = `jhash ${key} mod ${hash.count} seed 0x${seed.toString(16)}`;
-    return `${hashed} @${FilterSet.OWN} ${also}${accepted(name)}`;
+    return `${hashed} @${set} ${also}${accepted(name)}`;
   };
 }
 

@@ -11,6 +11,8 @@ import type { Pins } from './pinned-ranges.ts';
 /** What a node has, of how many segments, and what all nodes know to be pinned. */
 export interface Ownership {
   readonly own: readonly number[];
+  /** Of what hosts of the LAN send; unset = `own`. */
+  readonly ownLan?: readonly number[];
   readonly count: number;
   readonly pins: Pins;
   /** Virtual hardware addresses that are this node's now (`active-passive`). */
@@ -23,6 +25,7 @@ export const TABLE = 'tsgw_cluster';
 /** Sets of the table: of segments, of marks, of hardware addresses. */
 export const FilterSet = {
   OWN: 'own',
+  OWN_LAN: 'own_lan',
   OWN_MARKS: 'own_marks',
   MASTERED: 'mastered',
 } as const;
@@ -43,10 +46,18 @@ export function segmentMark(segment: number): number {
 }
 
 /** Fills the sets and maps of the filter that is there with what the node has from now on, for `nft -f`. */
-export function ownershipRuleset({ own, count, pins, mastered = [] }: Ownership): string {
-  const wrong = own.find((one) => !(Number.isInteger(one) && one >= 0 && one < count));
+export function ownershipRuleset({
+  own,
+  ownLan = own,
+  count,
+  pins,
+  mastered = [],
+}: Ownership): string {
+  const wrong = [...own, ...ownLan].find(
+    (one) => !(Number.isInteger(one) && one >= 0 && one < count),
+  );
   if (wrong !== undefined) throw new RangeError(`segment ${wrong} of ${count}`);
-  const mine = [...new Set(own)];
+  const mine = [...new Set(ownLan)];
   const { hosts, ranges } = pins;
   const hostsOf = (family: 4 | 6) =>
     [...hosts.values()]
@@ -57,7 +68,8 @@ export function ownershipRuleset({ own, count, pins, mastered = [] }: Ownership)
       .filter(({ range }) => range.first.family === family)
       .map(({ range, segment }) => `${rangeText(range)} : ${markText(segment)}`);
   return [
-    replacedSet('set', FilterSet.OWN, mine.map(String)),
+    replacedSet('set', FilterSet.OWN, [...new Set(own)].map(String)),
+    replacedSet('set', FilterSet.OWN_LAN, mine.map(String)),
     replacedSet('set', FilterSet.OWN_MARKS, mine.map(markText)),
     replacedSet('set', FilterSet.MASTERED, mastered.map(hardwareText)),
     replacedSet('map', FilterMap.HOSTS_4, hostsOf(4)),
@@ -72,6 +84,7 @@ export function declaredSets(): readonly string[] {
   return [
     // nft 1.0 has no name for plain integers: this is an expression that gives one.
     `set ${FilterSet.OWN} {\ntypeof numgen inc mod 2\n}`,
+    `set ${FilterSet.OWN_LAN} {\ntypeof numgen inc mod 2\n}`,
     `set ${FilterSet.OWN_MARKS} {\ntype mark\n}`,
     `set ${FilterSet.MASTERED} {\ntype ether_addr\n}`,
     `map ${FilterMap.HOSTS_4} {\ntype ipv4_addr : mark\n}`,

@@ -81,6 +81,7 @@ describe('The packet filter of a node', () => {
       ownershipRuleset({ own: [5, 1], count: 256, pins: pinsOf(pinned), mastered }),
       [
         filled('own', '5, 1'),
+        filled('own_lan', '5, 1'),
         filled('own_marks', '0x80000005, 0x80000001'),
         filled('mastered', '00:00:5e:00:01:07'),
         filled('pinned_hosts_4', '10.9.0.1 : 0x80000004'),

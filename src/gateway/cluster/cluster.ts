@@ -487,6 +487,7 @@ export class Cluster implements ClusterMode {
       this.#perform(action);
     }
     this.#tellOwned();
+    this.#addresses?.turned();
     flush();
     if (actions.some(({ kind }) => kind === 'take')) this.#parts.took();
   }

@@ -28,6 +28,8 @@ export interface FilterTextParts {
   readonly whole: boolean;
   readonly planned: readonly PlannedAddress[];
   readonly own: ReadonlySet<number>;
+  /** Of what hosts of the LAN send. */
+  readonly ownLan: ReadonlySet<number>;
   /** What this node is master of. */
   readonly mastered: readonly PlannedAddress[];
   readonly pins: Pins;
@@ -36,21 +38,24 @@ export interface FilterTextParts {
 
 /** For nft. */
 export function filterText(parts: FilterTextParts): string {
-  const { config, whole, own, pins } = parts;
+  const { config, whole, own, ownLan, pins } = parts;
   // Made anew where it is not known what is there: chains may be left of other devices.
   if (whole) return noRuleset('netdev') + segmentRuleset(filterOf(parts));
   const mastered = hardwareOf(parts.mastered);
-  return ownershipRuleset({ own: [...own], count: config.segments, pins, mastered });
+  const { segments: count } = config;
+  return ownershipRuleset({ own: [...own], ownLan: [...ownLan], count, pins, mastered });
 }
 
 /** What changes with ownership and has to be there at once, as the kernel has it. */
-export function filterSets(
-  own: ReadonlySet<number>,
-  mastered: readonly PlannedAddress[],
-): readonly SetContent[] {
+export function filterSets({
+  own,
+  ownLan,
+  mastered,
+}: Pick<FilterTextParts, 'own' | 'ownLan' | 'mastered'>): readonly SetContent[] {
   return [
     { set: FilterSet.OWN, keys: [...own].map(machineInteger) },
-    { set: FilterSet.OWN_MARKS, keys: [...own].map(markOctets) },
+    { set: FilterSet.OWN_LAN, keys: [...ownLan].map(machineInteger) },
+    { set: FilterSet.OWN_MARKS, keys: [...ownLan].map(markOctets) },
     { set: FilterSet.MASTERED, keys: hardwareOf(mastered).map(parsedHardware) },
   ];
 }
@@ -80,6 +85,7 @@ function filterOfOwner(parts: FilterTextParts): SegmentFilter {
   return {
     ...seedsOf(config),
     own: [...parts.own],
+    ownLan: [...parts.ownLan],
     ...(wan.length > 0 && {
       wan: {
         devices: devicesOf(wan),

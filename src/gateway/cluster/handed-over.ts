@@ -1,58 +1,83 @@
 /**
  * Segments that were handed over a moment ago: until the successor has them, its packet filter drops their packets,
  * so they still come in here and are handed on.
+ *
+ * A packet of a client that two nodes take is one too many for the replay window of its SA, and is dropped there. What hosts
+ * of the LAN send has no such window: it comes in here hardly longer than it takes the successor to know.
  */
 import type { Segment } from '../../cluster/ballot.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
 import { after, earliest, type Instant } from '../../wire/instant.ts';
 
-/** Looked at so often; the successor's filter is there by the time it is seen to be the owner. */
-export const LOOK_MILLISECONDS = 5;
+/** From when this node sees that the successor has it: that one hears of it as soon. */
+export const LAN_MILLISECONDS = 1;
+export const WAN_MILLISECONDS = 5;
 /** A successor that nobody hears of in this time is gone. */
 export const LINGER_MILLISECONDS = 100;
 
+interface Lingering {
+  readonly until: Instant;
+  /** When it was first seen that another node has it. */
+  seen: Instant | undefined;
+}
+
 export class HandedOver {
-  readonly #until = new Map<Segment, Instant>();
+  readonly #lingering = new Map<Segment, Lingering>();
   readonly #ownerOf: (segment: Segment) => NodeId | undefined;
-  #lookAt: Instant | undefined;
+  #lan: ReadonlySet<Segment> = new Set();
 
   /** `ownerOf` a segment that nobody has is undefined. */
   constructor(ownerOf: (segment: Segment) => NodeId | undefined) {
     this.#ownerOf = ownerOf;
   }
 
-  get segments(): ReadonlySet<Segment> {
-    return new Set(this.#until.keys());
+  /** Their packets from clients come in. */
+  get wan(): ReadonlySet<Segment> {
+    return new Set(this.#lingering.keys());
   }
 
+  /** Their packets from hosts come in. */
+  get lan(): ReadonlySet<Segment> {
+    return this.#lan;
+  }
+
+  /** When to look again, whatever happens. */
   nextDeadline(): Instant | undefined {
-    return this.#lookAt;
+    const times = [...this.#lingering].map(([segment, { until, seen }]) => {
+      if (seen === undefined) return until;
+      return after(seen, this.#lan.has(segment) ? LAN_MILLISECONDS : WAN_MILLISECONDS);
+    });
+    return earliest(...times);
   }
 
   add(segments: Iterable<Segment>, now: Instant): void {
-    for (const segment of segments) this.#until.set(segment, after(now, LINGER_MILLISECONDS));
-    this.#lookAgain(now);
-  }
-
-  /** It is ours again. */
-  remove(segments: Iterable<Segment>): void {
-    for (const segment of segments) this.#until.delete(segment);
-    if (this.#until.size === 0) this.#lookAt = undefined;
-  }
-
-  /** Forgets those that have an owner, or nobody wants; answers whether there were any. */
-  look(now: Instant): boolean {
-    if (this.#lookAt === undefined || now < this.#lookAt) return false;
-    const before = this.#until.size;
-    for (const [segment, until] of this.#until) {
-      if (now >= until || this.#ownerOf(segment) !== undefined) this.#until.delete(segment);
+    for (const segment of segments) {
+      this.#lingering.set(segment, { until: after(now, LINGER_MILLISECONDS), seen: undefined });
     }
-    this.#lookAgain(now);
-    return this.#until.size < before;
+    this.look(now);
   }
 
-  #lookAgain(now: Instant): void {
-    const next = earliest(...this.#until.values());
-    this.#lookAt = next && earliest(next, after(now, LOOK_MILLISECONDS));
+  /** They are ours again. */
+  remove(segments: Iterable<Segment>): void {
+    const lan = new Set(this.#lan);
+    for (const segment of segments) {
+      this.#lingering.delete(segment);
+      lan.delete(segment);
+    }
+    this.#lan = lan;
+  }
+
+  /** Something may have happened, or it is time; answers whether anything is different now. */
+  look(now: Instant): boolean {
+    const before = [this.#lingering.size, this.#lan.size].join();
+    const lan = new Set<Segment>();
+    for (const [segment, one] of this.#lingering) {
+      if (one.seen === undefined && this.#ownerOf(segment) !== undefined) one.seen = now;
+      const since = one.seen === undefined ? 0 : now - one.seen;
+      if (now >= one.until || since >= WAN_MILLISECONDS) this.#lingering.delete(segment);
+      else if (since < LAN_MILLISECONDS) lan.add(segment);
+    }
+    this.#lan = lan;
+    return [this.#lingering.size, lan.size].join() !== before;
   }
 }

@@ -90,6 +90,11 @@ export class SegmentGate {
     this.#look();
   }
 
+  /** Something happened in the cluster: perhaps a successor has what was handed over. */
+  turned(): void {
+    if (this.#lookTimer !== undefined) this.#look();
+  }
+
   /** What is pinned is different now: it is listed a little later, once for all that changed until then. */
   pinned(list: () => readonly PinnedRange[]): void {
     this.#list = list;
@@ -126,7 +131,7 @@ export class SegmentGate {
     await this.#filter.close();
     if (!this.#isNeeded) return;
     const { nft, say } = this.#parts;
-    this.#handedOver.remove(this.#handedOver.segments);
+    this.#handedOver.remove(this.#handedOver.wan);
     this.#own = new Set();
     await nft
       .apply(WHAT, keeps ? this.#text(false) : noRuleset('netdev'))
@@ -135,14 +140,14 @@ export class SegmentGate {
 
   #setNow(): void {
     const { config, planned } = this.#parts;
-    const segments = this.#segments();
-    this.#parts.admitted(servedAddresses(config.mode, planned, segments));
-    if (!this.#isNeeded) return;
-    this.#filter.wantNow(filterSets(segments, this.#masters(segments)), this.#text);
+    const ownership = this.#ownership();
+    this.#parts.admitted(servedAddresses(config.mode, planned, ownership.own));
+    if (this.#isNeeded) this.#filter.wantNow(filterSets(ownership), this.#text);
   }
 
   #look(): void {
     clearTimeout(this.#lookTimer);
+    this.#lookTimer = undefined;
     const { now } = this.#parts;
     if (this.#handedOver.look(now())) this.#setNow();
     const next = this.#handedOver.nextDeadline();
@@ -162,23 +167,21 @@ export class SegmentGate {
     this.#listing = this.#parts.now() - began;
   }
 
-  #segments(): ReadonlySet<Segment> {
-    return new Set([...this.#own, ...this.#handedOver.segments]);
-  }
-
-  #masters(segments: ReadonlySet<Segment>): readonly PlannedAddress[] {
+  #ownership() {
     const { config, planned } = this.#parts;
-    return config.mode === 'active-passive' ? servedAddresses(config.mode, planned, segments) : [];
+    const own = new Set([...this.#own, ...this.#handedOver.wan]);
+    const ownLan = new Set([...this.#own, ...this.#handedOver.lan]);
+    const isOfMasters = config.mode === 'active-passive';
+    const mastered = isOfMasters ? servedAddresses(config.mode, planned, own) : [];
+    return { own, ownLan, mastered };
   }
 
   readonly #text = (whole: boolean): string => {
     const { config, ports, planned } = this.#parts;
-    const segments = this.#segments();
     this.#hosts.filled(this.#pins.hosts);
     return filterText({
       ...{ config, ports, whole, planned },
-      own: segments,
-      mastered: this.#masters(segments),
+      ...this.#ownership(),
       pins: this.#pins,
       samplings: this.#samplings,
     });

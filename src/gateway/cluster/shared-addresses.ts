@@ -113,6 +113,11 @@ export class SharedAddresses {
     this.#gate.own(this.#own, handedOver);
   }
 
+  /** Something happened in the cluster that `ownerOf` may know of. */
+  turned(): void {
+    this.#gate.turned();
+  }
+
   /** What is served is served until then. */
   lease(until: Instant): void {
     this.#until = until;

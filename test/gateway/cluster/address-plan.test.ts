@@ -51,6 +51,7 @@ function textOf(mode: string, own: readonly number[], whole = true): string {
     ...{ config, planned, mastered, whole },
     ports: { ike: 500, natT: 4500 },
     own: new Set(own),
+    ownLan: new Set(own),
     pins: NO_PINS,
     samplings: [],
   });
@@ -120,6 +121,7 @@ describe('The packet filter of a configuration', () => {
     assert.match(text, /hook ingress device "wan2" .*\nip daddr \{ 192.0.2.100, 198.51.100.100 \}/);
     assert.match(text, /chain from_lan_0 \{\ntype filter hook ingress device "lan"/);
     assert.match(text, /own \{ 5 \}/);
+    assert.match(text, /^jhash ip daddr mod 256 seed \w+ @own_lan meta pkttype set host counter/m);
     assert.match(text, /@th,32,32 & 63 == 1 counter name "esp_sampled"/);
     const change = textOf('active-active', [5, 6], false);
     assert.ok(!change.includes('chain') && change.includes('own { 5, 6 }'), change);
