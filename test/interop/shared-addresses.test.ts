@@ -38,8 +38,8 @@ async function neighbour(network: Network, node: 'p' | 'h', of: string) {
   return /lladdr (\S+)/.exec(stdout)?.[1];
 }
 
-async function ping(network: Network, of: string, count = 10) {
-  const argv = ['ping', '-n', '-c', String(count), '-i', '0.02', '-W', '1', of];
+async function ping(network: Network, of: string, count = 10, wait = 1) {
+  const argv = ['ping', '-n', '-c', String(count), '-i', '0.02', '-W', String(wait), of];
   const { stdout } = await network.exec('p', argv, { mayFail: true });
   const received = Number(/(\d+) received/.exec(stdout)?.[1]);
   return { received, twice: /duplicates/.test(stdout) };
@@ -239,14 +239,14 @@ describe('The shared addresses of a cluster', function () {
     network = await clusterLink();
     cluster = await AddressCluster.start(network, `mode = active-passive\n${wanAndLan}`);
     await cluster.own('a', ALL);
-    assert.equal((await ping(network, WAN[0], 1)).received, 0, 'no lease was given');
+    assert.equal((await ping(network, WAN[0], 1, 0.3)).received, 0, 'no lease was given');
     cluster.order('a', { kind: 'lease', length: 3_000 });
     assert.equal((await ping(network, WAN[0], 1)).received, 1);
     cluster.order('a', { kind: 'lease', length: 0 });
     await network.ip('p', ['neigh flush dev wan']);
     const { addresses } = await cluster.status('a');
     assert.ok(addresses.every(({ served }) => !served));
-    assert.equal((await ping(network, WAN[0], 1)).received, 0);
+    assert.equal((await ping(network, WAN[0], 1, 0.3)).received, 0);
     cluster.order('a', { kind: 'lease' });
     await network.ip('a', ['link set wan down']);
     const down = await cluster.wait('a', 'legs');
@@ -278,7 +278,7 @@ describe('The shared addresses of a cluster', function () {
     cluster.order('a', { kind: 'close', keepAddresses: true });
     await cluster.wait('a', 'closed');
     assert.deepEqual(await listed(), [true, true, '1']);
-    assert.equal((await ping(network, WAN[0], 1)).received, 0);
+    assert.equal((await ping(network, WAN[0], 1, 0.3)).received, 0);
     cluster.launch(network, 'a');
     await cluster.wait('a', 'ready');
     await network.exec('a', ['nft', 'delete', 'table', 'netdev', 'tsgw_cluster']);

@@ -9,9 +9,9 @@ import type { Segment } from '../../cluster/ballot.ts';
 import type { NodeId } from '../../cluster/node-id.ts';
 import { after, earliest, type Instant } from '../../wire/instant.ts';
 
-/** From when this node sees that the successor has it: that one hears of it as soon. */
-export const LAN_MILLISECONDS = 1;
-export const WAN_MILLISECONDS = 5;
+/** From when this node, which votes, sees that the successor is to have it: that one takes it a little later. */
+export const LAN_MILLISECONDS = 2;
+export const WAN_MILLISECONDS = 50;
 /** A successor that nobody hears of in this time is gone. */
 export const LINGER_MILLISECONDS = 100;
 
