@@ -209,7 +209,7 @@ const STATUS: JsonSchema = {
           'heard',
           'applied',
         ],
-        flags: ['alone', 'synced', 'wan', 'lan', 'sync'],
+        optionalFlags: ['alone', 'synced', 'wan', 'lan', 'sync'],
       },
     },
     addresses: { nameAs: 'address', of: { flags: ['here'] } },

@@ -26,4 +26,5 @@ export const eventSchema: JsonSchema = {
     'ike-sas',
     'child-sas',
   ],
+  optionalFlags: ['alone', 'refused'],
 };

@@ -11,6 +11,8 @@ export type Json = string | number | boolean | readonly Json[] | { readonly [nam
 export interface JsonSchema {
   readonly numbers?: readonly string[];
   readonly flags?: readonly string[];
+  /** As flags, where they apply at all: absent stays absent. */
+  readonly optionalFlags?: readonly string[];
   /** Sections whose entries become a list; the entry's name stands under this key. */
   readonly lists?: Readonly<Record<string, { readonly nameAs?: string; readonly of: JsonSchema }>>;
   /** Sections under other keys. */
@@ -53,6 +55,7 @@ function toList(
 }
 
 function scalar(name: string, text: string, schema: JsonSchema): Json {
-  if (schema.flags?.includes(name)) return text === 'yes' || text === '1';
+  const isFlag = schema.flags?.includes(name) || schema.optionalFlags?.includes(name);
+  if (isFlag) return text === 'yes' || text === '1';
   return schema.allNumbers || schema.numbers?.includes(name) ? Number(text) : text;
 }

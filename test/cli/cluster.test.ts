@@ -101,6 +101,15 @@ describe('tsgw cluster', () => {
       differences: ['connections'],
     });
     assert.equal(view.addresses[1].here, false);
+    // Of a node that was never heard nothing is known.
+    assert.deepEqual(view.members[2], {
+      name: 'c',
+      'node-id': 3,
+      state: 'unheard',
+      owned: 0,
+      weight: 0,
+      differences: [],
+    });
   });
 
   it('segments are one row for each owner, or with --each for each of them', async () => {
@@ -233,10 +242,11 @@ describe('tsgw cluster', () => {
   it('watch --json gives an object for each event', async () => {
     const ended = run('watch', '--json');
     await until('an event', () => {
-      test.control.emit(sampleEvents.ikeSaUp, sampleEvents.takeOver);
+      test.control.emit(sampleEvents.ikeSaUp, sampleEvents.takeOver, sampleEvents.alone);
       return terminal.stdout !== '';
     });
-    const [first = ''] = terminal.stdout.split('\n');
+    const [first = '', second = ''] = terminal.stdout.split('\n');
+    assert.equal(JSON.parse(second).alone, true);
     const { time, ...event } = JSON.parse(first);
     assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000);
     assert.deepEqual(event, {

@@ -105,6 +105,7 @@ describe('What a node of a cluster tells', () => {
     const [first] = test.node(2).told('cluster-node-up');
     test.world.network.passes = () => false;
     test.world.run(1000);
+    assert.deepEqual(test.node(2).told('cluster-node-up'), [first]);
     test.world.network.passes = () => true;
     test.world.run(2000);
     assert.deepEqual(test.node(2).told('cluster-node-up'), [first, first]);
