@@ -18,7 +18,10 @@ const CATCH_UP = 50;
 interface Due<Sa> {
   readonly sa: Sa;
   readonly reason: RekeyReason;
+  /** Their order. */
   readonly at: Instant;
+  /** No turn was missed before. */
+  readonly ready: Instant;
 }
 
 export class RekeySchedule<Sa> {
@@ -48,14 +51,15 @@ export class RekeySchedule<Sa> {
 
   /** `chance` is 0 to 1 and random. What is marked already keeps its turn. */
   mark(sa: Sa, reason: RekeyReason, chance: number, now: Instant): void {
-    if (!this.#marked.has(sa)) this.#add(sa, reason, after(now, chance * SPREAD));
+    const at = after(now, chance * SPREAD);
+    if (!this.#marked.has(sa)) this.#add({ sa, reason, at, ready: at });
   }
 
   /** Service depends on it: before all that is marked by chance. */
   markFirst(sa: Sa, reason: RekeyReason, now: Instant): void {
     const at = after(now, -SPREAD);
     const marked = this.#marked.get(sa);
-    if (!marked || marked.at > now) this.#add(sa, reason, at);
+    if (!marked || marked.at > now) this.#add({ sa, reason, at, ready: now });
   }
 
   /** It was replaced or is gone, for whatever reason. */
@@ -72,15 +76,14 @@ export class RekeySchedule<Sa> {
       this.#due.pop();
       this.#marked.delete(first.sa);
       taken.push(first.sa);
-      const from = instant(Math.max(this.#nextAt, first.at, now - CATCH_UP));
+      const from = instant(Math.max(this.#nextAt, first.ready, now - CATCH_UP));
       this.#nextAt = after(from, 1000 / this.#perSecond);
     }
     return taken;
   }
 
-  #add(sa: Sa, reason: RekeyReason, at: Instant): void {
-    const due = { sa, reason, at };
-    this.#marked.set(sa, due);
+  #add(due: Due<Sa>): void {
+    this.#marked.set(due.sa, due);
     this.#due.push(due);
     this.#isSorted = false;
   }

@@ -40,8 +40,7 @@ export class FollowedSas {
   readonly #parts: FollowedSasParts;
   readonly #logs = new Map<NodeId, FollowedLog>();
   readonly #askedAt = new Map<NodeId, Instant>();
-  /** Questions for everything that are not answered, and what came since the first of them. */
-  readonly #answers = new Map<NodeId, number>();
+  /** What a node named since it was asked for everything. */
   readonly #present = new Map<NodeId, Set<IkeSpi>>();
   /** Segments of ours that wait for what others have of them. */
   readonly #fetching = new Map<Segment, { readonly from: Set<NodeId>; readonly until: Instant }>();
@@ -111,7 +110,6 @@ export class FollowedSas {
   connected(node: NodeId, now: Instant): void {
     this.#logs.delete(node);
     this.#present.delete(node);
-    this.#answers.delete(node);
     this.#ask(node, true, now);
   }
 
@@ -162,8 +160,7 @@ export class FollowedSas {
 
   #ask(to: NodeId, whole: boolean, now: Instant): void {
     this.#askedAt.set(to, now);
-    // Two answers that are under way are one to us: what is in either is there.
-    if (whole) this.#answers.set(to, (this.#answers.get(to) ?? 0) + 1);
+    // Of two answers that are under way the first one tells.
     if (whole && !this.#present.has(to)) this.#present.set(to, new Set());
     const message = { kind: 'snapshot-request', sid: this.#parts.sid, whole } as const;
     this.#parts.perform({ kind: 'tell', to, message, delivery: 'urgent' });
@@ -206,12 +203,9 @@ export class FollowedSas {
   /** What the owner of a segment did not name in all that it has ended while nobody here heard of it. */
   #forgetAbsent(from: NodeId, { owns, synced }: SnapshotEnd, now: Instant): void {
     const { engine, hash, view } = this.#parts;
-    const awaited = (this.#answers.get(from) ?? 1) - 1;
     const present = this.#present.get(from);
-    this.#answers.set(from, awaited);
-    if (awaited > 0 || !present) return;
     this.#present.delete(from);
-    if (!synced) return;
+    if (!present || !synced) return;
     const current = owns.filter(({ segment, epoch }) => epoch === view.epoch(segment));
     const theirs = new Map(current.map(({ segment, epoch }) => [segment, epoch]));
     const gone = engine.passiveSnapshots().flatMap(({ snapshot }) => {

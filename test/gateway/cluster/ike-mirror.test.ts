@@ -6,6 +6,7 @@ import type {
   ClusterView,
   IkeMirrorAction,
 } from '../../../src/gateway/cluster/ike-mirror-action.ts';
+import type { SnapshotEnd } from '../../../src/gateway/cluster/state-message.ts';
 import { ownSpiOf } from '../../../src/ike/snapshot.ts';
 import { spi } from '../../../src/ipsec/spi.ts';
 import { instant } from '../../../src/wire/instant.ts';
@@ -56,10 +57,10 @@ function told(actions: readonly IkeMirrorAction[]) {
 
 const SEGMENT = (mirror: IkeMirror) => mirror.segmentOf(ownSpiOf(plainSnapshot()));
 
-const END = {
+const END: SnapshotEnd = {
   kind: 'snapshot-end',
   ...{ sid: THERE, whole: true, position: 1, synced: true, owns: [] },
-} as const;
+};
 
 describe('IKE SAs of other nodes', () => {
   it('are followed and acknowledged', () => {
@@ -182,5 +183,25 @@ describe('IKE SAs of other nodes', () => {
     assert.deepEqual(again.reservations, [{ spiIn, epoch: 6, upTo }]);
     acknowledge(2, []);
     assert.deepEqual(mirror.drain(), [{ kind: 'grant', spiIn, upTo }]);
+  });
+
+  it('that their owner ended while nothing was heard of it are forgotten, and no others', () => {
+    const owns = [{ segment: SEGMENT(mirrored().mirror), epoch: 5 }];
+    const forgotten = (end: Partial<typeof END>, chunk: boolean) => {
+      const { side, mirror, put } = mirrored();
+      put(1, 5);
+      mirror.connected(THERE, NOW);
+      mirror.drain();
+      const bundle = { snapshots: chunk ? [{ ...plainSnapshot(), epoch: 5 }] : [], gone: [] };
+      mirror.receive(THERE, { kind: 'snapshot-chunk', sid: THERE, age: 0, bundle }, NOW);
+      mirror.receive(THERE, { ...END, ...end }, NOW);
+      return side.engine.passive === 0;
+    };
+    assert.ok(forgotten({ owns }, false));
+    assert.ok(!forgotten({ owns }, true), 'it is named');
+    assert.ok(!forgotten({ owns: [] }, false), 'the segment is not theirs');
+    assert.ok(!forgotten({ owns: owns.map((one) => ({ ...one, epoch: 4 })) }, false), 'any more');
+    assert.ok(!forgotten({ owns, synced: false }, false), 'they may have missed it themselves');
+    assert.ok(!forgotten({ owns, whole: false }, false));
   });
 });
