@@ -99,7 +99,7 @@ export class PoolRecords {
 
   /** Of all nodes this one is known to be the only one that runs. */
   get isLast(): boolean {
-    return this.#dead.size > 0 && this.#dead.size === this.#settings.peers.length;
+    return this.#dead.size === this.#settings.peers.length;
   }
 
   /** An operator, or a fence, vouches that this node does not run. */
