@@ -134,6 +134,7 @@ export class ClusterPools implements LeasePools, ManagedPools {
   #poolsAt: Instant = instant(0);
   #sweepAt: Instant = instant(0);
   #connected: readonly NodeId[] = [];
+  #hasWork = false;
   #actions: ClusterPoolsAction[] = [];
 
   constructor(settings: ClusterPoolsSettings) {
@@ -222,6 +223,7 @@ export class ClusterPools implements LeasePools, ManagedPools {
     }
     this.#decisions.set(holder.ownSpi, decision);
     this.#begun.add(decision);
+    this.#hasWork = true;
     return false;
   }
 
@@ -257,6 +259,7 @@ export class ClusterPools implements LeasePools, ManagedPools {
   handOver(from: LeaseHolder, to: LeaseHolder): void {
     const decision = this.#forget(from);
     if (decision) this.#actions.push({ kind: 'decided', spi: from.ownSpi });
+    this.#hasWork = true;
     for (const holding of [...(this.#holdings.get(from) ?? [])]) {
       this.#hold(holding, to);
       this.#drop(holding, from);
@@ -270,6 +273,11 @@ export class ClusterPools implements LeasePools, ManagedPools {
   }
 
   // --- the cluster
+
+  /** Something happened since `drain`: it is not to wait for `nextDeadline`. */
+  get hasWork(): boolean {
+    return this.#hasWork;
+  }
 
   /** Records of an earlier life (`state`). Throws `MalformedError`. */
   restore(octets: Uint8Array): void {
@@ -302,6 +310,7 @@ export class ClusterPools implements LeasePools, ManagedPools {
   /** These segments are this node's. */
   take(segments: readonly Segment[], now: Instant): void {
     if (segments.length === 0) return;
+    this.#hasWork = true;
     this.#readiness.take(segments, now);
     this.#records.compare(this.#connected);
   }
@@ -316,12 +325,14 @@ export class ClusterPools implements LeasePools, ManagedPools {
 
   /** What another node told. Throws `MalformedError`. */
   received(from: NodeId, message: BusMessage, now: Instant): void {
+    this.#hasWork = true;
     this.#records.received(from, message, now);
     this.#heed(now);
   }
 
   /** After each turn of the engine, and at `nextDeadline` at the latest. */
   drain(now: Instant): readonly ClusterPoolsAction[] {
+    this.#hasWork = false;
     this.#records.time(now);
     this.#leaveGone(now);
     for (const decision of this.#begun) this.#begin(decision, now);
@@ -462,7 +473,9 @@ export class ClusterPools implements LeasePools, ManagedPools {
     const left = holdings.filter((one) => !isSame(one, holding));
     if (left.length > 0) this.#holdings.set(holder, left);
     else this.#holdings.delete(holder);
-    if (holding.joined.held.remove(holding.address, holder)) this.#gone.push(holding);
+    if (!holding.joined.held.remove(holding.address, holder)) return;
+    this.#gone.push(holding);
+    this.#hasWork = true;
   }
 
   #leaveGone(now: Instant): void {
@@ -476,6 +489,7 @@ export class ClusterPools implements LeasePools, ManagedPools {
   // --- pools and records
 
   #give(joined: Joined, input: PoolInput): void {
+    this.#hasWork = true;
     this.#perform(joined, joined.pool.handle(input), this.#readiness.now);
   }
 

@@ -234,7 +234,8 @@ export class ClusterNode {
     if (due !== undefined && due <= now)
       this.#onMesh(this.#mesh.handle({ kind: 'time' }, now), now);
     this.#onMirror(now);
-    this.#onPools(now);
+    // Most datagrams are none of theirs; who is there shows in time.
+    if (input.kind !== 'datagram' || this.#parts.pools?.hasWork) this.#onPools(now);
     return this.#performed();
   }
 
