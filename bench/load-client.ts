@@ -136,6 +136,11 @@ export class LoadClient {
     ]);
   }
 
+  /** HDR, SK {}: is somebody there (RFC 7296 §2.4)? */
+  livenessRequest(number: number): Step {
+    return this.#seal(ExchangeType.INFORMATIONAL, number, []);
+  }
+
   /** HDR, SK {IDi, AUTH, SAi2, TSi, TSr}. */
   #authRequest(suite: IkeSuite, nonceR: Uint8Array): Step {
     const { secret } = this.#terms;

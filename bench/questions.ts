@@ -2,6 +2,7 @@
  * The questions about IKE and about ciphers, and all there are.
  */
 import { measureAead } from './aead.ts';
+import { clusterSyncQuestions } from './cluster-sync-question.ts';
 import { dataQuestions } from './data-questions.ts';
 import { failoverQuestions } from './failover-question.ts';
 import { measureFlood } from './flood.ts';
@@ -71,5 +72,6 @@ about a minute a case: tsgw - tsgw, tsgw - strongSwan, strongSwan - strongSwan.`
 export const questions: Readonly<Record<string, Question>> = {
   ...dataQuestions,
   ...failoverQuestions,
+  ...clusterSyncQuestions,
   ...otherQuestions,
 };

@@ -61,6 +61,8 @@ describe('The questions of the bench', () => {
       ['latency', 'pings', 'many'],
       ['scale', 'standing', '1,x'],
       ['soak', 'minutes', '0'],
+      ['cluster-sync', 'parts', 'udp,tcp'],
+      ['cluster-sync', 'rates', '0'],
     ];
     for (const [name, option, value] of wrong) {
       const question = questions[name];
