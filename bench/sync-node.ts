@@ -84,7 +84,7 @@ export class SyncNode {
         ...{ paths: 1, random: randomBytes, counters: this.#counters },
         ring: new KeyRing(new ClusterKey(secret)),
       },
-      ...{ hash, engine, now: now() },
+      ...{ hash, engine, rekeysPerSecond: 200, now: now() },
     });
   }
 

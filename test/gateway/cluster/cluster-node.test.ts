@@ -193,5 +193,5 @@ describe('A node of a cluster', () => {
 });
 
 /** Together more octets than may wait for a node. */
-const MANY = 2100;
+const MANY = 1700;
 const LARGE = 5000;
