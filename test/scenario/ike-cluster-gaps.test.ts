@@ -210,6 +210,9 @@ describe('After a split', () => {
   it('an IKE SA that only the other one had goes on', () => {
     const tunnel = new Tunnel();
     split(tunnel, () => tunnel.up());
+    const has = () => tunnel.second.side.engine.ikeSas().length > 0;
+    tunnel.run(1000, has);
+    assert.ok(has());
     tunnel.run(1000);
     tunnel.settle();
     assertAgreement(tunnel.pair, 1, 'afterwards');

@@ -30,10 +30,9 @@ export function heal(
 ): void {
   const { engine, view, segmentOf } = parts;
   const active = new Map(engine.ikeSas().map((sa) => [sa.ownSpi, sa]));
-  const passive = new Set(engine.passiveSpis());
   for (const snapshot of snapshots) {
     const spi = ownSpiOf(snapshot);
-    if (!view.owns(segmentOf(spi)) || passive.has(spi)) continue;
+    if (!view.owns(segmentOf(spi))) continue;
     const sa = active.get(spi);
     if (!sa || wentOnThere(sa, snapshot)) adopt(parts, snapshot, now);
     else keep(parts, sa, snapshot, now);
