@@ -114,8 +114,7 @@ export function clusterSyncTable(report: ClusterSyncReport): string {
   const { sas, seconds, lags, resync, packets, absent } = report;
   return [
     `${report.question}: ${sas} IKE SAs, ${seconds} s for each load`,
-    '',
-    ...aligned([LAG_HEADINGS, ...lags.map(lagCells)]),
+    ...(lags.length > 0 ? ['', ...aligned([LAG_HEADINGS, ...lags.map(lagCells)])] : []),
     ...(resync ? ['', ...resyncLines(resync)] : []),
     ...(packets ? ['', ...packetLines(packets)] : []),
     ...(absent.length > 0 ? ['', ...absent.map((why) => `not measured: ${why}`)] : []),

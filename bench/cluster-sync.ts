@@ -133,6 +133,8 @@ class SyncCluster {
       perSecond === undefined
         ? { kind: 'saturate', seconds, outstanding: OUTSTANDING }
         : { kind: 'update', seconds, perSecond };
+    // On a busy machine it may have lost its lease for a moment.
+    await this.#when(({ owned, active }) => owned > 0 && active > 0);
     const updates = await this.#first.ask<Updates>(order);
     return { bus: 'udp', nodes: this.count, perSecond, ...updates };
   }
@@ -140,7 +142,7 @@ class SyncCluster {
   /** The second node loses everything and is told of it again, while the first one goes on. */
   async resync(sas: number, seconds: number): Promise<ResyncSample> {
     await this.#nodes[1]?.end();
-    await this.#when(({ others }) => others === 0);
+    await this.#when(({ others, active }) => others === 0 && active > 0);
     const before = await this.#first.ask<SyncState>({ kind: 'state' });
     const tail = this.update(TAIL_PER_SECOND, seconds);
     const joining = new SyncProcess({ self: 2, boot: 2, ports: this.#ports });
