@@ -29,18 +29,18 @@ describe('Two tsgw that are no cluster', () => {
     let since = cluster.node('a').log().length;
     await cluster.startNode('b', { secret: `0x${'3c'.repeat(32)}` });
     // It goes on by itself, and so does the other.
-    await heard('b', /this node goes on alone/, 0);
-    assert.doesNotMatch(cluster.node('a').log().slice(since), /node b is there/);
-    assert.doesNotMatch(cluster.node('b').log(), /node a is there/);
+    await heard('b', /cluster-alone alone=true/, 0);
+    assert.doesNotMatch(cluster.node('a').log().slice(since), /cluster-node-up .*node=b /);
+    assert.doesNotMatch(cluster.node('b').log(), /cluster-node-up .*node=a /);
     await cluster.node('b').kill();
     since = cluster.node('a').log().length;
     await cluster.startNode('b', {});
-    await heard('a', /node b is there/, since);
+    await heard('a', /cluster-node-up .*node=b /, since);
   });
 
   it('name what is different in their configurations', async () => {
     const since = cluster.node('a').log().length;
     await cluster.startNode('b', { cluster: ['segments = 64'] });
-    await heard('a', /node b has another segments; it is refused/, since);
+    await heard('a', /cluster-configuration-differs .*segments/, since);
   });
 });

@@ -50,7 +50,7 @@ import { IvPartition } from '../../ipsec/iv-partition.ts';
 import type { ControlOutcome } from '../../vici/control.ts';
 import type { IpAddress } from '../../wire/address.ts';
 import { readU32 } from '../../wire/field.ts';
-import { earliest } from '../../wire/instant.ts';
+import { earliest, type Instant, instant } from '../../wire/instant.ts';
 import type { ChildSas } from '../child-sas.ts';
 import type { ClusterMode } from '../cluster-mode.ts';
 import { ClusterSpis } from '../cluster-spis.ts';
@@ -103,6 +103,7 @@ const LAST_WORDS_MS = 20;
 export class Cluster implements ClusterMode {
   readonly sid: Sid;
   readonly lease = new SendLease();
+  #leaseUntil: Instant = instant(0);
   readonly childSas: ClusteredChildSas;
   readonly counters = new BusCounters();
   /** The pools of all nodes. */
@@ -432,6 +433,13 @@ export class Cluster implements ClusterMode {
     else this.#timer = setTimeout(() => this.#look(), Math.ceil(wait));
   }
 
+  /**
+   * A packet loop that did not hear yet what was given up would go on with it under a new lease: the lease waits.
+   */
+  #extendLease(): void {
+    if (!this.childSas.isGiving) this.lease.extend(this.#leaseUntil);
+  }
+
   #tellEdges(): void {
     const edges = this.childSas.edges();
     if (edges.length > 0) this.#give({ kind: 'edges', edges });
@@ -499,7 +507,8 @@ export class Cluster implements ClusterMode {
         this.#sockets?.send(action.peer, action.path, action.octets);
         break;
       case 'lease':
-        this.lease.extend(action.until);
+        this.#leaseUntil = action.until;
+        this.#extendLease();
         this.#addresses?.lease(action.until);
         break;
       case 'take':

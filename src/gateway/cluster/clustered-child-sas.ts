@@ -63,6 +63,8 @@ export class ClusteredChildSas {
   readonly #members = new Map<number, Member>();
   readonly #ids = new Map<Spi, number>();
   readonly #freezes = new Set<Freeze>();
+  /** Given up, and the packet loop has not said that it knows. */
+  readonly #giving = new Set<number>();
   /** Segments that were handed over, so that their edges are exact. */
   readonly #handedOver = new Set<Segment>();
   /** So many packets may at most have been accepted twice by the last take-over of each Child SA, in all. */
@@ -70,6 +72,11 @@ export class ClusteredChildSas {
 
   constructor(parts: ClusteredChildSasParts) {
     this.#parts = parts;
+  }
+
+  /** The packet loop may still send for what this node gave up. */
+  get isGiving(): boolean {
+    return this.#giving.size > 0;
   }
 
   get exposure(): number {
@@ -147,13 +154,18 @@ export class ClusteredChildSas {
     const member = this.#members.get(id);
     if (!member) return;
     // What stands still for a hand-over was given already.
-    if (member.role === 'active' && !member.stopped) this.#parts.packetLoops()?.give(id);
+    const loops = this.#parts.packetLoops();
+    if (loops && member.role === 'active' && !member.stopped) {
+      this.#giving.add(id);
+      loops.give(id);
+    }
     member.role = 'passive';
     member.stopped = undefined;
   }
 
   forget({ id, spiIn }: ChildSa): void {
     this.#parts.digest.remove(spiIn);
+    this.#giving.delete(id);
     this.#members.delete(id);
     this.#ids.delete(spiIn);
     for (const freeze of this.#freezes) this.#stopped(freeze, id);
@@ -243,6 +255,7 @@ export class ClusteredChildSas {
       this.#exposure += report.exposure;
       return;
     }
+    this.#giving.delete(report.id);
     const isFreezing = [...this.#freezes].some(({ waiting }) => waiting.has(report.id));
     if (member && isFreezing) member.stopped = report;
     for (const freeze of [...this.#freezes]) this.#stopped(freeze, report.id);
@@ -273,6 +286,7 @@ export class ClusteredChildSas {
     const { sid, isSolo, packetLoops, digest, rows } = this.#parts;
     const { childSa } = member;
     const reserved = reservedOf(member);
+    this.#giving.delete(id);
     member.role = 'active';
     member.solo = isSolo();
     member.stopped = undefined;
