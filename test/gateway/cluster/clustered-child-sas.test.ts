@@ -124,6 +124,21 @@ describe('The Child SAs of a node', () => {
     assert.deepEqual(node.sas.sequences(1)?.outboundReserved, low(1200));
   });
 
+  it('are given up when the packet loop knows, which may still send until then', () => {
+    const node = new Node();
+    const given = { kind: 'given', id: 1, used: low(7), edge: low(3) } as const;
+    node.sas.install(ONE);
+    assert.equal(node.sas.isGiving, false);
+    node.sas.deactivate(ONE);
+    assert.equal(node.sas.isGiving, true);
+    node.sas.hear(given);
+    assert.equal(node.sas.isGiving, false);
+    node.sas.activate(ONE, sequences(1200, 60));
+    node.sas.deactivate(ONE);
+    node.sas.forget(ONE);
+    assert.equal(node.sas.isGiving, false);
+  });
+
   it('say nothing of numbers that nobody knows', () => {
     const { sas } = new Node();
     sas.follow(ONE, undefined);
