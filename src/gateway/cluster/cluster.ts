@@ -38,11 +38,11 @@ import type { SharedCounters } from '../../events/shared-counters.ts';
 import type { Action, Input } from '../../ike/action.ts';
 import type { IkeEnvironment } from '../../ike/turn.ts';
 import { now } from '../../io/clock.ts';
-import type { ClusterReport, HandedOn } from '../../io/cluster-protocol.ts';
+import type { ClusterReport } from '../../io/cluster-protocol.ts';
 import { Nft } from '../../io/nft.ts';
 import { NftSets } from '../../io/nft-sets.ts';
 import { NodeState, NodeStateError } from '../../io/node-state.ts';
-import type { PacketLoopsCluster, PacketOfSa } from '../../io/packet-loops-cluster.ts';
+import type { PacketLoopsCluster } from '../../io/packet-loops-cluster.ts';
 import { PathSockets } from '../../io/path-sockets.ts';
 import { randomBytes } from '../../io/random.ts';
 import { Rtnetlink } from '../../io/rtnetlink.ts';
@@ -64,13 +64,15 @@ import {
 } from './cluster-node.ts';
 import type { ClusterOperations } from './cluster-operations.ts';
 import { ClusteredChildSas } from './clustered-child-sas.ts';
-import { type ForwardAction, Forwarding } from './forwarding.ts';
+import { Forwarding } from './forwarding.ts';
 import type { MirroredEngine } from './ike-mirror-action.ts';
 import { KeptPools } from './kept-pools.ts';
 import { busPaths, hashOf, keyRing, nodeSettings } from './node-settings.ts';
 import { OperatedAddresses } from './operated-addresses.ts';
 import { OperatedCluster } from './operated-cluster.ts';
+import { OwnSegments } from './own-segments.ts';
 import { SharedAddresses } from './shared-addresses.ts';
+import { StrayPackets } from './stray-packets.ts';
 import { tokenSecrets } from './token-secrets.ts';
 
 export interface ClusterParts {
@@ -114,10 +116,9 @@ export class Cluster implements ClusterMode {
   readonly #state: NodeState;
   readonly #sourceSeed: number;
   readonly #groups: AddressGroups;
-  readonly #own = new Set<Segment>();
+  readonly #own = new OwnSegments();
   readonly #forwarding: Forwarding;
-  /** Messages of type FORWARD of this turn. */
-  readonly #told: BusMessage[] = [];
+  readonly #strays: StrayPackets;
   readonly #listeners = new Map<number, (from: NodeId, message: BusMessage) => void>();
   #node: ClusterNode | undefined;
   #operated: OperatedCluster | undefined;
@@ -128,10 +129,6 @@ export class Cluster implements ClusterMode {
   #tokens: NodeJS.Timeout | undefined;
   #rtnetlink: Rtnetlink | undefined;
   #addresses: SharedAddresses | undefined;
-  /** Segments came or went since the addresses were told. */
-  #isMoved = false;
-  /** Of those that went: another node is about to have them. */
-  #handedOver = new Set<Segment>();
   readonly #sets = new NftSets();
   #drained: (() => void) | undefined;
   #isClosed = false;
@@ -183,6 +180,15 @@ export class Cluster implements ClusterMode {
         isFollowed: (spiIn) => this.childSas.role(spiIn) === 'passive',
       },
     });
+    this.#strays = new StrayPackets({
+      forwarding: this.#forwarding,
+      now,
+      spiIn: (id) => this.childSas.byId(id)?.spiIn,
+      packetLoops,
+      tell: (to, message) => this.tell(to, message, 'expendable'),
+      ike: (input) => this.#give({ kind: 'ike', input }),
+      waits: () => this.#lookSoon(),
+    });
   }
 
   /** What the IKE engine of a node has besides. */
@@ -198,7 +204,7 @@ export class Cluster implements ClusterMode {
         sourceSeed: this.#sourceSeed,
         groups: this.#groups,
         random: randomBytes,
-        own: () => [...this.#own],
+        own: () => [...this.#own.all],
       }),
       epochOf: (spi) => this.#node?.epochOf(spi) ?? 0,
       sequences: (id) => this.childSas.sequences(id),
@@ -280,14 +286,13 @@ export class Cluster implements ClusterMode {
 
   /** A turn of the IKE engine. Messages of IKE SAs that other nodes have go to those. */
   handle(input: Input): void {
-    if (input.kind === 'datagram' && !this.#forwarding.isOwnIke(input)) {
-      this.#pass(this.#forwarding.handOn({ ...input, kind: 'ike' }, now()));
-    } else this.#give({ kind: 'ike', input });
+    if (input.kind === 'datagram') this.#strays.datagram(input);
+    else this.#give({ kind: 'ike', input });
   }
 
   /** This node has segments. */
   get serves(): boolean {
-    return this.#own.size > 0;
+    return this.#own.all.size > 0;
   }
 
   /** One of the nodes begins a connection by itself: the one that has the segment of its name. */
@@ -316,6 +321,7 @@ export class Cluster implements ClusterMode {
       case 'given':
       case 'taken':
         this.childSas.hear(report);
+        this.#extendLease();
         break;
       case 'sequence-wanted': {
         const spiIn = this.childSas.byId(report.id)?.spiIn;
@@ -323,7 +329,7 @@ export class Cluster implements ClusterMode {
         break;
       }
       case 'foreign-packets':
-        this.#pass(report.packets.flatMap((one) => this.#handOn(one)));
+        this.#strays.handOn(report.packets);
         break;
       default:
         report satisfies never;
@@ -367,42 +373,6 @@ export class Cluster implements ClusterMode {
     this.#rtnetlink?.close();
   }
 
-  /** A packet of the packet loop that is another node's, as far as it knows. */
-  #handOn({ id, packet }: HandedOn): readonly ForwardAction[] {
-    if (packet.kind === 'arrival') return this.#forwarding.handOn(packet, now());
-    const spiIn = id === undefined ? undefined : this.childSas.byId(id)?.spiIn;
-    if (spiIn) return this.#forwarding.handOn({ ...packet, spiIn }, now());
-    this.#forwarding.gone();
-    return [];
-  }
-
-  #pass(actions: readonly ForwardAction[]): void {
-    const packets: PacketOfSa[] = [];
-    for (const action of actions) {
-      switch (action.kind) {
-        case 'tell':
-          this.tell(action.to, action.message, 'expendable');
-          break;
-        case 'packet':
-          packets.push(action);
-          break;
-        case 'ike':
-          this.#give({ kind: 'ike', input: { ...action, kind: 'datagram' } });
-          break;
-        default:
-          action satisfies never;
-      }
-    }
-    if (packets.length > 0) this.#parts.packetLoops()?.foreignPackets(packets);
-    if (this.#forwarding.held > 0) this.#turn ??= setImmediate(() => this.#look());
-  }
-
-  /** Packets of other nodes are turns of their own, behind all that came before them. */
-  #passTold(): void {
-    const told = this.#told.splice(0);
-    this.#pass(told.flatMap((message) => this.#forwarding.receive(message, now())));
-  }
-
   /** Cookies of any node are good at all of them (RFC 7296 §2.6). */
   #renewTokens(): void {
     const [secret] = this.#parts.config.secrets;
@@ -418,8 +388,11 @@ export class Cluster implements ClusterMode {
     const actions = this.#node.handle(input, now());
     this.#performAll(actions);
     this.#operated?.turn(actions, now());
-    this.#passTold();
-    this.#pass(this.#forwarding.settle(now()));
+    this.#strays.turned();
+    this.#lookSoon();
+  }
+
+  #lookSoon(): void {
     this.#turn ??= setImmediate(() => this.#look());
   }
 
@@ -470,11 +443,8 @@ export class Cluster implements ClusterMode {
 
   /** What is given up is not announced any more from here on; what is taken is, if there is a lease. */
   #tellOwned(): void {
-    if (!this.#isMoved) return;
-    this.#isMoved = false;
-    const handedOver = this.#handedOver;
-    this.#handedOver = new Set();
-    this.#addresses?.own(this.#own, handedOver);
+    const handedOver = this.#own.changes();
+    if (handedOver) this.#addresses?.own(this.#own.all, handedOver);
   }
 
   #performAll(actions: readonly ClusterNodeAction[]): void {
@@ -512,14 +482,11 @@ export class Cluster implements ClusterMode {
         this.#addresses?.lease(action.until);
         break;
       case 'take':
-        this.#own.add(action.segment);
-        this.#isMoved = true;
+        this.#own.take(action.segment);
         this.childSas.taking(action.segment, action.reason === 'handed-over');
         break;
       case 'release':
-        this.#own.delete(action.segment);
-        if (action.reason === 'handed-over') this.#handedOver.add(action.segment);
-        this.#isMoved = true;
+        this.#own.release(action.segment, action.reason);
         break;
       case 'freeze': {
         const { batch } = action;
@@ -557,7 +524,7 @@ export class Cluster implements ClusterMode {
         break;
       }
       case 'told':
-        if (action.message.type === MessageType.FORWARD) this.#told.push(action.message);
+        if (action.message.type === MessageType.FORWARD) this.#strays.told(action.message);
         else this.#listeners.get(action.message.type)?.(action.from, action.message);
         break;
       case 'unsure': {

@@ -155,7 +155,8 @@ export class ClusteredChildSas {
     if (!member) return;
     // What stands still for a hand-over was given already.
     const loops = this.#parts.packetLoops();
-    if (loops && member.role === 'active' && !member.stopped) {
+    const isInstalled = this.#parts.rows.of(id) !== undefined;
+    if (loops && isInstalled && member.role === 'active' && !member.stopped) {
       this.#giving.add(id);
       loops.give(id);
     }
