@@ -6,15 +6,29 @@
  * back, and performs what is ready. A node that does not answer in time costs patience, not service: the
  * messages leave, and their IKE SAs are unsynced until a later bundle is acknowledged.
  *
- * Keepalives, answers to strangers and everything that is no message never wait.
+ * Keepalives, answers to strangers and everything that is no message never wait. A message that is deferred waits
+ * without an end, as long as there is somebody who may come to hold it.
  */
 import { after, type Instant } from '../wire/instant.ts';
 import type { Action } from './action.ts';
-import type { IkeSpi } from './message/message.ts';
+import { decodeHeader } from './message/header.ts';
+import { ExchangeType, type IkeSpi } from './message/message.ts';
 import { ownSpiOf, type SnapshotBundle } from './snapshot.ts';
 
-/** How long a message waits at most. */
-const PATIENCE_MS = 5;
+export interface WriteAheadSettings {
+  /** How long a message waits at most, in milliseconds. */
+  readonly patienceMs: number;
+  /** Whether a message waits longer: until somebody holds it, or nobody is there. */
+  readonly isDeferred: (octets: Uint8Array) => boolean;
+}
+
+const USUAL: WriteAheadSettings = { patienceMs: 5, isDeferred: () => false };
+
+/** The message that tells a client that it is connected (RFC 7296 §1.2). */
+export function isIkeAuthResponse(octets: Uint8Array): boolean {
+  const { exchangeType, isResponse } = decodeHeader(octets);
+  return isResponse && exchangeType === ExchangeType.IKE_AUTH;
+}
 
 /** Names a bundle to whoever acknowledges it; counts up. */
 export type Ticket = number;
@@ -30,18 +44,19 @@ interface Outstanding {
 interface Held {
   readonly action: Action;
   readonly awaits: Set<Ticket>;
+  readonly isDeferred: boolean;
 }
 
 export class WriteAhead {
-  readonly #patienceMs: number;
+  readonly #settings: WriteAheadSettings;
   readonly #outstanding = new Map<Ticket, Outstanding>();
   /** Bundles by the IKE SAs they name. */
   readonly #bySpi = new Map<IkeSpi, Set<Ticket>>();
   #held: Held[] = [];
   #last: Ticket = 0;
 
-  constructor(patienceMs: number = PATIENCE_MS) {
-    this.#patienceMs = patienceMs;
+  constructor(settings: Partial<WriteAheadSettings> = {}) {
+    this.#settings = { ...USUAL, ...settings };
   }
 
   /** IKE SAs of which no other node holds the newest snapshot, and that nobody waits for any more. */
@@ -65,7 +80,7 @@ export class WriteAhead {
   send({ snapshots, gone }: SnapshotBundle, now: Instant): Ticket {
     const ticket = ++this.#last;
     const spis = [...snapshots.map(ownSpiOf), ...gone.map(({ spi }) => spi)];
-    const until = after(now, this.#patienceMs);
+    const until = after(now, this.#settings.patienceMs);
     this.#outstanding.set(ticket, { ticket, spis, until, overdue: false });
     for (const spi of spis) {
       const tickets = this.#bySpi.get(spi);
@@ -79,10 +94,12 @@ export class WriteAhead {
   pass(actions: readonly Action[]): readonly Action[] {
     if (this.#outstanding.size === 0) return actions;
     return actions.filter((action) => {
-      const tickets = action.kind === 'send' && action.after && this.#bySpi.get(action.after);
-      const awaits = [...(tickets || [])].filter((one) => !this.#outstanding.get(one)?.overdue);
+      if (action.kind !== 'send' || !action.after) return true;
+      const isDeferred = this.#settings.isDeferred(action.octets);
+      const tickets = [...(this.#bySpi.get(action.after) ?? [])];
+      const awaits = tickets.filter((one) => isDeferred || !this.#outstanding.get(one)?.overdue);
       if (awaits.length === 0) return true;
-      this.#held.push({ action, awaits: new Set(awaits) });
+      this.#held.push({ action, awaits: new Set(awaits), isDeferred });
       return false;
     });
   }
@@ -97,7 +114,7 @@ export class WriteAhead {
       tickets?.delete(ticket);
       if (tickets?.size === 0) this.#bySpi.delete(spi);
     }
-    return this.#release([ticket]);
+    return this.#release([ticket], () => true);
   }
 
   /** There is nobody left to acknowledge anything. */
@@ -122,11 +139,15 @@ export class WriteAhead {
       ({ overdue, until }) => !overdue && now >= until,
     );
     for (const one of late) one.overdue = true;
-    return this.#release(late.map(({ ticket }) => ticket));
+    const tickets = late.map(({ ticket }) => ticket);
+    return this.#release(tickets, ({ isDeferred }) => !isDeferred);
   }
 
-  #release(tickets: readonly Ticket[]): readonly Action[] {
-    for (const { awaits } of this.#held) for (const ticket of tickets) awaits.delete(ticket);
+  /** Messages that wait for nothing else, once those that this concerns wait no more for these tickets. */
+  #release(tickets: readonly Ticket[], concerns: (held: Held) => boolean): readonly Action[] {
+    for (const held of this.#held) {
+      if (concerns(held)) for (const ticket of tickets) held.awaits.delete(ticket);
+    }
     const ready = this.#held.filter(({ awaits }) => awaits.size === 0);
     if (ready.length > 0) this.#held = this.#held.filter(({ awaits }) => awaits.size > 0);
     return ready.map(({ action }) => action);

@@ -56,8 +56,21 @@ describe('Write-ahead of several nodes', () => {
     assert.deepEqual(texts(ahead.acknowledge(ticket)), ['answer', 'answer']);
   });
 
+  it('lets go of what is deferred only when somebody has it, or nobody is there', () => {
+    const isDeferred = (octets: Uint8Array) => new TextDecoder().decode(octets) === 'welcome';
+    for (const end of ['acknowledged', 'abandoned'] as const) {
+      const ahead = new WriteAhead({ patienceMs: 5, isDeferred });
+      const ticket = ahead.send(bundle, instant(0));
+      assert.deepEqual(ahead.pass([message('welcome'), message('later')]), []);
+      assert.deepEqual(texts(ahead.expire(instant(5))), ['later']);
+      assert.deepEqual(texts(ahead.pass([message('welcome'), message('more')])), ['more']);
+      const last = end === 'acknowledged' ? ahead.acknowledge(ticket) : ahead.abandon();
+      assert.deepEqual(texts(last), ['welcome', 'welcome']);
+    }
+  });
+
   it('waits no longer than its patience, and remembers what nobody has', () => {
-    const ahead = new WriteAhead(5);
+    const ahead = new WriteAhead({ patienceMs: 5 });
     const ticket = ahead.send(bundle, instant(100));
     ahead.pass([message('late')]);
     assert.equal(ahead.nextDeadline(), 105);

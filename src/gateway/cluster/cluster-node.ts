@@ -28,6 +28,7 @@ import type { Edges } from '../../events/edge-digest.ts';
 import type { Input } from '../../ike/action.ts';
 import { type IkeSpi, ikeSpi } from '../../ike/message/message.ts';
 import type { ChildSequences } from '../../ike/snapshot.ts';
+import type { WriteAheadSettings } from '../../ike/write-ahead.ts';
 import type { SequenceHalves } from '../../ipsec/sequence-number.ts';
 import type { Spi } from '../../ipsec/spi.ts';
 import { earliest, type Instant } from '../../wire/instant.ts';
@@ -48,6 +49,7 @@ export interface ClusterNodeParts {
   readonly pools?: ClusterPools;
   /** How many Child SAs get new keys in a second at most, after a take-over that was not clean. */
   readonly rekeysPerSecond: number;
+  readonly writeAhead?: Partial<WriteAheadSettings>;
   readonly now: Instant;
 }
 
@@ -125,6 +127,7 @@ export class ClusterNode {
       needed: Math.max(1, majorityOf(settings.members) - 1),
       random: mesh.random,
       rekeysPerSecond: parts.rekeysPerSecond,
+      ...(parts.writeAhead && { writeAhead: parts.writeAhead }),
       view: {
         reachable: () => this.#mesh.connected,
         hasRoom: (node) => (this.#mesh.loadOf(node)?.bulkOctets ?? 0) < MOST_BULK_OCTETS,

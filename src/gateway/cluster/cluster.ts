@@ -37,6 +37,7 @@ import { SendLease } from '../../events/send-lease.ts';
 import type { SharedCounters } from '../../events/shared-counters.ts';
 import type { Action, Input } from '../../ike/action.ts';
 import type { IkeEnvironment } from '../../ike/turn.ts';
+import { isIkeAuthResponse } from '../../ike/write-ahead.ts';
 import { now } from '../../io/clock.ts';
 import type { ClusterReport } from '../../io/cluster-protocol.ts';
 import { Nft } from '../../io/nft.ts';
@@ -248,6 +249,10 @@ export class Cluster implements ClusterMode {
       engine,
       pools: this.pools,
       rekeysPerSecond: config.sync.rekeysPerSecond,
+      writeAhead: {
+        patienceMs: config.timers.writeAhead,
+        ...(config.defer && { isDeferred: isIkeAuthResponse }),
+      },
       now: now(),
     });
     const { rows, emit, rekey } = this.#parts;

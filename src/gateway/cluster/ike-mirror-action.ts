@@ -11,6 +11,7 @@ import type { Edges } from '../../events/edge-digest.ts';
 import type { Action } from '../../ike/action.ts';
 import type { IkeEndpoint } from '../../ike/endpoint.ts';
 import type { IkeSpi } from '../../ike/message/message.ts';
+import type { WriteAheadSettings } from '../../ike/write-ahead.ts';
 import type { SequenceHalves } from '../../ipsec/sequence-number.ts';
 import type { Spi } from '../../ipsec/spi.ts';
 import type { Instant } from '../../wire/instant.ts';
@@ -58,6 +59,8 @@ export interface IkeMirrorParts {
   readonly random: RandomBytes;
   /** How many Child SAs get new keys in a second at most, after a take-over that was not clean. */
   readonly rekeysPerSecond: number;
+  /** How long messages wait until others have what they depend on; unset: as is usual. */
+  readonly writeAhead?: Partial<WriteAheadSettings>;
 }
 
 export type IkeMirrorAction =

@@ -49,7 +49,7 @@ export class ToldSas {
   readonly #renewal: Pick<ChildRenewal, 'note'>;
   readonly #perform: Perform;
   readonly #log: Log<Recorded>;
-  readonly #ahead = new WriteAhead();
+  readonly #ahead: WriteAhead;
   readonly #numbers = new ReservedNumbers();
   readonly #lag = new SyncLag();
   /** IKE SAs of ours that changed, and the record that says so: others do not have it yet. */
@@ -62,6 +62,7 @@ export class ToldSas {
 
   constructor(parts: IkeMirrorParts, renewal: Pick<ChildRenewal, 'note'>, perform: Perform) {
     this.#parts = parts;
+    this.#ahead = new WriteAhead(parts.writeAhead);
     this.#renewal = renewal;
     this.#perform = perform;
     this.#log = new Log(parts.needed);
