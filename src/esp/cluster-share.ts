@@ -109,12 +109,12 @@ export class ClusterShare {
   }
 
   /** Packets that might be accepted twice if this node took the SA over. */
-  exposure(window: TakeOverWindow): number {
-    return replayExposure(this.#sampling, this.rate.perMillisecond, window);
+  exposure(window: TakeOverWindow, now: Instant): number {
+    return replayExposure(this.#sampling, this.rate.at(now), window);
   }
 
   /** Where the window of a successor begins that followed the SA up to `top`. */
-  edgeLead(window: TakeOverWindow): number {
-    return window === 'strict' ? strictLead(this.#sampling, this.rate.perMillisecond) : 0;
+  edgeLead(window: TakeOverWindow, now: Instant): number {
+    return window === 'strict' ? strictLead(this.#sampling, this.rate.at(now)) : 0;
   }
 }

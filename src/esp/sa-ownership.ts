@@ -105,8 +105,8 @@ export function takeSa(
   now: Instant,
 ): TakenSa {
   const wasPassive = share.role === 'passive';
-  const exposure = wasPassive ? share.exposure(how.window) : 0;
-  const lead = wasPassive ? share.edgeLead(how.window) : 0;
+  const exposure = wasPassive ? share.exposure(how.window, now) : 0;
+  const lead = wasPassive ? share.edgeLead(how.window, now) : 0;
   const edge = withinSpace(numberAfter(edgeOf(sa), lead), sa.parameters.esn);
   // What arrived of what is to the left is not known here, save by the one who had the SA.
   if (wasPassive && how.window !== 'unchanged') skipSeen(sa, edge, keepers);

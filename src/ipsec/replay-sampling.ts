@@ -60,11 +60,11 @@ export function replayExposure({ every }: Sampling, rate: number, window: TakeOv
   return every === 0 ? told : Math.min(every - 1, told);
 }
 
-/** By how many numbers the window of a strict successor begins ahead of what it saw. */
+/** By how many numbers the window of a strict successor begins ahead of what it saw; `rate` as above. */
 export function strictLead({ every }: Sampling, rate: number): number {
   // One sample may be lost, or one digest.
-  if (every > 0) return every * 2;
-  return Number.isFinite(rate) ? Math.ceil(rate * DIGEST_MS * 2) : LEAD_UNKNOWN;
+  const told = Number.isFinite(rate) ? Math.ceil(rate * DIGEST_MS * 2) : LEAD_UNKNOWN;
+  return every > 0 ? Math.min(every * 2, told) : told;
 }
 
 /** How fast the numbers of an SA go on at most, as far as its edge shows. */
@@ -78,9 +78,13 @@ export class EdgeRate {
     this.#since = now;
   }
 
-  /** Infinite as long as nothing is known. */
-  get perMillisecond(): number {
-    return this.#perMillisecond;
+  /**
+   * Packets a millisecond, as far as is known by then. Of an SA that is followed and of which nobody said
+   * anything the window does not move: it is taken for a slow one. Infinite as long as nothing is known.
+   */
+  at(now: Instant): number {
+    if (Number.isFinite(this.#perMillisecond)) return Math.max(this.#perMillisecond, SLOW / 1000);
+    return now - this.#since < 2 * DIGEST_MS ? this.#perMillisecond : SLOW / 1000;
   }
 
   /** The edge is at this number. */

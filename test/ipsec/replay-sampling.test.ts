@@ -48,6 +48,7 @@ describe('Sampling of an SA that another node has', () => {
 
   it('leads a strict successor as far as two samples, or two digests, are apart', () => {
     assert.equal(strictLead(EACH_64TH, 1000), 128);
+    assert.equal(strictLead(EACH_64TH, 0.064), 13);
     assert.equal(strictLead(NONE, 1), 200);
     assert.equal(strictLead(NONE, Number.POSITIVE_INFINITY), 65_536);
   });
@@ -58,13 +59,21 @@ describe('The rate of an edge', () => {
     const rate = new EdgeRate({ high: 0, low: 1000 }, instant(0));
     const noted = (at: number, low: number, high = 0): number => {
       rate.note(high, low, instant(at));
-      return rate.perMillisecond;
+      return rate.at(instant(at));
     };
-    assert.equal(rate.perMillisecond, Number.POSITIVE_INFINITY);
+    assert.equal(rate.at(instant(0)), Number.POSITIVE_INFINITY);
     assert.equal(noted(50, 1100), Number.POSITIVE_INFINITY, 'too soon to say');
     assert.equal(noted(100, 1400), 4);
     assert.equal(noted(200, 1400), 2);
     assert.equal(noted(300, 1700), 3);
     assert.equal(noted(400, 1699, 1), 2 ** 32 / 100 - 0.01);
+  });
+
+  it('is that of a slow SA where digests said nothing of it', () => {
+    const rate = new EdgeRate({ high: 0, low: 1000 }, instant(0));
+    assert.equal(rate.at(instant(199)), Number.POSITIVE_INFINITY);
+    assert.equal(rate.at(instant(200)), 0.064);
+    rate.note(0, 1000, instant(300));
+    assert.equal(rate.at(instant(300)), 0.064);
   });
 });
