@@ -98,8 +98,6 @@ export interface ClusterReplay {
 }
 
 export interface ClusterSync {
-  /** IKE SAs are shared before they are up. */
-  readonly halfOpen: boolean;
   /** Child SAs replaced in a second, at most, after a take-over that asks for it. */
   readonly rekeysPerSecond: number;
 }

@@ -230,14 +230,13 @@ function readReplay(reader: SettingsReader | undefined): ClusterConfig['replay']
 }
 
 function readSync(reader: SettingsReader | undefined): ClusterConfig['sync'] {
-  if (reader === undefined) return { halfOpen: true, rekeysPerSecond: DEFAULT_REKEYS };
+  if (reader === undefined) return { rekeysPerSecond: DEFAULT_REKEYS };
   const setting = reader.setting('halfopen');
   if (setting !== undefined && !reader.read('halfopen', parseBoolean, true)) {
     const why = 'IKE SAs are always shared before they are up';
     reader.findings.warn(setting.at, `${setting.path} = ${setting.text} has no effect: ${why}`);
   }
   return {
-    halfOpen: true,
     rekeysPerSecond: reader.read(
       'rekey_rate',
       (setting) => parseInteger(setting, 1, 10_000),

@@ -47,15 +47,6 @@ export class PacketLoopsCluster {
     this.#parts = parts;
   }
 
-  /** SAs that go on without anybody who acknowledges their numbers. */
-  get solo(): number {
-    let count = 0;
-    for (const { cluster } of this.#sas.values()) {
-      if (cluster.role === 'active' && cluster.solo) count++;
-    }
-    return count;
-  }
-
   /** Outbound numbers of the SA were acknowledged up to this one. */
   grant(id: number, upTo: SequenceHalves): void {
     this.#change(id, ({ reserved }) => ({ reserved: laterNumber(reserved, upTo), solo: false }));

@@ -47,7 +47,7 @@ describe('cluster { } of swanctl.conf', () => {
     assert.equal(read.segments, 256);
     assert.deepEqual(read.timers, DEFAULT_CLUSTER_TIMERS);
     assert.deepEqual(read.replay, { takeover: 'bounded', sampling: 0 });
-    assert.deepEqual(read.sync, { halfOpen: true, rekeysPerSecond: 200 });
+    assert.deepEqual(read.sync, { rekeysPerSecond: 200 });
     assert.deepEqual([read.alone, read.preempt, read.defer], ['take', true, false]);
     assert.equal(read.fifo, undefined);
     assert.deepEqual(
@@ -143,7 +143,7 @@ describe('cluster { } of swanctl.conf', () => {
     const timers = { heartbeat: 50, lease: 120, takeover: 150, digest: 20, writeAhead: 0 };
     assert.deepEqual(read.timers, timers);
     assert.deepEqual(read.replay, { takeover: 'strict', sampling: 16 });
-    assert.deepEqual(read.sync, { halfOpen: true, rekeysPerSecond: 50 });
+    assert.deepEqual(read.sync, { rekeysPerSecond: 50 });
     assert.deepEqual(
       read.addresses.map(({ addresses, ...rest }) => [addresses.map(formatAddress), rest]),
       [

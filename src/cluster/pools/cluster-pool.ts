@@ -15,7 +15,6 @@ import { type Identity, identityKey } from '../../ipsec/identity.ts';
 import type { AddressRange, IpAddress } from '../../wire/address.ts';
 import type { Segment, Sid } from '../ballot.ts';
 import type { BusEvent, BusRecord, BusRequest } from '../bus/bus.ts';
-import type { PinnedRange } from '../pinned-ranges.ts';
 import type { SegmentHash } from '../segment-hash.ts';
 import { HeldShare } from './held-share.ts';
 import { HomeSegments } from './home-segments.ts';
@@ -182,15 +181,6 @@ export class ClusterPool {
     const actions = this.#actions;
     this.#actions = [];
     return actions;
-  }
-
-  /** For the packet filter: each address with the segment that its packets are for. */
-  pinned(): readonly PinnedRange[] {
-    const away = new Map<number, Segment>();
-    for (const { place, segment, isOnline } of this.#leases.all()) {
-      if (isOnline && segment !== this.#homes.home(place)) away.set(place, segment);
-    }
-    return this.#homes.pinned(away);
   }
 
   /** Every lease, also of clients that are away. */

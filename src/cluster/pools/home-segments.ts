@@ -16,7 +16,6 @@ import {
 } from '../../wire/address.ts';
 import { OctetWriter, octetsOfLatin1 } from '../../wire/octets.ts';
 import type { Segment } from '../ballot.ts';
-import type { PinnedRange } from '../pinned-ranges.ts';
 import { jhash, type SegmentHash } from '../segment-hash.ts';
 
 /** Places in a range: from `first`, `size` of them. */
@@ -79,36 +78,6 @@ export class HomeSegments {
   place(address: IpAddress): number | undefined {
     if (!rangeContains(this.#range, address)) return undefined;
     return Number(addressDistance(this.#range.first, address));
-  }
-
-  /**
-   * The whole pool for the packet filter: every address once, in order. `away` says which are leased to
-   * clients of other segments than their home.
-   */
-  pinned(away: ReadonlyMap<number, Segment>): readonly PinnedRange[] {
-    const places = [...away.keys()].sort((one, other) => one - other);
-    const runs: { first: number; last: number; segment: Segment }[] = [];
-    const add = (first: number, last: number, segment: Segment) => {
-      const before = runs.at(-1);
-      if (before && before.segment === segment) before.last = last;
-      else runs.push({ first, last, segment });
-    };
-    let next = 0;
-    for (const segment of this.#segmentOf) {
-      const { first, size } = this.piece(segment);
-      const end = first + size;
-      let from = first;
-      for (let place = places[next]; place !== undefined && place < end; place = places[++next]) {
-        if (place > from) add(from, place - 1, segment);
-        add(place, place, away.get(place) ?? segment);
-        from = place + 1;
-      }
-      if (from < end) add(from, end - 1, segment);
-    }
-    return runs.map(({ first, last, segment }) => ({
-      range: { first: this.address(first), last: this.address(last) },
-      segment,
-    }));
   }
 
   /** The first `larger` pieces have one address more than the `least` of the others. */
