@@ -166,10 +166,11 @@ export class Ownership {
       claim.previous = previous;
     }
     this.lease.answered(message.node, message.counter);
-    // One that stood still answers at first what it was asked then: nothing follows from that now.
-    const { lease } = this.#parts.settings.timings;
+    // One that stood still answers at first what it was asked then: nothing follows from that now. The lease that
+    // takes the place of being alone must hold until the next answer.
+    const { lease, heartbeat } = this.#parts.settings.timings;
     const since = this.lease.sentAt(this.lease.majorityAnswered());
-    if (turn.now < since + lease) this.setAlone(false, turn);
+    if (turn.now < since + lease - heartbeat) this.setAlone(false, turn);
   }
 
   /**
