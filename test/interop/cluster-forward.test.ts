@@ -71,11 +71,12 @@ describe('A cluster whose packets come to any node', function () {
       { node: 'client', address: inner },
       { node: 'host', address: clusterAddresses.host },
     ] as const;
-    const stream = await PacketStream.start(cluster, { perSecond: 200, ends });
+    const stream = await PacketStream.start(cluster, { perSecond: 400, ends });
     await cluster.order(owner, ['drain']);
     assert.equal(await cluster.owner(), other);
     const { there, back } = await stream.stop();
-    assert.ok(there.sent > 100 && back.sent > 100);
+    // As many as fit into the move, which is over in a tenth of a second where nothing else runs.
+    assert.ok(there.sent > 20 && back.sent > 20, `${there.sent} and ${back.sent}`);
     assert.deepEqual([there.lost, back.lost, there.duplicated, back.duplicated], [0, 0, 0, 0]);
   });
 
