@@ -8,7 +8,6 @@
  *
  * Decides nothing about who has what.
  */
-
 import type { Segment, Sid } from '../../cluster/ballot.ts';
 import { BusCounters } from '../../cluster/bus/bus-counters.ts';
 import type { Delivery } from '../../cluster/bus/channel.ts';
@@ -19,7 +18,6 @@ import type { NodeId } from '../../cluster/node-id.ts';
 import type { PinnedRange } from '../../cluster/pinned-ranges.ts';
 import { ClusterPools } from '../../cluster/pools/cluster-pools.ts';
 import { samplingOf } from '../../cluster/segment-filter.ts';
-
 import {
   jhash,
   type SegmentHash,
@@ -27,7 +25,6 @@ import {
   segmentOfSpi,
   sourceSeed,
 } from '../../cluster/segment-hash.ts';
-
 import { sidLayout, sidOf } from '../../cluster/sid.ts';
 import type { ClusterConfig } from '../../config/cluster-config.ts';
 import type { ClusterEvent } from '../../events/cluster-event.ts';
@@ -217,11 +214,6 @@ export class Cluster implements ClusterMode {
   get sharedAddresses(): readonly IpAddress[] {
     const wan = this.#parts.config.addresses.filter(({ side }) => side === 'wan');
     return wan.flatMap(({ addresses }) => addresses);
-  }
-
-  /** To be looked at; undefined before `start`. */
-  get node(): ClusterNode | undefined {
-    return this.#node;
   }
 
   /** Undefined before `join`. */
